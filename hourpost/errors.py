@@ -1,0 +1,121 @@
+"""The errors that cross a border, as a tree; each door translates them once.
+
+HourpostError
+├── Refused                     permanent: the same request will be refused again
+│   ├── ValidationFailed        422, every fault with its place
+│   ├── MessageTooLarge         413
+│   ├── NotAuthenticated        401
+│   ├── Forbidden               403: an invalid key, a scope too small, a domain not verified
+│   ├── NotFound                404, also for what belongs to somebody else
+│   └── Conflict                409: an idempotency key used for something else, a state that does not allow it
+└── Unavailable                 temporary: the same request may succeed later
+    ├── LimitExceeded           429: plan, requests or backlog
+    ├── IdempotencyInFlight     409: the first request with this key has not ended yet
+    └── ServiceUnavailable      503: PostgreSQL, Redis or a relay is away
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a request: where (an RFC 6901 JSON pointer) and what."""
+
+    pointer: str
+    detail: str
+    missing: bool = False
+
+
+class HourpostError(Exception):
+    """What a door may tell a client: a ``name``, a public text, and whether trying again makes sense."""
+
+    name = "application_error"
+    permanent = False
+
+    def __init__(self, message: str, *, cause: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause = cause
+
+
+class Refused(HourpostError):
+    """The same request will be refused again."""
+
+    permanent = True
+
+
+class ValidationFailed(Refused):
+    """The request is not well-formed; ``faults`` holds all that is wrong with it."""
+
+    name = "validation_error"
+
+    def __init__(self, faults: list[Fault], message: str | None = None) -> None:
+        super().__init__(message or "; ".join(fault.detail for fault in faults[:3]))
+        self.faults = faults
+
+
+class MessageTooLarge(Refused):
+    """The message is larger than we take."""
+
+    name = "message_too_large"
+
+
+class NotAuthenticated(Refused):
+    """No credential was presented."""
+
+    name = "missing_api_key"
+
+
+class Forbidden(Refused):
+    """The credential may not do this; ``name`` is one of invalid_api_key, restricted_api_key, domain_not_verified."""
+
+    def __init__(self, name: str, message: str, *, faults: list[Fault] | None = None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.faults = faults or []
+
+
+class NotFound(Refused):
+    """There is no such thing for this account."""
+
+    name = "not_found"
+
+
+class Conflict(Refused):
+    """What exists does not allow it."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class Unavailable(HourpostError):
+    """The same request may succeed later; ``retry_after_seconds`` says when, if we know."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int | None = None, cause: str | None = None) -> None:
+        super().__init__(message, cause=cause)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class LimitExceeded(Unavailable):
+    """No room: ``limit`` is plan, requests or backlog."""
+
+    name = "rate_limit_exceeded"
+
+    def __init__(self, limit: str, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.limit = limit
+
+
+class IdempotencyInFlight(Unavailable):
+    """The first request with this idempotency key has not ended yet."""
+
+    name = "concurrent_idempotent_requests"
+
+
+class ServiceUnavailable(Unavailable):
+    """A server that we need is away."""
+
+    name = "service_unavailable"

@@ -1,0 +1,60 @@
+"""Typed public ids that sort by time: a prefix and the 128 bits of a UUIDv7 (RFC 9562 §5.7) in base32hex."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from uuid import UUID
+
+TEXT_LENGTH = 26
+_state = [0, 0]
+
+
+def new_id(unix_ms: int | None = None) -> UUID:
+    """A UUIDv7 that is greater than every earlier one of this process."""
+    now = unix_ms if unix_ms is not None else time.time_ns() // 1_000_000
+    last, counter = _state
+    if now <= last:
+        now, counter = last, counter + 1
+    else:
+        counter = int.from_bytes(os.urandom(4), "big") >> 1
+    _state[0], _state[1] = now, counter
+    # 48 bits time, version, 12 + 20 bits of a counter that rises within the millisecond, 42 random bits
+    high, low = (counter >> 20) & 0xFFF, counter & 0xFFFFF
+    tail = int.from_bytes(os.urandom(6), "big") & ((1 << 42) - 1)
+    return UUID(int=(now << 80) | (7 << 76) | (high << 64) | (2 << 62) | (low << 42) | tail)
+
+
+def to_text(prefix: str, value: UUID) -> str:
+    """``em_`` and the like in front of 26 characters that sort as the bits do."""
+    return f"{prefix}_{base64.b32hexencode(value.bytes)[:TEXT_LENGTH].decode().lower()}"
+
+
+def from_text(prefix: str, text: str) -> UUID | None:
+    """The id that ``to_text`` wrote, or None for anything else."""
+    head, _, body = text.partition("_")
+    if head != prefix or len(body) != TEXT_LENGTH or not body.isascii():
+        return None
+    try:
+        value = UUID(bytes=base64.b32hexdecode(body.upper() + "======"))
+    except ValueError:
+        return None
+    return value if to_text(prefix, value) == text else None
+
+
+def delivery_to_text(email_id: UUID, position: int) -> str:
+    """``dl_``: the id of the email and two hex digits for the place among its recipients."""
+    return f"{to_text('dl', email_id)}{position:02x}"
+
+
+def delivery_from_text(text: str) -> tuple[UUID, int] | None:
+    """Email id and position of a delivery's public id, or None."""
+    email_id = from_text("dl", text[:-2])
+    if email_id is None:
+        return None
+    try:
+        position = int(text[-2:], 16)
+    except ValueError:
+        return None
+    return (email_id, position) if delivery_to_text(email_id, position) == text else None

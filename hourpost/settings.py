@@ -1,0 +1,82 @@
+"""The settings of every process: read once at each entry point and handed over from there."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Environment variables with the prefix ``HOURPOST_`` and the file ``.env``; frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOURPOST_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    home: Path = Field(
+        Path("var"), description="Data of the embedded servers, generated secrets, certificate, captured mail."
+    )
+    database_url: SecretStr | None = Field(None, description="PostgreSQL; embedded when not set.")
+    redis_url: SecretStr | None = Field(None, description="Redis of the hour's buckets; embedded when not set.")
+    broker_url: SecretStr | None = Field(None, description="Redis of Celery; database 0 of redis_url when not set.")
+    host: str = Field("127.0.0.1", description="Address that all listeners bind.")
+    http_port: Port = Field(8025, description="REST API and dashboard.")
+    smtp_port: Port = Field(2525, description="Inbound SMTP (25).")
+    submission_port: Port = Field(2587, description="SMTP submission with STARTTLS (587).")
+    submissions_port: Port = Field(2465, description="SMTP submission under TLS (465).")
+    imap_port: Port = Field(2143, description="IMAP with STARTTLS (143).")
+    imaps_port: Port = Field(2993, description="IMAP under TLS (993).")
+    pop3_port: Port = Field(2110, description="POP3 with STLS (110).")
+    pop3s_port: Port = Field(2995, description="POP3 under TLS (995).")
+    metrics_port: Port = Field(0, description="Prometheus port of parts without HTTP (0: none).")
+    relays: SecretStr = Field(
+        SecretStr(""), description="Upstream relays, space-separated URLs; the capture relay when empty."
+    )
+    base_url: str | None = Field(None, description="Public address in links; from host and port when not set.")
+    hostname: str = Field("localhost", description="Our own name in EHLO, banners and Message-IDs.")
+    secret_key: SecretStr | None = Field(
+        None, description="Encrypts stored secrets, signs sessions; generated once into home when not set."
+    )
+    previous_secret_keys: SecretStr = Field(
+        SecretStr(""), description="Older secret keys, space-separated, that still decrypt."
+    )
+    tls_certificate: Path | None = Field(None, description="PEM chain of the mail doors; self-signed when not set.")
+    tls_key: Path | None = Field(None, description="PEM key of the mail doors.")
+    embedded: bool = Field(False, description="Set by `hourpost up`: *.test domains verify by themselves.")
+    dns_servers: str = Field("", description="Name servers for verification, space-separated; the system's when empty.")
+    log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
+    requests_per_second: int = Field(5000, ge=1, description="HTTP requests a second for one credential.")
+    worker_concurrency: int = Field(400, ge=1, description="Deliveries one worker process has in hand at once.")
+    lease_seconds: int = Field(
+        30, ge=5, description="How long a worker's deliveries stay its own without a sign of life."
+    )
+    sweep_seconds: float = Field(8.0, gt=0, description="Longest time between two sweeps for what lost its hint.")
+    database_pool: int = Field(8, ge=2, description="PostgreSQL connections of one process.")
+    stripe_secret_key: SecretStr | None = Field(None, description="Without it plans are switched free of charge.")
+    stripe_webhook_secret: SecretStr | None = Field(None, description="Verifies Stripe's webhooks.")
+
+    @cached_property
+    def public_url(self) -> str:
+        """The address of the web part as clients reach it, without a trailing slash."""
+        return (self.base_url or f"http://{self.host}:{self.http_port}").rstrip("/")
+
+    @cached_property
+    def is_loopback(self) -> bool:
+        """Whether nobody outside this machine reaches our listeners."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment and ``.env``; ``overrides`` win. Raises: pydantic.ValidationError."""
+    return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each field
