@@ -1,0 +1,120 @@
+"""What a door hands to the flow, and what the flow hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from hourpost.rules.delivery_state import State
+
+MAX_RECIPIENTS = 50
+MAX_MESSAGE_BYTES = 40 * 1024 * 1024
+MAX_BATCH = 1000
+
+
+class OnLimit(StrEnum):
+    """What to do with what finds no room in the hour."""
+
+    QUEUE = "queue"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class SendingDomain:
+    """A verified domain of an account."""
+
+    id: UUID
+    name: str
+    signs: bool  # its DKIM record was seen
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who is sending and what they may do: a credential and its account, as of a few seconds ago at most."""
+
+    account_id: UUID
+    credential_id: UUID | None
+    kind: str  # api_key, smtp, operator
+    scope: str  # full, sending, reading
+    test: bool
+    plan: str | None
+    limit: int  # deliveries in any 60 minutes; 0 without a plan
+    suspended: bool
+    only_domain_id: UUID | None  # the credential's restriction
+    domains: dict[str, SendingDomain] = field(default_factory=dict)  # verified ones, by name
+    expires_at: datetime | None = None
+
+    def sending_domain(self, name: str) -> SendingDomain | None:
+        """The verified domain that this credential may send from, or None. ``name`` is normalised."""
+        domain = self.domains.get(name)
+        if domain is None or (self.only_domain_id is not None and domain.id != self.only_domain_id):
+            return None
+        return domain
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One email on its way in: checked by its door, its bytes final."""
+
+    email_id: UUID
+    source: str  # api, smtp
+    envelope_from: str  # "" is the null sender
+    recipients: tuple[str, ...]  # local@domain, at most MAX_RECIPIENTS, no doubles
+    header_from: str
+    from_address: str
+    domain_id: UUID | None
+    subject: str
+    message_id: str
+    content: bytes  # canonical
+    parts: dict[str, Any]
+    tags: list[dict[str, str]] | None = None
+    metadata: dict[str, Any] | None = None
+    scheduled_at: datetime | None = None
+    expires_at: datetime | None = None
+    on_limit: OnLimit = OnLimit.QUEUE
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is stored as a whole or not at all: one email, or a strict batch; a key covers all of it."""
+
+    standing: Standing
+    submissions: tuple[Submission, ...]
+    idempotency_key: str | None = None
+    body_sha256: bytes = b""
+    errors: tuple[dict[str, Any], ...] = ()  # of a partial batch; kept for replays
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The hour of an account. ``resets_in_seconds``: until the next token comes back, 0 when none is out."""
+
+    limit: int
+    used: int
+    remaining: int
+    held: int
+    resets_in_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What became of one submission: the state of each recipient, and when the last of them leaves."""
+
+    email_id: UUID
+    message_id: str
+    recipients: tuple[tuple[str, State], ...]
+    held_by: str | None  # plan, schedule
+    estimated_send_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to an order, in its order."""
+
+    placed: tuple[Placed, ...]
+    usage: Usage | None  # None while Redis is away, and for test mode
+    replayed: bool = False
+    errors: tuple[dict[str, Any], ...] = ()
