@@ -1,0 +1,103 @@
+"""Text on its way into a header: which characters are unsafe in it, and encoded words (RFC 2047)."""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64, a2b_qp, b2a_base64
+
+# C0 and C1 controls, NEL, the line and paragraph separators that str.splitlines honours, lone surrogates
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSAFE_BYTE = re.compile(rb"[\x00-\x1f\x7f]")
+# Wider than RFC 2047 allows, because the readers that can be fooled are lenient too
+_ENCODED_WORD = re.compile(r"=\?([^?\s]*)\?([bBqQ])\?([^?]*)\?=")
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+# 30 bytes become a word of 52 characters, so that it fits on the first line after any usual name
+_BYTES_PER_WORD = 30
+
+
+def find_unsafe(text: str) -> str | None:
+    """Name the first character that must not get into a header (``U+000A``), also inside encoded words.
+
+    Some readers decode ``=?utf-8?q?=0A?=`` and write the newline out again (CVE-2024-6923).
+    """
+    encoded = "=?" in text
+    if not encoded and text.isprintable():
+        return None
+    found = _UNSAFE.search(text)
+    if found is None and encoded:
+        found = _UNSAFE.search(decode_words(text)) or _find_unsafe_byte(text)
+    return None if found is None else f"U+{ord(found[0]):04X}"
+
+
+def encode_words(text: str) -> list[str]:
+    """Encode all of ``text`` as encoded words of at most 52 characters, none of which splits a character."""
+    data = text.encode()
+    words = []
+    start = 0
+    while start < len(data):
+        end = min(start + _BYTES_PER_WORD, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end -= 1
+        words.append(f"=?utf-8?b?{b2a_base64(data[start:end], newline=False).decode()}?=")
+        start = end
+    return words
+
+
+def decode_words(text: str) -> str:
+    """Decode every encoded word in ``text``; what cannot be decoded stays as it is."""
+    if "=?" not in text:
+        return text
+    parts: list[str] = []
+    charset, pending, end = "", b"", 0
+    for match in _ENCODED_WORD.finditer(text):
+        between = text[end : match.start()]
+        here = match[1].partition("*")[0].lower()
+        # Words side by side are one text, and some writers cut a character in two at their border
+        if not pending or between.strip(" \t") or here != charset:
+            parts.append(decode_charset(pending, charset))
+            if not pending or between.strip(" \t"):
+                parts.append(between)
+            charset, pending = here, b""
+        pending += _bytes_of(match)
+        end = match.end()
+    parts.append(decode_charset(pending, charset))
+    parts.append(text[end:])
+    return "".join(parts)
+
+
+def make_safe(text: str) -> str:
+    """The text with U+FFFD for each unsafe character, for a database column or a page."""
+    return text if text.isprintable() else _UNSAFE.sub("\ufffd", text)
+
+
+def decode_charset(data: bytes, charset: str) -> str:
+    """Text from bytes in a named charset; as UTF-8 when the name means nothing, never refused."""
+    name = charset.lower()
+    if name in ("", "utf-8", "utf8", "us-ascii", "ascii"):
+        return data.decode("utf-8", "replace")
+    try:
+        # Python's names for these two are no charsets of mail, and decoding them takes time by the square
+        text = data.decode("utf-8" if name in ("punycode", "idna") else name, "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")
+    # UTF-7 can yield half of a surrogate pair, which nothing downstream can write
+    return text.encode("utf-8", "replace").decode("utf-8", "replace")
+
+
+def _find_unsafe_byte(text: str) -> re.Match[str] | None:
+    """A control byte in an encoded word, whatever its charset makes of it."""
+    for match in _ENCODED_WORD.finditer(text):
+        found = _UNSAFE_BYTE.search(_bytes_of(match))
+        if found is not None:
+            return _UNSAFE.search(found[0].decode("ascii"))
+    return None
+
+
+def _bytes_of(match: re.Match[str]) -> bytes:
+    payload = match[3]
+    if match[2] in "qQ":
+        return a2b_qp(payload.encode("utf-8", "replace"), header=True)
+    letters = _NOT_BASE64.sub("", payload)
+    if len(letters) % 4 == 1:
+        letters = letters[:-1]
+    return a2b_base64(letters + "===")
