@@ -1,0 +1,207 @@
+"""Mail that came by SMTP: what must hold before it is taken, who it says it is from, and what it asks of us.
+
+Its bytes stay as they came; only the headers that speak to Hourpost itself are taken out.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hourpost.rules.addresses import Address, AddressError, parse_address, parse_address_list
+from hourpost.rules.header_text import decode_words, make_safe
+from hourpost.rules.headers import HeaderError, encode_header, read_fields, unfold
+from hourpost.rules.line_ends import ContentError, canonicalise, prepend_headers, require_canonical
+from hourpost.rules.mime import format_date
+
+__all__ = [
+    "ContentError",
+    "SubmittedMessage",
+    "canonicalise",
+    "check_submitted",
+    "complete_headers",
+    "prepend_headers",
+    "require_canonical",
+]
+
+MAX_HEADER_BYTES = 256 * 1024
+MAX_RECEIVED = 50
+MAX_IDEMPOTENCY_KEY = 256
+MAX_TAGS = 50
+
+_HEADER_BYTES = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
+_IDEMPOTENCY_KEYS = ("idempotency-key", "resend-idempotency-key")
+_CONTROL = frozenset({*_IDEMPOTENCY_KEYS, "x-tag", "x-tags", "x-metadata"})
+
+_Values = dict[str, list[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedMessage:
+    """A message by SMTP that may be taken, once its senders are authorised.
+
+    ``raw`` is canonical, ends with CRLF, and has no control header any more. ``metadata`` is a JSON object as text.
+    """
+
+    raw: bytes
+    header_from: tuple[Address, ...]
+    sender: Address | None
+    subject: str
+    message_id: str | None
+    has_date: bool
+    idempotency_key: str | None
+    tags: tuple[str, ...]
+    metadata: str | None
+
+    @property
+    def senders(self) -> tuple[Address, ...]:
+        """Everybody the headers say it is from; each domain must belong to the account."""
+        return self.header_from if self.sender is None else (*self.header_from, self.sender)
+
+
+def check_submitted(raw: bytes) -> SubmittedMessage:
+    """Read a message as it came after DATA or BDAT, dots unstuffed.
+
+    Raises:
+        ContentError: A bare CR or LF, a NUL, a line over 998 bytes, a header block that is none, not exactly one
+            From, a sender that is no address, a broken idempotency key (5.6.0), or a loop of over 50 servers (5.4.6).
+    """
+    require_canonical(raw)
+    if not raw.endswith(b"\r\n"):
+        raw += b"\r\n"
+    fields = _read_fields(raw)
+    values: _Values = {}
+    for name, value in fields:
+        values.setdefault(name.decode("ascii").lower(), []).append(value)
+    if len(values.get("received", ())) > MAX_RECEIVED:
+        raise ContentError(f"more than {MAX_RECEIVED} Received headers: the message runs in a loop", enhanced="5.4.6")
+    header_from = _read_from(values)
+    message_id = _find_text(values, "message-id")
+    return SubmittedMessage(
+        raw=_without_control(raw) if not _CONTROL.isdisjoint(values) else raw,
+        header_from=header_from,
+        sender=_find_sender(values),
+        subject=_find_text(values, "subject") or "",
+        message_id=message_id or None,
+        has_date="date" in values,
+        idempotency_key=_find_idempotency_key(values),
+        tags=_list_tags(values),
+        metadata=_find_metadata(values),
+    )
+
+
+def complete_headers(message: SubmittedMessage, *, message_id: str, date: datetime) -> SubmittedMessage:
+    """The message with a Message-ID and a Date at its top where it came without (RFC 6409 §8.2, §8.3)."""
+    fields = b""
+    if message.message_id is None:
+        fields += encode_header("Message-ID", message_id)
+    if not message.has_date:
+        fields += encode_header("Date", format_date(date))
+    if not fields:
+        return message
+    return replace(
+        message,
+        raw=prepend_headers(message.raw, fields),
+        message_id=message.message_id or message_id,
+        has_date=True,
+    )
+
+
+def _read_fields(raw: bytes) -> list[tuple[bytes, bytes]]:
+    end = raw.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES + 4)
+    if end < 0 and len(raw) > MAX_HEADER_BYTES:
+        raise ContentError(f"the headers are longer than {MAX_HEADER_BYTES} bytes", code=552, enhanced="5.3.4")
+    block = raw if end < 0 else raw[: end + 2]
+    if block.translate(None, _HEADER_BYTES):
+        raise ContentError("control character in the headers")
+    try:
+        return [] if raw.startswith(b"\r\n") else read_fields(block)
+    except HeaderError as error:
+        raise ContentError(str(error)) from error
+
+
+def _read_from(values: _Values) -> tuple[Address, ...]:
+    found = values.get("from", [])
+    if len(found) != 1:
+        raise ContentError("the message has no From header" if not found else "the message has two From headers")
+    try:
+        return parse_address_list(_to_text(found[0]))
+    except AddressError as error:
+        raise ContentError(f"From: {error}") from error
+
+
+def _find_sender(values: _Values) -> Address | None:
+    found = values.get("sender", [])
+    if not found:
+        return None
+    if len(found) > 1:
+        raise ContentError("the message has two Sender headers")
+    try:
+        return parse_address(_to_text(found[0]))
+    except AddressError as error:
+        raise ContentError(f"Sender: {error}") from error
+
+
+def _find_idempotency_key(values: _Values) -> str | None:
+    for name in _IDEMPOTENCY_KEYS:
+        for value in values.get(name, ()):
+            key = _to_text(value)
+            if not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY or not key.isascii() or not key.isprintable():
+                raise ContentError(f"an idempotency key has 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters")
+            return key
+    return None
+
+
+def _list_tags(values: _Values) -> tuple[str, ...]:
+    """Tags in order, each once: one in each X-Tag, a JSON list or a list with commas in X-Tags."""
+    tags = [make_safe(decode_words(_to_text(value))) for value in values.get("x-tag", ())]
+    for value in values.get("x-tags", ()):
+        text = decode_words(_to_text(value))
+        listed = _parse_json(text)
+        items = listed if isinstance(listed, list) else text.split(",")
+        tags += [make_safe(item.strip()) for item in items if isinstance(item, str)]
+    return tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS]
+
+
+def _find_metadata(values: _Values) -> str | None:
+    for value in values.get("x-metadata", ()):
+        parsed = _parse_json(decode_words(_to_text(value)))
+        if isinstance(parsed, dict):
+            return _write_json(parsed)
+    return None
+
+
+def _write_json(parsed: dict[str, object]) -> str | None:
+    """JSON that PostgreSQL takes: it refuses NaN, NUL and half of a surrogate pair."""
+    try:
+        text = json.dumps(parsed, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        return None
+    return None if "\\u0000" in text else text
+
+
+def _parse_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _find_text(values: _Values, name: str) -> str | None:
+    found = values.get(name)
+    return make_safe(decode_words(_to_text(found[0]))) if found else None
+
+
+def _to_text(value: bytes) -> str:
+    """A header's value on one line, with a space for each tab; bytes that are not UTF-8 become U+FFFD."""
+    return unfold(value).decode("utf-8", "replace").replace("\t", " ").strip(" ")
+
+
+def _without_control(raw: bytes) -> bytes:
+    end = raw.find(b"\r\n\r\n")
+    at = len(raw) if end < 0 else end + 2
+    fields = read_fields(raw[:at])
+    kept = [b"%b:%b\r\n" % (name, value) for name, value in fields if name.decode("ascii").lower() not in _CONTROL]
+    return b"".join(kept) + raw[at:]
