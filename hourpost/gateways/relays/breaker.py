@@ -1,0 +1,59 @@
+"""When to leave a failing relay alone, and when to try it again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+
+class Breaker:
+    """Opens after ``threshold`` failures in a row and then lets one try through after each growing delay.
+
+    Moments are seconds of any monotonic clock; the delay doubles from ``first_delay`` to ``longest_delay``, each with
+    up to a fifth less, so that many processes do not come back together.
+    """
+
+    def __init__(
+        self,
+        *,
+        threshold: int = 5,
+        first_delay: float = 2.0,
+        longest_delay: float = 300.0,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._threshold = threshold
+        self._first_delay = first_delay
+        self._longest_delay = longest_delay
+        self._jitter = jitter
+        self._opened = 0
+        self._failures = 0
+        self._open_until = 0.0
+
+    @property
+    def is_tripped(self) -> bool:
+        """Whether the relay has to prove itself: it is left alone, or one try is let through."""
+        return self._failures >= self._threshold
+
+    @property
+    def state(self) -> str:
+        """``closed`` (all is well) or ``open``."""
+        return "open" if self.is_tripped else "closed"
+
+    def seconds_left(self, now: float) -> float:
+        """How long the relay is to be left alone; 0 when it may be tried."""
+        return max(0.0, self._open_until - now) if self.is_tripped else 0.0
+
+    def failed(self, now: float) -> None:
+        """Counts a failure; those that arrive while it is open belong to tries begun before."""
+        if self.seconds_left(now) > 0:
+            return
+        self._failures += 1
+        if self.is_tripped:
+            delay = min(self._longest_delay, self._first_delay * 2.0 ** min(self._opened, 30))
+            self._open_until = now + delay * (1 - 0.2 * self._jitter())
+            self._opened += 1
+
+    def succeeded(self) -> None:
+        """The relay has done its work: all is forgotten."""
+        self._failures = 0
+        self._opened = 0

@@ -1,0 +1,381 @@
+"""One relay at work: who holds its connections, who waits for one, and whether the relay can be trusted."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from hourpost.gateways.relays.breaker import Breaker
+from hourpost.gateways.relays.connection import RelayConnection
+from hourpost.gateways.relays.exchange import Exchange, Parcel, Surroundings, find_obstacle, refuse
+from hourpost.gateways.relays.login import LoginFailed
+from hourpost.gateways.relays.outcome import Outcome, Postponed
+from hourpost.gateways.relays.pace import SLOW_SHARE, Destinations, Pace
+from hourpost.gateways.relays.spec import RelaySpec
+from hourpost.gateways.relays.supply import Supply
+from hourpost.gateways.relays.waiting import Admission, Waiter, WaitingLine
+
+_TRIES = 3
+_OVERLAP_FAULTS = 3
+_SHORTEST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """All in seconds: of a message for a connection, of an unused connection, and behind another message's dot."""
+
+    waiting: float = 30.0
+    idle: float = 30.0
+    behind: float = 3.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a relay has done since the process began; messages by recipient."""
+
+    accepted: int = 0
+    refused: int = 0
+    deferred: int = 0
+    answers_lost: int = 0
+    logins: int = 0
+    login_failures: int = 0
+    overlapped: int = 0
+    tried_again: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneHealth:
+    """A relay as metrics, the dashboard and ``doctor`` show it."""
+
+    relay: str
+    breaker: str
+    retry_in_seconds: float
+    connections: int
+    idle: int
+    connecting: int
+    most_connections: int
+    waiting: int
+    recent_seconds: float | None
+    slow_destinations: tuple[str, ...]
+    last_fault: str | None
+    counts: Counts
+
+
+class Lane:
+    """Sends parcels through one relay, over as many connections as there is demand for.
+
+    Whoever holds a connection is in ``_holders``; a connection passes from one message straight to the next, and
+    under overlap already at the final dot of the one before.
+    """
+
+    def __init__(
+        self, spec: RelaySpec, around: Surroundings, *, hostname: str, patience: Patience, breaker: Breaker
+    ) -> None:
+        self.spec = spec
+        self.is_closing = False
+        self.is_quiet = asyncio.Event()
+        self._around = around
+        self._patience = patience
+        self._breaker = breaker
+        self._supply = Supply(spec, around, hostname)
+        self._supply.on_ready = self._welcome
+        self._supply.on_refused = self._login_failed
+        self._supply.on_lost = self._grow
+        self._destinations = Destinations()
+        self._pace = Pace()
+        self._waiting = WaitingLine()
+        self._holders: dict[RelayConnection, Exchange] = {}
+        self._running = 0
+        self._counts = Counts()
+        self._overlaps = spec.overlap
+        self._overlap_faults = 0
+        self._last_fault: str | None = None
+
+    # what the pool asks
+
+    def seconds_closed(self, now: float) -> float:
+        """How long this relay is to be left alone; one that has to prove itself gets one message at a time."""
+        if self.is_closing:
+            return _SHORTEST_PAUSE
+        left = self._breaker.seconds_left(now)
+        if left == 0 and self._breaker.is_tripped and (self._running or self._waiting):
+            return _SHORTEST_PAUSE
+        return left
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a message would find a connection at once, or one that can be opened."""
+        return self._supply.busy + len(self._waiting) < self._supply.ceiling
+
+    def expected_wait(self, now: float) -> float:
+        """Seconds that one more message would wait, roughly."""
+        return self._pace.seconds(now) * (len(self._waiting) + 1) / self._supply.ceiling
+
+    async def send(self, parcel: Parcel) -> list[Outcome] | Postponed:
+        """Sends a parcel, trying again where a used connection turns out to be closed (nothing was taken then)."""
+        outcomes: list[Outcome] = []
+        for _ in range(_TRIES):
+            admission = await self._admit(parcel)
+            if not isinstance(admission, Exchange):
+                return admission
+            outcomes = await self._run(admission)
+            if not admission.is_untouched:
+                break
+            self._counts.tried_again += 1
+            if not admission.is_boarded:
+                # The relay has gone meanwhile, so the others that lie idle are dead as well.
+                self._supply.close_idle()
+        self._count(outcomes)
+        return outcomes
+
+    def review(self, now: float) -> None:
+        """Does what time demands; to be called every second or so."""
+        self._destinations.review(now)
+        self._supply.review(now)
+        self._supply.close_idle(since=now - self._patience.idle)
+        pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, self.expected_wait(now)))
+        for waiter in self._waiting.take_older_than(now - self._patience.waiting):
+            if not waiter.future.done():
+                waiter.future.set_result(Postponed("relay", pause, f"no free connection to {self.spec.name}"))
+        for exchange in [held for held in self._holders.values() if held.is_boarded]:
+            if now - exchange.started_at > self._patience.behind and exchange.is_behind:
+                exchange.abandon()
+
+    def stop(self) -> None:
+        """Takes nothing any more: what waits is given back, what is being sent goes on."""
+        self.is_closing = True
+        self._supply.stop()
+        self._postpone_all(Postponed("relay", _SHORTEST_PAUSE, "shutting down"))
+        if self._running == 0:
+            self.is_quiet.set()
+
+    def abort(self) -> None:
+        """Ends what is being sent."""
+        self._supply.abort()
+
+    async def check(self) -> RelayConnection:
+        """Logs in and out on a connection of its own. Raises: LoginFailed."""
+        connection = await self._supply.log_in()
+        connection.quit()
+        return connection
+
+    def health(self, now: float) -> LaneHealth:
+        """How this relay does."""
+        return LaneHealth(
+            relay=self.spec.name,
+            breaker=self._breaker.state,
+            retry_in_seconds=self._breaker.seconds_left(now),
+            connections=len(self._supply.live),
+            idle=len(self._supply.idle),
+            connecting=self._supply.connecting,
+            most_connections=self._supply.ceiling,
+            waiting=len(self._waiting),
+            recent_seconds=self._pace.recent_seconds,
+            slow_destinations=tuple(sorted(self._destinations.slow)),
+            last_fault=self._last_fault,
+            counts=replace(self._counts),
+        )
+
+    # a message gets a connection
+
+    async def _admit(self, parcel: Parcel) -> Admission:
+        if self.is_closing:
+            return Postponed("relay", _SHORTEST_PAUSE, "shutting down")
+        if self._supply.idle and self._may_hold(parcel.destination):
+            obstacle = find_obstacle(parcel, self._supply.idle[-1].capabilities)
+            return self._refuse(parcel, obstacle) if obstacle else self._begin(self._supply.idle.pop(), parcel)
+        crowd = self._find_crowd(parcel.destination)
+        if crowd is not None:
+            return crowd
+        waiter = Waiter(parcel, self._around.clock())
+        self._waiting.add(waiter)
+        self._grow()
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            self._withdraw(waiter)
+            raise
+
+    def _may_hold(self, domain: str) -> bool:
+        return self._destinations.has_room(domain, self._supply.ceiling)
+
+    def _find_crowd(self, domain: str) -> Postponed | None:
+        """Sends messages to a slow destination away when as many wait as may be under way."""
+        if domain not in self._destinations.slow:
+            return None
+        share = max(1, int(self._supply.ceiling * SLOW_SHARE))
+        queued = self._waiting.count_for(domain)
+        if queued < share:
+            return None
+        seconds = self._destinations.pace(domain).seconds(self._around.clock()) * (queued + 1) / share
+        return Postponed("destination", min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, seconds)), f"{domain} is slow")
+
+    def _begin(self, connection: RelayConnection, parcel: Parcel) -> Exchange:
+        exchange = Exchange(connection, parcel, self._around)
+        self._hold(connection, exchange)
+        if connection.capabilities.pipelining:
+            connection.write(exchange.begin())
+        return exchange
+
+    def _board(self, connection: RelayConnection) -> bytes:
+        """The next message's envelope, to go out behind the final dot of the one that holds the connection."""
+        before = self._holders[connection]
+        waiter = self._next_for(connection) if self._may_overlap(connection, before) else None
+        if waiter is None:
+            return b""
+        exchange = Exchange(connection, waiter.parcel, self._around, is_boarded=True)
+        self._let_go(before)
+        self._hold(connection, exchange)
+        self._counts.overlapped += 1
+        waiter.future.set_result(exchange)
+        return exchange.begin()
+
+    def _next_for(self, connection: RelayConnection) -> Waiter | None:
+        """The next message that waits and that this relay can take; those that it cannot are told so."""
+        while (waiter := self._waiting.take(self._may_hold)) is not None:
+            if waiter.future.done():
+                continue
+            obstacle = find_obstacle(waiter.parcel, connection.capabilities)
+            if obstacle is None:
+                return waiter
+            waiter.future.set_result(self._refuse(waiter.parcel, obstacle))
+        return None
+
+    def _refuse(self, parcel: Parcel, obstacle: tuple[int, str, str]) -> list[Outcome]:
+        return refuse(parcel, self.spec.name, obstacle, self._around.clock())
+
+    def _may_overlap(self, connection: RelayConnection, before: Exchange) -> bool:
+        return (
+            self._overlaps
+            and not self._breaker.is_tripped
+            and connection.capabilities.pipelining
+            and before.parcel.destination not in self._destinations.slow
+        )
+
+    # and gives it back
+
+    async def _run(self, exchange: Exchange) -> list[Outcome]:
+        try:
+            outcomes = await exchange.run(self._board)
+        finally:
+            self._end(exchange)
+        self._judge(exchange, outcomes)
+        return outcomes
+
+    def _hold(self, connection: RelayConnection, exchange: Exchange) -> None:
+        self._holders[connection] = exchange
+        self._running += 1
+        self._pace.begin(exchange.started_at)
+        self._destinations.pace(exchange.parcel.destination).begin(exchange.started_at)
+
+    def _let_go(self, exchange: Exchange) -> None:
+        self._pace.let_go()
+        self._destinations.pace(exchange.parcel.destination).let_go()
+
+    def _end(self, exchange: Exchange) -> None:
+        now = self._around.clock()
+        seconds = now - exchange.started_at
+        self._pace.ended(now, seconds)
+        self._destinations.pace(exchange.parcel.destination).ended(now, seconds)
+        self._running -= 1
+        connection = exchange.connection
+        if self._holders.get(connection) is exchange:
+            self._let_go(exchange)
+            del self._holders[connection]
+            if connection.is_usable:
+                self._free(connection)
+        if self._running == 0 and self.is_closing:
+            self.is_quiet.set()
+
+    def _free(self, connection: RelayConnection) -> None:
+        """Passes a connection on to who waits, or keeps it."""
+        if self.is_closing:
+            connection.quit()
+            return
+        waiter = None if self._breaker.is_tripped and self._running else self._next_for(connection)
+        if waiter is not None:
+            waiter.future.set_result(self._begin(connection, waiter.parcel))
+        else:
+            self._supply.keep(connection)
+
+    def _withdraw(self, waiter: Waiter) -> None:
+        """Undoes what a caller that was cancelled has been given, or takes it out of the line."""
+        if waiter.future.cancelled():
+            self._waiting.remove(waiter)
+            return
+        admission = waiter.future.result()
+        if isinstance(admission, Exchange):
+            admission.abandon()
+            self._end(admission)
+
+    # what it learns about the relay
+
+    def _judge(self, exchange: Exchange, outcomes: list[Outcome]) -> None:
+        if exchange.is_untouched:
+            self._judge_overlap(exchange)
+            return
+        broken = next((outcome for outcome in outcomes if outcome.code is None or outcome.code == 421), None)
+        if broken is None:
+            self._overlap_faults = 0 if exchange.is_boarded else self._overlap_faults
+            self._breaker.succeeded()
+        elif not broken.withdrawn:
+            self._last_fault = f"{broken.stage}: {broken.code or ''} {broken.text}"
+            self._breaker.failed(self._around.clock())
+            if self._breaker.is_tripped:
+                self._postpone_all()
+
+    def _judge_overlap(self, exchange: Exchange) -> None:
+        """Stops overlapping with a relay that keeps answering the dot and then stumbles over what follows it."""
+        if exchange.is_boarded and exchange.was_next:
+            self._overlap_faults += 1
+            self._overlaps = self._overlaps and self._overlap_faults < _OVERLAP_FAULTS
+
+    def _count(self, outcomes: list[Outcome]) -> None:
+        counts = self._counts
+        for outcome in outcomes:
+            if outcome.is_accepted:
+                counts.accepted += 1
+            elif outcome.answer_lost:
+                counts.answers_lost += 1
+            elif outcome.code is not None and outcome.code >= 500:
+                counts.refused += 1
+            else:
+                counts.deferred += 1
+
+    def _welcome(self, connection: RelayConnection) -> None:
+        self._counts.logins += 1
+        self._free(connection)
+        self._grow()
+
+    def _login_failed(self, error: LoginFailed) -> None:
+        self._counts.login_failures += 1
+        self._last_fault = str(error)
+        if self._supply.live:
+            self._supply.lower_ceiling()
+            return
+        self._breaker.failed(self._around.clock())
+        if self._breaker.is_tripped:
+            self._postpone_all()
+        else:
+            waiter = self._waiting.take()
+            if waiter is not None and not waiter.future.done():
+                waiter.future.set_result(self._postponed())
+            self._grow()
+
+    def _grow(self) -> None:
+        """Has connections opened for those who wait."""
+        if self.is_closing or self._supply.idle or self._breaker.seconds_left(self._around.clock()):
+            return
+        most = 1 if self._breaker.is_tripped else self._supply.ceiling
+        self._supply.grow(len(self._waiting), most)
+
+    def _postponed(self) -> Postponed:
+        seconds = max(_SHORTEST_PAUSE, self._breaker.seconds_left(self._around.clock()))
+        return Postponed("relay", seconds, f"{self.spec.name}: {self._last_fault or 'unavailable'}")
+
+    def _postpone_all(self, postponed: Postponed | None = None) -> None:
+        answer = postponed or self._postponed()
+        while (waiter := self._waiting.take()) is not None:
+            if not waiter.future.done():
+                waiter.future.set_result(answer)

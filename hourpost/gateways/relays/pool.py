@@ -1,0 +1,194 @@
+"""All relays together: which one a message leaves through, and what happens when one is down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hourpost.gateways.relays.breaker import Breaker
+from hourpost.gateways.relays.exchange import BeforeDot, Parcel, Surroundings
+from hourpost.gateways.relays.lane import Lane, LaneHealth, Patience
+from hourpost.gateways.relays.login import LoginFailed
+from hourpost.gateways.relays.outcome import Envelope, Outcome, Postponed, Stage
+from hourpost.gateways.relays.spec import RelaySpec
+from hourpost.gateways.relays.timeouts import Timeouts
+
+_REVIEW_SECONDS = 1.0
+
+
+class Relays(Protocol):
+    """What delivers email; a test may put something else in the place of ``RelayPool``."""
+
+    async def send(
+        self, envelope: Envelope, content: bytes | Sequence[bytes], before_dot: BeforeDot | None = None
+    ) -> list[Outcome] | Postponed:
+        """Sends one email to its recipients; one outcome for each, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayCheck:
+    """Whether a relay can be reached, encrypted to and logged in to; ``stage`` is where it failed."""
+
+    relay: str
+    is_ok: bool
+    seconds: float
+    text: str
+    stage: Stage | None = None
+    code: int | None = None
+    tls_version: str | None = None
+    cipher: str | None = None
+
+
+class RelayPool:
+    """Sends through several relays by weight, around those that are down or full.
+
+    It belongs to the event loop that first sends. ``hostname`` is our name in EHLO, ``clock`` a monotonic one in
+    seconds. Raises: ValueError without a relay; RelayUrlInvalid where a CA file cannot be read.
+    """
+
+    def __init__(
+        self,
+        specs: Iterable[RelaySpec],
+        *,
+        hostname: str,
+        timeouts: Timeouts | None = None,
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        breaker: Callable[[], Breaker] = Breaker,
+    ) -> None:
+        self._clock = clock
+        self._lanes = [
+            Lane(
+                spec,
+                Surroundings(spec.name, timeouts or Timeouts(), clock),
+                hostname=hostname,
+                patience=patience or Patience(),
+                breaker=breaker(),
+            )
+            for spec in specs
+        ]
+        if not self._lanes:
+            raise ValueError("no relay is configured")
+        self._credit = dict.fromkeys(self._lanes, 0)
+        self._reviewer: asyncio.TimerHandle | None = None
+        self._is_closing = False
+
+    @property
+    def capacity(self) -> int:
+        """How many messages can be under way at once; twice as many keep all connections busy."""
+        return sum(lane.spec.connections for lane in self._lanes)
+
+    async def send(
+        self, envelope: Envelope, content: bytes | Sequence[bytes], before_dot: BeforeDot | None = None
+    ) -> list[Outcome] | Postponed:
+        """Sends one email to its recipients; one outcome for each, in their order.
+
+        ``content`` is canonical (CRLF only), in one piece or in chunks. ``before_dot`` is awaited when all but the
+        final dot is done: where it answers False or raises, the connection is closed instead and the relay does not
+        take the message. It is awaited once at most. Where no relay can be asked now, the answer is ``Postponed``.
+
+        Raises: ContentNotCanonical; what ``before_dot`` raises.
+        """
+        if self._reviewer is None:
+            self._review()
+        parcel = Parcel(envelope, content, before_dot)
+        lane = self._choose(())
+        if lane is None:
+            return self._all_closed()
+        result = await lane.send(parcel)
+        if isinstance(result, Postponed) or result[0].may_fail_over or result[-1].may_fail_over:
+            return await self._fail_over(parcel, lane, result)
+        return result
+
+    async def _fail_over(
+        self, parcel: Parcel, lane: Lane | None, result: list[Outcome] | Postponed
+    ) -> list[Outcome] | Postponed:
+        """Asks the other relays for the recipients that the first one could not take for reasons of its own."""
+        tried: list[Lane] = []
+        postponed: Postponed | None = None
+        known: dict[str, Outcome] = {}
+        while lane is not None:
+            tried.append(lane)
+            if isinstance(result, Postponed):
+                postponed = result if postponed is None or result.seconds < postponed.seconds else postponed
+            else:
+                known.update((outcome.recipient, outcome) for outcome in result)
+            left = [name for name in parcel.envelope.recipients if name not in known or known[name].may_fail_over]
+            lane = self._choose(tried) if left else None
+            if lane is not None:
+                result = await lane.send(parcel.for_recipients(left))
+        if known:
+            return [known[recipient] for recipient in parcel.envelope.recipients]
+        return postponed or self._all_closed()
+
+    def _choose(self, tried: Sequence[Lane]) -> Lane | None:
+        """Smooth weighted choice among the relays that have room, else the one that frees a connection first."""
+        lanes = self._lanes
+        if len(lanes) == 1 and not tried:
+            return lanes[0] if lanes[0].seconds_closed(self._clock()) == 0 else None
+        now = self._clock()
+        usable = [lane for lane in lanes if lane not in tried and lane.seconds_closed(now) == 0]
+        roomy = [lane for lane in usable if lane.has_room]
+        if not roomy:
+            return min(usable, key=lambda lane: lane.expected_wait(now), default=None)
+        credit = self._credit
+        for lane in roomy:
+            credit[lane] += lane.spec.weight
+        chosen = max(roomy, key=credit.__getitem__)
+        credit[chosen] -= sum(lane.spec.weight for lane in roomy)
+        return chosen
+
+    def _all_closed(self) -> Postponed:
+        now = self._clock()
+        soonest = min(self._lanes, key=lambda lane: lane.seconds_closed(now))
+        return Postponed("relay", max(1.0, soonest.seconds_closed(now)), soonest.health(now).last_fault or "no relay")
+
+    # beside sending
+
+    async def check(self) -> list[RelayCheck]:
+        """Logs in to every relay, all at once, as ``hourpost doctor`` wants to know."""
+        return await asyncio.gather(*(self._check(lane) for lane in self._lanes))
+
+    async def _check(self, lane: Lane) -> RelayCheck:
+        name, began_at = lane.spec.name, self._clock()
+        try:
+            connection = await lane.check()
+        except LoginFailed as error:
+            return RelayCheck(name, False, self._clock() - began_at, error.text, error.stage, error.code)
+        return RelayCheck(
+            name, True, self._clock() - began_at, "ok", tls_version=connection.tls_version, cipher=connection.cipher
+        )
+
+    def health(self) -> list[LaneHealth]:
+        """How each relay does; cheap, and safe to call from another thread."""
+        now = self._clock()
+        return [lane.health(now) for lane in self._lanes]
+
+    async def drain(self, seconds: float) -> None:
+        """Takes nothing new, lets what is under way end, and closes; after ``seconds`` it closes what is left.
+
+        Those outcomes are still returned to their senders.
+        """
+        self._is_closing = True
+        if self._reviewer is not None:
+            self._reviewer.cancel()
+        for lane in self._lanes:
+            lane.stop()
+        try:
+            async with asyncio.timeout(seconds):
+                for lane in self._lanes:
+                    await lane.is_quiet.wait()
+        except TimeoutError:
+            for lane in self._lanes:
+                lane.abort()
+        await asyncio.sleep(0)
+
+    def _review(self) -> None:
+        now = self._clock()
+        for lane in self._lanes:
+            lane.review(now)
+        if not self._is_closing:
+            self._reviewer = asyncio.get_running_loop().call_later(_REVIEW_SECONDS, self._review)
