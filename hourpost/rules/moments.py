@@ -1,0 +1,92 @@
+"""Moments as people and programs write them: ISO 8601 with a time zone, or a few words of English."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_IN = re.compile(r"in (an?|\d{1,9}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)", re.IGNORECASE)
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_AT = re.compile(
+    rf"(today|tomorrow|(?:next |on )?(?:{'|'.join(_WEEKDAYS)}))"
+    r"(?:,? (?:at )?(?:(\d{1,2})(?::(\d{2}))? ?(am|pm)?|(noon|midnight)))?(?: utc)?",
+    re.IGNORECASE,
+)
+_ACCEPTED = 'write ISO 8601 with a time zone ("2026-12-01T09:00:00Z"), or "in 10 minutes", or "tomorrow at 9am" (UTC)'
+
+
+class MomentError(ValueError):
+    """The text names no moment; the message says what would."""
+
+
+def parse_moment(text: str, *, now: datetime) -> datetime:
+    """The moment that ``text`` names, in UTC; it may lie in the past. Words are relative to ``now`` and mean UTC.
+
+    Understood are ISO 8601 with a time zone; "in 5 min", "in an hour", "in 3 days"; "today", "tomorrow" or a weekday
+    (the next one) "at 9am", "at 17:30", "at noon"; without a time, the time of day of ``now``.
+
+    Raises:
+        MomentError: It is none of these, has no time zone, or lies outside the years 1 to 9999.
+    """
+    words = " ".join(text.split()) if len(text) <= 100 else ""
+    try:
+        moment = _parse_iso(words) or _parse_in(words, now) or _parse_at(words, now)
+    except OverflowError as error:
+        raise MomentError(f"{text[:100]!a} is too far away") from error
+    if moment is None:
+        raise MomentError(f"{text[:100]!a} is not a moment: {_ACCEPTED}")
+    return moment
+
+
+def _parse_iso(words: str) -> datetime | None:
+    # fromisoformat also takes "20261201T09" and "2026-W49-2T09", which are more likely mistakes
+    if not re.match(r"\d{4}-\d{2}-\d{2}", words):
+        return None
+    try:
+        moment = datetime.fromisoformat(words.upper())
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        raise MomentError(f"{words!a} has no time zone: {_ACCEPTED}")
+    return moment.astimezone(UTC)
+
+
+def _parse_in(words: str, now: datetime) -> datetime | None:
+    match = _IN.fullmatch(words)
+    if match is None:
+        return None
+    number = 1 if match[1].lower() in ("a", "an") else int(match[1])
+    return now.astimezone(UTC) + timedelta(seconds=number * _UNITS[match[2][0].lower()])
+
+
+def _parse_at(words: str, now: datetime) -> datetime | None:
+    match = _AT.fullmatch(words)
+    if match is None:
+        return None
+    now = now.astimezone(UTC)
+    day, hour, minute, half, name = match.groups()
+    moment = now + timedelta(days=_days_until(day.lower(), now))
+    if name is not None:
+        return moment.replace(hour=12 if name.lower() == "noon" else 0, minute=0, second=0, microsecond=0)
+    if hour is None:
+        return moment
+    number = _to_24_hours(int(hour), half)
+    if number is None or int(minute or 0) > 59:
+        return None
+    return moment.replace(hour=number, minute=int(minute or 0), second=0, microsecond=0)
+
+
+def _days_until(day: str, now: datetime) -> int:
+    if day in ("today", "tomorrow"):
+        return int(day == "tomorrow")
+    wanted = _WEEKDAYS.index(day.rpartition(" ")[2])
+    return (wanted - now.weekday() - 1) % 7 + 1
+
+
+def _to_24_hours(hour: int, half: str | None) -> int | None:
+    if half is None:
+        return hour if hour <= 23 else None
+    if not 1 <= hour <= 12:
+        return None
+    return hour % 12 + (12 if half.lower() == "pm" else 0)
