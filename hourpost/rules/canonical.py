@@ -41,7 +41,8 @@ _Values = dict[str, list[bytes]]
 class SubmittedMessage:
     """A message by SMTP that may be taken, once its senders are authorised.
 
-    ``raw`` is canonical, ends with CRLF, and has no control header any more. ``metadata`` is a JSON object as text.
+    ``raw`` is canonical, ends with CRLF, and has no control header any more.
+    ``metadata`` is what PostgreSQL takes as JSON.
     """
 
     raw: bytes
@@ -52,7 +53,7 @@ class SubmittedMessage:
     has_date: bool
     idempotency_key: str | None
     tags: tuple[str, ...]
-    metadata: str | None
+    metadata: dict[str, object] | None
 
     @property
     def senders(self) -> tuple[Address, ...]:
@@ -164,22 +165,22 @@ def _list_tags(values: _Values) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS]
 
 
-def _find_metadata(values: _Values) -> str | None:
+def _find_metadata(values: _Values) -> dict[str, object] | None:
     for value in values.get("x-metadata", ()):
         parsed = _parse_json(decode_words(_to_text(value)))
         if isinstance(parsed, dict):
-            return _write_json(parsed)
+            return parsed if _is_storable(parsed) else None
     return None
 
 
-def _write_json(parsed: dict[str, object]) -> str | None:
-    """JSON that PostgreSQL takes: it refuses NaN, NUL and half of a surrogate pair."""
+def _is_storable(parsed: dict[str, object]) -> bool:
+    """Whether PostgreSQL takes it as JSON: it refuses NaN, NUL and half of a surrogate pair."""
     try:
         text = json.dumps(parsed, ensure_ascii=False, allow_nan=False)
         text.encode()
     except (ValueError, RecursionError):
-        return None
-    return None if "\\u0000" in text else text
+        return False
+    return "\\u0000" not in text
 
 
 def _parse_json(text: str) -> object:
