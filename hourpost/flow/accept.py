@@ -1,0 +1,312 @@
+"""Accept: orders in, receipts out; what arrives together shares one commit.
+
+There is no timer: while up to two commits are in flight, what arrives waits, and goes into the next one together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from hourpost.database import Database
+from hourpost.errors import (
+    Fault,
+    Forbidden,
+    HourpostError,
+    IdempotencyInFlight,
+    ServiceUnavailable,
+    ValidationFailed,
+)
+from hourpost.flow import limit, placing
+from hourpost.flow.enqueue import Enqueue
+from hourpost.flow.replay import Known, find_known, replay
+from hourpost.flow.store import insert_emails, insert_keys
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.hour import Hour
+from hourpost.rules.delivery_state import State
+from hourpost.rules.hour_tokens import Answer, Take, Taken
+from hourpost.rules.submission import Order, Receipt
+from hourpost.suppressions.queries import find_suppressed
+
+_FLIGHTS = 2
+_EMAILS_IN_A_FLIGHT = 500
+_BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
+_TRIES = 3
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    order: Order
+    answer: asyncio.Future[Receipt]
+    request: placing.Request = field(default_factory=lambda: placing.Request((), ()))
+    answers: tuple[Answer, ...] = ()
+    taken: Taken | None = None
+
+    @property
+    def key(self) -> tuple[UUID, str] | None:
+        key = self.order.idempotency_key
+        return (self.order.standing.account_id, key) if key else None
+
+    def resolve(self, receipt: Receipt) -> None:
+        if not self.answer.done():
+            self.answer.set_result(receipt)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Intake:
+    """The door's one way into the flow. One per process and event loop."""
+
+    def __init__(self, database: Database, hour: Hour, enqueue: Enqueue, clock: Clock) -> None:
+        self._database = database
+        self._hour = hour
+        self._enqueue = enqueue
+        self._clock = clock
+        self._queue: deque[_Pending] = deque()
+        self._flights: set[asyncio.Task[None]] = set()
+        self._keys: set[tuple[UUID, str]] = set()
+
+    async def start(self) -> None:
+        """Begin to take orders."""
+        await self._enqueue.start()
+
+    async def stop(self) -> None:
+        """Wait for the commits in flight."""
+        while self._flights:
+            await asyncio.wait(self._flights)
+        await self._enqueue.stop()
+
+    async def accept(self, order: Order) -> Receipt:
+        """Store an order as a whole, or not at all; when this returns, it is committed.
+
+        Raises:
+            Forbidden: the account may not send.
+            ValidationFailed: more recipients than the plan's whole hour.
+            LimitExceeded: no room, and the order does not wait, or no more may wait.
+            Conflict: its idempotency key was used for another body.
+            IdempotencyInFlight: the first order with this key has not ended.
+            ServiceUnavailable: PostgreSQL is away; whether it was stored is then not known.
+        """
+        check_order(order)
+        pending = _Pending(order, asyncio.get_running_loop().create_future())
+        key = pending.key
+        if key is None:
+            return await self._enter(pending)
+        if key in self._keys:
+            raise IdempotencyInFlight("The first request with this idempotency key has not ended yet.")
+        self._keys.add(key)
+        pending.answer.add_done_callback(lambda _: self._keys.discard(key))
+        return await self._enter(pending)
+
+    async def _enter(self, pending: _Pending) -> Receipt:
+        self._queue.append(pending)
+        self._launch()
+        return await asyncio.shield(pending.answer)  # who went away does not take back what is being stored
+
+    def _launch(self) -> None:
+        while self._queue and len(self._flights) < _FLIGHTS:
+            flight = asyncio.create_task(self._fly(self._board()))
+            self._flights.add(flight)
+            flight.add_done_callback(self._land)
+
+    def _land(self, flight: asyncio.Task[None]) -> None:
+        self._flights.discard(flight)
+        self._launch()
+
+    def _board(self) -> list[_Pending]:
+        boarded, emails, size = [], 0, 0
+        while self._queue and emails < _EMAILS_IN_A_FLIGHT and size < _BYTES_IN_A_FLIGHT:
+            pending = self._queue.popleft()
+            boarded.append(pending)
+            emails += len(pending.order.submissions)
+            size += sum(len(one.content) for one in pending.order.submissions)
+        return boarded
+
+    async def _fly(self, boarded: list[_Pending]) -> None:
+        try:
+            await self._store_all(boarded)
+        except Exception as error:  # the outermost loop of accepting: everybody on board must get an answer
+            await self._divert(boarded, error)
+
+    async def _divert(self, boarded: list[_Pending], error: Exception) -> None:
+        """Answer a failed flight: one by one where a single order may have spoilt it, else the same error for all."""
+        waiting = [pending for pending in boarded if not pending.answer.done()]
+        if isinstance(error, DBAPIError) and len(waiting) > 1:
+            await self._give_back(waiting)
+            for pending in waiting:
+                await self._fly([pending])
+            return
+        if not isinstance(error, HourpostError):
+            log.error("accepting failed", error=repr(error))
+            await self._give_back(waiting)
+        for pending in waiting:
+            pending.fail(error)
+
+    async def _store_all(self, boarded: list[_Pending]) -> None:
+        now = self._clock.now()
+        orders = [pending.order for pending in boarded]
+        async with self._database.reading() as connection:
+            suppressed = await find_suppressed(connection, _pairs(orders))
+            known = await find_known(connection, orders)
+        todo = await self._answer_known(boarded, known)
+        for pending in todo:
+            pending.request = placing.request_of(pending.order, suppressed, now)
+        for attempt in range(_TRIES):
+            if not todo:
+                return
+            await self._ask_hour(todo, give_up=attempt == _TRIES - 1)
+            todo = await self._commit(self._refuse(todo), suppressed, now)
+
+    async def _answer_known(self, boarded: Iterable[_Pending], known: dict[tuple[UUID, str], Known]) -> list[_Pending]:
+        todo = []
+        for pending in boarded:
+            found = known.get(pending.key) if pending.key else None
+            if found is None:
+                todo.append(pending)
+                continue
+            try:
+                async with self._database.reading() as connection:
+                    pending.resolve(await replay(connection, pending.order, found))
+            except HourpostError as error:
+                pending.fail(error)
+        return todo
+
+    async def _ask_hour(self, todo: Sequence[_Pending], *, give_up: bool) -> None:
+        """Take tokens, one call for each account; without Redis, or a bucket that stays, everything is held."""
+        groups: dict[UUID, list[_Pending]] = defaultdict(list)
+        for pending in todo:
+            pending.taken, pending.answers = None, placing.held_answers(pending.request)
+            if pending.request.wants:
+                groups[pending.order.standing.account_id].append(pending)
+        if not groups or give_up:
+            return
+        takes = [
+            Take(account, group[0].order.standing.limit, [want for one in group for want in one.request.wants])
+            for account, group in groups.items()
+        ]
+        try:
+            found = await limit.take(self._hour, self._database, takes)
+        except ServiceUnavailable as error:
+            log.warning("the hour cannot be counted: holding", cause=error.cause)
+            return
+        for taken, group in zip(found, groups.values(), strict=True):
+            start = 0
+            for pending in group:
+                end = start + len(pending.request.wants)
+                pending.taken, pending.answers = taken, taken.answers[start:end]
+                start = end
+
+    def _refuse(self, todo: Sequence[_Pending]) -> list[_Pending]:
+        """Answer those for which there is no room, and give back what else they took; the others go on."""
+        going, refused = [], []
+        for pending in todo:
+            error = placing.refusal_of(pending.order, pending.answers, pending.taken) or _must_ask(pending)
+            if error is None:
+                going.append(pending)
+            else:
+                refused.append(pending)
+                pending.fail(error)
+        if refused:
+            self._later(self._give_back(refused))
+        return going
+
+    async def _commit(self, todo: list[_Pending], suppressed: placing.Suppressed, now: datetime) -> list[_Pending]:
+        """Store those whose debit still stands; gives the ones whose debit must be made again."""
+        placements: list[tuple[_Pending, placing.Placement]] = []
+        again: list[_Pending] = []
+        doubles: list[_Pending] = []
+        async with self._database.transaction() as connection:
+            void = await limit.confirm(connection, [one.taken for one in todo if one.taken])
+            again = [one for one in todo if one.taken and one.order.standing.account_id in void]
+            going = [one for one in todo if not one.taken or one.order.standing.account_id not in void]
+            fresh = await insert_keys(connection, [one.order for one in going], now)
+            for one in going:
+                if one.key and one.key not in fresh:
+                    doubles.append(one)
+                    continue
+                placement = placing.place(one.order, one.request, one.answers, one.taken, suppressed, now)
+                placements.append((one, placement))
+            await insert_emails(connection, [row for _, placement in placements for row in placement.stored], now)
+        self._tell(placements)
+        if doubles:
+            await self._give_back(doubles)
+            async with self._database.reading() as connection:
+                known = await find_known(connection, [one.order for one in doubles])
+            again += await self._answer_known(doubles, known)
+        return again
+
+    def _tell(self, placements: Iterable[tuple[_Pending, placing.Placement]]) -> None:
+        for pending, placement in placements:
+            usage = placing.usage_of(pending.taken) if pending.taken else None
+            pending.resolve(Receipt(placement.placed, usage, errors=pending.order.errors))
+            self._enqueue.ring(
+                one.submission.email_id
+                for one in placement.stored
+                if any(row.state is State.QUEUED for row in one.rows)
+            )
+
+    async def _give_back(self, orders: Iterable[_Pending]) -> None:
+        """Undo the debits of orders that were not stored; what fails here is found by the next comparison."""
+        for pending in orders:
+            taken, account = pending.taken, pending.order.standing.account_id
+            if taken is None:
+                continue
+            spent = sum(answer.taken for answer in pending.answers)
+            held = sum(answer.held for answer in pending.answers if answer.refusal is None)
+            generation = taken.reading.generation
+            pending.taken = None
+            try:
+                if spent:
+                    await self._hour.refund(account, generation, spent, taken.taken_at_us)
+                if held:
+                    await self._hour.adjust_waiting(account, -held, generation)
+            except ServiceUnavailable as error:
+                log.warning("tokens could not be given back", cause=error.cause)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._flights.add(task)
+        task.add_done_callback(self._land)
+
+
+def check_order(order: Order) -> None:
+    """Refuse what the account may not send at all. Raises: Forbidden, ValidationFailed."""
+    standing = order.standing
+    if standing.suspended:
+        raise Forbidden("restricted_api_key", "This account is suspended; write to support.")
+    if standing.test:
+        return
+    if standing.plan is None:
+        raise Forbidden("restricted_api_key", "This account has no plan: choose one, or send with a test key.")
+    for index, submission in enumerate(order.submissions):
+        if len(submission.recipients) > standing.limit:
+            place = "/to" if len(order.submissions) == 1 else f"/{index}/to"
+            detail = f"{len(submission.recipients)} recipients are more than the plan's whole hour ({standing.limit})."
+            raise ValidationFailed([Fault(place, detail)])
+
+
+def _must_ask(pending: _Pending) -> ServiceUnavailable | None:
+    """An order that does not wait cannot be held while the hour is not known."""
+    if pending.taken is None and any(want.mode for want in pending.request.wants):
+        return ServiceUnavailable("The hour cannot be counted now.", retry_after_seconds=2)
+    return None
+
+
+def _pairs(orders: Iterable[Order]) -> list[tuple[UUID, str]]:
+    return [
+        (order.standing.account_id, address.lower())
+        for order in orders
+        for submission in order.submissions
+        for address in submission.recipients
+    ]

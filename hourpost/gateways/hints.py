@@ -1,0 +1,99 @@
+"""Hints: Celery tasks that carry email ids, published by name off the request's path.
+
+A lost, doubled or late hint changes latency and nothing else, so every failure ends here, counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import Celery
+
+TASK = "hourpost.deliver"
+QUEUE = "deliver"
+IDS_IN_A_HINT = 500
+_WAITING_IDS = 50_000
+
+log = structlog.get_logger()
+
+
+def transport_options() -> dict[str, Any]:
+    """How Celery talks to Redis: bounded waits, dead connections noticed."""
+    return {
+        "socket_timeout": 4,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "max_retries": 1,
+        "visibility_timeout": 3600,
+    }
+
+
+def celery_app(broker_url: str) -> Celery:
+    """The Celery app of producers and workers: early ack, no prefetch, no results, no retries."""
+    app = Celery("hourpost", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        broker_transport_options=transport_options(),
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_pool_limit=1,
+        task_acks_late=False,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_default_queue=QUEUE,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+        task_send_sent_event=False,
+        enable_utc=True,
+    )
+    return app
+
+
+class CeleryHints:
+    """Publishes hints from one thread; what gathers while one is being published goes into the next together."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._app = celery_app(broker_url)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hints")
+        self._ids: deque[UUID] = deque(maxlen=_WAITING_IDS)
+        self._publishing: asyncio.Task[None] | None = None
+        self.failures = 0
+
+    async def start(self) -> None:
+        """Begin to publish."""
+
+    async def stop(self) -> None:
+        """Publish what is left, for five seconds at most."""
+        if self._publishing is not None:
+            await asyncio.wait([self._publishing], timeout=5)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def ring(self, email_ids: Iterable[UUID]) -> None:
+        """Tell that deliveries of these emails are due."""
+        self._ids.extend(email_ids)
+        if self._ids and (self._publishing is None or self._publishing.done()):
+            self._publishing = asyncio.create_task(self._publish())
+
+    async def _publish(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._ids:
+            ids = [self._ids.popleft().hex for _ in range(min(len(self._ids), IDS_IN_A_HINT))]
+            try:
+                await loop.run_in_executor(self._thread, self._send, ids)
+            except Exception as error:  # whatever the broker's client raises: the sweep finds the rows
+                self.failures += 1
+                log.warning("a hint was not published", emails=len(ids), error=repr(error))
+
+    def _send(self, ids: list[str]) -> None:
+        self._app.send_task(TASK, args=[ids], queue=QUEUE, retry=False, ignore_result=True)
