@@ -1,0 +1,114 @@
+"""Reading accounts and their users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.errors import Fault, NotFound, ValidationFailed
+from hourpost.pages import Cursor, Page, read_page
+from hourpost.rules.ids import from_text, to_text
+from hourpost.rules.plans import hourly_limit
+
+PREFIX = "acc"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A customer. ``own_limit`` is an operator's, in place of the plan's."""
+
+    id: UUID
+    name: str
+    email: str
+    plan: str | None
+    own_limit: int | None
+    unknown_policy: str
+    signs_ed25519: bool
+    suspended_at: datetime | None
+    created_at: datetime
+
+    @property
+    def public_id(self) -> str:
+        """``acc_…``."""
+        return to_text(PREFIX, self.id)
+
+    @property
+    def limit(self) -> int:
+        """Deliveries in any 60 minutes; 0 without a plan."""
+        return hourly_limit(self.plan, self.own_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who logs in."""
+
+    id: UUID
+    email: str
+    name: str
+    password_hash: str | None
+    created_at: datetime
+
+
+def _columns(table: type[tables.Table], kind: type[Any]) -> list[Any]:
+    return [getattr(table, field.name) for field in fields(kind)]
+
+
+_COLUMNS = _columns(tables.Account, Account)
+_USER_COLUMNS = _columns(tables.User, User)
+
+
+async def find_account(connection: AsyncConnection, account_id: UUID) -> Account | None:
+    """The account, or None."""
+    return await _find(connection, select(*_COLUMNS).where(tables.Account.id == account_id))
+
+
+async def get_account(connection: AsyncConnection, account_id: UUID) -> Account:
+    """The account. Raises: NotFound."""
+    account = await find_account(connection, account_id)
+    if account is None:
+        raise NotFound("There is no such account.")
+    return account
+
+
+async def get_named_account(connection: AsyncConnection, text: str) -> Account:
+    """The account that an operator means by an id, a name or an email address.
+
+    Raises: NotFound; ValidationFailed when several have that name or address.
+    """
+    account_id = from_text(PREFIX, text)
+    if account_id is not None:
+        return await get_account(connection, account_id)
+    named = or_(tables.Account.name == text, func.lower(tables.Account.email) == text.lower())
+    rows = (await connection.execute(select(*_COLUMNS).where(named).order_by(tables.Account.id).limit(2))).all()
+    if not rows:
+        raise NotFound(f"There is no account {text!r}; `hourpost account list` shows all.")
+    if len(rows) > 1:
+        raise ValidationFailed([Fault("/account", f"several accounts are called {text!r}; give the id (acc_…)")])
+    return _account(rows[0])
+
+
+async def list_accounts(connection: AsyncConnection, cursor: Cursor) -> Page[Account]:
+    """One page of all accounts: for operators only."""
+    return (await read_page(connection, select(*_COLUMNS), tables.Account.id, cursor)).map(_account)
+
+
+async def find_user_by_email(connection: AsyncConnection, email: str) -> User | None:
+    """The user with this address in any case, or None."""
+    statement = select(*_USER_COLUMNS).where(tables.User.email == email.lower())
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else User(**row._mapping)
+
+
+async def _find(connection: AsyncConnection, statement: Select[Any]) -> Account | None:
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(**row._mapping)

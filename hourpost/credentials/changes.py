@@ -1,0 +1,131 @@
+"""Making, renaming and revoking credentials. The caller owns the transaction; its commit tells all processes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.accounts.notices import announce_change
+from hourpost.credentials.queries import PREFIXES, Credential, Kind, Scope, get_credential
+from hourpost.errors import Fault, NotFound, ValidationFailed
+from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.tokens import ENTROPY_BYTES, LIVE, SMTP, TEST, digest, mint
+
+MAX_NAME = 100
+HINT_LENGTH = 12  # the prefix and four characters: 24 of at least 170 random bits
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """A credential to be. ``domain_id`` restricts it to one domain of the account."""
+
+    name: str
+    scope: str = Scope.FULL
+    test: bool = False
+    domain_id: UUID | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new credential and its secret, which is told this once: the token of a key, the password of an SMTP login."""
+
+    credential: Credential
+    secret: str
+
+
+async def create_api_key(connection: AsyncConnection, account_id: UUID, new: NewCredential, now: datetime) -> Issued:
+    """Store a new API key. Raises: ValidationFailed."""
+    return await _create(connection, account_id, Kind.API_KEY, new, now)
+
+
+async def create_smtp_credential(
+    connection: AsyncConnection, account_id: UUID, new: NewCredential, now: datetime
+) -> Issued:
+    """Store a new user name and password for the SMTP doors. Raises: ValidationFailed."""
+    return await _create(connection, account_id, Kind.SMTP, new, now)
+
+
+async def rename_credential(
+    connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, name: str
+) -> Credential:
+    """Give a credential another name. Raises: NotFound, ValidationFailed."""
+    faults = _name_faults(name)
+    if faults:
+        raise ValidationFailed(faults)
+    await _update(connection, account_id, kind, credential_id, {"name": name.strip()})
+    return await get_credential(connection, account_id, kind, credential_id)
+
+
+async def revoke_credential(
+    connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, now: datetime
+) -> None:
+    """End a credential for good, in every process as soon as the transaction is committed. Raises: NotFound."""
+    await _update(connection, account_id, kind, credential_id, {"revoked_at": now})
+    await announce_change(connection, account_id)
+
+
+async def _create(
+    connection: AsyncConnection, account_id: UUID, kind: Kind, new: NewCredential, now: datetime
+) -> Issued:
+    await _check(connection, account_id, kind, new, now)
+    credential_id = new_id()
+    prefix = SMTP if kind is Kind.SMTP else TEST if new.test else LIVE
+    secret = mint(prefix, os.urandom(ENTROPY_BYTES))
+    row = {
+        "id": credential_id,
+        "account_id": account_id,
+        "kind": kind,
+        "name": new.name.strip(),
+        "token_sha256": digest(secret),
+        "hint": secret[:HINT_LENGTH],
+        "username": to_text(PREFIXES[kind], credential_id) if kind is Kind.SMTP else None,
+        "scope": new.scope,
+        "test": new.test,
+        "domain_id": new.domain_id,
+        "expires_at": new.expires_at,
+        "created_at": now,
+    }
+    await connection.execute(insert(tables.Credential).values(row))
+    return Issued(await get_credential(connection, account_id, kind, credential_id), secret)
+
+
+async def _update(
+    connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, values: dict[str, Any]
+) -> None:
+    table = tables.Credential
+    mine = (table.account_id == account_id, table.kind == kind, table.id == credential_id, table.revoked_at.is_(None))
+    changed = await connection.execute(update(table).where(*mine).values(values).returning(table.id))
+    if changed.one_or_none() is None:
+        raise NotFound("There is no such credential.")
+
+
+async def _check(connection: AsyncConnection, account_id: UUID, kind: Kind, new: NewCredential, now: datetime) -> None:
+    faults = _name_faults(new.name)
+    scopes = [scope.value for scope in Scope if not (kind is Kind.SMTP and scope is Scope.READING)]
+    if new.scope not in scopes:
+        faults.append(Fault("/scope", f"there is no scope {new.scope!r}; scopes are {', '.join(scopes)}"))
+    if new.expires_at is not None and new.expires_at <= now:
+        faults.append(Fault("/expires_at", "the moment of expiry is in the past"))
+    if new.domain_id is not None and not await _has_domain(connection, account_id, new.domain_id):
+        faults.append(Fault("/domain_id", "the account has no such domain"))
+    if faults:
+        raise ValidationFailed(faults)
+
+
+async def _has_domain(connection: AsyncConnection, account_id: UUID, domain_id: UUID) -> bool:
+    mine = select(tables.Domain.id).where(tables.Domain.account_id == account_id, tables.Domain.id == domain_id)
+    return (await connection.execute(mine)).one_or_none() is not None
+
+
+def _name_faults(name: str) -> list[Fault]:
+    if 1 <= len(name.strip()) <= MAX_NAME and name.isprintable():
+        return []
+    return [Fault("/name", f"the name must have 1 to {MAX_NAME} visible characters")]

@@ -1,0 +1,115 @@
+"""Adding, proving and deleting domains. The caller owns the transaction; its commit tells all processes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.accounts.notices import announce_change
+from hourpost.domains.names import key_row
+from hourpost.domains.queries import Domain, Status, get_domain
+from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
+from hourpost.gateways.encryption import Cipher
+from hourpost.rules.addresses import AddressError, normalise_domain
+from hourpost.rules.dkim import generate_keys
+from hourpost.rules.ids import new_id
+
+PENDING_FOR = timedelta(hours=72)
+
+_MAKING_KEYS = asyncio.Semaphore(2)  # each takes a core for 0.1 s and more
+
+
+@dataclass(frozen=True, slots=True)
+class NewDomain:
+    """A domain to be, with its keys made and sealed, so that no transaction waits for that."""
+
+    id: UUID
+    name: str
+    values: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What DNS said about a domain at one moment."""
+
+    owned: bool
+    signs: bool
+
+
+async def prepare_domain(name: str, cipher: Cipher) -> NewDomain:
+    """Check the name, and make its token and keys in another thread. Raises: ValidationFailed."""
+    try:
+        normalised = normalise_domain(name.strip().removesuffix("."))
+    except AddressError as error:
+        raise ValidationFailed([Fault("/name", str(error))]) from error
+    domain_id = new_id()
+    async with _MAKING_KEYS:
+        rsa, ed25519 = await asyncio.to_thread(generate_keys)
+    values = {
+        "ownership_token": secrets.token_hex(16),
+        "dkim_selector": f"hp{secrets.token_hex(4)}",  # two accounts may prepare the same domain
+        "dkim_rsa_private": cipher.seal(rsa.private_pem, key_row(domain_id, "rsa")),
+        "dkim_rsa_public": rsa.record,
+        "dkim_ed25519_private": cipher.seal(ed25519.private_pem, key_row(domain_id, "ed25519")),
+        "dkim_ed25519_public": ed25519.record,
+    }
+    return NewDomain(domain_id, normalised, values)
+
+
+async def add_domain(connection: AsyncConnection, account_id: UUID, new: NewDomain, now: datetime) -> Domain:
+    """Store a domain that is not proved yet. Raises: Conflict when the account has it already."""
+    row = {"id": new.id, "account_id": account_id, "name": new.name, "created_at": now, **new.values}
+    statement = insert(tables.Domain).values(row).on_conflict_do_nothing(index_elements=["account_id", "name"])
+    if (await connection.execute(statement.returning(tables.Domain.id))).one_or_none() is None:
+        raise Conflict("already_exists", f"The account has the domain {new.name} already.")
+    return await get_domain(connection, account_id, new.id)
+
+
+async def record_findings(
+    connection: AsyncConnection, account_id: UUID, domain_id: UUID, findings: Findings, now: datetime
+) -> Domain:
+    """Store what DNS said. Raises: NotFound; Conflict when the domain is another account's already."""
+    domain = await get_domain(connection, account_id, domain_id)
+    values = {
+        "status": _status(domain, findings, now),
+        "last_checked_at": now,
+        "verified_at": (domain.verified_at or now) if findings.owned else domain.verified_at,
+        "dkim_seen_at": (domain.dkim_seen_at or now) if findings.signs else None,
+    }
+    mine = (tables.Domain.account_id == account_id, tables.Domain.id == domain_id)
+    try:
+        async with connection.begin_nested():
+            await connection.execute(update(tables.Domain).where(*mine).values(values))
+    except IntegrityError as error:
+        if "domains_name_verified_key" not in str(error.orig):
+            raise
+        message = f"{domain.name} is verified for another account; it must be deleted there first."
+        raise Conflict("domain_taken", message) from error
+    await announce_change(connection, account_id)
+    return await get_domain(connection, account_id, domain_id)
+
+
+async def delete_domain(connection: AsyncConnection, account_id: UUID, domain_id: UUID) -> None:
+    """Delete a domain with its keys and the credentials that were restricted to it. Raises: NotFound."""
+    mine = delete(tables.Domain).where(tables.Domain.account_id == account_id, tables.Domain.id == domain_id)
+    if (await connection.execute(mine.returning(tables.Domain.id))).one_or_none() is None:
+        raise NotFound("There is no such domain.")
+    await announce_change(connection, account_id)
+
+
+def _status(domain: Domain, findings: Findings, now: datetime) -> Status:
+    if findings.owned:
+        return Status.VERIFIED
+    if domain.verified_at is not None or now - domain.created_at > PENDING_FOR:
+        return Status.FAILED
+    return Status.PENDING

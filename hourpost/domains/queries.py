@@ -1,0 +1,120 @@
+"""Reading domains, and the keys that sign their mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.domains.names import ed25519_selector, key_row
+from hourpost.errors import NotFound
+from hourpost.gateways.encryption import Cipher
+from hourpost.pages import Cursor, Page, read_page
+from hourpost.rules.dkim import Algorithm
+from hourpost.rules.ids import from_text, to_text
+
+PREFIX = "dom"
+
+
+class Status(StrEnum):
+    """How far the proof of ownership is."""
+
+    NOT_STARTED = "not_started"
+    PENDING = "pending"
+    VERIFIED = "verified"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain of an account, without its private keys."""
+
+    id: UUID
+    account_id: UUID
+    name: str
+    status: Status
+    ownership_token: str
+    dkim_selector: str
+    dkim_rsa_public: str
+    dkim_ed25519_public: str
+    dkim_seen_at: datetime | None
+    verified_at: datetime | None
+    last_checked_at: datetime | None
+    created_at: datetime
+    signs_ed25519: bool  # the account's wish
+
+    @property
+    def public_id(self) -> str:
+        """``dom_…``."""
+        return to_text(PREFIX, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """What ``rules.dkim.load_signing_key`` takes."""
+
+    selector: str
+    domain: str
+    algorithm: Algorithm
+    private_pem: bytes = field(repr=False)
+
+
+_COLUMNS = [getattr(tables.Domain, one.name) for one in fields(Domain) if one.name != "signs_ed25519"]
+_PRIVATE = (tables.Domain.dkim_rsa_private, tables.Domain.dkim_ed25519_private)
+
+
+async def get_domain(connection: AsyncConnection, account_id: UUID, domain_id: UUID) -> Domain:
+    """The domain of this account. Raises: NotFound."""
+    row = (await connection.execute(_mine(account_id).where(tables.Domain.id == domain_id))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such domain.")
+    return _domain(row)
+
+
+async def get_named_domain(connection: AsyncConnection, account_id: UUID, text: str) -> Domain:
+    """The domain of this account by its id or its name. Raises: NotFound."""
+    domain_id = from_text(PREFIX, text)
+    key = tables.Domain.id == domain_id if domain_id is not None else tables.Domain.name == text.lower()
+    row = (await connection.execute(_mine(account_id).where(key))).one_or_none()
+    if row is None:
+        raise NotFound(f"The account has no domain {text!r}.")
+    return _domain(row)
+
+
+async def list_domains(connection: AsyncConnection, account_id: UUID, cursor: Cursor) -> Page[Domain]:
+    """One page of an account's domains."""
+    return (await read_page(connection, _mine(account_id), tables.Domain.id, cursor)).map(_domain)
+
+
+async def load_dkim_keys(connection: AsyncConnection, cipher: Cipher, domain_id: UUID) -> tuple[DkimKey, ...]:
+    """The keys that sign mail of this domain: RSA, then Ed25519 where its account asks for it.
+
+    Empty while its DKIM record was not seen, and for a domain that is gone. Raises: CannotDecrypt.
+    """
+    statement = select(*_COLUMNS, tables.Account.signs_ed25519, *_PRIVATE).join_from(tables.Domain, tables.Account)
+    seen = tables.Domain.dkim_seen_at.is_not(None)
+    row = (await connection.execute(statement.where(tables.Domain.id == domain_id, seen))).one_or_none()
+    if row is None:
+        return ()
+    rsa = cipher.open(row.dkim_rsa_private, key_row(domain_id, "rsa"))
+    keys = [DkimKey(row.dkim_selector, row.name, "rsa-sha256", rsa)]
+    if row.signs_ed25519:
+        second = cipher.open(row.dkim_ed25519_private, key_row(domain_id, "ed25519"))
+        keys.append(DkimKey(ed25519_selector(row.dkim_selector), row.name, "ed25519-sha256", second))
+    return tuple(keys)
+
+
+def _mine(account_id: UUID) -> Select[Any]:
+    statement = select(*_COLUMNS, tables.Account.signs_ed25519).join_from(tables.Domain, tables.Account)
+    return statement.where(tables.Domain.account_id == account_id)
+
+
+def _domain(row: Any) -> Domain:
+    values = dict(row._mapping)
+    return Domain(**values | {"status": Status(values["status"])})

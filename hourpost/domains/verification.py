@@ -1,0 +1,55 @@
+"""Proving a domain: its records are looked up first, and what was found is stored after."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+from hourpost.database import Database
+from hourpost.domains.changes import Findings, record_findings
+from hourpost.domains.names import dkim_name, ed25519_selector, is_reserved, ownership_name, ownership_value
+from hourpost.domains.queries import Domain, get_domain
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.dns import Dns
+from hourpost.rules.dkim import is_same_record
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Looks domains up. ``trusts_reserved``: ``*.test``, ``*.example`` and ``*.localhost`` need no records."""
+
+    database: Database
+    dns: Dns
+    clock: Clock
+    trusts_reserved: bool = False
+
+    async def verify(self, account_id: UUID, domain_id: UUID) -> Domain:
+        """Look the records up and store what became of the domain; no transaction is open meanwhile.
+
+        Raises: NotFound; Conflict when another account has it; DnsUnavailable, which changes nothing.
+        """
+        async with self.database.reading() as connection:
+            domain = await get_domain(connection, account_id, domain_id)
+        findings = await self.look_up(domain)
+        async with self.database.transaction() as connection:
+            return await record_findings(connection, account_id, domain_id, findings, self.clock.now())
+
+    async def look_up(self, domain: Domain) -> Findings:
+        """What DNS says about the domain now. Raises: DnsUnavailable."""
+        if self.trusts_reserved and is_reserved(domain.name):
+            return Findings(owned=True, signs=True)
+        selector = domain.dkim_selector
+        questions = [ownership_name(domain.name), dkim_name(selector, domain.name)]
+        if domain.signs_ed25519:
+            questions.append(dkim_name(ed25519_selector(selector), domain.name))
+        proofs, rsa, *second = await asyncio.gather(*map(self.dns.find_txt, questions))
+        owned = ownership_value(domain.ownership_token) in [proof.strip() for proof in proofs]
+        signs = _has_key(rsa, domain.dkim_rsa_public) and all(
+            _has_key(found, domain.dkim_ed25519_public) for found in second
+        )
+        return Findings(owned, signs)
+
+
+def _has_key(found: tuple[str, ...], expected: str) -> bool:
+    return any(is_same_record(one, expected) for one in found)

@@ -1,0 +1,72 @@
+"""DNS: the TXT records of a name, asked of the system's name servers or of those that the settings name."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from dns.asyncresolver import Resolver
+from dns.exception import DNSException
+from dns.nameserver import Do53Nameserver
+from dns.rdtypes.txtbase import TXTBase
+from dns.resolver import NXDOMAIN, NoAnswer
+
+from hourpost.errors import ServiceUnavailable
+
+_PORT = 53
+
+
+class DnsUnavailable(ServiceUnavailable):
+    """No name server gave a usable answer: nothing is known about the name."""
+
+
+class Dns(Protocol):
+    """Answers questions about names."""
+
+    async def find_txt(self, name: str) -> tuple[str, ...]:
+        """The TXT records of ``name``, each joined; empty when it has none. Raises: DnsUnavailable."""
+        ...
+
+
+class ResolverDns:
+    """The real thing. ``servers`` are space-separated: ``192.0.2.1``, ``192.0.2.1:5353``, ``[2001:db8::1]:53``.
+
+    Each server is waited for ``timeout_seconds``, all of them together ``lifetime_seconds``.
+    """
+
+    def __init__(self, servers: str = "", *, timeout_seconds: float = 2.0, lifetime_seconds: float = 5.0) -> None:
+        self._servers = [_server(text) for text in servers.split()]
+        self._timeout_seconds = timeout_seconds
+        self._lifetime_seconds = lifetime_seconds
+
+    async def find_txt(self, name: str) -> tuple[str, ...]:
+        """The TXT records of ``name``. Raises: DnsUnavailable."""
+        try:
+            answer = await self._resolver().resolve(f"{name}.", "TXT")
+        except (NXDOMAIN, NoAnswer):
+            return ()
+        except (DNSException, OSError) as error:
+            message = f"The name servers gave no answer about {name}."
+            raise DnsUnavailable(message, retry_after_seconds=30, cause=repr(error)) from error
+        return tuple(_text(record) for record in answer if isinstance(record, TXTBase))
+
+    def _resolver(self) -> Resolver:
+        resolver = Resolver(configure=not self._servers)
+        if self._servers:
+            resolver.nameservers = self._servers
+        resolver.timeout = self._timeout_seconds
+        resolver.lifetime = self._lifetime_seconds
+        return resolver
+
+
+def _text(record: TXTBase) -> str:
+    return b"".join(record.strings).decode("utf-8", "replace")
+
+
+def _server(text: str) -> Do53Nameserver:
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        return Do53Nameserver(address, int(port.lstrip(":") or _PORT))
+    if text.count(":") == 1:
+        address, _, port = text.partition(":")
+        return Do53Nameserver(address, int(port))
+    return Do53Nameserver(text, _PORT)

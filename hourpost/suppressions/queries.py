@@ -1,0 +1,101 @@
+"""Reading suppressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.errors import NotFound
+from hourpost.pages import Cursor, Page, read_page
+from hourpost.rules.ids import from_text, to_text
+
+PREFIX = "sup"
+
+
+class Reason(StrEnum):
+    """Why an address is suppressed."""
+
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address, in lower case, that the account must not send to."""
+
+    id: UUID
+    account_id: UUID
+    address: str
+    reason: Reason
+    email_id: UUID | None
+    created_at: datetime
+
+    @property
+    def public_id(self) -> str:
+        """``sup_…``."""
+        return to_text(PREFIX, self.id)
+
+
+COLUMNS = [getattr(tables.Suppression, field.name) for field in fields(Suppression)]
+
+_SUPPRESSED = text(
+    "SELECT p.account, p.address FROM unnest(CAST(:accounts AS uuid[]), CAST(:addresses AS text[]))"
+    " AS p(account, address) JOIN suppressions s ON s.account_id = p.account AND s.address = p.address"
+)
+
+
+async def find_suppressed(connection: AsyncConnection, pairs: Sequence[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
+    """Which of these (account, address) are suppressed, as they were given; case does not matter. One statement."""
+    if not pairs:
+        return set()
+    lowered = [(account, address.lower()) for account, address in pairs]
+    arguments = {"accounts": [account for account, _ in lowered], "addresses": [address for _, address in lowered]}
+    rows = await connection.execute(_SUPPRESSED, arguments)
+    found = {(row.account, row.address) for row in rows}
+    if not found:
+        return set()
+    return {pair for pair, lower in zip(pairs, lowered, strict=True) if lower in found}
+
+
+async def get_suppression(connection: AsyncConnection, account_id: UUID, key: str) -> Suppression:
+    """The suppression by its id (``sup_…``) or its address. Raises: NotFound."""
+    row = (await connection.execute(_mine(account_id).where(is_one_of([key])))).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no suppression {key!r}.")
+    return to_suppression(row)
+
+
+async def list_suppressions(
+    connection: AsyncConnection, account_id: UUID, cursor: Cursor, reason: Reason | None = None
+) -> Page[Suppression]:
+    """One page of an account's suppressions, perhaps of one reason only."""
+    statement = _mine(account_id)
+    if reason is not None:
+        statement = statement.where(tables.Suppression.reason == reason)
+    return (await read_page(connection, statement, tables.Suppression.id, cursor)).map(to_suppression)
+
+
+def is_one_of(keys: Sequence[str]) -> ColumnElement[bool]:
+    """The condition for rows whose id or address is among ``keys``."""
+    ids = [found for found in (from_text(PREFIX, key) for key in keys) if found is not None]
+    addresses = [key.strip().lower() for key in keys if "@" in key]
+    return or_(tables.Suppression.id.in_(ids), tables.Suppression.address.in_(addresses))
+
+
+def to_suppression(row: Row[Any]) -> Suppression:
+    """The object of a row of ``COLUMNS``."""
+    values = dict(row._mapping)
+    return Suppression(**values | {"reason": Reason(values["reason"])})
+
+
+def _mine(account_id: UUID) -> Select[Any]:
+    return select(*COLUMNS).where(tables.Suppression.account_id == account_id)
