@@ -1,0 +1,183 @@
+"""The hour: how many deliveries an account may still hand over, counted in Redis by ``hour.lua``.
+
+A bucket that is missing, or was counted by a server that has restarted since, is *cold*: it answers ``None`` until
+somebody seeds it from PostgreSQL. Moments are microseconds since 1970 on Redis's clock.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from hourpost.gateways.script_link import Call, HourUnavailable, ScriptLink
+from hourpost.rules.hour import Schedule, Slot, slots_of
+from hourpost.rules.hour_tokens import Answer, Mode, Reading, Refusal, Take, Taken
+
+__all__ = ["Hour", "HourUnavailable", "RedisHour"]
+
+_STATE = struct.Struct("<8dI")
+"""What every answer of the script begins with; then codes (int32 each), then cells."""
+_CELL = struct.Struct("<dI")
+_REFUSALS = {-1: Refusal.PLAN, -2: Refusal.BACKLOG, -3: Refusal.UNDONE}
+_UNDONE_AT_ONCE = 500
+_DOUBTS = 20_000
+
+
+class Hour(Protocol):
+    """Counts what each account hands over. Every method raises :class:`HourUnavailable` while Redis is away."""
+
+    async def take(self, take: Take) -> Taken | None:
+        """Take tokens of one account; ``None`` where its bucket is cold."""
+
+    async def take_many(self, takes: Sequence[Take]) -> list[Taken | None]:
+        """Take tokens of many accounts in one round trip, each by itself."""
+
+    async def undo(self, takes: Sequence[Take]) -> None:
+        """Make ``takes`` of the last minute not have been: tokens and queue are as if they had never been asked for."""
+
+    async def refund(self, account: UUID, generation: int, count: int, spent_at_us: int) -> int:
+        """Give back tokens spent at ``spent_at_us``, if the bucket is of ``generation``; returns how many were."""
+
+    async def adjust_waiting(self, account: UUID, change: int, generation: int | None = None) -> None:
+        """Add ``change`` to the number that waits, unless the bucket is cold or of another ``generation``."""
+
+    async def seed(self, account: UUID, generation: int, spends: Sequence[tuple[int, int]], waiting: int) -> int:
+        """Fill a bucket with ``spends`` (moment in µs, tokens; of an hour at least, in any order).
+
+        A bucket that is not cold and is of ``generation`` or a later one stays. Returns the generation in force.
+        """
+
+    async def peek(self, account: UUID, limit: int) -> Reading | None:
+        """Read the bucket without changing it; ``None`` where it is cold."""
+
+
+class RedisHour:
+    """The hour in Redis. ``clock`` (µs) replaces Redis's own, for tests."""
+
+    def __init__(self, url: str, *, timeout_seconds: float = 0.3, clock: Callable[[], int] | None = None) -> None:
+        script = Path(__file__).with_name("hour.lua").read_text()
+        self._link = ScriptLink(url, script, timeout_seconds=timeout_seconds)
+        self._clock = clock
+        self._doubts: dict[str, Take] = {}
+
+    async def take(self, take: Take) -> Taken | None:
+        """Take tokens of one account; ``None`` where its bucket is cold."""
+        return (await self.take_many([take]))[0]
+
+    async def take_many(self, takes: Sequence[Take]) -> list[Taken | None]:
+        """Take tokens of many accounts in one round trip, each by itself.
+
+        A take that is not answered is undone at the next contact, so its tokens are not lost for an hour; unless it is
+        asked again before.
+        """
+        for take in takes:
+            self._doubts.pop(take.request, None)
+        doubts = [self._doubts.pop(request) for request in list(self._doubts)[:_UNDONE_AT_ONCE]]
+        calls = [_undo_call(take) for take in doubts] + [_take_call(take) for take in takes]
+        try:
+            replies = await self._run(calls)
+        except BaseException:
+            self._doubt([*doubts, *takes])
+            raise
+        answered = zip(takes, replies[len(doubts) :], strict=True)
+        return [None if reply is None else _taken(take, reply) for take, reply in answered]
+
+    async def undo(self, takes: Sequence[Take]) -> None:
+        """Make ``takes`` of the last minute not have been."""
+        try:
+            await self._run([_undo_call(take) for take in takes])
+        except BaseException:
+            self._doubt(takes)
+            raise
+
+    async def refund(self, account: UUID, generation: int, count: int, spent_at_us: int) -> int:
+        """Give back tokens spent at ``spent_at_us``; returns how many were."""
+        reply = (await self._run([Call("refund", (_bucket(account),), (generation, count, spent_at_us))]))[0]
+        return 0 if reply is None else _codes(reply)[0]
+
+    async def adjust_waiting(self, account: UUID, change: int, generation: int | None = None) -> None:
+        """Add ``change`` to the number that waits."""
+        arguments = (change, "" if generation is None else generation)
+        await self._run([Call("adjust", (_bucket(account),), arguments)])
+
+    async def seed(self, account: UUID, generation: int, spends: Sequence[tuple[int, int]], waiting: int) -> int:
+        """Fill a bucket; returns the generation in force."""
+        slots = slots_of(spends)
+        cells = b"".join(_CELL.pack(*slot) for slot in slots)
+        arguments = (generation, waiting, sum(slot.tokens for slot in slots), cells)
+        reply = (await self._run([Call("seed", (_bucket(account),), arguments)]))[0]
+        assert reply is not None  # a seed is always answered
+        return _reading(reply, 1).generation
+
+    async def peek(self, account: UUID, limit: int) -> Reading | None:
+        """Read the bucket without changing it."""
+        reply = (await self._run([Call("peek", (_bucket(account),))]))[0]
+        return None if reply is None else _reading(reply, limit)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._link.aclose()
+
+    async def _run(self, calls: Sequence[Call]) -> list[bytes | None]:
+        return await self._link.run(calls, str(self._clock()) if self._clock else "")
+
+    def _doubt(self, takes: Sequence[Take]) -> None:
+        self._doubts.update((take.request, take) for take in takes)
+        for request in list(self._doubts)[: max(0, len(self._doubts) - _DOUBTS)]:
+            del self._doubts[request]  # their tokens come back in an hour
+
+
+def _bucket(account: UUID) -> str:
+    return f"hour:{{{account.hex}}}"
+
+
+def _keys(take: Take) -> tuple[str, str]:
+    bucket = _bucket(take.account)
+    return bucket, f"{bucket}:{take.request}"
+
+
+def _take_call(take: Take) -> Call:
+    wants = struct.pack(f"<{len(take.wants)}I", *[count * 4 + mode for count, mode in take.wants])
+    return Call("take", _keys(take), (take.limit, take.backlog_limit, wants))
+
+
+def _undo_call(take: Take) -> Call:
+    return Call("undo", _keys(take))
+
+
+def _codes(reply: bytes) -> tuple[int, ...]:
+    size: int = _STATE.unpack_from(reply)[-1]
+    return struct.unpack_from(f"<{size // 4}i", reply, _STATE.size)
+
+
+def _reading(reply: bytes, limit: int) -> Reading:
+    *state, size = _STATE.unpack_from(reply)
+    now_us, generation, used, waiting, oldest, youngest = map(int, state[2:])
+    cells = _CELL.iter_unpack(reply[_STATE.size + size :])
+    schedule = Schedule.of(now_us, limit, [Slot(int(moment), tokens) for moment, tokens in cells])
+    return Reading(now_us, generation, limit, used, waiting, oldest, youngest, schedule)
+
+
+def _taken(take: Take, reply: bytes) -> Taken:
+    taken_at_us, waiting = map(int, _STATE.unpack_from(reply)[:2])
+    answers = tuple(_answers(take, _codes(reply), waiting))
+    return Taken(take.account, taken_at_us, answers, _reading(reply, take.limit))
+
+
+def _answers(take: Take, codes: Sequence[int], waiting: int) -> Iterator[Answer]:
+    for (count, mode), code in zip(take.wants, codes, strict=True):
+        if code == count:
+            yield Answer(code)
+        elif code < 0:
+            full = take.backlog_limit if code == -2 else 0
+            yield Answer(0, 0, waiting + count - full, _REFUSALS[code])
+        elif mode is not Mode.RELEASE:
+            yield Answer(code, count - code, waiting + 1)
+            waiting += count - code
+        else:
+            yield Answer(code)
+        if mode is Mode.RELEASE:
+            waiting = max(0, waiting - code)

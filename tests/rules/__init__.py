@@ -1,0 +1,1 @@
+"""The rules, each by itself. What needs a database or a clock is tested where it lives."""
