@@ -44,6 +44,7 @@ class Email(Table):
         Index(None, "account_id", "id"),
         Index(None, "account_id", "from_address", "id"),
         Index(None, "message_id", postgresql_using="hash"),
+        Index("emails_expiring_idx", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
         Index(
             None,
             "tags",

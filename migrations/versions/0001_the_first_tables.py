@@ -97,6 +97,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f('emails_account_id_from_address_id_idx'), 'emails', ['account_id', 'from_address', 'id'], unique=False)
     op.create_index(op.f('emails_account_id_id_idx'), 'emails', ['account_id', 'id'], unique=False)
+    op.create_index('emails_expiring_idx', 'emails', ['expires_at'], unique=False, postgresql_where=sa.text('expires_at IS NOT NULL'))
     op.create_index(op.f('emails_message_id_idx'), 'emails', ['message_id'], unique=False, postgresql_using='hash')
     op.create_index(op.f('emails_tags_idx'), 'emails', ['tags'], unique=False, postgresql_using='gin', postgresql_ops={'tags': 'jsonb_path_ops'}, postgresql_where=sa.text('tags IS NOT NULL'))
     op.create_table('events',
@@ -248,6 +249,7 @@ def downgrade() -> None:
     op.drop_table('idempotency_keys')
     op.drop_table('events')
     op.drop_index(op.f('emails_tags_idx'), table_name='emails', postgresql_using='gin', postgresql_ops={'tags': 'jsonb_path_ops'}, postgresql_where=sa.text('tags IS NOT NULL'))
+    op.drop_index('emails_expiring_idx', table_name='emails', postgresql_where=sa.text('expires_at IS NOT NULL'))
     op.drop_index(op.f('emails_message_id_idx'), table_name='emails', postgresql_using='hash')
     op.drop_index(op.f('emails_account_id_id_idx'), table_name='emails')
     op.drop_index(op.f('emails_account_id_from_address_id_idx'), table_name='emails')

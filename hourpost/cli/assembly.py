@@ -1,0 +1,71 @@
+"""Assembly: the real gateways put together for a process; the entry points call it and nobody else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hourpost.credentials.standing import StandingCache
+from hourpost.database import Database
+from hourpost.flow.accept import Intake
+from hourpost.flow.release import Releaser
+from hourpost.gateways.clock import Clock, SystemClock
+from hourpost.gateways.hints import CeleryHints
+from hourpost.gateways.hour import RedisHour
+from hourpost.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a door works with; ``start`` before use, ``stop`` after."""
+
+    settings: Settings
+    database: Database
+    hour: RedisHour
+    hints: CeleryHints
+    intake: Intake
+    releaser: Releaser
+    standings: StandingCache
+    clock: Clock
+
+    async def start(self) -> None:
+        """Begin to take orders. Raises: ServiceUnavailable."""
+        await self.standings.start()
+        await self.intake.start()
+
+    async def stop(self) -> None:
+        """Let what is under way end, then close every connection."""
+        await self.intake.stop()
+        await self.standings.stop()
+        await self.hour.aclose()
+        await self.database.close()
+
+
+def broker_url(settings: Settings) -> str:
+    """Celery's Redis: its own where one is configured, else database 0 of the buckets' server."""
+    if settings.broker_url is not None:
+        return settings.broker_url.get_secret_value()
+    return _redis(settings, 0)
+
+
+def _redis(settings: Settings, number: int) -> str:
+    assert settings.redis_url is not None  # the entry point has filled in the embedded server's
+    url = settings.redis_url.get_secret_value()
+    if "://" in url and url.startswith(("redis+socket", "unix")):
+        return url
+    head, _, tail = url.partition("://")
+    host, _, path = tail.partition("/")
+    return f"{head}://{host}/{number}" if not path else url
+
+
+def build_parts(settings: Settings, application: str) -> Parts:
+    """Everything of a door on the running loop; ``application`` names it in PostgreSQL."""
+    assert settings.database_url is not None and settings.redis_url is not None
+    clock = SystemClock()
+    database = Database(
+        settings.database_url.get_secret_value(), pool_size=settings.database_pool, application=application
+    )
+    hour = RedisHour(settings.redis_url.get_secret_value())
+    hints = CeleryHints(broker_url(settings))
+    intake = Intake(database, hour, hints, clock)
+    releaser = Releaser(database, hour, hints, clock)
+    return Parts(settings, database, hour, hints, intake, releaser, StandingCache(database, clock), clock)

@@ -1,0 +1,57 @@
+"""Batcher: many small writes, made by many tasks at once, become one statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_AT_ONCE = 500
+
+
+class Batcher(Generic[Item, Result]):
+    """While one write is under way the next gathers; ``write`` answers one result for each item, in order."""
+
+    def __init__(self, write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, flights: int = 1) -> None:
+        self._write = write
+        self._most = flights
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._flights: set[asyncio.Task[None]] = set()
+
+    async def put(self, item: Item) -> Result:
+        """Have ``item`` written with others; raises what its write raised."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._launch()
+        return await future
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is being written."""
+        return not self._waiting and not self._flights
+
+    def _launch(self) -> None:
+        while self._waiting and len(self._flights) < self._most:
+            batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+            flight = asyncio.create_task(self._fly(batch))
+            self._flights.add(flight)
+            flight.add_done_callback(self._land)
+
+    def _land(self, flight: asyncio.Task[None]) -> None:
+        self._flights.discard(flight)
+        self._launch()
+
+    async def _fly(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._write([item for item, _ in batch])
+        except Exception as error:  # handed to everybody who waits for this write
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)

@@ -1,0 +1,152 @@
+"""Claim: a worker leases what is due, and says that it is alive; both are short transactions of their own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# What lost its worker twice is a suspect: taken alone, so that poison cannot park its neighbours with it.
+_PICK = {
+    "hinted": "email_id = ANY(CAST(:ids AS uuid[])) AND state IN ('queued', 'deferred') AND due_at <= :now"
+    " AND crashes < 2",
+    "due": "state IN ('queued', 'deferred') AND due_at <= :now AND crashes < 2 ORDER BY due_at",
+    "suspect": "state IN ('queued', 'deferred') AND due_at <= :now AND crashes >= 2 ORDER BY due_at",
+}
+_CLAIM = """
+WITH due AS (
+  SELECT email_id, position FROM deliveries WHERE {pick} LIMIT :most FOR UPDATE SKIP LOCKED
+), claimed AS (
+  UPDATE deliveries d SET state = 'sending', lease = :worker, dot_at = NULL, attempts = d.attempts + 1,
+    changed_at = :now
+  FROM due WHERE d.email_id = due.email_id AND d.position = due.position
+    AND EXISTS (SELECT 1 FROM workers WHERE id = :worker)
+  RETURNING d.email_id, d.position, d.address, d.attempts, d.waits_for
+)
+SELECT c.email_id, c.position, c.address, c.attempts, c.waits_for, e.account_id, e.domain_id, e.test, e.envelope_from,
+  e.size_bytes, e.content_id, e.expires_at, e.created_at, a.unknown_policy, a.suspended_at
+FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
+"""
+_HINTED = text(_CLAIM.format(pick=_PICK["hinted"]))
+_DUE = text(_CLAIM.format(pick=_PICK["due"]))
+_SUSPECT = text(_CLAIM.format(pick=_PICK["suspect"]))
+_CONTENT = text(
+    "SELECT content_id, bytes FROM content_chunks WHERE content_id = ANY(CAST(:ids AS uuid[]))"
+    " ORDER BY content_id, number"
+)
+_RENEW = text(
+    "INSERT INTO workers (id, name, leased_until, started_at) VALUES (:id, :name, :until, :now)"
+    " ON CONFLICT (id) DO UPDATE SET leased_until = excluded.leased_until"
+)
+_DOT = text(
+    "UPDATE deliveries d SET dot_at = :now"
+    " FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS w(email, position)"
+    " WHERE d.email_id = w.email AND d.position = w.position AND d.lease = :worker AND d.state = 'sending'"
+    " RETURNING d.email_id, d.position"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One leased delivery of an email. ``attempts`` counts the one under way."""
+
+    position: int
+    address: str
+    attempts: int
+    waits_for: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One email with the deliveries of it that this worker has leased."""
+
+    email_id: UUID
+    account_id: UUID
+    domain_id: UUID | None
+    test: bool
+    envelope_from: str
+    size_bytes: int
+    content_id: UUID
+    expires_at: datetime | None
+    created_at: datetime
+    parks_unknown: bool
+    is_suspended: bool
+    recipients: tuple[Recipient, ...]
+
+    @property
+    def keys(self) -> list[tuple[UUID, int]]:
+        """The keys of its leased deliveries."""
+        return [(self.email_id, recipient.position) for recipient in self.recipients]
+
+
+async def claim(
+    connection: AsyncConnection, worker: UUID, now: datetime, most: int, hinted: Sequence[UUID] | None
+) -> list[Claimed]:
+    """Lease up to ``most`` due deliveries: of the ``hinted`` emails, or the longest due. Nobody waits for a lock."""
+    arguments = {"worker": worker, "now": now, "most": most}
+    if hinted is None:
+        rows = await connection.execute(_DUE, arguments)
+    else:
+        rows = await connection.execute(_HINTED, {**arguments, "ids": list(hinted)})
+    emails = defaultdict(list)
+    for row in rows:
+        emails[row.email_id].append(row)
+    return [_claimed(rows_of_one) for rows_of_one in emails.values()]
+
+
+async def claim_suspect(connection: AsyncConnection, worker: UUID, now: datetime) -> Claimed | None:
+    """Lease one delivery that lost its worker twice, if there is one."""
+    rows = (await connection.execute(_SUSPECT, {"worker": worker, "now": now, "most": 1})).all()
+    return _claimed(list(rows)) if rows else None
+
+
+def _claimed(rows: list[Any]) -> Claimed:
+    first = rows[0]
+    return Claimed(
+        email_id=first.email_id,
+        account_id=first.account_id,
+        domain_id=first.domain_id,
+        test=first.test,
+        envelope_from=first.envelope_from,
+        size_bytes=first.size_bytes,
+        content_id=first.content_id,
+        expires_at=first.expires_at,
+        created_at=first.created_at,
+        parks_unknown=first.unknown_policy == "park",
+        is_suspended=first.suspended_at is not None,
+        recipients=tuple(Recipient(r.position, r.address, r.attempts, r.waits_for) for r in rows),
+    )
+
+
+async def load_contents(connection: AsyncConnection, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:
+    """The bytes of contents, in their chunks."""
+    contents: dict[UUID, list[bytes]] = defaultdict(list)
+    if content_ids:
+        for row in await connection.execute(_CONTENT, {"ids": list(content_ids)}):
+            contents[row.content_id].append(row.bytes)
+    return contents
+
+
+async def renew(connection: AsyncConnection, worker: UUID, name: str, now: datetime, lease_seconds: int) -> None:
+    """Say that the worker is alive: its leases hold for ``lease_seconds`` more."""
+    until = now + timedelta(seconds=lease_seconds)
+    await connection.execute(_RENEW, {"id": worker, "name": name, "now": now, "until": until})
+
+
+async def mark_dots(
+    connection: AsyncConnection, worker: UUID, keys: Sequence[tuple[UUID, int]], now: datetime
+) -> set[tuple[UUID, int]]:
+    """Write that the final dots of these deliveries go out now; gives those that are still leased to ``worker``."""
+    arguments = {
+        "worker": worker,
+        "now": now,
+        "email": [email_id for email_id, _ in keys],
+        "position": [position for _, position in keys],
+    }
+    return {(row.email_id, row.position) for row in await connection.execute(_DOT, arguments)}

@@ -1,0 +1,236 @@
+"""Deliver: one worker's loop. Claim in a short transaction, send with none open, settle.
+
+Hints only say where to look first; what is due is found without them by the sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from hourpost.database import Database
+from hourpost.errors import ServiceUnavailable
+from hourpost.flow import verdict as verdicts
+from hourpost.flow.claim import Claimed, claim, claim_suspect, load_contents
+from hourpost.flow.leases import Leases
+from hourpost.flow.sweep import return_orphans
+from hourpost.flow.verdict import Verdict
+from hourpost.gateways.clock import Clock, SystemClock
+from hourpost.gateways.relays import ContentNotCanonical, Envelope, Postponed, Relays
+
+_CLAIM_AT_ONCE = 250
+_HINTS = 100_000
+_SMALL_BYTES = 256 * 1024
+_LARGE_AT_ONCE = 3  # contents above that, of up to 40 MB each, in memory at a time
+
+log = structlog.get_logger()
+
+
+class Signer(Protocol):
+    """Gives the DKIM-Signature fields of an email."""
+
+    async def sign(self, email: Claimed, content: Sequence[bytes]) -> bytes:
+        """Header lines for the top; empty where nothing is signed. Raises: ServiceUnavailable, ValueError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much a worker does at once, how often it does its chores, and its sense of time and chance."""
+
+    concurrency: int
+    sweep_seconds: float
+    renew_seconds: float
+    clock: Clock = field(default_factory=SystemClock)
+    jitter: Callable[[], float] = random.random
+
+
+class Courier:
+    """Delivers what is due until it is told to stop. One per worker process and event loop."""
+
+    def __init__(
+        self,
+        database: Database,
+        relays: Relays,
+        signer: Signer,
+        leases: Leases,
+        pace: Pace,
+    ) -> None:
+        self._database = database
+        self._relays = relays
+        self._signer = signer
+        self._leases = leases
+        self._pace = pace
+        self._clock = pace.clock
+        self._jitter = pace.jitter
+        self._hints: deque[UUID] = deque(maxlen=_HINTS)
+        self._look_at_due = True
+        self._bell = asyncio.Event()
+        self._stopping = False
+        self._in_hand = 0
+        self._sending: set[asyncio.Task[None]] = set()
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._suspect: asyncio.Task[None] | None = None
+
+    @property
+    def in_hand(self) -> int:
+        """Deliveries leased and not settled."""
+        return self._in_hand
+
+    def hint(self, email_ids: Iterable[UUID]) -> None:
+        """Look at these emails first. Call it on the courier's own loop."""
+        self._hints.extend(email_ids)
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Work until ``stop``; then settle what is in hand."""
+        await self._register()
+        chores = [asyncio.create_task(chore) for chore in (self._renewing(), self._sweeping())]
+        try:
+            while not self._stopping:
+                await self._bell.wait()
+                self._bell.clear()
+                await self._fill()
+            while self._sending:
+                await asyncio.wait(self._sending)
+        finally:
+            for chore in chores:
+                chore.cancel()
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping = True
+        self._bell.set()
+
+    # claiming
+
+    async def _fill(self) -> None:
+        while not self._stopping and self._in_hand < self._pace.concurrency and (self._hints or self._look_at_due):
+            room = min(_CLAIM_AT_ONCE, self._pace.concurrency - self._in_hand)
+            hinted = [self._hints.popleft() for _ in range(min(room, len(self._hints)))] or None
+            try:
+                emails, contents = await self._claim(room, hinted)
+            except ServiceUnavailable as error:
+                log.warning("nothing can be claimed", cause=error.cause)
+                self._look_at_due = True
+                asyncio.get_running_loop().call_later(1.0, self._bell.set)
+                return
+            if hinted is None:
+                self._look_at_due = sum(len(email.recipients) for email in emails) >= room
+            for email in emails:
+                self._begin(email, contents.get(email.content_id))
+
+    async def _claim(self, room: int, hinted: list[UUID] | None) -> tuple[list[Claimed], dict[UUID, list[bytes]]]:
+        async with self._database.transaction() as connection:
+            emails = await claim(connection, self._leases.worker, self._clock.now(), room, hinted)
+        small = list({email.content_id for email in emails if email.size_bytes <= _SMALL_BYTES and not email.test})
+        try:
+            return emails, await self._load(small)
+        except ServiceUnavailable:  # they are leased: each loads its own, or waits
+            return emails, {}
+
+    async def _load(self, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:
+        if not content_ids:
+            return {}
+        async with self._database.reading() as connection:
+            return await load_contents(connection, content_ids)
+
+    def _begin(self, email: Claimed, content: list[bytes] | None) -> asyncio.Task[None]:
+        self._in_hand += len(email.recipients)
+        task = asyncio.create_task(self._deliver(email, content))
+        self._sending.add(task)
+        task.add_done_callback(partial(self._done, len(email.recipients)))
+        return task
+
+    def _done(self, deliveries: int, task: asyncio.Task[None]) -> None:
+        self._in_hand -= deliveries
+        self._sending.discard(task)
+        if self._hints or self._look_at_due:
+            self._bell.set()
+
+    # sending
+
+    async def _deliver(self, email: Claimed, content: list[bytes] | None) -> None:
+        try:
+            found = await self._attempt(email, content)
+        except Exception:  # the outermost loop of one delivery: whatever it was, its lease must end
+            log.exception("a delivery stumbled", email_id=str(email.email_id))
+            now, stumbled = self._clock.now(), Postponed("relay", 60.0, "an error of ours; it is logged")
+            found = [verdicts.of_postponed(email, one, stumbled, now, self._jitter()) for one in email.recipients]
+        await self._leases.settle(found)
+
+    async def _attempt(self, email: Claimed, content: list[bytes] | None) -> list[Verdict]:
+        now = self._clock.now()
+        if email.expires_at is not None and email.expires_at <= now:
+            return [verdicts.expired(email, one, now) for one in email.recipients]
+        if email.test:
+            return [verdicts.rehearsed(email, one, now) for one in email.recipients]
+        if email.is_suspended:
+            return [verdicts.suspended(email, one, now) for one in email.recipients]
+        if content is not None:
+            return await self._send(email, content)
+        async with self._large:
+            loaded = (await self._load([email.content_id])).get(email.content_id)
+            if not loaded:
+                return [verdicts.failed(email, one, now, "its content is missing") for one in email.recipients]
+            return await self._send(email, loaded)
+
+    async def _send(self, email: Claimed, content: list[bytes]) -> list[Verdict]:
+        envelope = Envelope(email.envelope_from, tuple(one.address for one in email.recipients))
+        signature = await self._signer.sign(email, content) if email.domain_id else b""
+        parts = [signature, *content] if signature else content
+        try:
+            result = await self._relays.send(envelope, parts, partial(self._leases.may_end, email))
+        except ContentNotCanonical as error:
+            now = self._clock.now()
+            return [verdicts.failed(email, one, now, str(error)) for one in email.recipients]
+        now = self._clock.now()
+        if isinstance(result, Postponed):
+            return [verdicts.of_postponed(email, one, result, now, self._jitter()) for one in email.recipients]
+        pairs = zip(email.recipients, result, strict=True)
+        return [verdicts.of_outcome(email, one, outcome, now, self._jitter()) for one, outcome in pairs]
+
+    # chores
+
+    async def _renewing(self) -> None:
+        while True:
+            await asyncio.sleep(self._pace.renew_seconds)
+            try:
+                await self._leases.renew()
+            except ServiceUnavailable as error:
+                log.warning("the lease was not renewed", cause=error.cause)
+
+    async def _sweeping(self) -> None:
+        while True:
+            self._look_at_due = True
+            self._bell.set()
+            try:
+                await self._sweep()
+            except ServiceUnavailable as error:
+                log.warning("the sweep failed", cause=error.cause)
+            await asyncio.sleep(self._pace.sweep_seconds * (0.5 + self._jitter() / 2))
+
+    async def _sweep(self) -> None:
+        async with self._database.transaction() as connection:
+            returned = await return_orphans(connection, self._clock.now())
+        if returned:
+            log.warning("deliveries of a lost worker were put back", deliveries=returned)
+        if self._suspect is None or self._suspect.done():
+            async with self._database.transaction() as connection:
+                suspect = await claim_suspect(connection, self._leases.worker, self._clock.now())
+            self._suspect = self._begin(suspect, None) if suspect else None
+
+    async def _register(self) -> None:
+        while not self._stopping:
+            try:
+                return await self._leases.renew()
+            except ServiceUnavailable as error:
+                log.warning("the worker waits for the database", cause=error.cause)
+                await asyncio.sleep(1)

@@ -1,0 +1,100 @@
+"""Record: many verdicts become states, attempts, events and suppressions in one transaction.
+
+A verdict counts only while its worker still has the lease, so a worker that lost it can change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost.flow.verdict import Verdict
+from hourpost.rules.ids import new_id
+
+_RECORD = text(
+    """
+WITH v AS (
+  SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:state AS text[]),
+    CAST(:due AS timestamptz[]), CAST(:waits_for AS text[]), CAST(:tried AS bool[]), CAST(:event AS text[]),
+    CAST(:event_id AS uuid[]), CAST(:detail AS text[]), CAST(:relay AS text[]), CAST(:stage AS text[]),
+    CAST(:code AS int[]), CAST(:enhanced AS text[]), CAST(:reply AS text[]), CAST(:tls AS text[]),
+    CAST(:started AS timestamptz[]), CAST(:seconds AS float8[]))
+    AS v(email, position, state, due, waits_for, tried, event, event_id, detail, relay, stage, code, enhanced, reply,
+      tls, started, seconds)
+), changed AS (
+  UPDATE deliveries d SET state = v.state, due_at = v.due, waits_for = v.waits_for, lease = NULL, dot_at = NULL,
+    attempts = d.attempts - (NOT v.tried)::int, changed_at = :now
+  FROM v WHERE d.email_id = v.email AND d.position = v.position AND d.lease = :worker AND d.state = 'sending'
+  RETURNING d.email_id, d.position, d.account_id, d.attempts
+), tries AS (
+  INSERT INTO attempts (email_id, position, number, outcome, relay, stage, code, enhanced, reply, tls, started_at,
+    seconds)
+  SELECT c.email_id, c.position, c.attempts, v.state, v.relay, v.stage, v.code, v.enhanced, v.reply, v.tls, v.started,
+    v.seconds
+  FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.tried
+  ON CONFLICT DO NOTHING
+)
+INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+SELECT c.email_id, v.event_id, c.position, c.account_id, v.event, :now, v.detail::jsonb
+FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.event IS NOT NULL
+"""
+)
+_SUPPRESS = text(
+    "INSERT INTO suppressions (account_id, address, id, reason, email_id, created_at)"
+    " SELECT e.account_id, w.address, w.id, 'bounce', e.id, :now"
+    " FROM unnest(CAST(:email AS uuid[]), CAST(:address AS text[]), CAST(:id AS uuid[])) AS w(email, address, id)"
+    " JOIN emails e ON e.id = w.email ORDER BY 1, 2 ON CONFLICT DO NOTHING"
+)
+
+
+async def record(connection: AsyncConnection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> None:
+    """Write the verdicts of ``worker``; one delivery at most once among them."""
+    await connection.execute(_RECORD, {**_columns(verdicts, now), "worker": worker, "now": now})
+    bad = [verdict for verdict in verdicts if verdict.suppresses]
+    if bad:
+        await connection.execute(
+            _SUPPRESS,
+            {
+                "email": [verdict.email_id for verdict in bad],
+                "address": [verdict.suppresses for verdict in bad],
+                "id": [new_id() for _ in bad],
+                "now": now,
+            },
+        )
+
+
+def _columns(verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:
+    tries = [verdict.attempt for verdict in verdicts]
+    return {
+        "email": [verdict.email_id for verdict in verdicts],
+        "position": [verdict.position for verdict in verdicts],
+        "state": [verdict.state.value for verdict in verdicts],
+        "due": [verdict.due_at for verdict in verdicts],
+        "waits_for": [verdict.waits_for for verdict in verdicts],
+        "tried": [attempt is not None for attempt in tries],
+        "event": [None if verdict.is_quiet else verdict.event for verdict in verdicts],
+        "event_id": [new_id() for _ in verdicts],
+        "detail": [_detail(verdict) for verdict in verdicts],
+        "relay": [attempt and attempt.relay for attempt in tries],
+        "stage": [attempt and attempt.stage for attempt in tries],
+        "code": [attempt and attempt.code for attempt in tries],
+        "enhanced": [attempt and attempt.enhanced for attempt in tries],
+        "reply": [attempt and attempt.reply for attempt in tries],
+        "tls": [attempt and attempt.tls for attempt in tries],
+        "started": [now - timedelta(seconds=attempt.seconds) if attempt else now for attempt in tries],
+        "seconds": [attempt.seconds if attempt else 0.0 for attempt in tries],
+    }
+
+
+def _detail(verdict: Verdict) -> str | None:
+    attempt = verdict.attempt
+    if attempt is None:
+        return orjson.dumps(verdict.detail).decode() if verdict.detail else None
+    said = {"relay": attempt.relay, "code": attempt.code, "enhanced": attempt.enhanced, "reply": attempt.reply}
+    return orjson.dumps({**verdict.detail, **said}).decode()

@@ -1,0 +1,213 @@
+"""Release: what waits gets its tokens as they come back, oldest first within an account, in turns between accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost.database import Database
+from hourpost.flow import limit
+from hourpost.flow.enqueue import Enqueue
+from hourpost.flow.limit import to_moment
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.hour import Hour
+from hourpost.rules.hour import HOUR_US, slots_of
+from hourpost.rules.hour_tokens import Mode, Reading, Take, Taken, Want
+from hourpost.rules.ids import new_id
+from hourpost.rules.plans import hourly_limit
+
+TURN = 250
+_SCHEDULED_AT_ONCE = 1000
+
+# A loose scan: one probe of the partial index for each account that holds something, however much it holds.
+_HOLDING = text(
+    """
+WITH RECURSIVE holding AS (
+  (SELECT account_id FROM deliveries WHERE state = 'held' ORDER BY account_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT d.account_id FROM deliveries d WHERE d.state = 'held' AND d.account_id > h.account_id
+          ORDER BY d.account_id LIMIT 1)
+  FROM holding h WHERE h.account_id IS NOT NULL
+)
+SELECT account_id FROM holding WHERE account_id IS NOT NULL
+"""
+)
+_NEXT = text(
+    """
+SELECT d.email_id, d.position, e.expires_at <= :now AS over,
+  EXISTS (SELECT 1 FROM suppressions s WHERE s.account_id = d.account_id AND s.address = lower(d.address)) AS suppressed
+FROM deliveries d JOIN emails e ON e.id = d.email_id
+WHERE d.account_id = :account AND d.state = 'held'
+ORDER BY d.due_at, d.email_id, d.position LIMIT :most
+"""
+)
+_CHANGE = text(
+    """
+WITH w AS (
+  SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:event_id AS uuid[]))
+    AS w(email, position, event_id)
+), changed AS (
+  UPDATE deliveries d SET state = :state, due_at = :now, released_at = CAST(:released AS timestamptz), changed_at = :now
+  FROM w WHERE d.email_id = w.email AND d.position = w.position AND d.state = 'held'
+  RETURNING d.email_id, d.position, d.account_id, w.event_id
+), spent AS (
+  INSERT INTO spends (account_id, spent_at, count)
+  SELECT account_id, CAST(:released AS timestamptz), count(*) FROM changed
+  WHERE CAST(:released AS timestamptz) IS NOT NULL GROUP BY account_id
+), told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at)
+  SELECT email_id, event_id, position, account_id, :state, :now FROM changed
+)
+SELECT email_id FROM changed
+"""
+)
+_ACCOUNT = text("SELECT plan, own_limit, suspended_at FROM accounts WHERE id = :account")
+_SPENDS = text(
+    "SELECT spent_at, sum(count)::int AS count FROM spends"
+    " WHERE account_id = :account AND spent_at > :since GROUP BY spent_at"
+)
+_WAITING = text("SELECT count(*) FROM deliveries WHERE account_id = :account AND state = 'held'")
+_COME_DUE = text(
+    """
+WITH due AS (
+  SELECT email_id, position FROM deliveries WHERE state = 'scheduled' AND due_at <= :now ORDER BY due_at
+  LIMIT :most FOR UPDATE SKIP LOCKED
+), changed AS (
+  UPDATE deliveries d SET state = CASE WHEN e.test THEN 'queued' ELSE 'held' END, changed_at = :now
+  FROM due, emails e WHERE d.email_id = due.email_id AND d.position = due.position AND e.id = d.email_id
+  RETURNING d.email_id, d.position, d.account_id, d.state
+), told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at)
+  SELECT email_id, uuidv7(), position, account_id, state, :now FROM changed
+)
+SELECT email_id, account_id, state FROM changed
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn of an account came to. ``wait_seconds``: until it is worth another; None when nothing waits."""
+
+    released: int
+    wait_seconds: float | None
+
+
+class Releaser:
+    """Releases held deliveries; safe to run in several processes at once, useful in one."""
+
+    def __init__(self, database: Database, hour: Hour, enqueue: Enqueue, clock: Clock) -> None:
+        self._database = database
+        self._hour = hour
+        self._enqueue = enqueue
+        self._clock = clock
+
+    async def list_holding(self) -> list[UUID]:
+        """The accounts of which something is held. Raises: ServiceUnavailable."""
+        async with self._database.reading() as connection:
+            return list((await connection.execute(_HOLDING)).scalars())
+
+    async def come_due(self) -> list[UUID]:
+        """Let what was scheduled for now join those that wait; gives its accounts. Raises: ServiceUnavailable."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(_COME_DUE, {"now": now, "most": _SCHEDULED_AT_ONCE})).all()
+        self._enqueue.ring({row.email_id for row in rows if row.state == "queued"})
+        held = [row.account_id for row in rows if row.state == "held"]
+        for account in set(held):
+            await self._hour.adjust_waiting(account, held.count(account))
+        return list(dict.fromkeys(held))
+
+    async def release(self, account: UUID) -> Turn:
+        """Give an account one turn: up to ``TURN`` deliveries. Raises: ServiceUnavailable."""
+        now = self._clock.now()
+        async with self._database.reading() as connection:
+            owner = (await connection.execute(_ACCOUNT, {"account": account})).one()
+            rows = (await connection.execute(_NEXT, {"account": account, "now": now, "most": TURN})).all()
+        if not rows:
+            return Turn(0, None)
+        wanted = [(row.email_id, row.position) for row in rows if not row.over and not row.suppressed]
+        await self._end([row for row in rows if row.suppressed], "suppressed", account, now)
+        await self._end([row for row in rows if row.over and not row.suppressed], "expired", account, now)
+        allowed = hourly_limit(owner.plan, owner.own_limit)
+        if owner.suspended_at is not None or allowed == 0:
+            return Turn(0, 60.0)
+        if not wanted:
+            return Turn(0, 0.0)
+        take = Take(account, allowed, [Want(len(wanted), Mode.RELEASE)])
+        taken = (await limit.take(self._hour, self._database, [take]))[0]
+        released = await self._let_go(taken, wanted[: taken.answers[0].taken], now)
+        if taken.answers[0].taken < len(wanted):
+            return Turn(released, max(0.0, (taken.reading.next_free_at_us - taken.reading.now_us) / 1e6))
+        return Turn(released, 0.0)
+
+    async def compare(self, account: UUID) -> bool:
+        """Whether the bucket says what PostgreSQL says; it may differ for a moment while something is committed."""
+        async with self._database.reading() as connection:
+            owner = (await connection.execute(_ACCOUNT, {"account": account})).one()
+            reading = await limit.read(
+                self._hour, self._database, account, max(1, hourly_limit(owner.plan, owner.own_limit))
+            )
+            since = to_moment(reading.now_us) - timedelta(hours=1, seconds=15)
+            spends = (await connection.execute(_SPENDS, {"account": account, "since": since})).all()
+            waiting: int = (await connection.execute(_WAITING, {"account": account})).scalar_one()
+        return reading.used <= _alive(spends, reading) and reading.waiting == waiting
+
+    async def refill(self, account: UUID) -> None:
+        """Fill the bucket from PostgreSQL, so that debits which nobody stored come back. Raises: ServiceUnavailable."""
+        await limit.fill(self._hour, self._database, account)
+
+    async def _let_go(self, taken: Taken, keys: Sequence[tuple[UUID, int]], now: datetime) -> int:
+        if not keys:
+            return 0
+        released_at = to_moment(taken.taken_at_us)
+        async with self._database.transaction() as connection:
+            if await limit.confirm(connection, [taken]):
+                return 0  # the bucket was replaced: this debit does not exist in the new one
+            emails = await _change(connection, keys, "queued", now, released_at)
+        self._enqueue.ring(dict.fromkeys(emails))
+        missing = len(keys) - len(emails)  # canceled in between
+        if missing:
+            generation = taken.reading.generation
+            await self._hour.refund(taken.account, generation, missing, taken.taken_at_us)
+            await self._hour.adjust_waiting(taken.account, missing, generation)
+        return len(emails)
+
+    async def _end(self, rows: Sequence[Any], state: str, account: UUID, now: datetime) -> None:
+        if not rows:
+            return
+        async with self._database.transaction() as connection:
+            ended = await _change(connection, [(row.email_id, row.position) for row in rows], state, now, None)
+        await self._hour.adjust_waiting(account, -len(ended))
+
+
+async def _change(
+    connection: AsyncConnection,
+    keys: Sequence[tuple[UUID, int]],
+    state: str,
+    now: datetime,
+    released_at: datetime | None,
+) -> list[UUID]:
+    rows = await connection.execute(
+        _CHANGE,
+        {
+            "email": [email_id for email_id, _ in keys],
+            "position": [position for _, position in keys],
+            "event_id": [new_id() for _ in keys],
+            "state": state,
+            "now": now,
+            "released": released_at,
+        },
+    )
+    return list(rows.scalars())
+
+
+def _alive(spends: Sequence[Any], reading: Reading) -> int:
+    slots = slots_of([(limit.to_microseconds(row.spent_at), row[1]) for row in spends])
+    return sum(slot.tokens for slot in slots if slot.youngest_at_us + HOUR_US > reading.now_us)

@@ -1,0 +1,140 @@
+"""Verdict: what a relay's answer makes of a delivery. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hourpost.flow.claim import Claimed, Recipient
+from hourpost.gateways.relays import Outcome, Postponed
+from hourpost.rules.backoff import GIVE_UP_AFTER, next_attempt_delay
+from hourpost.rules.delivery_state import State
+from hourpost.rules.smtp_replies import ReplyClass, classify, is_bad_address
+
+_WITHDRAWN_SECONDS = 5
+_SUSPENDED_SECONDS = 600
+_REPLY_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What is kept of one attempt."""
+
+    relay: str | None
+    stage: str | None
+    code: int | None
+    enhanced: str | None
+    reply: str
+    tls: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A delivery's next state. ``attempt`` is None where nothing was tried, so that it does not count."""
+
+    email_id: UUID
+    position: int
+    state: State
+    due_at: datetime
+    event: str
+    waits_for: str | None = None
+    attempt: Try | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+    is_quiet: bool = False  # the state says nothing new, so no event is written
+    suppresses: str | None = None  # the address to suppress
+
+
+def of_outcome(email: Claimed, recipient: Recipient, outcome: Outcome, now: datetime, jitter: float) -> Verdict:
+    """The verdict after a relay was asked for this recipient."""
+    attempt = Try(
+        outcome.relay,
+        outcome.stage.value,
+        outcome.code,
+        outcome.enhanced,
+        outcome.text[:_REPLY_CHARACTERS].replace("\x00", ""),
+        outcome.tls_version,
+        outcome.seconds,
+    )
+    if outcome.withdrawn:
+        return _wait(email, recipient, now + timedelta(seconds=_WITHDRAWN_SECONDS), "withdrawn before the final dot")
+    if outcome.answer_lost:
+        return _lost(email, recipient, attempt, now, jitter)
+    kind = classify(outcome.code, outcome.enhanced, outcome.text, outcome.stage.value)
+    if kind is ReplyClass.ACCEPTED and outcome.is_accepted:
+        return Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=attempt)
+    if kind is ReplyClass.PERMANENT:
+        bad = is_bad_address(outcome.code, outcome.enhanced, outcome.text)
+        address = recipient.address.lower() if bad else None
+        return Verdict(
+            email.email_id, recipient.position, State.BOUNCED, now, "bounced", attempt=attempt, suppresses=address
+        )
+    waits_for = "relay" if kind is ReplyClass.RELAY_FAULT or outcome.code is None else "destination"
+    return _again(email, recipient, attempt, now, next_attempt_delay(recipient.attempts, jitter), waits_for)
+
+
+def _again(
+    email: Claimed, recipient: Recipient, attempt: Try, now: datetime, delay: timedelta, waits_for: str
+) -> Verdict:
+    due_at = now + delay
+    if due_at > email.created_at + GIVE_UP_AFTER and now > email.created_at + GIVE_UP_AFTER:
+        detail = {"reason": "no relay took it within 72 hours"}
+        return Verdict(
+            email.email_id, recipient.position, State.EXPIRED, now, "expired", attempt=attempt, detail=detail
+        )
+    detail = {"next_attempt_at": due_at.isoformat()}
+    return Verdict(email.email_id, recipient.position, State.DEFERRED, due_at, "deferred", waits_for, attempt, detail)
+
+
+def _lost(email: Claimed, recipient: Recipient, attempt: Try, now: datetime, jitter: float) -> Verdict:
+    if email.parks_unknown:
+        return Verdict(email.email_id, recipient.position, State.UNKNOWN, now, "unknown", attempt=attempt)
+    due_at = now + next_attempt_delay(recipient.attempts, jitter, answer_lost=True)
+    detail = {"next_attempt_at": due_at.isoformat(), "reason": "the answer to the final dot was lost"}
+    return Verdict(
+        email.email_id, recipient.position, State.DEFERRED, due_at, "unknown", "destination", attempt, detail
+    )
+
+
+def of_postponed(email: Claimed, recipient: Recipient, postponed: Postponed, now: datetime, jitter: float) -> Verdict:
+    """The verdict when no relay could be asked."""
+    if now > email.created_at + GIVE_UP_AFTER:
+        return expired(email, recipient, now, "no relay could be reached within 72 hours")
+    due_at = now + timedelta(seconds=postponed.seconds * (1 + jitter))
+    return _wait(email, recipient, due_at, postponed.reason, postponed.held_by)
+
+
+def suspended(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
+    """The verdict while the account is suspended: it waits."""
+    return _wait(email, recipient, now + timedelta(seconds=_SUSPENDED_SECONDS), "the account is suspended", "account")
+
+
+def _wait(email: Claimed, recipient: Recipient, due_at: datetime, reason: str, waits_for: str | None = None) -> Verdict:
+    return Verdict(
+        email.email_id,
+        recipient.position,
+        State.DEFERRED,
+        due_at,
+        "deferred",
+        waits_for,
+        detail={"reason": reason, "next_attempt_at": due_at.isoformat()},
+        is_quiet=waits_for is not None and waits_for == recipient.waits_for,
+    )
+
+
+def expired(email: Claimed, recipient: Recipient, now: datetime, reason: str = "its expiry has passed") -> Verdict:
+    """The verdict for what is not wanted any more."""
+    return Verdict(email.email_id, recipient.position, State.EXPIRED, now, "expired", detail={"reason": reason})
+
+
+def failed(email: Claimed, recipient: Recipient, now: datetime, reason: str) -> Verdict:
+    """The verdict for what cannot be sent at all."""
+    return Verdict(email.email_id, recipient.position, State.FAILED, now, "failed", detail={"reason": reason})
+
+
+def rehearsed(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
+    """The verdict of test mode: everything but the sending was done."""
+    attempt = Try("test", "dot", 250, "2.0.0", "Test mode: nothing left.", None, 0.0)
+    return Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=attempt)

@@ -1,0 +1,83 @@
+"""The worker process: a Celery worker of one thread that hears hints, and the courier that acts on them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from uuid import UUID
+
+from celery import Celery
+from celery.signals import worker_ready
+
+from hourpost.database import Database
+from hourpost.flow.deliver import Courier, Pace
+from hourpost.flow.leases import Leases
+from hourpost.flow.signing import DkimSigner
+from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.encryption import Cipher
+from hourpost.gateways.hints import TASK, celery_app
+from hourpost.gateways.relays import RelayPool, parse_relays
+from hourpost.rules.ids import new_id
+from hourpost.settings import Settings
+from workers.courier_thread import CourierThread, Running
+
+_DRAIN_SECONDS = 20.0
+
+
+def build_app(broker_url: str, hint: Callable[[list[str]], None]) -> Celery:
+    """The Celery app of a worker: one task, which passes email ids on and ends."""
+    app = celery_app(broker_url)
+
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+    def deliver(email_ids: list[str]) -> None:
+        """Deliveries of these emails are due; a hint, the rows decide."""
+        hint(email_ids)
+
+    return app
+
+
+async def build_courier(settings: Settings, database_url: str, cipher: Cipher) -> Running:
+    """A courier on the running loop, with its own connections."""
+    database = Database(database_url, pool_size=settings.database_pool, application="hourpost worker")
+    pool = RelayPool(parse_relays(settings.relays.get_secret_value()), hostname=settings.hostname)
+    worker: UUID = new_id()
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    leases = Leases(database, SystemClock(), worker, name, settings.lease_seconds)
+    pace = Pace(
+        concurrency=max(settings.worker_concurrency, 2 * pool.capacity),
+        sweep_seconds=settings.sweep_seconds,
+        renew_seconds=settings.lease_seconds / 4,
+    )
+    courier = Courier(database, pool, DkimSigner(database, cipher), leases, pace)
+
+    async def close() -> None:
+        await pool.drain(5.0)
+        await database.close()
+
+    return Running(courier, close)
+
+
+def run_worker(settings: Settings, urls: tuple[str, str], cipher: Cipher, ready: Callable[[], None]) -> None:
+    """Run until SIGTERM; what is in hand is then sent or left to its lease. ``urls``: database, broker."""
+    database_url, broker_url = urls
+    courier = CourierThread(
+        lambda: build_courier(settings, database_url, cipher), lambda: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    app = build_app(broker_url, courier.hint)
+    worker_ready.connect(lambda **_: ready(), weak=False)
+    courier.start()
+    try:
+        app.Worker(
+            pool="solo",
+            concurrency=1,
+            hostname=f"worker-{os.getpid()}@%h",
+            loglevel="WARNING",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            quiet=True,
+        ).start()
+    finally:
+        courier.stop(_DRAIN_SECONDS)

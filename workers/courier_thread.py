@@ -1,0 +1,70 @@
+"""The courier's own thread and event loop in a worker process; Celery's thread only hands it hints."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+import structlog
+import uvloop
+
+from hourpost.flow.deliver import Courier
+
+log = structlog.get_logger()
+
+
+class CourierThread:
+    """Runs a courier from ``start`` to ``stop``. ``build`` makes it on its loop; ``on_death`` is told if it ends."""
+
+    def __init__(self, build: Callable[[], Coroutine[Any, Any, Running]], on_death: Callable[[], None]) -> None:
+        self._build = build
+        self._on_death = on_death
+        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: Running | None = None
+        self._ready = threading.Event()
+
+    def start(self, timeout_seconds: float = 30.0) -> None:
+        """Start, and wait until the courier looks for work. Raises: TimeoutError."""
+        self._thread.start()
+        if not self._ready.wait(timeout_seconds):
+            raise TimeoutError("the courier did not start")
+
+    def hint(self, email_ids: list[str]) -> None:
+        """Tell the courier where to look first; from any thread."""
+        if self._loop is not None and self._running is not None:
+            ids = [UUID(hex=one) for one in email_ids]
+            self._loop.call_soon_threadsafe(self._running.courier.hint, ids)
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Claim nothing more, let what is in hand end, and wait for it."""
+        if self._loop is not None and self._running is not None:
+            self._loop.call_soon_threadsafe(self._running.courier.stop)
+        self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        try:
+            uvloop.run(self._main())
+        except Exception:  # the outermost loop of the thread: the process must not stay behind without its courier
+            log.exception("the courier died")
+            self._on_death()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._running = await self._build()
+        self._ready.set()
+        try:
+            await self._running.courier.run()
+        finally:
+            await self._running.close()
+
+
+class Running:
+    """A courier and what must be closed after it."""
+
+    def __init__(self, courier: Courier, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.courier = courier
+        self.close = close

@@ -1,0 +1,141 @@
+"""The schedule: releases what is held as its room returns, lets what was scheduled come due, and clears away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import structlog
+from sqlalchemy import text
+
+from hourpost.database import Database
+from hourpost.errors import ServiceUnavailable
+from hourpost.flow.release import Releaser
+from hourpost.flow.sweep import expire
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.hour import Hour
+
+_TICK_SECONDS = 0.5
+_LOOK_SECONDS = 3.0
+_COMPARE_SECONDS = 15.0
+_EXPIRE_SECONDS = 10.0
+_PRUNE_SECONDS = 600.0
+_LOCK = 0x7363_6865  # "sche": one schedule at a time is enough; two would do no harm
+
+_PRUNE = (
+    (text("DELETE FROM spends WHERE spent_at < :before"), timedelta(hours=3)),
+    (text("DELETE FROM idempotency_keys WHERE created_at < :before"), timedelta(hours=24)),
+)
+
+log = structlog.get_logger()
+
+
+class Schedule:
+    """Ticks until it is stopped. Other schedulers wait until this one's connection ends."""
+
+    def __init__(self, database: Database, hour: Hour, releaser: Releaser, clock: Clock) -> None:
+        self._database = database
+        self._hour = hour
+        self._releaser = releaser
+        self._clock = clock
+        self._next: dict[UUID, float] = {}
+        self._differs: set[UUID] = set()
+        self._due: dict[str, float] = {}
+        self._listener: asyncpg.Connection | None = None
+        self._bell = asyncio.Event()
+
+    async def run(self) -> None:
+        """Tick until canceled."""
+        while True:
+            try:
+                await self._lead()
+                await self._tick()
+            except (ServiceUnavailable, OSError, asyncpg.PostgresError) as error:
+                log.warning("the schedule waits", error=str(error))
+                await asyncio.sleep(1.0)
+            await self._pause()
+
+    async def close(self) -> None:
+        """Give up the lead."""
+        if self._listener is not None and not self._listener.is_closed():
+            await self._listener.close(timeout=2)
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(_TICK_SECONDS):
+                await self._bell.wait()
+        except TimeoutError:
+            pass
+        self._bell.clear()
+
+    async def _lead(self) -> None:
+        if self._listener is not None and not self._listener.is_closed():
+            return
+        listener = await self._database.listen()
+        await listener.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=None)
+        await listener.add_listener("standing", self._hear)
+        self._listener = listener
+        self._next.clear()
+
+    def _hear(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+        """An account has changed, its plan perhaps: what waits is paced anew at once."""
+        try:
+            self._next[UUID(payload)] = 0.0
+        except ValueError:
+            self._next.clear()
+        self._bell.set()
+
+    async def _tick(self) -> None:
+        for account in await self._releaser.come_due():
+            self._next[account] = 0.0
+        await self._every("look", _LOOK_SECONDS, self._look)
+        await self._release()
+        await self._every("compare", _COMPARE_SECONDS, self._compare)
+        await self._every("expire", _EXPIRE_SECONDS, self._expire)
+        await self._every("prune", _PRUNE_SECONDS, self._prune)
+
+    async def _every(self, name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+        if time.monotonic() >= self._due.get(name, 0.0):
+            self._due[name] = time.monotonic() + seconds
+            await chore()
+
+    async def _look(self) -> None:
+        for account in await self._releaser.list_holding():
+            self._next.setdefault(account, 0.0)
+
+    async def _release(self) -> None:
+        """Turns for everybody whose time has come, until nobody has room."""
+        while ready := [account for account, moment in self._next.items() if moment <= time.monotonic()]:
+            for account in ready:
+                turn = await self._releaser.release(account)
+                if turn.wait_seconds is None:
+                    del self._next[account]
+                    self._differs.discard(account)
+                else:
+                    self._next[account] = time.monotonic() + turn.wait_seconds
+
+    async def _compare(self) -> None:
+        """Two looks that differ, some seconds apart, are no commit under way: tokens were lost on the road."""
+        differs = {account for account in list(self._next) if not await self._releaser.compare(account)}
+        for account in differs & self._differs:
+            log.warning("the bucket differs from the rows and is filled again", account_id=str(account))
+            await self._releaser.refill(account)
+            self._next[account] = 0.0
+        self._differs = differs
+
+    async def _expire(self) -> None:
+        async with self._database.transaction() as connection:
+            ended = await expire(connection, self._clock.now())
+        for account, held in ended:
+            if held:
+                await self._hour.adjust_waiting(account, -held)
+
+    async def _prune(self) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            for statement, age in _PRUNE:
+                await connection.execute(statement, {"before": now - age})
