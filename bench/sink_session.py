@@ -6,6 +6,7 @@ import asyncio
 import re
 import ssl
 from base64 import b64encode
+from collections import deque
 from typing import cast
 
 from bench.sink_state import Ledger
@@ -39,6 +40,7 @@ class Session(asyncio.Protocol):
         self.auth_step = 0
         self.taken = 0
         self.last_due = 0.0
+        self.outbox: deque[bytes] = deque()
         self.dot_fault = ""
         self.dot_delay = 0.0
         self.loop = asyncio.get_running_loop()
@@ -62,7 +64,11 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Works through what came and answers all of it in one write."""
-        if self.is_silent or self.is_upgrading:
+        if self.is_upgrading:
+            # Reading was paused before, so this has come through TLS, ahead of start_tls returning.
+            self.rest += data
+            return
+        if self.is_silent:
             return
         out: list[bytes] = []
         if self.rest:
@@ -88,22 +94,23 @@ class Session(asyncio.Protocol):
         if self.transport is None or not data:
             return
         delay = self.config.delay_per_round + extra_delay
-        if delay or self.last_due:
-            due = max(self.last_due, self.loop.time() + delay)
-            self.last_due = due
-            self.loop.call_at(due, self.write, data)
+        if delay or self.outbox:
+            self.last_due = max(self.last_due, self.loop.time() + delay)
+            self.outbox.append(data)
+            self.loop.call_at(self.last_due, self.write_next)
         else:
             self.transport.write(data)
 
-    def write(self, data: bytes) -> None:
-        """Writes what was delayed, if anybody is still there."""
+    def write_next(self) -> None:
+        """Writes the oldest answer that was delayed; timers that are due together may run in any order."""
+        data = self.outbox.popleft()
         if self.transport is not None:
             self.transport.write(data)
 
     def end(self) -> None:
         """Closes when what was said before has gone out."""
         if self.transport is not None:
-            self.loop.call_at(max(self.last_due, self.loop.time()), self.transport.close)
+            self.loop.call_at(max(self.last_due + 0.002, self.loop.time()), self.transport.close)
 
     def leave(self, reply: bytes = b"") -> bytes:
         """The session ends after this reply, or without one."""
@@ -171,6 +178,9 @@ class Session(asyncio.Protocol):
         if self.config.tls is None or self.is_encrypted:
             return b"503 5.5.1 no TLS\r\n"
         self.is_upgrading = True
+        if self.transport is not None:
+            # The handshake may begin before our side of it is set up.
+            self.transport.pause_reading()
         self.say(b"220 2.0.0 go ahead\r\n")
         task = self.loop.create_task(self.upgrade(self.config.tls))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -184,6 +194,8 @@ class Session(asyncio.Protocol):
             self.transport = upgraded
             self.is_encrypted = True
             self.is_upgrading = False
+            early, self.rest = self.rest, b""
+            self.data_received(early)
 
     def auth(self, line: bytes) -> bytes:
         """AUTH PLAIN with the initial response, or LOGIN."""

@@ -109,7 +109,9 @@ class Exchange:
         """Registers the envelope's replies and gives the commands to write; for relays with PIPELINING."""
         connection = self.connection
         recipients = self.parcel.envelope.recipients
-        self._envelope = connection.expect(len(recipients) + 2 + self._resets, self._around.timeouts.command)
+        timeouts = self._around.timeouts
+        patience = min(timeouts.reused, timeouts.command) if self._was_used else timeouts.command
+        self._envelope = connection.expect(len(recipients) + 2 + self._resets, patience)
         connection.has_sent = True
         commands = [_mail_command(self.parcel, connection.capabilities), *map(_rcpt_command, recipients), "DATA\r\n"]
         if self._resets:
@@ -198,12 +200,7 @@ class Exchange:
 
     def _judge_envelope(self, replies: list[Reply]) -> bool:
         """Reads the envelope's replies; whether the relay now waits for content that somebody is to get."""
-        connection = self.connection
-        connection.needs_reset = True
-        if self._resets and replies:
-            if not _is_positive(replies[0]):
-                connection.fail("the relay refused RSET")
-            replies = replies[1:]
+        replies = self._in_step(replies)
         count = len(self._fates)
         mail = replies[0] if replies else None
         if mail is None or not _is_positive(mail):
@@ -218,6 +215,19 @@ class Exchange:
             reached = len(replies) - (farewell is not None)
             self._settle(Stage.RCPT if reached <= count else Stage.DATA, farewell)
         return self._judge_data(data, replies[: count + 1])
+
+    def _in_step(self, replies: list[Reply]) -> list[Reply]:
+        """The replies from MAIL on; none where they cannot be those of our commands, which ends the connection."""
+        self.connection.needs_reset = True
+        if self._resets and replies:
+            if not _is_positive(replies[0]):
+                self.connection.fail("the relay refused RSET")
+                return []
+            replies = replies[1:]
+        if any(300 <= reply.code < 400 for reply in replies[: len(self._fates) + 1]):
+            self.connection.fail("the relay's answers are out of step")
+            return []
+        return replies
 
     def _judge_data(self, data: Reply | None, before: list[Reply]) -> bool:
         if data is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hourpost.gateways.relays.breaker import Breaker
 from hourpost.gateways.relays.connection import RelayConnection
 from hourpost.gateways.relays.exchange import Exchange, Parcel, Surroundings, find_obstacle, refuse
+from hourpost.gateways.relays.health import Counts, LaneHealth, Patience
 from hourpost.gateways.relays.login import LoginFailed
 from hourpost.gateways.relays.outcome import Outcome, Postponed
 from hourpost.gateways.relays.pace import SLOW_SHARE, Destinations, Pace
@@ -19,47 +20,6 @@ _TRIES = 3
 _OVERLAP_FAULTS = 3
 _SHORTEST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """All in seconds: of a message for a connection, of an unused connection, and behind another message's dot."""
-
-    waiting: float = 30.0
-    idle: float = 30.0
-    behind: float = 3.0
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a relay has done since the process began; messages by recipient."""
-
-    accepted: int = 0
-    refused: int = 0
-    deferred: int = 0
-    answers_lost: int = 0
-    logins: int = 0
-    login_failures: int = 0
-    overlapped: int = 0
-    tried_again: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LaneHealth:
-    """A relay as metrics, the dashboard and ``doctor`` show it."""
-
-    relay: str
-    breaker: str
-    retry_in_seconds: float
-    connections: int
-    idle: int
-    connecting: int
-    most_connections: int
-    waiting: int
-    recent_seconds: float | None
-    slow_destinations: tuple[str, ...]
-    last_fault: str | None
-    counts: Counts
 
 
 class Lane:
@@ -115,19 +75,21 @@ class Lane:
     async def send(self, parcel: Parcel) -> list[Outcome] | Postponed:
         """Sends a parcel, trying again where a used connection turns out to be closed (nothing was taken then)."""
         outcomes: list[Outcome] = []
+        needs_fresh = False
         for _ in range(_TRIES):
-            admission = await self._admit(parcel)
+            admission = await self._admit(parcel, needs_fresh)
             if not isinstance(admission, Exchange):
                 return admission
             outcomes = await self._run(admission)
             if not admission.is_untouched:
-                break
+                self._count(outcomes)
+                return outcomes
             self._counts.tried_again += 1
+            needs_fresh = not admission.is_given_up
             if not admission.is_boarded:
                 # The relay has gone meanwhile, so the others that lie idle are dead as well.
                 self._supply.close_idle()
-        self._count(outcomes)
-        return outcomes
+        return Postponed("relay", _SHORTEST_PAUSE, f"{self.spec.name}: {outcomes[0].text or 'no free connection'}")
 
     def review(self, now: float) -> None:
         """Does what time demands; to be called every second or so."""
@@ -179,16 +141,16 @@ class Lane:
 
     # a message gets a connection
 
-    async def _admit(self, parcel: Parcel) -> Admission:
+    async def _admit(self, parcel: Parcel, needs_fresh: bool) -> Admission:
         if self.is_closing:
             return Postponed("relay", _SHORTEST_PAUSE, "shutting down")
-        if self._supply.idle and self._may_hold(parcel.destination):
+        if self._supply.idle and not needs_fresh and self._may_hold(parcel.destination):
             obstacle = find_obstacle(parcel, self._supply.idle[-1].capabilities)
             return self._refuse(parcel, obstacle) if obstacle else self._begin(self._supply.idle.pop(), parcel)
         crowd = self._find_crowd(parcel.destination)
         if crowd is not None:
             return crowd
-        waiter = Waiter(parcel, self._around.clock())
+        waiter = Waiter(parcel, self._around.clock(), needs_fresh=needs_fresh)
         self._waiting.add(waiter)
         self._grow()
         try:
@@ -233,7 +195,7 @@ class Lane:
 
     def _next_for(self, connection: RelayConnection) -> Waiter | None:
         """The next message that waits and that this relay can take; those that it cannot are told so."""
-        while (waiter := self._waiting.take(self._may_hold)) is not None:
+        while (waiter := self._waiting.take(self._may_hold, for_fresh=not connection.has_sent)) is not None:
             if waiter.future.done():
                 continue
             obstacle = find_obstacle(waiter.parcel, connection.capabilities)
@@ -358,14 +320,18 @@ class Lane:
         if self._breaker.is_tripped:
             self._postpone_all()
         else:
-            waiter = self._waiting.take()
+            waiter = self._waiting.take(lambda _: True, for_fresh=True)
             if waiter is not None and not waiter.future.done():
                 waiter.future.set_result(self._postponed())
             self._grow()
 
     def _grow(self) -> None:
         """Has connections opened for those who wait."""
-        if self.is_closing or self._supply.idle or self._breaker.seconds_left(self._around.clock()):
+        if (
+            self.is_closing
+            or (self._supply.idle and not self._waiting.needs_fresh)
+            or self._breaker.seconds_left(self._around.clock())
+        ):
             return
         most = 1 if self._breaker.is_tripped else self._supply.ceiling
         self._supply.grow(len(self._waiting), most)
@@ -376,6 +342,6 @@ class Lane:
 
     def _postpone_all(self, postponed: Postponed | None = None) -> None:
         answer = postponed or self._postponed()
-        while (waiter := self._waiting.take()) is not None:
+        for waiter in self._waiting.take_older_than(float("inf")):
             if not waiter.future.done():
                 waiter.future.set_result(answer)

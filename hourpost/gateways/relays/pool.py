@@ -10,7 +10,8 @@ from typing import Protocol
 
 from hourpost.gateways.relays.breaker import Breaker
 from hourpost.gateways.relays.exchange import BeforeDot, Parcel, Surroundings
-from hourpost.gateways.relays.lane import Lane, LaneHealth, Patience
+from hourpost.gateways.relays.health import LaneHealth, Patience
+from hourpost.gateways.relays.lane import Lane
 from hourpost.gateways.relays.login import LoginFailed
 from hourpost.gateways.relays.outcome import Envelope, Outcome, Postponed, Stage
 from hourpost.gateways.relays.spec import RelaySpec

@@ -1,0 +1,77 @@
+"""Conversations with relays of every kind: texts in ``tests/dialogs/relays`` that end in what must come of them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hourpost.gateways.relays import Outcome, Timeouts
+from tests.fakes.scripted_relay import ScriptedRelay
+from tests.gateways.relay_partners import CONTENT, envelope, outcomes_of, plain, pool_of
+
+DIALOGS = sorted((Path(__file__).parent.parent / "dialogs" / "relays").glob("*.txt"))
+TIMEOUTS = Timeouts(connect=1.0, banner=0.5, command=0.5, data=0.5, body=0.5, dot=0.5)
+
+
+@dataclass
+class Dialog:
+    """A parsed dialog: what is sent, what is said, what comes of it."""
+
+    lines: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+    messages: int = 1
+    recipients: tuple[str, ...] = ("someone@example.net",)
+    hook_waits: bool = False
+    is_repeated: bool = False
+
+
+def read_dialog(path: Path) -> Dialog:
+    dialog = Dialog()
+    for line in path.read_text().partition("\n\n")[2].splitlines():
+        word, _, rest = line.partition(": ")
+        if word in ("S", "C"):
+            dialog.lines.append(line)
+        elif word == "outcome":
+            dialog.expected.append(rest)
+        elif word == "messages":
+            dialog.messages = int(rest)
+        elif word == "recipients":
+            dialog.recipients = tuple(rest.split())
+        elif word == "before_dot":
+            dialog.hook_waits = True
+        elif word == "connections":
+            dialog.is_repeated = True
+    return dialog
+
+
+def described(outcome: Outcome) -> str:
+    text = "lost" if outcome.answer_lost else outcome.text
+    return f"{outcome.stage} {outcome.code or '-'} {outcome.enhanced or '-'} {text}"
+
+
+def matches(got: str, expected: str) -> bool:
+    return got.startswith(expected[:-1]) if expected.endswith("*") else got == expected
+
+
+@pytest.mark.parametrize("path", DIALOGS, ids=lambda path: path.stem)
+async def test_a_dialog_comes_to_its_end(path: Path) -> None:
+    dialog = read_dialog(path)
+    relay = ScriptedRelay(dialog.lines)
+
+    async def before_dot() -> bool:
+        await asyncio.sleep(0.2 if dialog.hook_waits else 0)
+        return True
+
+    got = []
+    async with pool_of(plain(await relay.start()), timeouts=TIMEOUTS) as pool:
+        for _ in range(dialog.messages):
+            got += outcomes_of(await pool.send(envelope(*dialog.recipients), CONTENT, before_dot))
+    await relay.finished()
+    await relay.stop()
+    words = [described(outcome) for outcome in got]
+    assert len(words) == len(dialog.expected), words
+    assert all(map(matches, words, dialog.expected)), words
+    assert relay.faults == [] or dialog.is_repeated
