@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Protocol
 
 from dns.asyncresolver import Resolver
@@ -31,6 +32,7 @@ class ResolverDns:
     """The real thing. ``servers`` are space-separated: ``192.0.2.1``, ``192.0.2.1:5353``, ``[2001:db8::1]:53``.
 
     Each server is waited for ``timeout_seconds``, all of them together ``lifetime_seconds``.
+    Raises: ValueError for a server that is no address.
     """
 
     def __init__(self, servers: str = "", *, timeout_seconds: float = 2.0, lifetime_seconds: float = 5.0) -> None:
@@ -63,10 +65,11 @@ def _text(record: TXTBase) -> str:
 
 
 def _server(text: str) -> Do53Nameserver:
+    """Raises: ValueError."""
+    address, port = text, str(_PORT)
     if text.startswith("["):
-        address, _, port = text[1:].partition("]")
-        return Do53Nameserver(address, int(port.lstrip(":") or _PORT))
-    if text.count(":") == 1:
-        address, _, port = text.partition(":")
-        return Do53Nameserver(address, int(port))
-    return Do53Nameserver(text, _PORT)
+        address, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif text.count(":") == 1:
+        address, port = text.split(":")
+    return Do53Nameserver(str(ip_address(address)), int(port))

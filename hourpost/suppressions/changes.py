@@ -41,7 +41,7 @@ async def add_suppressions(
     table = tables.Suppression
     stored = select(*COLUMNS).where(table.account_id == account_id, table.address.in_(wanted))
     found = {row.address: to_suppression(row) for row in await connection.execute(stored)}
-    return [found[address] for address in wanted]
+    return [found[address] for address in wanted if address in found]
 
 
 async def remove_suppressions(connection: AsyncConnection, account_id: UUID, keys: Sequence[str]) -> list[Suppression]:
