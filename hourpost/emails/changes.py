@@ -1,0 +1,124 @@
+"""Taking emails back and moving their moment. The caller owns the transaction; the hour is told after its commit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
+from hourpost.rules.delivery_state import CANCELABLE, State, may_become
+from hourpost.rules.ids import new_id
+
+Delivery, Email = tables.Delivery, tables.Email
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What an account's hour is to be told once the transaction is committed.
+
+    ``tokens`` are the moments and numbers of tokens that were not used; ``waiting`` fewer deliveries are held.
+    """
+
+    account_id: UUID
+    generation: int | None = None
+    tokens: tuple[tuple[datetime, int], ...] = ()
+    waiting: int = 0
+
+
+async def cancel_email(connection: AsyncConnection, account_id: UUID, email_id: UUID, now: datetime) -> GivenBack:
+    """Cancel every delivery of an email that has not left; what is being sent right now goes on.
+
+    Raises:
+        NotFound: the account has no such email.
+        Conflict: all of it has left, or come to another end.
+    """
+    email, rows = await _lock(connection, account_id, email_id)
+    going = [row for row in rows if row.state in CANCELABLE]
+    if not going:
+        if any(row.state == State.CANCELED for row in rows):
+            return GivenBack(account_id)
+        raise Conflict("not_cancelable", "This email has left, or ended otherwise: nothing of it can be canceled.")
+    await _change(connection, email_id, going, {"state": State.CANCELED, "released_at": None}, now)
+    event = {"account_id": account_id, "email_id": email_id, "kind": State.CANCELED, "at": now, "detail": None}
+    await _append_events(connection, going, event)
+    spent = Counter(row.released_at for row in going if row.released_at is not None and not email.test)
+    return await _give_back(connection, account_id, going, spent)
+
+
+async def reschedule_email(
+    connection: AsyncConnection, account_id: UUID, email_id: UUID, moment: datetime, now: datetime
+) -> GivenBack:
+    """Let the deliveries that are scheduled or held leave at ``moment``.
+
+    Raises:
+        NotFound: the account has no such email.
+        Conflict: none of it waits for its moment any more.
+        ValidationFailed: it expires before.
+    """
+    email, rows = await _lock(connection, account_id, email_id)
+    if email.expires_at is not None and email.expires_at <= moment:
+        raise ValidationFailed([Fault("/scheduled_at", "`scheduled_at` must be earlier than `expires_at`")])
+    going = [row for row in rows if row.state == State.SCHEDULED or may_become(State(row.state), State.SCHEDULED)]
+    if not going:
+        raise Conflict("not_reschedulable", "This email does not wait any more: its moment cannot be changed.")
+    await connection.execute(update(Email).where(Email.id == email_id).values(scheduled_at=moment))
+    await _change(connection, email_id, going, {"state": State.SCHEDULED, "due_at": moment}, now)
+    detail = {"scheduled_at": moment.isoformat()}
+    event = {"account_id": account_id, "email_id": email_id, "kind": State.SCHEDULED, "at": now, "detail": detail}
+    await _append_events(connection, going, event)
+    return await _give_back(connection, account_id, going, Counter())
+
+
+async def _lock(connection: AsyncConnection, account_id: UUID, email_id: UUID) -> tuple[Any, Sequence[Any]]:
+    found = await connection.execute(
+        select(Email.test, Email.expires_at).where(Email.account_id == account_id, Email.id == email_id)
+    )
+    email = found.one_or_none()
+    if email is None:
+        raise NotFound("There is no such email.")
+    rows = await connection.execute(
+        select(Delivery.position, Delivery.state, Delivery.released_at)
+        .where(Delivery.email_id == email_id)
+        .order_by(Delivery.position)
+        .with_for_update()
+    )
+    return email, rows.all()
+
+
+async def _change(
+    connection: AsyncConnection, email_id: UUID, going: Sequence[Any], values: dict[str, Any], now: datetime
+) -> None:
+    await connection.execute(
+        update(Delivery)
+        .where(Delivery.email_id == email_id, Delivery.position.in_([row.position for row in going]))
+        .values(**values, lease=None, changed_at=now)
+    )
+
+
+async def _append_events(connection: AsyncConnection, going: Sequence[Any], event: dict[str, Any]) -> None:
+    rows = [{**event, "id": new_id(), "position": row.position} for row in going]
+    await connection.execute(insert(tables.Event), rows)
+
+
+async def _give_back(
+    connection: AsyncConnection, account_id: UUID, going: Sequence[Any], spent: Counter[datetime]
+) -> GivenBack:
+    """Write the tokens that were not used as negative spends, under the lock that keeps their bucket from changing."""
+    waiting = sum(row.state == State.HELD for row in going)
+    if not spent and not waiting:
+        return GivenBack(account_id)
+    hours = tables.Hour
+    statement = select(hours.generation).where(hours.account_id == account_id).with_for_update(read=True)
+    generation = (await connection.execute(statement)).scalar_one_or_none()
+    if spent:
+        rows = [{"account_id": account_id, "spent_at": at, "count": -count} for at, count in spent.items()]
+        await connection.execute(insert(tables.Spend), rows)
+    return GivenBack(account_id, generation, tuple(spent.items()), waiting)

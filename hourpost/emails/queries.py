@@ -1,0 +1,227 @@
+"""Reading emails, their deliveries, events, attempts and content, always of one account."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.errors import NotFound
+from hourpost.pages import Cursor, Page, read_page
+from hourpost.rules.delivery_state import State
+
+Email, Delivery, Event, Attempt, Chunk = (
+    tables.Email,
+    tables.Delivery,
+    tables.Event,
+    tables.Attempt,
+    tables.ContentChunk,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of emails is narrowed to; ``status`` means at least one recipient in that state."""
+
+    status: State | None = None
+    to: str | None = None
+    from_: str | None = None  # lower case
+    subject: str | None = None  # part of it, in any case
+    tag: tuple[str, str | None] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """One recipient of an email and what became of it."""
+
+    position: int
+    address: str
+    state: State
+    due_at: datetime
+    released_at: datetime | None
+    waits_for: str | None
+    attempts: int
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEmail:
+    """One email without its content."""
+
+    id: UUID
+    credential_id: UUID | None
+    source: str
+    test: bool
+    header_from: str
+    subject: str
+    message_id: str
+    parts: dict[str, Any]
+    tags: list[dict[str, str]] | None
+    metadata: dict[str, Any] | None
+    size_bytes: int
+    content_id: UUID
+    scheduled_at: datetime | None
+    expires_at: datetime | None
+    created_at: datetime
+    deliveries: tuple[StoredDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A past fact about a delivery."""
+
+    id: UUID
+    position: int
+    kind: str
+    at: datetime
+    detail: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttempt:
+    """One try at a delivery."""
+
+    position: int
+    number: int
+    outcome: str
+    relay: str | None
+    stage: str | None
+    code: int | None
+    enhanced: str | None
+    reply: str | None
+    tls: str | None
+    started_at: datetime
+    seconds: float
+
+
+_EMAIL_COLUMNS = [
+    Email.id,
+    Email.credential_id,
+    Email.source,
+    Email.test,
+    Email.header_from,
+    Email.subject,
+    Email.message_id,
+    Email.parts,
+    Email.tags,
+    Email.metadata_,
+    Email.size_bytes,
+    Email.content_id,
+    Email.scheduled_at,
+    Email.expires_at,
+    Email.created_at,
+]
+_DELIVERY_COLUMNS = [
+    Delivery.position,
+    Delivery.address,
+    Delivery.state,
+    Delivery.due_at,
+    Delivery.released_at,
+    Delivery.waits_for,
+    Delivery.attempts,
+    Delivery.changed_at,
+]
+
+
+async def list_emails(
+    connection: AsyncConnection, account_id: UUID, filters: Filters, cursor: Cursor
+) -> Page[StoredEmail]:
+    """One page of an account's emails, newest first. Raises: ValidationFailed for a cursor out of range."""
+    statement = _narrow(select(*_EMAIL_COLUMNS).where(Email.account_id == account_id), account_id, filters)
+    rows = await read_page(connection, statement, Email.id, cursor)
+    deliveries = await _deliveries_of(connection, [row.id for row in rows.data])
+    return rows.map(lambda row: _to_email(row, deliveries[row.id]))
+
+
+async def get_email(connection: AsyncConnection, account_id: UUID, email_id: UUID) -> StoredEmail:
+    """The email of this account. Raises: NotFound."""
+    statement = select(*_EMAIL_COLUMNS).where(Email.account_id == account_id, Email.id == email_id)
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such email.")
+    return _to_email(row, (await _deliveries_of(connection, [email_id]))[email_id])
+
+
+async def read_content(connection: AsyncConnection, email: StoredEmail) -> bytes:
+    """The bytes of an email as they were accepted; empty once they are no longer kept."""
+    statement = select(Chunk.bytes_).where(Chunk.content_id == email.content_id).order_by(Chunk.number)
+    return b"".join((await connection.execute(statement)).scalars())
+
+
+async def list_events(connection: AsyncConnection, email: StoredEmail) -> Sequence[StoredEvent]:
+    """All events of an email, oldest first."""
+    statement = (
+        select(Event.id, Event.position, Event.kind, Event.at, Event.detail)
+        .where(Event.email_id == email.id)
+        .order_by(Event.id)
+    )
+    return [StoredEvent(*row) for row in await connection.execute(statement)]
+
+
+async def list_attempts(connection: AsyncConnection, email: StoredEmail) -> Sequence[StoredAttempt]:
+    """All attempts at the deliveries of an email, by recipient and number."""
+    columns = [getattr(Attempt, name) for name in StoredAttempt.__slots__]
+    statement = select(*columns).where(Attempt.email_id == email.id).order_by(Attempt.position, Attempt.number)
+    return [StoredAttempt(*row) for row in await connection.execute(statement)]
+
+
+def _narrow(statement: Select[Any], account_id: UUID, filters: Filters) -> Select[Any]:
+    if filters.from_ is not None:
+        statement = statement.where(Email.from_address == filters.from_)
+    if filters.subject is not None:
+        statement = statement.where(Email.subject.icontains(filters.subject, autoescape=True))
+    if filters.tag is not None:
+        name, value = filters.tag
+        wanted = {"name": name} if value is None else {"name": name, "value": value}
+        statement = statement.where(Email.tags.is_not(None), Email.tags.contains([wanted]))
+    if filters.since is not None:
+        statement = statement.where(Email.id >= _first_id_at(filters.since))
+    if filters.until is not None:
+        statement = statement.where(Email.id < _first_id_at(filters.until))
+    return _narrow_by_delivery(statement, account_id, filters)
+
+
+def _narrow_by_delivery(statement: Select[Any], account_id: UUID, filters: Filters) -> Select[Any]:
+    if filters.to is None and filters.status is None:
+        return statement
+    mine = select(Delivery.email_id).where(Delivery.email_id == Email.id, Delivery.account_id == account_id)
+    if filters.to is not None:
+        mine = mine.where(Delivery.address == filters.to)
+    if filters.status is not None:
+        # Written into the statement, so that the partial indexes over states can serve it
+        mine = mine.where(Delivery.state == literal(filters.status.value, literal_execute=True))
+    return statement.where(mine.exists())
+
+
+def _first_id_at(moment: datetime) -> UUID:
+    """The least UUIDv7 of a moment: ids and moments of acceptance sort alike."""
+    unix_ms = max(0, int(moment.timestamp() * 1000))
+    return UUID(int=min(unix_ms, (1 << 48) - 1) << 80)
+
+
+async def _deliveries_of(
+    connection: AsyncConnection, email_ids: Iterable[UUID]
+) -> dict[UUID, tuple[StoredDelivery, ...]]:
+    found: dict[UUID, list[StoredDelivery]] = defaultdict(list)
+    statement = (
+        select(Delivery.email_id, *_DELIVERY_COLUMNS)
+        .where(Delivery.email_id.in_(list(email_ids)))
+        .order_by(Delivery.email_id, Delivery.position)
+    )
+    for row in await connection.execute(statement):
+        email_id, position, address, state, *rest = row._tuple()
+        found[email_id].append(StoredDelivery(position, address, State(state), *rest))
+    return defaultdict(tuple, {email_id: tuple(rows) for email_id, rows in found.items()})
+
+
+def _to_email(row: Row[Any], deliveries: tuple[StoredDelivery, ...]) -> StoredEmail:
+    return StoredEmail(*row._tuple(), deliveries)
