@@ -85,7 +85,7 @@ class Address:
         else:
             _refuse_unsafe(name)
             text = f"{' '.join(encode_words(name))} <{spec}>"
-        if not text.isprintable():
+        if not text.isprintable() or "=?" in spec:
             _refuse_unsafe(text)
         return text
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -104,7 +105,10 @@ def load_signing_key(selector: str, domain: str, algorithm: Algorithm, private_p
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name[:100]!a} is not a DNS name")
     pem = private_pem.encode() if isinstance(private_pem, str) else private_pem
-    private = serialization.load_pem_private_key(pem, password=None)
+    try:
+        private = serialization.load_pem_private_key(pem, password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"the private key of {selector}._domainkey.{domain} cannot be read") from error
     if isinstance(private, RSAPrivateKey) and algorithm == "rsa-sha256":
         return SigningKey(selector, domain, algorithm, private)
     if isinstance(private, Ed25519PrivateKey) and algorithm == "ed25519-sha256":
@@ -151,11 +155,13 @@ def sign(raw: bytes, keys: Sequence[SigningKey], signed_at: datetime, *, body_ha
 
 
 def relax_body(body: bytes) -> bytes:
-    """The relaxed form of a canonical body: one space for a run of blanks, none at line ends, no empty lines last."""
+    """The relaxed form of a body that is canonical and ends with CRLF, or is empty (RFC 6376 §3.4.4).
+
+    One space for each run of blanks, none at the end of a line, no empty lines at the end.
+    """
     if b"\t" in body:
         body = body.replace(b"\t", b" ")
-    body = _SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
-    body = body.rstrip(b"\r\n") if body.endswith(b"\r\n") else body.removesuffix(b" ").rstrip(b"\r\n")
+    body = _SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n").rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
 
 
@@ -184,7 +190,8 @@ def _select(block: bytes) -> tuple[list[bytes], bytes]:
         for value in values[: -MAX_INSTANCES - 1 : -1]:
             names.append(name)
             signed.append(relax_header(name, value))
-        if name in _ALWAYS_OVERSIGNED or (values and name in _OVERSIGNED_IF_PRESENT):
+        oversigned = name in _ALWAYS_OVERSIGNED or (values and name in _OVERSIGNED_IF_PRESENT)
+        if oversigned and len(values) <= MAX_INSTANCES:
             names.append(name)
     return names, b"".join(signed)
 

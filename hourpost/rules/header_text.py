@@ -11,8 +11,8 @@ _UNSAFE_BYTE = re.compile(rb"[\x00-\x1f\x7f]")
 # Wider than RFC 2047 allows, because the readers that can be fooled are lenient too
 _ENCODED_WORD = re.compile(r"=\?([^?\s]*)\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-# 30 bytes become a word of 52 characters, so that it fits on the first line after any usual name
-_BYTES_PER_WORD = 30
+# 39 bytes become a word of 64 characters, which fits on the first line after any usual name
+_BYTES_PER_WORD = 39
 
 
 def find_unsafe(text: str) -> str | None:
@@ -30,7 +30,7 @@ def find_unsafe(text: str) -> str | None:
 
 
 def encode_words(text: str) -> list[str]:
-    """Encode all of ``text`` as encoded words of at most 52 characters, none of which splits a character."""
+    """Encode all of ``text`` as encoded words of at most 64 characters, none of which splits a character."""
     data = text.encode()
     words = []
     start = 0

@@ -18,7 +18,8 @@ MAX_WORD = 900
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,75}")
 _WORDS = re.compile(r" *[^ ]+")
-_FIELD = re.compile(rb"([!-9;-~]++):([^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+)\r\n")
+# Anchored, or a long line without a colon would take time by the square
+_FIELD = re.compile(rb"(?m)^([!-9;-~]++):([^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+)\r\n")
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _BLANK_LINE = re.compile(rb"\r\n[ \t]+\r\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from hourpost.rules.header_text import decode_charset, decode_words, make_safe
@@ -16,7 +17,9 @@ MAX_HEADER_BYTES = 256 * 1024
 MAX_HEADERS = 1000
 MAX_BOUNDARY = 200
 
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)")
+# Anchored, or a long line without a colon would take time by the square
+_FIELD = re.compile(rb"(?m)^([!-9;-~]++)[ \t]*+:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)")
+_LINE_END = re.compile(rb"\r?\n")
 _BLOCK_END = re.compile(rb"\r?\n\r?\n")
 _DELIMITER_TAIL = re.compile(rb"(--)?[ \t]*+(?:\r?\n|$)")
 _PARAMETER = re.compile(r';\s*([^\s=;"*]+)(\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;\s]*))')
@@ -44,10 +47,18 @@ class ReadMessage:
     is_complete: bool
 
 
+class _Span(NamedTuple):
+    """A stretch of the raw message: parts are never copied, because each may be nearly all of it."""
+
+    start: int
+    end: int
+
+
 @dataclass(slots=True)
 class _Reading:
-    """What was found so far."""
+    """The raw message, and what was found in it so far."""
 
+    raw: bytes
     text: str | None = None
     html: str | None = None
     attachments: list[AttachmentSummary] = field(default_factory=list)
@@ -60,31 +71,32 @@ def read_message(raw: bytes) -> ReadMessage:
 
     At most 500 parts, 20 levels, 1,000 headers and 256 KiB of headers are looked at.
     """
-    reading = _Reading()
-    headers, body = _split(raw, reading)
-    _read_part(headers, body, 0, reading)
+    reading = _Reading(raw)
+    headers, body = _split(reading, _Span(0, len(raw)))
+    _read_part(reading, headers, body, 0)
     decoded = tuple((name, make_safe(decode_words(value))) for name, value in headers)
     return ReadMessage(reading.text, reading.html, decoded, tuple(reading.attachments), reading.is_complete)
 
 
-def _split(raw: bytes, reading: _Reading) -> tuple[list[tuple[str, str]], bytes]:
-    if raw.startswith((b"\r\n", b"\n")):
-        return [], raw[raw.index(b"\n") + 1 :]
-    end = _BLOCK_END.search(raw, 0, MAX_HEADER_BYTES)
-    if end is None and len(raw) > MAX_HEADER_BYTES:
+def _split(reading: _Reading, part: _Span) -> tuple[list[tuple[str, str]], _Span]:
+    raw, limit = reading.raw, min(part.end, part.start + MAX_HEADER_BYTES)
+    no_headers = _LINE_END.match(raw, part.start, part.end)
+    if no_headers is not None:
+        return [], _Span(no_headers.end(), part.end)
+    end = _BLOCK_END.search(raw, part.start, limit)
+    if end is None and limit < part.end:
         reading.is_complete = False
-    block, body = (raw[:MAX_HEADER_BYTES], b"") if end is None else (raw[: end.start()], raw[end.end() :])
     headers: list[tuple[str, str]] = []
-    for match in _FIELD.finditer(block):
+    for match in _FIELD.finditer(raw, part.start, limit if end is None else end.start()):
         if len(headers) == MAX_HEADERS:
             reading.is_complete = False
             break
         value = _FOLD.sub("", match[2].decode("utf-8", "replace")).strip()
         headers.append((match[1].decode("ascii"), value))
-    return headers, body
+    return headers, _Span(part.end if end is None else end.end(), part.end)
 
 
-def _read_part(headers: list[tuple[str, str]], body: bytes, depth: int, reading: _Reading) -> None:
+def _read_part(reading: _Reading, headers: list[tuple[str, str]], body: _Span, depth: int) -> None:
     reading.parts += 1
     if reading.parts > MAX_PARTS or depth > MAX_DEPTH:
         reading.is_complete = False
@@ -93,17 +105,19 @@ def _read_part(headers: list[tuple[str, str]], body: bytes, depth: int, reading:
     kind, parameters = _parse_parameters(fields.get("content-type", "text/plain"))
     boundary = parameters.get("boundary", "")
     if kind.startswith("multipart/") and 0 < len(boundary) <= MAX_BOUNDARY:
-        for part in _split_parts(body, boundary.encode("utf-8", "replace")):
+        for part in _split_parts(reading.raw, body, boundary.encode("utf-8", "replace")):
             if reading.parts > MAX_PARTS:
                 return
-            _read_part(*_split(part, reading), depth + 1, reading)
+            _read_part(reading, *_split(reading, part), depth + 1)
         return
-    _read_leaf(fields, kind, parameters, decode(fields.get("content-transfer-encoding", ""), body), reading)
+    content = decode(fields.get("content-transfer-encoding", ""), reading.raw[body.start : body.end])
+    _read_leaf(reading, fields, (kind, parameters), content)
 
 
 def _read_leaf(
-    fields: dict[str, str], kind: str, parameters: dict[str, str], content: bytes, reading: _Reading
+    reading: _Reading, fields: dict[str, str], content_type: tuple[str, dict[str, str]], content: bytes
 ) -> None:
+    kind, parameters = content_type
     disposition, places = _parse_parameters(fields.get("content-disposition", ""))
     filename = make_safe(decode_words(places.get("filename") or parameters.get("name", "")))
     if disposition != "attachment" and not filename:
@@ -117,22 +131,22 @@ def _read_leaf(
     reading.attachments.append(AttachmentSummary(filename, kind, content_id, len(content)))
 
 
-def _split_parts(body: bytes, boundary: bytes) -> Iterator[bytes]:
+def _split_parts(raw: bytes, body: _Span, boundary: bytes) -> Iterator[_Span]:
     """The bodies between the boundary's lines; the last may lack its end."""
     delimiter = b"--" + boundary
     start: int | None = None
-    at = body.find(delimiter)
+    at = raw.find(delimiter, *body)
     while at >= 0:
-        tail = _DELIMITER_TAIL.match(body, at + len(delimiter))
-        if tail is not None and (at == 0 or body[at - 1] == ord("\n")):
+        tail = _DELIMITER_TAIL.match(raw, at + len(delimiter), body.end)
+        if tail is not None and (at == body.start or raw[at - 1] == ord("\n")):
             if start is not None:
-                yield body[start : max(start, at - (2 if body[at - 2 : at] == b"\r\n" else 1))]
+                yield _Span(start, max(start, at - (2 if raw[at - 2 : at] == b"\r\n" else 1)))
             if tail[1]:
                 return
             start = tail.end()
-        at = body.find(delimiter, at + 1)
+        at = raw.find(delimiter, at + 1, body.end)
     if start is not None:
-        yield body[start:]
+        yield _Span(start, body.end)
 
 
 def _parse_parameters(value: str) -> tuple[str, dict[str, str]]:

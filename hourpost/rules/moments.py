@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?",
+    re.IGNORECASE,
+)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _IN = re.compile(r"in (an?|\d{1,9}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)", re.IGNORECASE)
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -40,8 +45,8 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
 
 
 def _parse_iso(words: str) -> datetime | None:
-    # fromisoformat also takes "20261201T09" and "2026-W49-2T09", which are more likely mistakes
-    if not re.match(r"\d{4}-\d{2}-\d{2}", words):
+    # fromisoformat also takes "2026-W49-2T09" and even a NUL at the end
+    if _ISO.fullmatch(words) is None:
         return None
     try:
         moment = datetime.fromisoformat(words.upper())
