@@ -1,0 +1,40 @@
+"""Answers: JSON written by orjson, moments in UTC, and the headers that tell how full the hour is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from hourpost.pages import Page
+from hourpost.rules.plans import WINDOW_SECONDS
+from hourpost.rules.submission import Usage
+
+_OPTIONS = orjson.OPT_UTC_Z
+
+
+class Json(Response):
+    """A JSON object; never without a body."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> None:
+        super().__init__(orjson.dumps(content, option=_OPTIONS), status_code, headers)
+
+
+def list_of(page: Page[dict[str, Any]]) -> Json:
+    """The answer of a list."""
+    return Json({"object": "list", "has_more": page.has_more, "data": page.data})
+
+
+def rate_headers(usage: Usage) -> dict[str, str]:
+    """The hour as RateLimit headers: the structured draft and the three that older clients read."""
+    limit, left, reset = usage.limit, usage.remaining, usage.resets_in_seconds
+    return {
+        "RateLimit-Policy": f'"plan";q={limit};w={WINDOW_SECONDS}',
+        "RateLimit": f'"plan";r={left};t={reset}',
+        "RateLimit-Limit": str(limit),
+        "RateLimit-Remaining": str(left),
+        "RateLimit-Reset": str(reset),
+    }

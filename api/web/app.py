@@ -1,0 +1,94 @@
+"""The web application: its routes, its outermost layer, and how it begins and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from api.web import openapi
+from api.web.dependencies import RequestRate
+from api.web.errors import MethodNotAllowed, to_response
+from api.web.faults import pointer_to
+from api.web.front import Endpoint, Front
+from api.web.parts import Parts
+from api.web.v1 import api_keys, domains, emails, explained, health, plans, smtp_credentials, suppressions, usage
+from api.web.v1.documented import ERRORS
+from api.web.v1.sending import send_batch, send_email
+from hourpost.errors import Fault, HourpostError, NotFound, ValidationFailed
+from hourpost.settings import Settings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+HOT: dict[tuple[str, str], Endpoint] = {
+    ("POST", "/v1/emails"): send_email,
+    ("POST", "/emails"): send_email,
+    ("POST", "/v1/emails/batch"): send_batch,
+    ("POST", "/emails/batch"): send_batch,
+}
+_NOUNS = (emails, domains, api_keys, smtp_credentials, suppressions, usage, plans)
+
+
+def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:
+    """The application on ``parts``; ``lifespan`` starts and stops them, unless the caller does."""
+    app: FastAPI = FastAPIOffline(
+        title="Hourpost",
+        version="1",
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        strict_content_type=False,
+        middleware=[Middleware(Front, public_url=settings.public_url, hot=HOT)],
+        exception_handlers={
+            HourpostError: _on_error,
+            HTTPException: _on_http_error,
+            RequestValidationError: _on_invalid_parameters,
+        },
+    )
+    app.state.parts = parts
+    app.state.rate = RequestRate(settings.requests_per_second)
+    app.include_router(health.router, responses=ERRORS)
+    app.include_router(explained.router, include_in_schema=False)
+    for noun in _NOUNS:
+        app.include_router(noun.router, prefix="/v1", responses=ERRORS)
+    for noun in _NOUNS:  # the same without /v1, for clients that were written for others
+        app.include_router(noun.router, include_in_schema=False)
+    openapi.install(app)
+    return app
+
+
+def _answer(request: Request, error: HourpostError) -> Response:
+    parts: Parts = request.app.state.parts
+    return to_response(
+        error,
+        request_id=request.scope["state"]["request_id"],
+        public_url=parts.settings.public_url,
+        accept=request.headers.get("accept", ""),
+        at_root=not request.url.path.startswith("/v1/"),
+    )
+
+
+async def _on_error(request: Request, error: Any) -> Response:
+    return _answer(request, error)
+
+
+async def _on_http_error(request: Request, error: Any) -> Response:
+    """What the router itself refuses."""
+    if error.status_code == 405:
+        return _answer(request, MethodNotAllowed((error.headers or {}).get("Allow", "")))
+    return _answer(request, NotFound(f"There is nothing at {request.url.path[:200]}."))
+
+
+async def _on_invalid_parameters(request: Request, error: Any) -> Response:
+    """What is wrong with the query; bodies are read elsewhere."""
+    faults = []
+    for one in error.errors():
+        place = one["loc"][1:] or one["loc"]
+        faults.append(Fault(pointer_to(place), f"`{'.'.join(map(str, place))}`: {one['msg']}"))
+    return _answer(request, ValidationFailed(faults))

@@ -1,0 +1,108 @@
+"""Who is asking, whether they may, and which page of a list they want."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.requests import Request
+
+from api.web.parts import Parts, parts_of
+from hourpost.errors import Fault, Forbidden, LimitExceeded, NotAuthenticated, NotFound, ValidationFailed
+from hourpost.pages import DEFAULT_LIMIT, MAX_LIMIT, Cursor
+from hourpost.rules.ids import from_text
+from hourpost.rules.submission import Standing
+
+_MAX_COUNTED = 10_000
+
+
+class RequestRate:
+    """Counts requests of each credential within the running second."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second = 0
+        self._counts: dict[UUID | None, int] = {}
+
+    def count(self, credential: UUID | None) -> None:
+        """Count one request. Raises: LimitExceeded."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second = second
+            self._counts.clear()
+        count = self._counts.get(credential, 0) + 1
+        self._counts[credential] = count
+        if count > self._per_second:
+            message = f"More than {self._per_second} requests in one second."
+            raise LimitExceeded("requests", message, retry_after_seconds=1)
+
+
+async def authenticate(request: Request) -> Standing:
+    """The standing of the credential that the request carries. Raises: NotAuthenticated, Forbidden, LimitExceeded."""
+    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthenticated("Give an API key in the header `Authorization: Bearer hp_…`.")
+    standing = await parts_of(request).standings.by_token(token)
+    rate: RequestRate = request.app.state.rate
+    rate.count(standing.credential_id)
+    return standing
+
+
+async def sender(request: Request) -> Standing:
+    """A credential that may send. Raises: Forbidden, besides what ``authenticate`` raises."""
+    standing = await authenticate(request)
+    if standing.scope not in ("full", "sending"):
+        raise Forbidden("restricted_api_key", "This API key may not send.")
+    return standing
+
+
+async def _manager(request: Request) -> Standing:
+    standing = await authenticate(request)
+    if standing.scope == "full" or (standing.scope == "reading" and request.method == "GET"):
+        return standing
+    raise Forbidden("restricted_api_key", f"This API key may only be used for {standing.scope}.")
+
+
+async def _any(request: Request) -> Standing:
+    return await authenticate(request)
+
+
+def cursor(prefix: str, limit: int = DEFAULT_LIMIT, after: str | None = None, before: str | None = None) -> Cursor:
+    """The page that a request asks for, of a list with ids of ``prefix``. Raises: ValidationFailed."""
+    faults = []
+    ends = {"after": after, "before": before}
+    ids = {name: from_text(prefix, text) if text else None for name, text in ends.items()}
+    for name, text in ends.items():
+        if text and ids[name] is None:
+            faults.append(Fault(f"/{name}", f"`{name}` must be an id such as {prefix}_…"))
+    if faults:
+        raise ValidationFailed(faults)
+    return Cursor(limit, ids["after"], ids["before"])
+
+
+def id_of(prefix: str, text: str, noun: str) -> UUID:
+    """The id in a path. Raises: NotFound for what cannot be one."""
+    found = from_text(prefix, text)
+    if found is None:
+        raise NotFound(f"There is no {noun} {text[:60]!a}.")
+    return found
+
+
+Manager = Annotated[Standing, Depends(_manager)]
+"""A credential with the scope ``full``; for reads, also ``reading``."""
+
+AnyCaller = Annotated[Standing, Depends(_any)]
+"""Any credential; the route looks at its scope."""
+
+Sender = Annotated[Standing, Depends(sender)]
+"""A credential that may send."""
+
+ThePartsOf = Annotated[Parts, Depends(parts_of)]
+"""What the application is made of."""
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items, at most.")]
+After = Annotated[str | None, Query(description="The id that the page comes after: older items.")]
+Before = Annotated[str | None, Query(description="The id that the page comes before: newer items.")]

@@ -1,0 +1,119 @@
+"""The one translation of errors into what HTTP clients see: always JSON, all faults at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from hourpost.errors import (
+    Fault,
+    Forbidden,
+    HourpostError,
+    LimitExceeded,
+    MessageTooLarge,
+    NotAuthenticated,
+    NotFound,
+    Refused,
+    Unavailable,
+    ValidationFailed,
+)
+
+MAX_FAULTS = 1000
+
+STATUSES: dict[str, tuple[int, str]] = {
+    "invalid_idempotency_key": (400, "The idempotency key is not well-formed"),
+    "missing_api_key": (401, "No API key was given"),
+    "invalid_api_key": (403, "The API key is not valid"),
+    "restricted_api_key": (403, "The API key may not do this"),
+    "domain_not_verified": (403, "The sender's domain is not verified"),
+    "not_found": (404, "There is no such thing"),
+    "method_not_allowed": (405, "The method is not allowed here"),
+    "invalid_idempotent_request": (409, "The idempotency key was used for another request"),
+    "concurrent_idempotent_requests": (409, "The first request with this idempotency key has not ended"),
+    "message_too_large": (413, "The message is too large"),
+    "missing_required_field": (422, "A required field is missing"),
+    "validation_error": (422, "The request is not valid"),
+    "rate_limit_exceeded": (429, "There is no room now"),
+    "application_error": (500, "Something went wrong on our side"),
+    "service_unavailable": (503, "A part of the service is away"),
+}
+_BY_CLASS: tuple[tuple[type[HourpostError], int], ...] = (
+    (ValidationFailed, 422),
+    (MessageTooLarge, 413),
+    (NotAuthenticated, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Refused, 409),
+    (LimitExceeded, 429),
+    (Unavailable, 503),
+)
+
+
+class BadRequest(Refused):
+    """A refusal of this door alone; ``name`` is one of ``STATUSES``."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class MethodNotAllowed(BadRequest):
+    """The address exists and knows other methods."""
+
+    def __init__(self, allow: str) -> None:
+        super().__init__("method_not_allowed", f"This address answers {allow}." if allow else "Not allowed here.")
+        self.allow = allow
+
+
+def status_of(error: HourpostError) -> int:
+    """The HTTP status of an error."""
+    named = STATUSES.get(error.name)
+    if named is not None and error.name != "application_error":
+        return named[0]
+    return next((status for kind, status in _BY_CLASS if isinstance(error, kind)), 500)
+
+
+def body_of(error: HourpostError, *, request_id: str, public_url: str, at_root: bool = False) -> dict[str, Any]:
+    """The body of an error: Resend's three fields and those of RFC 9457, merged."""
+    status, name = status_of(error), error.name
+    faults = faults_of(error)
+    if at_root and faults and all(fault.missing for fault in faults) and name == "validation_error":
+        name = "missing_required_field"  # what clients written for Resend have a class for
+    body: dict[str, Any] = {
+        "statusCode": status,
+        "name": name,
+        "message": error.message,
+        "type": f"{public_url}/errors/{name}",
+        "title": STATUSES.get(name, (status, "The state does not allow it"))[1],
+        "status": status,
+        "detail": error.message,
+        "request_id": request_id,
+    }
+    if isinstance(error, LimitExceeded):
+        body["limit"] = error.limit
+    if faults:
+        body["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults[:MAX_FAULTS]]
+    return body
+
+
+def faults_of(error: HourpostError) -> list[Fault]:
+    """What is wrong, place by place; empty where the error has no places."""
+    return error.faults if isinstance(error, ValidationFailed | Forbidden) else []
+
+
+def to_response(
+    error: HourpostError, *, request_id: str, public_url: str, accept: str = "", at_root: bool = False
+) -> Response:
+    """The answer to a request that failed with ``error``; ``accept`` is the client's Accept header."""
+    body = body_of(error, request_id=request_id, public_url=public_url, at_root=at_root)
+    media_type = "application/problem+json" if "application/problem+json" in accept.lower() else "application/json"
+    response = Response(orjson.dumps(body), body["status"], media_type=media_type)
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(max(1, error.retry_after_seconds or 1))
+    if isinstance(error, NotAuthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed) and error.allow:
+        response.headers["Allow"] = error.allow
+    return response

@@ -1,0 +1,107 @@
+"""From pydantic's errors to faults with JSON pointers (RFC 6901), in words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from hourpost.errors import Fault
+
+_WORDS = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "string_pattern_mismatch": "may hold letters, digits, _ and - only, 1 to 256 of them",
+}
+_ONE_OF = {"string_type": "a string", "list_type": "a list", "dict_type": "an object", "int_type": "a whole number"}
+
+
+class FieldError(ValueError):
+    """Several things wrong inside one field: where, seen from the field (``/0`` or nothing), and what."""
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(detail for _, detail in faults))
+        self.faults = faults
+
+
+def faults_in(error: ValidationError, body: Any, *, start: str = "") -> list[Fault]:
+    """Every fault of ``body``, one for a place; ``start`` is the pointer of ``body`` in the whole document."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in error.errors(include_url=False, include_input=False):
+        found.setdefault(_pointer(one["loc"], one["type"], body), []).append(dict(one))
+    return [
+        fault
+        for pointer, errors in found.items()
+        if not (_is_branch(errors) and any(other.startswith(pointer + "/") for other in found))
+        for fault in _faults_at(start, pointer, errors)
+    ]
+
+
+def fields_of(faults: Iterable[Fault], *, start: str = "") -> set[str]:
+    """The names of the outermost fields that have faults."""
+    return {fault.pointer[len(start) :].split("/")[1] for fault in faults if "/" in fault.pointer[len(start) :]}
+
+
+def pointer_to(place: Sequence[str | int]) -> str:
+    """The JSON pointer of a place."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
+
+
+def _pointer(place: tuple[str | int, ...], kind: str, body: Any) -> str:
+    """pydantic mixes the names of a union's branches into the place; only what is in the body is a step."""
+    steps: list[str | int] = []
+    here = body
+    for index, step in enumerate(place):
+        if _holds(here, step):
+            here = here[step]
+            steps.append(step)
+        elif kind == "missing" and index == len(place) - 1:
+            steps.append(step)
+    return pointer_to(steps)
+
+
+def _holds(value: Any, step: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(step, int) and step < len(value)
+    return isinstance(value, dict) and step in value
+
+
+def _is_branch(errors: list[dict[str, Any]]) -> bool:
+    """Whether all that is wrong is the kind of value, as for each branch of a union that was not meant."""
+    return all(one["type"] in _ONE_OF for one in errors)
+
+
+def _faults_at(start: str, pointer: str, errors: list[dict[str, Any]]) -> list[Fault]:
+    name = pointer[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
+    if len(errors) > 1 and _is_branch(errors):
+        words = " or ".join(dict.fromkeys(_ONE_OF[one["type"]] for one in errors))
+        return [Fault(start + pointer, f"`{name}` must be {words}")]
+    faults: dict[tuple[str, str], Fault] = {}
+    for one in errors:
+        cause = one.get("ctx", {}).get("error")
+        if isinstance(cause, FieldError):
+            for inner, detail in cause.faults:
+                faults[inner, detail] = Fault(start + pointer + inner, detail)
+            continue
+        detail = _detail(name, one)
+        faults["", detail] = Fault(start + pointer, detail, one["type"] == "missing")
+    return list(faults.values())
+
+
+def _detail(name: str, one: dict[str, Any]) -> str:
+    if one["type"] == "extra_forbidden":
+        return f"`{name}` is not a field that is known here"
+    words = _WORDS.get(one["type"]) or str(one["msg"]).removeprefix("Value error, ")
+    words = words[0].lower() + words[1:] if words else "is not valid"
+    if not name:
+        return f"the body {words}"
+    return f"`{name}` {words}" if words.startswith(("is ", "must ", "may ", "holds ")) else f"`{name}`: {words}"

@@ -1,0 +1,104 @@
+"""The outermost layer: an id for each request, its time, one line in the log, and an answer whatever happens.
+
+Sending is the hot path: its routes are found here by their address, past the router, and stand in the application only
+for the document and for addresses written otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.web.errors import to_response
+from hourpost.errors import HourpostError
+from hourpost.gateways.metrics import REQUEST_SECONDS, REQUESTS
+from hourpost.rules.ids import new_id, to_text
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+log = structlog.get_logger()
+
+
+class Front:
+    """ASGI middleware. ``hot`` are the endpoints that are called at once, by method and path."""
+
+    def __init__(self, app: ASGIApp, *, public_url: str, hot: Mapping[tuple[str, str], Endpoint]) -> None:
+        self._app = app
+        self._public_url = public_url
+        self._hot = hot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_at = perf_counter()
+        request_id = to_text("req", new_id())
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+        header = (b"x-request-id", request_id.encode())
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append(header)
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, send_on)
+        except ClientDisconnect:
+            status = status or 499
+        except Exception as error:  # the outermost loop of this door: every request gets an answer
+            if not isinstance(error, HourpostError):
+                log.exception("a request failed", request_id=request_id, path=scope["path"])
+            if not status:
+                await self.answer(error, scope)(scope, receive, send_on)
+        self._note(scope, request_id, status, perf_counter() - started_at)
+
+    def answer(self, error: Exception, scope: Scope) -> Response:
+        """The response to a request that failed with ``error``."""
+        if not isinstance(error, HourpostError):
+            error = HourpostError("Something went wrong on our side; the request id helps us to find it.")
+        accept = next((value for name, value in scope["headers"] if name == b"accept"), b"").decode("latin-1")
+        return to_response(
+            error,
+            request_id=scope["state"]["request_id"],
+            public_url=self._public_url,
+            accept=accept,
+            at_root=not scope["path"].startswith("/v1/"),
+        )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._hot.get((scope["method"], scope["path"]))
+        if endpoint is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            response = await endpoint(Request(scope, receive))
+        except HourpostError as error:
+            response = self.answer(error, scope)
+        await response(scope, receive, send)
+
+    def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        method, path = scope["method"], scope["path"]
+        is_hot = (method, path) in self._hot
+        route = path if is_hot else getattr(scope.get("route"), "path", None) or "other"
+        REQUESTS.labels(method, route, str(status)).inc()
+        REQUEST_SECONDS.labels(route).observe(seconds)
+        if path in _QUIET:
+            return
+        say = log.error if status >= 500 and status != 503 else log.debug if is_hot and status < 400 else log.info
+        emails = scope["state"].get("emails", ())
+        say("request", request_id=request_id, method=method, path=path, status=status, ms=_ms(seconds), emails=emails)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)

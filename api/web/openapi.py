@@ -1,0 +1,97 @@
+"""The OpenAPI document: what FastAPI finds out, with the bodies that are read by hand, the security and the words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from api.web.v1.api_keys import NewApiKey
+from api.web.v1.batch_reading import BatchFields
+from api.web.v1.credential_fields import Rename
+from api.web.v1.domains import DomainChange, NewDomain
+from api.web.v1.email_fields import EmailFields
+from api.web.v1.emails import Reschedule
+from api.web.v1.smtp_credentials import NewSmtpCredential
+from api.web.v1.suppressions import ManyAddresses, ManyRemoved, NewSuppression
+
+_BODIES = (
+    EmailFields,
+    BatchFields,
+    Reschedule,
+    NewDomain,
+    DomainChange,
+    NewApiKey,
+    NewSmtpCredential,
+    Rename,
+    NewSuppression,
+    ManyAddresses,
+    ManyRemoved,
+)
+DESCRIPTION = """
+Send email within the hour of your plan: what finds no room is held and leaves by itself.
+
+* **Keys.** `Authorization: Bearer hp_live_…`; with `hp_test_…` everything runs as usual, but nothing leaves and nothing
+  counts.
+* **Kept.** After 202 an email is stored for good. Repeat a request safely with `Idempotency-Key`.
+* **The hour.** A plan allows so many deliveries (one for each recipient) in any 60 minutes. `GET /v1/usage` tells.
+* **Errors.** One shape, with a stable `name` and all faults at once, each with a JSON pointer.
+* **Lists.** Newest first; `limit`, and `after` or `before` an id.
+* **Other clients.** The same routes answer without `/v1`, where unknown fields are ignored, so that clients written
+  for Resend work with the base address changed.
+"""
+TAGS = [
+    {"name": "emails", "description": "Send, look up, cancel."},
+    {"name": "domains", "description": "What you send from, once you have proved that it is yours."},
+    {"name": "API keys", "description": "For this API; also accepted as passwords by the SMTP doors."},
+    {"name": "SMTP credentials", "description": "For programs that speak SMTP: ports 587 and 465."},
+    {"name": "suppressions", "description": "Addresses that are never sent to."},
+    {"name": "usage", "description": "Your plan and its hour."},
+    {"name": "health", "description": "For operators."},
+]
+_OPEN = ("/healthz", "/readyz")
+
+
+def install(app: FastAPI) -> None:
+    """Let ``app`` serve the finished document."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _finish(
+                get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
+            )
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way of extending the document
+
+
+def _finish(document: dict[str, Any]) -> dict[str, Any]:
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas.update(_schemas_of_bodies())
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    components["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key: `hp_live_…` or `hp_test_…`."}
+    }
+    document["security"] = [{"key": []}]
+    for path, methods in document["paths"].items():
+        if path in _OPEN:
+            for operation in methods.values():
+                operation["security"] = []
+                for status in [code for code in operation["responses"] if code not in ("200", "405", "500", "503")]:
+                    del operation["responses"][status]
+    return document
+
+
+def _schemas_of_bodies() -> dict[str, Any]:
+    """The bodies' schemas by the names of their classes."""
+    _, found = models_json_schema(
+        [(model, "validation") for model in _BODIES], ref_template="#/components/schemas/{model}"
+    )
+    schemas: dict[str, Any] = found["$defs"]
+    emails = schemas["BatchFields"]["properties"]["emails"]
+    emails |= {"items": {"$ref": "#/components/schemas/EmailFields"}, "minItems": 1, "maxItems": 1000}
+    return schemas

@@ -1,0 +1,47 @@
+"""What the web door needs from below, built once at the entry point and handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.requests import Request
+
+from hourpost.credentials.standing import StandingCache
+from hourpost.database import Database
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.dns import Dns
+from hourpost.gateways.encryption import Cipher
+from hourpost.gateways.hour import Hour
+from hourpost.rules.submission import Order, Receipt
+from hourpost.settings import Settings
+
+
+class Orders(Protocol):
+    """Takes orders: the flow's intake."""
+
+    async def accept(self, order: Order) -> Receipt:
+        """Store an order as a whole, or not at all; when this returns, it is committed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The flow, the nouns' ways to the outside world, and the settings."""
+
+    settings: Settings
+    database: Database
+    standings: StandingCache
+    intake: Orders
+    hour: Hour
+    clock: Clock
+    dns: Dns
+    cipher: Cipher
+    revision: str | None
+    """The migration that this code expects the database to have."""
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the application that serves this request."""
+    parts: Parts = request.app.state.parts
+    return parts

@@ -1,0 +1,86 @@
+"""API keys: making, naming and revoking them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import ConfigDict, Field, TypeAdapter
+from starlette.requests import Request
+
+from api.web.answers import Json, list_of
+from api.web.bodies import read_fields
+from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.v1 import shapes
+from api.web.v1.credential_fields import RENAME, NewCredentialFields, to_new, view
+from api.web.v1.documented import body, route
+from hourpost.credentials import changes, queries
+from hourpost.credentials.queries import PREFIXES, Kind
+from hourpost.errors import Forbidden
+from hourpost.pages import DEFAULT_LIMIT
+
+router = APIRouter(prefix="/api-keys", tags=["API keys"])
+
+_KIND = Kind.API_KEY
+_PREFIX = PREFIXES[_KIND]
+
+
+class NewApiKey(NewCredentialFields):
+    """An API key to be."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "shop", "scope": "sending"}})
+
+    test: bool = Field(False, description="A test key: nothing leaves and nothing counts.")
+
+
+NEW = TypeAdapter(NewApiKey)
+
+
+@router.post("", **route("create_api_key", shapes.KeyIssued, 201, openapi_extra=body("NewApiKey")))
+async def create_api_key(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Make an API key. Its token is in this answer and nowhere else, ever."""
+    fields = await read_fields(request, NEW)
+    if caller.test and not fields.test:
+        raise Forbidden("restricted_api_key", "A test key makes test keys only: give `test: true`.")
+    now = parts.clock.now()
+    new = to_new(fields, now, default_scope="full", test=fields.test)
+    async with parts.database.transaction() as connection:
+        issued = await changes.create_api_key(connection, caller.account_id, new, now)
+    location = {"Location": f"/v1/api-keys/{issued.credential.public_id}"}
+    return Json(view(issued.credential) | {"token": issued.secret}, 201, location)
+
+
+@router.get("", **route("list_api_keys", shapes.Listed))
+async def list_api_keys(
+    caller: Manager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
+) -> Response:
+    """List the API keys of the account without their tokens, newest first."""
+    page = cursor(_PREFIX, limit, after, before)
+    async with parts.database.reading() as connection:
+        found = await queries.list_credentials(connection, caller.account_id, _KIND, page)
+    return list_of(found.map(view))
+
+
+@router.get("/{key_id}", **route("get_api_key", shapes.Created))
+async def get_api_key(key_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get an API key without its token."""
+    wanted = id_of(_PREFIX, key_id, "API key")
+    async with parts.database.reading() as connection:
+        return Json(view(await queries.get_credential(connection, caller.account_id, _KIND, wanted)))
+
+
+@router.patch("/{key_id}", **route("update_api_key", shapes.Created, openapi_extra=body("Rename")))
+async def update_api_key(key_id: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Give an API key another name."""
+    wanted = id_of(_PREFIX, key_id, "API key")
+    fields = await read_fields(request, RENAME)
+    async with parts.database.transaction() as connection:
+        changed = await changes.rename_credential(connection, caller.account_id, _KIND, wanted, fields.name)
+    return Json(view(changed))
+
+
+@router.delete("/{key_id}", **route("delete_api_key", shapes.Deleted))
+async def delete_api_key(key_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Revoke an API key, at once and for good."""
+    wanted = id_of(_PREFIX, key_id, "API key")
+    async with parts.database.transaction() as connection:
+        await changes.revoke_credential(connection, caller.account_id, _KIND, wanted, parts.clock.now())
+    return Json({"object": _KIND.value, "id": key_id, "deleted": True})

@@ -1,0 +1,101 @@
+"""A batch: an array of emails, or an object with defaults, emails and a mode."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from api.web.bodies import Extra
+from api.web.errors import MAX_FAULTS, faults_of, status_of
+from api.web.faults import faults_in
+from api.web.v1.email_reading import read_email
+from hourpost.errors import Fault, HourpostError, Refused, ValidationFailed
+from hourpost.rules.submission import MAX_BATCH, Standing, Submission
+
+_BREATHS = 50
+
+
+class BatchFields(BaseModel):
+    """Many emails with what they have in common."""
+
+    model_config = ConfigDict(extra="forbid", title="Batch")
+
+    defaults: dict[str, Any] = Field({}, description="Fields that each email has unless it says otherwise.")
+    emails: list[Any]
+    mode: Literal["strict", "partial"] | None = Field(
+        None, description="`strict` stores all or none, `partial` those without faults."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be stored, and of a partial batch what is not."""
+
+    submissions: tuple[Submission, ...]
+    is_partial: bool
+    errors: tuple[dict[str, Any], ...] = ()
+
+
+_BATCH = TypeAdapter(BatchFields)
+
+
+async def read_batch(body: Any, standing: Standing, now: datetime, *, extra: Extra, validation: str = "") -> Batch:
+    """The submissions of a batch; ``validation`` is the header ``x-batch-validation`` (strict or permissive).
+
+    Raises: ValidationFailed with all faults of all emails, or what else is wrong with the first faulty one.
+    """
+    start, emails, mode = _open(body, extra)
+    is_partial = (mode or validation.strip().lower()) in ("partial", "permissive")
+    if not 1 <= len(emails) <= MAX_BATCH:
+        raise ValidationFailed([Fault(start, f"a batch has 1 to {MAX_BATCH} emails, this one has {len(emails)}")])
+    submissions: list[Submission] = []
+    refused: list[tuple[int, Refused]] = []
+    for index, email in enumerate(emails):
+        if index % _BREATHS == _BREATHS - 1:
+            await asyncio.sleep(0)  # a thousand emails take long enough for others to wait
+        try:
+            submissions.append(read_email(email, standing, now, extra=extra, start=f"{start}/{index}"))
+        except Refused as error:
+            refused.append((index, error))
+    if refused and (not is_partial or not submissions):
+        raise _together([error for _, error in refused])
+    return Batch(tuple(submissions), is_partial, tuple(_told(index, error) for index, error in refused))
+
+
+def _open(body: Any, extra: Extra) -> tuple[str, list[Any], str | None]:
+    """The pointer of the list, the emails with their defaults, and the mode. Raises: ValidationFailed."""
+    if isinstance(body, list):
+        return "", body, None
+    try:
+        fields = _BATCH.validate_python(body, extra=extra)
+    except ValidationError as error:
+        raise ValidationFailed(faults_in(error, body)) from None
+    emails = fields.emails
+    if fields.defaults:
+        emails = [fields.defaults | email if isinstance(email, dict) else email for email in emails]
+    return "/emails", emails, fields.mode
+
+
+def _together(errors: list[Refused]) -> Refused:
+    """One error for all that was refused."""
+    faults = [fault for error in errors for fault in faults_of(error)]
+    if all(error.name == errors[0].name for error in errors) and not isinstance(errors[0], ValidationFailed):
+        return errors[0]
+    return ValidationFailed(faults[:MAX_FAULTS]) if faults else errors[0]
+
+
+def _told(index: int, error: HourpostError) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "index": index,
+        "statusCode": status_of(error),
+        "name": error.name,
+        "message": error.message,
+    }
+    faults = faults_of(error)
+    if faults:
+        told["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
+    return told

@@ -1,0 +1,77 @@
+"""What API keys and SMTP credentials are made from, in our words or Resend's, and how both are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from hourpost.credentials.changes import NewCredential
+from hourpost.credentials.queries import Credential
+from hourpost.domains.queries import PREFIX as DOMAIN
+from hourpost.errors import Fault, ValidationFailed
+from hourpost.rules.ids import from_text, to_text
+from hourpost.rules.moments import MomentError, parse_moment
+
+_PERMISSIONS = {"full_access": "full", "sending_access": "sending"}
+
+
+class NewCredentialFields(BaseModel):
+    """What a credential may do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=1000, description="For people: where it is used.")
+    scope: Literal["full", "sending", "reading"] | None = Field(
+        None, description="`full` is the default; `sending` may send and see what it sent; `reading` changes nothing."
+    )
+    permission: Literal["full_access", "sending_access"] | None = Field(None, description="`scope` in Resend's words.")
+    domain_id: str | None = Field(None, description="Restricts it to one domain of the account.")
+    expires_at: str | None = Field(None, description="From then on it is refused.")
+
+
+class Rename(BaseModel):
+    """Another name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=1000)
+    id: str | None = Field(None, description="Ignored: the address names it.")
+
+
+RENAME = TypeAdapter(Rename)
+
+
+def to_new(fields: NewCredentialFields, now: datetime, *, default_scope: str, test: bool = False) -> NewCredential:
+    """The credential to be made. Raises: ValidationFailed."""
+    faults: list[Fault] = []
+    domain_id = from_text(DOMAIN, fields.domain_id) if fields.domain_id else None
+    if fields.domain_id and domain_id is None:
+        faults.append(Fault("/domain_id", "`domain_id` must be the id of a domain, such as dom_…"))
+    expires_at = None
+    try:
+        expires_at = parse_moment(fields.expires_at, now=now) if fields.expires_at else None
+    except MomentError as error:
+        faults.append(Fault("/expires_at", f"`expires_at`: {error}"))
+    if faults:
+        raise ValidationFailed(faults)
+    scope = fields.scope or _PERMISSIONS.get(fields.permission or "", default_scope)
+    return NewCredential(fields.name, scope, test, domain_id, expires_at)
+
+
+def view(credential: Credential) -> dict[str, Any]:
+    """A credential without its secret."""
+    shown = {
+        "object": credential.kind.value,
+        "id": credential.public_id,
+        "name": credential.name,
+        "hint": credential.hint,
+        "scope": credential.scope,
+        "test": credential.test,
+        "domain_id": to_text(DOMAIN, credential.domain_id) if credential.domain_id else None,
+        "expires_at": credential.expires_at,
+        "last_used_at": credential.last_used_at,
+        "created_at": credential.created_at,
+    }
+    return shown if credential.username is None else shown | {"username": credential.username}

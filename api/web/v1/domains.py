@@ -1,0 +1,115 @@
+"""Domains: adding them, proving that they are one's own, and the records for that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from starlette.requests import Request
+
+from api.web.answers import Json, list_of
+from api.web.bodies import read_fields
+from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.v1 import shapes
+from api.web.v1.documented import body, route
+from hourpost.domains import changes, queries
+from hourpost.domains.names import is_reserved
+from hourpost.domains.queries import Domain, Status
+from hourpost.domains.records import list_records
+from hourpost.domains.verification import Verifier
+from hourpost.pages import DEFAULT_LIMIT
+
+router = APIRouter(prefix="/domains", tags=["domains"])
+
+
+class NewDomain(BaseModel):
+    """A domain to send from."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "acme.test"}})
+
+    name: str = Field(max_length=1000, description="Such as `acme.example`.")
+
+
+class DomainChange(BaseModel):
+    """What may change of a domain: nothing yet, so fields of other services are only ignored at the root."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str | None = Field(None, description="Ignored: the address names the domain.")
+
+
+NEW = TypeAdapter(NewDomain)
+CHANGE = TypeAdapter(DomainChange)
+
+
+@router.post("", **route("create_domain", shapes.DomainShape, 201, openapi_extra=body("NewDomain")))
+async def create_domain(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Add a domain. The answer holds the DNS records to publish; then verify it."""
+    fields = await read_fields(request, NEW)
+    new = await changes.prepare_domain(fields.name, parts.cipher)
+    async with parts.database.transaction() as connection:
+        domain = await changes.add_domain(connection, caller.account_id, new, parts.clock.now())
+    return Json(_view(domain), 201, {"Location": f"/v1/domains/{domain.public_id}"})
+
+
+@router.get("", **route("list_domains", shapes.Listed))
+async def list_domains(
+    caller: Manager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
+) -> Response:
+    """List the domains of the account, newest first."""
+    page = cursor(queries.PREFIX, limit, after, before)
+    async with parts.database.reading() as connection:
+        found = await queries.list_domains(connection, caller.account_id, page)
+    return list_of(found.map(_view))
+
+
+@router.get("/{domain_id}", **route("get_domain", shapes.DomainShape))
+async def get_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get a domain with its records and whether each was seen."""
+    wanted = id_of(queries.PREFIX, domain_id, "domain")
+    async with parts.database.reading() as connection:
+        return Json(_view(await queries.get_domain(connection, caller.account_id, wanted)))
+
+
+@router.patch("/{domain_id}", **route("update_domain", shapes.DomainShape, openapi_extra=body("DomainChange")))
+async def update_domain(domain_id: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Change a domain. There is nothing to change yet; what clients of other services set here is not known."""
+    wanted = id_of(queries.PREFIX, domain_id, "domain")
+    await read_fields(request, CHANGE)
+    async with parts.database.reading() as connection:
+        return Json(_view(await queries.get_domain(connection, caller.account_id, wanted)))
+
+
+@router.post("/{domain_id}/verify", **route("verify_domain", shapes.DomainShape))
+async def verify_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Look the records up now. Without a body; ask again after you have published them."""
+    wanted = id_of(queries.PREFIX, domain_id, "domain")
+    verifier = Verifier(parts.database, parts.dns, parts.clock, trusts_reserved=parts.settings.embedded)
+    return Json(_view(await verifier.verify(caller.account_id, wanted)))
+
+
+@router.delete("/{domain_id}", **route("delete_domain", shapes.Deleted))
+async def delete_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Delete a domain with its keys, and the credentials that were restricted to it."""
+    wanted = id_of(queries.PREFIX, domain_id, "domain")
+    async with parts.database.transaction() as connection:
+        await changes.delete_domain(connection, caller.account_id, wanted)
+    return Json({"object": "domain", "id": domain_id, "deleted": True})
+
+
+def _view(domain: Domain) -> dict[str, Any]:
+    return {
+        "object": "domain",
+        "id": domain.public_id,
+        "name": domain.name,
+        "status": domain.status,
+        "created_at": domain.created_at,
+        "verified_at": domain.verified_at,
+        "last_checked_at": domain.last_checked_at,
+        "region": None,
+        "capabilities": {"sending": "enabled" if domain.status is Status.VERIFIED else "disabled"}
+        | {"receiving": "disabled"},
+        "records": [record.to_dict() for record in list_records(domain)],
+        "is_reserved": is_reserved(domain.name),
+    }

@@ -1,0 +1,241 @@
+"""What `POST /emails` takes: the fields, each checked by itself, so that all faults are found at once."""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from typing import Annotated, Any, cast
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from api.web.faults import FieldError
+from hourpost.rules.addresses import Address, AddressError, parse_address
+from hourpost.rules.header_text import find_unsafe
+from hourpost.rules.headers import check_headers
+from hourpost.rules.mime import Attachment, check_attachment
+from hourpost.rules.submission import OnLimit
+
+MAX_SUBJECT = 2000
+MAX_TAGS = 75
+MAX_TAG_LENGTH = 256
+MAX_METADATA_BYTES = 16 * 1024
+MAX_ATTACHMENTS = 1000
+
+
+def _to_mailbox(value: str) -> Address:
+    return parse_address(value)
+
+
+def _to_mailboxes(value: str | list[str] | None) -> tuple[Address, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (parse_address(value),)
+    found, faults = [], []
+    for index, text in enumerate(value):
+        try:
+            found.append(parse_address(text))
+        except AddressError as error:
+            faults.append((f"/{index}", str(error)))
+    if faults:
+        raise FieldError(faults)
+    return tuple(found)
+
+
+def _to_subject(value: str) -> str:
+    if not value.isprintable() or "=?" in value:
+        unsafe = find_unsafe(value)
+        if unsafe is not None:
+            raise ValueError(f"holds the character {unsafe}, which is not allowed in a header")
+    if len(value) > MAX_SUBJECT:
+        raise ValueError(f"is longer than {MAX_SUBJECT} characters")
+    return value
+
+
+def _to_body(value: str | None) -> str | None:
+    if value is not None and "\0" in value:
+        raise ValueError("holds the character U+0000, which no mail may carry")
+    return value
+
+
+def _to_headers(value: dict[str, str] | None) -> tuple[tuple[str, str], ...]:
+    if not value:
+        return ()
+    headers = tuple(value.items())
+    faults = check_headers(headers)
+    if faults:
+        raise FieldError([(f"/{_escape(fault.name)}" if fault.name else "", fault.detail) for fault in faults])
+    return headers
+
+
+def _to_bytes(value: str | list[int] | None) -> bytes | None:
+    if value is None:
+        return None
+    if isinstance(value, list):
+        try:
+            return bytes(value)
+        except ValueError:
+            raise ValueError("must hold bytes, which are whole numbers from 0 to 255") from None
+    if value.startswith("data:"):
+        raise ValueError("must be base64 alone, without the data: address in front")
+    if "\n" in value:
+        value = value.replace("\r", "").replace("\n", "")
+    try:
+        return a2b_base64(value, strict_mode=True)
+    except (Base64Error, ValueError) as error:
+        raise ValueError(f"is not valid base64: {error}") from None
+
+
+def _to_tag_value(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("holds a character that cannot be printed")
+    return value
+
+
+def _to_metadata(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    try:
+        written = orjson.dumps(value)
+    except TypeError as error:
+        raise ValueError(f"cannot be stored: {error}") from None
+    if len(written) > MAX_METADATA_BYTES:
+        raise ValueError(f"is larger than {MAX_METADATA_BYTES} bytes")
+    if b"\\u0000" in written:
+        raise ValueError("holds the character U+0000")
+    return value
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+Mailbox = Annotated[str, AfterValidator(_to_mailbox), Field(description="`a@b.example` or `Name <a@b.example>`.")]
+Mailboxes = Annotated[
+    str | list[str] | None,
+    Field(union_mode="left_to_right", description="One address or a list of them."),
+    AfterValidator(_to_mailboxes),
+]
+Body = Annotated[str | None, AfterValidator(_to_body)]
+Bytes = Annotated[list[int], Field(fail_fast=True)]
+
+
+class AttachmentFields(BaseModel):
+    """A file."""
+
+    model_config = ConfigDict(extra="forbid", title="Attachment")
+
+    filename: str | None = Field(None, description="The name that the recipient sees.", examples=["invoice.pdf"])
+    content: Annotated[
+        str | Bytes | None,
+        Field(union_mode="left_to_right", description="The file in base64, or as a list of bytes."),
+        AfterValidator(_to_bytes),
+    ] = None
+    content_type: str | None = Field(None, description="Guessed from the name when missing.")
+    content_id: str | None = Field(None, description="For pictures that the HTML shows as `cid:…`.")
+    inline_content_id: str | None = Field(None, description="The same as `content_id`.")
+    path: str | None = Field(None, description="Refused: files are not fetched from elsewhere; send `content`.")
+
+    @model_validator(mode="after")
+    def _check(self) -> AttachmentFields:
+        faults = []
+        if self.path is not None:
+            faults.append(("/path", "files are not fetched from elsewhere: send the file itself in `content`"))
+        elif self.content is None:
+            faults.append(("/content", "`content` is required"))
+        faults += [("", detail) for detail in check_attachment(self.to_attachment())]
+        if faults:
+            raise FieldError(faults)
+        return self
+
+    def to_attachment(self) -> Attachment:
+        """The file for the message."""
+        content = self.content if isinstance(self.content, bytes) else b""
+        content_id = (self.content_id or self.inline_content_id or "").strip("<>") or None
+        return Attachment(self.filename or "attachment", content, self.content_type or "", content_id)
+
+
+class TagFields(BaseModel):
+    """A label that lists can be filtered by and events carry."""
+
+    model_config = ConfigDict(extra="forbid", title="Tag")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,256}$", examples=["kind"])
+    value: Annotated[str, Field(max_length=MAX_TAG_LENGTH, examples=["receipt"]), AfterValidator(_to_tag_value)]
+
+
+class DraftFields(BaseModel):
+    """The fields of an email, none of them required: what is left when faulty ones are taken out."""
+
+    model_config = ConfigDict(extra="forbid", title="Draft")
+
+    from_: Mailbox | None = Field(None, alias="from")
+    to: Mailboxes = None
+    cc: Mailboxes = None
+    bcc: Mailboxes = None
+    reply_to: Mailboxes = None
+    subject: Annotated[str, AfterValidator(_to_subject)] | None = None
+    html: Body = Field(None, description="The HTML part; `html`, `text` or both.")
+    text: Body = Field(None, description="The plain part; `html`, `text` or both.")
+    headers: Annotated[dict[str, str] | None, AfterValidator(_to_headers)] = Field(
+        None, description="Headers of your own, such as `X-Entity`; not those that other fields set."
+    )
+    attachments: list[AttachmentFields] | None = Field(None, max_length=MAX_ATTACHMENTS)
+    tags: list[TagFields] | None = Field(None, max_length=MAX_TAGS)
+    metadata: Annotated[dict[str, Any] | None, AfterValidator(_to_metadata)] = Field(
+        None, description=f"Yours: kept and given back, never sent. At most {MAX_METADATA_BYTES} bytes of JSON."
+    )
+    scheduled_at: str | None = Field(
+        None, description="ISO 8601 with a time zone, or `in 10 minutes`.", examples=["2030-12-01T09:00:00Z"]
+    )
+    expires_at: str | None = Field(None, description="What has not left by then never does.")
+    on_limit: OnLimit | None = Field(
+        None,
+        description="Where the plan's hour is full: `queue` (the default) holds the email and sends it by itself"
+        " as soon as there is room, `reject` refuses it with 429.",
+    )
+
+    @property
+    def sender(self) -> Address:
+        """Who sends; to be asked only where ``from_`` is there."""
+        return cast(Address, self.from_)
+
+    @property
+    def custom_headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers of the customer's own."""
+        return cast(tuple[tuple[str, str], ...], self.headers or ())
+
+
+class EmailFields(DraftFields):
+    """An email to send."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        title="Email",
+        json_schema_extra={
+            "example": {
+                "from": "Acme <hello@acme.test>",
+                "to": ["ada@example.net"],
+                "subject": "Your receipt",
+                "text": "Thank you.",
+                "html": "<p>Thank you.</p>",
+                "tags": [{"name": "kind", "value": "receipt"}],
+            }
+        },
+    )
+
+    from_: Mailbox = Field(alias="from", description="From a verified domain of yours.")
+    to: Annotated[str | list[str], Field(union_mode="left_to_right"), AfterValidator(_to_mailboxes)] = Field(
+        description="At most 50 recipients over `to`, `cc` and `bcc`."
+    )
+    subject: Annotated[str, AfterValidator(_to_subject)]
+
+
+def addresses_in(field: str | list[str] | None) -> tuple[Address, ...]:
+    """What the validator of an address field has made of it."""
+    return cast(tuple[Address, ...], field or ())
+
+
+EMAIL: TypeAdapter[EmailFields] = TypeAdapter(EmailFields)
+DRAFT: TypeAdapter[DraftFields] = TypeAdapter(DraftFields)

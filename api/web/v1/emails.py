@@ -1,0 +1,148 @@
+"""Emails: sending them, and everything one may ask about them or do with them afterwards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from starlette.requests import Request
+
+from api.web.answers import Json, list_of
+from api.web.bodies import read_fields
+from api.web.dependencies import AnyCaller, Manager, ThePartsOf, cursor, id_of
+from api.web.parts import Parts
+from api.web.v1 import documented as doc
+from api.web.v1.email_filters import EmailQuery, read_filters
+from api.web.v1.email_reading import read_future
+from api.web.v1.email_views import attempt_view, content_view, email_view, event_view, list_view
+from api.web.v1.sending import send_batch, send_email
+from hourpost.emails import changes, queries
+from hourpost.emails.hour import give_back
+from hourpost.emails.queries import StoredEmail
+from hourpost.errors import Fault, NotFound, ValidationFailed
+from hourpost.rules.moments import MomentError
+from hourpost.rules.submission import Standing
+
+router = APIRouter(prefix="/emails", tags=["emails"])
+
+
+class Reschedule(BaseModel):
+    """When an email that waits is to leave instead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scheduled_at: str = Field(description="ISO 8601 with a time zone, or `in 10 minutes`.")
+    id: str | None = Field(None, description="Ignored: the address names the email.")
+
+
+RESCHEDULE = TypeAdapter(Reschedule)
+
+
+@router.post("", **doc.SEND)
+async def send(request: Request) -> Response:
+    """Accept an email and send it as soon as the plan's hour has room.
+
+    When this answers 202, the email is stored and will not be lost. Give an `Idempotency-Key` and a request that is
+    repeated within 24 hours returns the first answer and sends nothing twice. What finds no room in the hour is held
+    and leaves by itself; `pacing.estimated_send_at` says when. With `on_limit: "reject"` it is refused instead.
+    """
+    return await send_email(request)
+
+
+@router.post("/batch", **doc.SEND_BATCH)
+async def send_many(request: Request) -> Response:
+    """Accept up to 1,000 emails at once: an array, or an object with `defaults`, `emails` and `mode`.
+
+    `strict` (the default) stores all or none; `partial` stores those without faults and lists the others in `errors`.
+    Attachments are allowed. One `Idempotency-Key` covers the whole batch.
+    """
+    return await send_batch(request)
+
+
+@router.get("", **doc.LIST_EMAILS)
+async def list_emails(caller: Manager, parts: ThePartsOf, query: Annotated[EmailQuery, Query()]) -> Response:
+    """List emails, newest first. All filters must match."""
+    filters = read_filters(query, parts.clock.now())
+    page = cursor("em", query.limit, query.after, query.before)
+    async with parts.database.reading() as connection:
+        found = await queries.list_emails(connection, caller.account_id, filters, page)
+    return list_of(found.map(list_view))
+
+
+@router.get("/{email_id}", **doc.GET_EMAIL)
+async def get_email(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
+    """Get an email with its content and the state of each recipient."""
+    async with parts.database.reading() as connection:
+        email = await _find(connection, caller, email_id)
+        content = await queries.read_content(connection, email)
+    return Json(email_view(email) | content_view(content))
+
+
+@router.get("/{email_id}/events", **doc.LIST_EVENTS)
+async def list_events(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
+    """List everything that has happened to an email, oldest first."""
+    async with parts.database.reading() as connection:
+        email = await _find(connection, caller, email_id)
+        events = await queries.list_events(connection, email)
+    return Json({"object": "list", "has_more": False, "data": [event_view(email, event) for event in events]})
+
+
+@router.get("/{email_id}/attempts", **doc.LIST_ATTEMPTS)
+async def list_attempts(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
+    """List every try at handing an email over, with the relay's own words."""
+    async with parts.database.reading() as connection:
+        email = await _find(connection, caller, email_id)
+        attempts = await queries.list_attempts(connection, email)
+    return Json({"object": "list", "has_more": False, "data": [attempt_view(email, one) for one in attempts]})
+
+
+@router.get("/{email_id}/raw", **doc.GET_RAW)
+async def get_raw(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
+    """Get the message as it was accepted, byte for byte; signatures are added on the way out."""
+    async with parts.database.reading() as connection:
+        content = await queries.read_content(connection, await _find(connection, caller, email_id))
+    if not content:
+        raise NotFound("The content of this email is no longer kept.")
+    headers = {"Content-Disposition": f'attachment; filename="{email_id}.eml"', "X-Content-Type-Options": "nosniff"}
+    return Response(content, media_type="message/rfc822", headers=headers)
+
+
+@router.post("/{email_id}/cancel", **doc.CANCEL_EMAIL)
+async def cancel_email(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
+    """Cancel what has not left yet: scheduled, held, queued and deferred recipients. Their tokens are given back."""
+    now = parts.clock.now()
+    async with parts.database.transaction() as connection:
+        email = await _find(connection, caller, email_id)
+        given = await changes.cancel_email(connection, caller.account_id, email.id, now)
+    return await _changed(parts, caller, email_id, given)
+
+
+@router.patch("/{email_id}", **doc.RESCHEDULE_EMAIL)
+async def reschedule_email(email_id: str, request: Request, caller: AnyCaller, parts: ThePartsOf) -> Response:
+    """Give an email that is scheduled or held another moment to leave at."""
+    now = parts.clock.now()
+    fields = await read_fields(request, RESCHEDULE)
+    try:
+        moment = read_future(fields.scheduled_at, now)
+    except MomentError as error:
+        raise ValidationFailed([Fault("/scheduled_at", f"`scheduled_at`: {error}")]) from error
+    async with parts.database.transaction() as connection:
+        email = await _find(connection, caller, email_id)
+        given = await changes.reschedule_email(connection, caller.account_id, email.id, moment, now)
+    return await _changed(parts, caller, email_id, given)
+
+
+async def _find(connection: Any, caller: Standing, email_id: str) -> StoredEmail:
+    """The email, if the caller may know of it: a sending key knows what it sent itself. Raises: NotFound."""
+    email = await queries.get_email(connection, caller.account_id, id_of("em", email_id, "email"))
+    if caller.scope == "sending" and email.credential_id != caller.credential_id:
+        raise NotFound("There is no such email.")
+    return email
+
+
+async def _changed(parts: Parts, caller: Standing, email_id: str, given: changes.GivenBack) -> Response:
+    await give_back(parts.hour, given)
+    async with parts.database.reading() as connection:
+        email = await _find(connection, caller, email_id)
+    return Json(email_view(email))

@@ -1,0 +1,125 @@
+"""`POST /emails` and `POST /emails/batch`, from the request to the receipt: the hot path of this door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+from starlette.requests import Request
+
+from api.web.answers import Json, rate_headers
+from api.web.bodies import extra_for, parse_json, read_body
+from api.web.dependencies import sender
+from api.web.errors import BadRequest
+from api.web.parts import Parts, parts_of
+from api.web.v1.batch_reading import read_batch
+from api.web.v1.email_reading import read_email
+from hourpost.emails.status import status_of
+from hourpost.errors import ServiceUnavailable
+from hourpost.flow import limit
+from hourpost.gateways.metrics import ACCEPTED_EMAILS
+from hourpost.rules.ids import to_text
+from hourpost.rules.plans import WINDOW_SECONDS
+from hourpost.rules.submission import Order, Placed, Receipt, Standing, Usage
+
+MAX_KEY = 256
+
+_accepted = ACCEPTED_EMAILS.labels("api")
+
+
+async def send_email(request: Request) -> Json:
+    """Accept one email. Raises: HourpostError, by which nothing is stored."""
+    parts = parts_of(request)
+    standing = await sender(request)
+    key = idempotency_key(request)
+    raw = await read_body(request)
+    submission = read_email(parse_json(raw), standing, parts.clock.now(), extra=extra_for(request))
+    order = Order(standing, (submission,), key, sha256(raw).digest() if key else b"")
+    receipt = await parts.intake.accept(order)
+    placed = receipt.placed[0]
+    email_id = to_text("em", placed.email_id)
+    request.scope["state"]["emails"] = (email_id,)
+    _accepted.inc()
+    usage = await usage_after(parts, standing, receipt)
+    headers = headers_of(receipt, usage)
+    headers["Location"] = f"/v1/emails/{email_id}"
+    return Json(_receipt(email_id, placed, standing, usage), 202, headers)
+
+
+async def send_batch(request: Request) -> Json:
+    """Accept up to 1,000 emails, all or none of them, or those without faults. Raises: HourpostError."""
+    parts = parts_of(request)
+    standing = await sender(request)
+    key = idempotency_key(request)
+    raw = await read_body(request)
+    asked = request.headers.get("x-batch-validation", "")
+    batch = await read_batch(parse_json(raw), standing, parts.clock.now(), extra=extra_for(request), validation=asked)
+    order = Order(standing, batch.submissions, key, sha256(raw).digest() if key else b"", batch.errors)
+    receipt = await parts.intake.accept(order)
+    ids = [to_text("em", placed.email_id) for placed in receipt.placed]
+    request.scope["state"]["emails"] = (f"{len(ids)} from {ids[0]}",) if ids else ()
+    _accepted.inc(len(ids))
+    body: dict[str, Any] = {"data": [{"id": email_id} for email_id in ids]}
+    if batch.is_partial:
+        body["errors"] = list(receipt.errors)
+    return Json(body, 202, headers_of(receipt, await usage_after(parts, standing, receipt)))
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The key of the request, if it has one. Raises: BadRequest."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
+        raise BadRequest("invalid_idempotency_key", f"An idempotency key has 1 to {MAX_KEY} visible characters.")
+    return key
+
+
+async def usage_after(parts: Parts, standing: Standing, receipt: Receipt) -> Usage | None:
+    """The hour as the receipt has it; for a replay, as it is now; None where nothing counts or Redis is away."""
+    if receipt.usage is not None or not receipt.replayed or standing.test or not standing.limit:
+        return receipt.usage
+    try:
+        reading = await limit.read(parts.hour, parts.database, standing.account_id, standing.limit)
+    except ServiceUnavailable:
+        return None
+    left = limit.seconds_to_next(reading)
+    return Usage(standing.limit, reading.used, reading.remaining, reading.waiting, left)
+
+
+def headers_of(receipt: Receipt, usage: Usage | None) -> dict[str, str]:
+    """The headers that every accepted request gets."""
+    headers = rate_headers(usage) if usage is not None else {}
+    headers["Idempotency-Replayed"] = "true" if receipt.replayed else "false"
+    return headers
+
+
+def _receipt(email_id: str, placed: Placed, standing: Standing, usage: Usage | None) -> dict[str, Any]:
+    tail = email_id[3:]
+    return {
+        "id": email_id,
+        "object": "email",
+        "status": status_of([state for _, state in placed.recipients]),
+        "message_id": placed.message_id,
+        "recipients": list(_recipients(tail, placed)),
+        "pacing": {"held_by": placed.held_by, "estimated_send_at": placed.estimated_send_at},
+        "plan": plan_of(standing, usage),
+    }
+
+
+def _recipients(tail: str, placed: Placed) -> Iterable[dict[str, Any]]:
+    for position, (address, state) in enumerate(placed.recipients):
+        yield {"id": f"dl_{tail}{position:02x}", "address": address, "status": state}
+
+
+def plan_of(standing: Standing, usage: Usage | None) -> dict[str, Any]:
+    """The plan and how much of its hour is used; null where nothing counts or it is not known now."""
+    return {
+        "name": standing.plan,
+        "limit": usage.limit if usage else standing.limit,
+        "window_seconds": WINDOW_SECONDS,
+        "used": usage.used if usage else None,
+        "remaining": usage.remaining if usage else None,
+        "held": usage.held if usage else None,
+    }

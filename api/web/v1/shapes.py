@@ -1,0 +1,211 @@
+"""The shapes of answers, for the document: what is written there is held against real answers by the tests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hourpost.rules.delivery_state import State
+
+
+class Shape(BaseModel):
+    """An answer; later versions may add fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class FaultShape(Shape):
+    """One thing that is wrong."""
+
+    model_config = ConfigDict(title="Fault")
+
+    pointer: Annotated[str, Field(description="RFC 6901, into the body or the query.", examples=["/to/0"])]
+    detail: str
+
+
+class Problem(Shape):
+    """What every failure looks like; also `application/problem+json` (RFC 9457) where `Accept` asks for it."""
+
+    statusCode: Annotated[int, Field(examples=[422])]  # noqa: N815  # Resend's name
+    name: Annotated[str, Field(examples=["validation_error"], description="Stable: decide by this.")]
+    message: str
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: Annotated[str, Field(examples=["req_06b1n4i2s7vt9a8q3c5e0g2k4o"])]
+    errors: Annotated[list[FaultShape] | None, Field(description="All faults at once.")] = None
+    limit: Annotated[
+        Literal["plan", "requests", "backlog"] | None,
+        Field(description="With 429: the plan's hour, requests a second, or the waiting room."),
+    ] = None
+
+
+class RecipientShape(Shape):
+    """One recipient right after acceptance."""
+
+    model_config = ConfigDict(title="Recipient")
+
+    id: Annotated[str, Field(examples=["dl_06b1n4i2s7vt9a8q3c5e0g2k4o00"])]
+    address: str
+    status: State
+
+
+class Pacing(Shape):
+    """What holds the email, and until when."""
+
+    held_by: Literal["plan", "schedule", "destination", "relay"] | None
+    estimated_send_at: datetime | None
+
+
+class PlanShape(Shape):
+    """The hour after this request; null where nothing counts (test mode) or it cannot be counted now."""
+
+    model_config = ConfigDict(title="PlanUse")
+
+    name: str | None
+    limit: int
+    window_seconds: int
+    used: int | None
+    remaining: int | None
+    held: int | None
+
+
+class Accepted(Shape):
+    """An email that was accepted."""
+
+    id: Annotated[str, Field(examples=["em_06b1n4i2s7vt9a8q3c5e0g2k4o"])]
+    object: Literal["email"]
+    status: State
+    message_id: str
+    recipients: list[RecipientShape]
+    pacing: Pacing
+    plan: PlanShape
+
+
+class IdOnly(Shape):
+    """The id of something."""
+
+    id: str
+
+
+class BatchError(Shape):
+    """Why one email of a partial batch was not stored."""
+
+    index: int
+    message: str
+    name: str
+    errors: list[FaultShape] | None = None
+
+
+class BatchAccepted(Shape):
+    """The ids of what was stored, in order; `errors` only for partial batches."""
+
+    data: list[IdOnly]
+    errors: list[BatchError] | None = None
+
+
+class EmailSummary(Shape):
+    """An email in a list."""
+
+    id: str
+    object: Literal["email"]
+    message_id: str
+    from_: Annotated[str, Field(alias="from")]
+    to: list[str]
+    cc: list[str]
+    bcc: list[str]
+    reply_to: list[str]
+    subject: str
+    status: State
+    last_event: str
+    tags: list[dict[str, str]]
+    created_at: datetime
+    scheduled_at: datetime | None
+
+
+class EmailShape(EmailSummary):
+    """An email."""
+
+    model_config = ConfigDict(title="StoredEmail")
+
+    expires_at: datetime | None
+    metadata: dict[str, Any] | None
+    source: Literal["api", "smtp"]
+    test: bool
+    size_bytes: int
+    recipients: list[RecipientShape]
+    html: str | None = None
+    text: str | None = None
+
+
+class Created(Shape):
+    """What was made, changed or found."""
+
+    id: str
+    object: str
+
+
+class Deleted(Created):
+    """What was deleted."""
+
+    deleted: bool
+
+
+class Listed(Shape):
+    """One page of a list, newest first."""
+
+    object: Literal["list"]
+    has_more: bool
+    data: list[dict[str, Any]]
+
+
+class EmailsListed(Listed):
+    """One page of emails."""
+
+    data: list[EmailSummary]  # type: ignore[assignment]  # narrower on purpose
+
+
+class KeyIssued(Shape):
+    """A new API key; its token is shown this once."""
+
+    id: str
+    token: Annotated[str, Field(examples=["hp_live_…"])]
+
+
+class LoginIssued(Shape):
+    """A new SMTP credential; its password is shown this once."""
+
+    id: str
+    username: str
+    password: str
+
+
+class DomainShape(Created):
+    """A domain and the records that its owner publishes."""
+
+    model_config = ConfigDict(title="Domain")
+
+    name: str
+    status: Literal["not_started", "pending", "verified", "failed"]
+    created_at: datetime
+    records: list[dict[str, Any]]
+    capabilities: dict[str, str]
+
+
+class UsageShape(Shape):
+    """The hour of the account."""
+
+    model_config = ConfigDict(title="Usage")
+
+    plan: str | None
+    limit: int
+    window_seconds: int
+    used: int
+    remaining: int
+    resets_at: Annotated[datetime | None, Field(description="When the next token comes back.")]
+    held: int
+    next_release_at: Annotated[datetime | None, Field(description="When the next held delivery leaves.")]
+    held_until: Annotated[datetime | None, Field(description="When the last of those held now leaves.")]

@@ -1,0 +1,84 @@
+"""SMTP credentials: user names and passwords for the submission doors."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import ConfigDict, TypeAdapter
+from starlette.requests import Request
+
+from api.web.answers import Json, list_of
+from api.web.bodies import read_fields
+from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.v1 import shapes
+from api.web.v1.credential_fields import RENAME, NewCredentialFields, to_new, view
+from api.web.v1.documented import body, route
+from hourpost.credentials import changes, queries
+from hourpost.credentials.queries import PREFIXES, Kind
+from hourpost.errors import Forbidden
+from hourpost.pages import DEFAULT_LIMIT
+
+router = APIRouter(prefix="/smtp-credentials", tags=["SMTP credentials"])
+
+_KIND = Kind.SMTP
+_PREFIX = PREFIXES[_KIND]
+
+
+class NewSmtpCredential(NewCredentialFields):
+    """An SMTP credential to be."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "printer"}})
+
+
+NEW = TypeAdapter(NewSmtpCredential)
+
+
+@router.post("", **route("create_smtp_credential", shapes.LoginIssued, 201, openapi_extra=body("NewSmtpCredential")))
+async def create_smtp_credential(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Make an SMTP credential. Its password is in this answer and nowhere else, ever."""
+    fields = await read_fields(request, NEW)
+    if caller.test:
+        raise Forbidden("restricted_smtp_credential", "A test key makes test keys only: give `test: true`.")
+    now = parts.clock.now()
+    new = to_new(fields, now, default_scope="sending")
+    async with parts.database.transaction() as connection:
+        issued = await changes.create_smtp_credential(connection, caller.account_id, new, now)
+    location = {"Location": f"/v1/smtp-credentials/{issued.credential.public_id}"}
+    return Json(view(issued.credential) | {"password": issued.secret}, 201, location)
+
+
+@router.get("", **route("list_smtp_credentials", shapes.Listed))
+async def list_smtp_credentials(
+    caller: Manager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
+) -> Response:
+    """List the SMTP credentials of the account without their passwords, newest first."""
+    page = cursor(_PREFIX, limit, after, before)
+    async with parts.database.reading() as connection:
+        found = await queries.list_credentials(connection, caller.account_id, _KIND, page)
+    return list_of(found.map(view))
+
+
+@router.get("/{credential_id}", **route("get_smtp_credential", shapes.Created))
+async def get_smtp_credential(credential_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get an SMTP credential without its password."""
+    wanted = id_of(_PREFIX, credential_id, "SMTP credential")
+    async with parts.database.reading() as connection:
+        return Json(view(await queries.get_credential(connection, caller.account_id, _KIND, wanted)))
+
+
+@router.patch("/{credential_id}", **route("update_smtp_credential", shapes.Created, openapi_extra=body("Rename")))
+async def update_smtp_credential(credential_id: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Give an SMTP credential another name."""
+    wanted = id_of(_PREFIX, credential_id, "SMTP credential")
+    fields = await read_fields(request, RENAME)
+    async with parts.database.transaction() as connection:
+        changed = await changes.rename_credential(connection, caller.account_id, _KIND, wanted, fields.name)
+    return Json(view(changed))
+
+
+@router.delete("/{credential_id}", **route("delete_smtp_credential", shapes.Deleted))
+async def delete_smtp_credential(credential_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Revoke an SMTP credential, at once and for good."""
+    wanted = id_of(_PREFIX, credential_id, "SMTP credential")
+    async with parts.database.transaction() as connection:
+        await changes.revoke_credential(connection, caller.account_id, _KIND, wanted, parts.clock.now())
+    return Json({"object": _KIND.value, "id": credential_id, "deleted": True})
