@@ -59,7 +59,8 @@ def _redis(settings: Settings, number: int) -> str:
 
 def build_parts(settings: Settings, application: str) -> Parts:
     """Everything of a door on the running loop; ``application`` names it in PostgreSQL."""
-    assert settings.database_url is not None and settings.redis_url is not None
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
     clock = SystemClock()
     database = Database(
         settings.database_url.get_secret_value(), pool_size=settings.database_pool, application=application

@@ -84,6 +84,11 @@ class Courier:
         """Deliveries leased and not settled."""
         return self._in_hand
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether a claim is worth its transaction: a quarter of the hands are free, so it takes many at once."""
+        return self._in_hand <= self._pace.concurrency * 3 // 4
+
     def hint(self, email_ids: Iterable[UUID]) -> None:
         """Look at these emails first. Call it on the courier's own loop."""
         self._hints.extend(email_ids)
@@ -112,7 +117,7 @@ class Courier:
     # claiming
 
     async def _fill(self) -> None:
-        while not self._stopping and self._in_hand < self._pace.concurrency and (self._hints or self._look_at_due):
+        while not self._stopping and self._has_room and (self._hints or self._look_at_due):
             room = min(_CLAIM_AT_ONCE, self._pace.concurrency - self._in_hand)
             hinted = [self._hints.popleft() for _ in range(min(room, len(self._hints)))] or None
             try:
@@ -152,7 +157,7 @@ class Courier:
     def _done(self, deliveries: int, task: asyncio.Task[None]) -> None:
         self._in_hand -= deliveries
         self._sending.discard(task)
-        if self._hints or self._look_at_due:
+        if self._has_room and (self._hints or self._look_at_due):
             self._bell.set()
 
     # sending

@@ -32,8 +32,8 @@ class Leases:
         self._clock = clock
         self._name = name
         self._lease_seconds = lease_seconds
-        self._dots: Batcher[list[Key], bool] = Batcher(self._write_dots, flights=2)
-        self._verdicts: Batcher[list[Verdict], None] = Batcher(self._write_verdicts, flights=2)
+        self._dots: Batcher[list[Key], bool] = Batcher(self._write_dots, flights=1)
+        self._verdicts: Batcher[list[Verdict], None] = Batcher(self._write_verdicts, flights=1)
 
     async def renew(self) -> None:
         """Hold every lease for another term. Raises: ServiceUnavailable."""

@@ -30,7 +30,7 @@ WITH v AS (
 ), changed AS (
   UPDATE deliveries d SET state = v.state, due_at = v.due, waits_for = v.waits_for, lease = NULL, dot_at = NULL,
     attempts = d.attempts - (NOT v.tried)::int, changed_at = :now
-  FROM v WHERE d.email_id = v.email AND d.position = v.position AND d.lease = :worker AND d.state = 'sending'
+  FROM v WHERE d.email_id = v.email AND d.position = v.position AND d.lease = :worker AND d.state || '' = 'sending'
   RETURNING d.email_id, d.position, d.account_id, d.attempts
 ), tries AS (
   INSERT INTO attempts (email_id, position, number, outcome, relay, stage, code, enhanced, reply, tls, started_at,

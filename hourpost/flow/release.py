@@ -54,7 +54,7 @@ WITH w AS (
     AS w(email, position, event_id)
 ), changed AS (
   UPDATE deliveries d SET state = :state, due_at = :now, released_at = CAST(:released AS timestamptz), changed_at = :now
-  FROM w WHERE d.email_id = w.email AND d.position = w.position AND d.state = 'held'
+  FROM w WHERE d.email_id = w.email AND d.position = w.position AND d.state || '' = 'held'
   RETURNING d.email_id, d.position, d.account_id, w.event_id
 ), spent AS (
   INSERT INTO spends (account_id, spent_at, count)
