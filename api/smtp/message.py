@@ -1,0 +1,76 @@
+"""A submitted message on its way to the flow: what is taken out, what is put on top, what makes it the same again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from datetime import datetime
+
+from hourpost.rules.canonical import ContentError, SubmittedMessage, check_submitted
+from hourpost.rules.headers import read_fields
+from hourpost.rules.mime import format_date
+from hourpost.rules.submission import OnLimit
+
+# Hidden recipients must not be shown to the others (RFC 5322 §3.6.3); the last one speaks to us alone
+_TAKEN_OUT = (b"bcc", b"resent-bcc", b"x-on-limit")
+_ANY_TAKEN_OUT = re.compile(rb"(?im)^(?:bcc|resent-bcc|x-on-limit):")
+# What a mail library makes anew each time that a program sends the same again
+_RENEWED = frozenset({b"date", b"message-id", b"received"})
+_BOUNDARY = re.compile(rb'(?i)\bboundary="?([!-~]{1,70}?)"?(?=[\s;]|$)')
+_MAX_BOUNDARIES = 50
+
+
+def read_submitted(raw: bytes) -> tuple[SubmittedMessage, OnLimit]:
+    """Check a message and take out the headers that are not for its recipients. Raises: ContentError."""
+    message = check_submitted(raw)
+    end = _header_end(message.raw)
+    if _ANY_TAKEN_OUT.search(message.raw, 0, end) is None:
+        return message, OnLimit.QUEUE
+    kept, on_limit = [], OnLimit.QUEUE
+    for name, value in read_fields(message.raw[:end]):
+        if name.lower() == b"x-on-limit":
+            on_limit = _read_on_limit(value)
+        if name.lower() not in _TAKEN_OUT:
+            kept.append(b"%b:%b\r\n" % (name, value))
+    return replace(message, raw=b"".join(kept) + message.raw[end:]), on_limit
+
+
+def write_received(hostname: str, email_id: str, at: datetime, *, smtputf8: bool) -> bytes:
+    """The trace header of a submission (RFC 5321 §4.4, RFC 3848, RFC 6531 §4.3).
+
+    It leaves out where the client stands: that is its user's home or the inside of a company.
+    """
+    protocol = "UTF8SMTPSA" if smtputf8 else "ESMTPSA"
+    return f"Received: by {hostname} with {protocol} id {email_id};\r\n\t{format_date(at)}\r\n".encode("ascii")
+
+
+def fingerprint(raw: bytes, envelope_from: str, recipients: tuple[str, ...]) -> bytes:
+    """The SHA-256 that a retry with the same idempotency key has again, and another email has not."""
+    end = _header_end(raw)
+    digest = hashlib.sha256("\n".join((envelope_from, *sorted(recipients), "")).encode())
+    boundaries = sorted(set(_BOUNDARY.findall(raw)), key=len, reverse=True)[:_MAX_BOUNDARIES]
+    for name, value in read_fields(raw[:end]):
+        if name.lower() not in _RENEWED:
+            digest.update(_without(boundaries, b"%b:%b\r\n" % (name.lower(), value)))
+    digest.update(_without(boundaries, raw[end:]))
+    return digest.digest()
+
+
+def _without(boundaries: list[bytes], text: bytes) -> bytes:
+    for boundary in boundaries:
+        text = text.replace(boundary, b"")
+    return text
+
+
+def _header_end(raw: bytes) -> int:
+    end = raw.find(b"\r\n\r\n")
+    return len(raw) if end < 0 else end + 2
+
+
+def _read_on_limit(value: bytes) -> OnLimit:
+    word = value.strip(b" \t").lower().decode("utf-8", "replace")
+    try:
+        return OnLimit(word)
+    except ValueError:
+        raise ContentError("X-On-Limit is queue or reject") from None

@@ -1,0 +1,141 @@
+"""Submission: customers log in and send from their own verified domains (RFC 6409)."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from api.smtp.commands import MailRequest, RecipientRequest
+from api.smtp.dsn import describe
+from api.smtp.message import fingerprint, read_submitted, write_received
+from api.smtp.replies import refuse, write_accepted
+from api.smtp.sasl import Login
+from api.smtp.transaction import Transaction
+from hourpost.errors import Forbidden
+from hourpost.gateways.clock import Clock
+from hourpost.rules.addresses import Address
+from hourpost.rules.canonical import SubmittedMessage, complete_headers
+from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.submission import OnLimit, Order, Receipt, SendingDomain, Standing, Submission
+
+_MAY_SEND = frozenset({"full", "sending"})
+
+
+class Standings(Protocol):
+    """Knows credentials."""
+
+    async def by_smtp_login(self, username: str, password: str) -> Standing:
+        """Whose login this is. Raises: NotAuthenticated, Forbidden, ServiceUnavailable."""
+        ...
+
+
+class Accepts(Protocol):
+    """The way into the flow."""
+
+    async def accept(self, order: Order) -> Receipt:
+        """Commit an order. Raises: HourpostError."""
+        ...
+
+
+class Submitting:
+    """The role of ports 587 and 465."""
+
+    offers_auth = True
+    requires_tls = True
+
+    def __init__(self, standings: Standings, intake: Accepts, clock: Clock, hostname: str) -> None:
+        self._standings = standings
+        self._intake = intake
+        self._clock = clock
+        self._hostname = hostname
+
+    async def log_in(self, login: Login) -> Standing:
+        """Who this is, as of now. Raises: NotAuthenticated, Forbidden, ServiceUnavailable."""
+        standing = await self._standings.by_smtp_login(login.username, login.password)
+        if standing.scope not in _MAY_SEND:
+            raise Forbidden("restricted_api_key", "This key may not send.")
+        return standing
+
+    def admit_sender(self, standing: Standing | None, request: MailRequest) -> None:
+        """Pass a sender of a verified domain. Raises: Refusal."""
+        if standing is None:
+            raise refuse(530, "5.7.0", "authentication required: log in with AUTH first")
+        if request.sender is None:
+            raise refuse(550, "5.7.1", "the null sender <> is for the notices of mail servers; send from an address")
+        _require_domain(standing, request.sender)
+
+    def admit_recipient(self, standing: Standing | None, request: RecipientRequest) -> None:
+        """A customer may write to anybody."""
+
+    async def take(self, login: Login | None, transaction: Transaction, content: bytes) -> bytes:
+        """Hand a message to the flow; the reply says its id. Raises: HourpostError, ContentError, Refusal."""
+        assert login is not None
+        standing = await self.log_in(login)  # again: it may have been revoked since AUTH
+        self.admit_sender(standing, transaction.mail)
+        message, on_limit = read_submitted(content)
+        domains = [_require_domain(standing, sender) for sender in message.senders]
+        order = self._build_order(standing, transaction, message, domains[0], on_limit)
+        return write_accepted(await self._intake.accept(order))
+
+    def _build_order(
+        self,
+        standing: Standing,
+        transaction: Transaction,
+        message: SubmittedMessage,
+        domain: SendingDomain,
+        on_limit: OnLimit,
+    ) -> Order:
+        now = self._clock.now()
+        email_id = new_id()
+        text_id = to_text("em", email_id)
+        mail, recipients = transaction.mail, tuple(transaction.recipients)
+        envelope_from = mail.sender.spec if mail.sender is not None else ""
+        complete = complete_headers(message, message_id=f"<{text_id}@{self._hostname}>", date=now)
+        submission = Submission(
+            email_id=email_id,
+            source="smtp",
+            envelope_from=envelope_from,
+            recipients=recipients,
+            header_from=", ".join([address.text for address in message.header_from]),
+            from_address=message.header_from[0].spec,
+            domain_id=domain.id,
+            subject=message.subject,
+            message_id=complete.message_id or "",
+            content=write_received(self._hostname, text_id, now, smtputf8=mail.smtputf8) + complete.raw,
+            parts=_describe_parts(transaction),
+            tags=[_read_tag(tag) for tag in message.tags] or None,
+            metadata=message.metadata,
+            on_limit=on_limit,
+        )
+        key = message.idempotency_key
+        return Order(
+            standing=standing,
+            submissions=(submission,),
+            idempotency_key=key,
+            body_sha256=fingerprint(message.raw, envelope_from, recipients) if key is not None else b"",
+        )
+
+
+def _require_domain(standing: Standing, sender: Address) -> SendingDomain:
+    domain = standing.sending_domain(sender.domain)
+    if domain is None:
+        raise refuse(550, "5.7.1", f"{sender.domain} is not a verified domain of this account; cannot send as it")
+    return domain
+
+
+def _describe_parts(transaction: Transaction) -> dict[str, Any]:
+    mail = transaction.mail
+    parts: dict[str, Any] = {"to": list(transaction.recipients), "cc": [], "bcc": [], "reply_to": []}
+    dsn = describe(mail.options, {address: one.options for address, one in transaction.recipients.items()})
+    if dsn:
+        parts["dsn"] = dsn
+    if mail.smtputf8:
+        parts["smtputf8"] = True
+    if mail.body is not None:
+        parts["body"] = mail.body
+    return parts
+
+
+def _read_tag(tag: str) -> dict[str, str]:
+    """``kind=receipt`` is a name and a value; a word alone is the value of ``tag``."""
+    name, equals, value = tag.partition("=")
+    return {"name": name.strip(), "value": value.strip()} if equals else {"name": "tag", "value": tag}

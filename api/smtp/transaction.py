@@ -1,0 +1,22 @@
+"""One mail transaction: from MAIL to the end of the message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from api.smtp.commands import MailRequest, RecipientRequest
+from api.smtp.readers import Held
+
+
+@dataclass(slots=True)
+class Transaction:
+    """The envelope so far; ``chunks`` is the content of a transaction by BDAT, which ``is_spoilt`` by an error."""
+
+    mail: MailRequest
+    recipients: dict[str, RecipientRequest] = field(default_factory=dict)
+    chunks: Held | None = None
+    is_spoilt: bool = False
+
+    def add(self, recipient: RecipientRequest) -> None:
+        """Take a recipient; the same address twice is one recipient."""
+        self.recipients.setdefault(recipient.address.spec, recipient)

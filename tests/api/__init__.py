@@ -1,0 +1,1 @@
+"""The doors, as clients meet them. What is behind a door is tested in its own folder."""

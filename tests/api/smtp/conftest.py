@@ -1,0 +1,55 @@
+"""One door for all tests of the folder, and doors with limits of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from api.smtp.limits import Limits
+from tests.api.smtp.dialog import Client
+from tests.api.smtp.running import RunningDoor, write_certificate
+
+FAST = {"login_delay_seconds": 0.01, "longest_login_delay_seconds": 0.02, "forget_failures_seconds": 0.05}
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return write_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def _door(certificate: tuple[Path, Path]) -> Iterator[RunningDoor]:
+    running = RunningDoor(certificate, Limits(**FAST))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def door(_door: RunningDoor) -> RunningDoor:
+    _door.intake.reset()
+    _door.standings.reset()
+    return _door
+
+
+@pytest.fixture
+def new_door(certificate: tuple[Path, Path]) -> Iterator[Callable[..., RunningDoor]]:
+    """Opens doors with other limits."""
+    opened: list[RunningDoor] = []
+
+    def open_door(**limits: float) -> RunningDoor:
+        opened.append(RunningDoor(certificate, Limits(**{**FAST, "drain_seconds": 1.0, **limits}), tick_seconds=0.02))
+        return opened[-1]
+
+    yield open_door
+    for running in opened:
+        running.stop()
+
+
+@pytest.fixture
+def client(door: RunningDoor) -> Iterator[Client]:
+    """Logged in under TLS."""
+    with Client(door, "submissions") as found:
+        found.log_in()
+        yield found
