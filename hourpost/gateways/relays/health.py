@@ -11,7 +11,7 @@ class Patience:
 
     waiting: float = 30.0
     idle: float = 30.0
-    behind: float = 3.0
+    behind: float = 2.0
 
 
 @dataclass(slots=True)

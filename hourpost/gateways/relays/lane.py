@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 
 from hourpost.gateways.relays.breaker import Breaker
@@ -11,7 +12,7 @@ from hourpost.gateways.relays.exchange import Exchange, Parcel, Surroundings, fi
 from hourpost.gateways.relays.health import Counts, LaneHealth, Patience
 from hourpost.gateways.relays.login import LoginFailed
 from hourpost.gateways.relays.outcome import Outcome, Postponed
-from hourpost.gateways.relays.pace import SLOW_SHARE, Destinations, Pace
+from hourpost.gateways.relays.pace import SLOW_SECONDS, SLOW_SHARE, Destinations, Pace
 from hourpost.gateways.relays.spec import RelaySpec
 from hourpost.gateways.relays.supply import Supply
 from hourpost.gateways.relays.waiting import Admission, Waiter, WaitingLine
@@ -96,10 +97,11 @@ class Lane:
         self._destinations.review(now)
         self._supply.review(now)
         self._supply.close_idle(since=now - self._patience.idle)
+        for domain in self._destinations.slow:
+            _give(self._waiting.take_excess(domain, self._slow_share), self._crowded(domain))
         pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, self.expected_wait(now)))
-        for waiter in self._waiting.take_older_than(now - self._patience.waiting):
-            if not waiter.future.done():
-                waiter.future.set_result(Postponed("relay", pause, f"no free connection to {self.spec.name}"))
+        tired = self._waiting.take_older_than(now - self._patience.waiting)
+        _give(tired, Postponed("relay", pause, f"no free connection to {self.spec.name}"))
         for exchange in [held for held in self._holders.values() if held.is_boarded]:
             if now - exchange.started_at > self._patience.behind and exchange.is_behind:
                 exchange.abandon()
@@ -164,13 +166,16 @@ class Lane:
 
     def _find_crowd(self, domain: str) -> Postponed | None:
         """Sends messages to a slow destination away when as many wait as may be under way."""
-        if domain not in self._destinations.slow:
+        if domain not in self._destinations.slow or self._waiting.count_for(domain) < self._slow_share:
             return None
-        share = max(1, int(self._supply.ceiling * SLOW_SHARE))
-        queued = self._waiting.count_for(domain)
-        if queued < share:
-            return None
-        seconds = self._destinations.pace(domain).seconds(self._around.clock()) * (queued + 1) / share
+        return self._crowded(domain)
+
+    @property
+    def _slow_share(self) -> int:
+        return max(1, int(self._supply.ceiling * SLOW_SHARE))
+
+    def _crowded(self, domain: str) -> Postponed:
+        seconds = 2 * self._destinations.pace(domain).seconds(self._around.clock())
         return Postponed("destination", min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, seconds)), f"{domain} is slow")
 
     def _begin(self, connection: RelayConnection, parcel: Parcel) -> Exchange:
@@ -183,11 +188,15 @@ class Lane:
     def _board(self, connection: RelayConnection) -> bytes:
         """The next message's envelope, to go out behind the final dot of the one that holds the connection."""
         before = self._holders[connection]
-        waiter = self._next_for(connection) if self._may_overlap(connection, before) else None
+        if not self._may_overlap(connection, before):
+            return b""
+        self._let_go(before)
+        waiter = self._next_for(connection)
         if waiter is None:
+            self._pace.take_back()
+            self._destinations.pace(before.parcel.destination).take_back()
             return b""
         exchange = Exchange(connection, waiter.parcel, self._around, is_boarded=True)
-        self._let_go(before)
         self._hold(connection, exchange)
         self._counts.overlapped += 1
         waiter.future.set_result(exchange)
@@ -208,12 +217,12 @@ class Lane:
         return refuse(parcel, self.spec.name, obstacle, self._around.clock())
 
     def _may_overlap(self, connection: RelayConnection, before: Exchange) -> bool:
-        return (
-            self._overlaps
-            and not self._breaker.is_tripped
-            and connection.capabilities.pipelining
-            and before.parcel.destination not in self._destinations.slow
-        )
+        """Nobody is sent behind a message whose own answer may be long in coming, as far as that is known."""
+        if not self._overlaps or self._breaker.is_tripped or not connection.capabilities.pipelining:
+            return False
+        pace = self._destinations.pace(before.parcel.destination)
+        known = self._pace.recent_seconds if pace.recent_seconds is None else 0.0
+        return known is not None and max(known, pace.seconds(self._around.clock())) < SLOW_SECONDS
 
     # and gives it back
 
@@ -341,7 +350,10 @@ class Lane:
         return Postponed("relay", seconds, f"{self.spec.name}: {self._last_fault or 'unavailable'}")
 
     def _postpone_all(self, postponed: Postponed | None = None) -> None:
-        answer = postponed or self._postponed()
-        for waiter in self._waiting.take_older_than(float("inf")):
-            if not waiter.future.done():
-                waiter.future.set_result(answer)
+        _give(self._waiting.take_older_than(float("inf")), postponed or self._postponed())
+
+
+def _give(waiters: Iterable[Waiter], postponed: Postponed) -> None:
+    for waiter in waiters:
+        if not waiter.future.done():
+            waiter.future.set_result(postponed)

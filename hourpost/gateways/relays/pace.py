@@ -34,6 +34,10 @@ class Pace:
         """The connection is free or has passed to the next exchange."""
         self.held -= 1
 
+    def take_back(self) -> None:
+        """The connection has not passed on after all."""
+        self.held += 1
+
     def ended(self, now: float, seconds: float) -> None:
         """An exchange has ended after ``seconds``."""
         self.progress_at = self.active_at = now
@@ -83,7 +87,7 @@ class Destinations:
         for name in quiet:
             del self._paces[name]
         seconds = {name: pace.seconds(now) for name, pace in self._paces.items()}
-        known = [seconds[name] for name, pace in self._paces.items() if pace.recent_seconds is not None]
+        known = [pace.recent_seconds for pace in self._paces.values() if pace.recent_seconds is not None]
         limit = max(SLOW_SECONDS, SLOW_FACTOR * min(known)) if known else float("inf")
         self._slow = (
             frozenset(name for name, value in seconds.items() if value > limit) if len(seconds) > 1 else frozenset()

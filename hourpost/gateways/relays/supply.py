@@ -12,6 +12,8 @@ from hourpost.gateways.relays.outcome import Stage
 from hourpost.gateways.relays.spec import RelaySpec
 
 CONNECTING_AT_ONCE = 32
+CONNECTING_UNPROVEN = 4
+"""How many log-ins at once to a relay with which no connection is open: it may be down."""
 CEILING_SECONDS = 30.0
 """How long we live with fewer connections where the relay refused one more."""
 
@@ -49,7 +51,8 @@ class Supply:
 
     def grow(self, demand: int, most: int) -> None:
         """Begins as many log-ins as ``demand`` messages want, up to ``most`` connections in all."""
-        wanted = min(demand, CONNECTING_AT_ONCE, min(most, self.ceiling) - len(self.live))
+        at_once = CONNECTING_AT_ONCE if self.live else CONNECTING_UNPROVEN
+        wanted = min(demand, at_once, min(most, self.ceiling) - len(self.live))
         for _ in range(wanted - len(self._connecting)):
             task = asyncio.get_running_loop().create_task(self._open())
             self._connecting.add(task)

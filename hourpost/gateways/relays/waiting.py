@@ -82,6 +82,12 @@ class WaitingLine:
                 return waiter
         return None
 
+    def take_excess(self, domain: str, most: int) -> Iterator[Waiter]:
+        """Takes out the youngest of a destination's messages, so that only ``most`` still wait."""
+        while self.count_for(domain) > most:
+            self._count -= 1
+            yield self._queues[domain].pop()
+
     def take_older_than(self, moment: float) -> Iterator[Waiter]:
         """Takes out all that have waited since before ``moment``."""
         while self._fresh and self._fresh[0].since < moment:
