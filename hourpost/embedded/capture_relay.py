@@ -56,7 +56,7 @@ class CaptureDirectory:
 
 
 def envelope_headers(sender: str, recipients: list[str]) -> bytes:
-    """``X-Envelope-From`` and ``X-Envelope-To``, one of each, folded where the line would be too long."""
+    """``X-Envelope-From`` (``<>`` for the null sender) and ``X-Envelope-To``, folded where it would be too long."""
     listed = ", ".join(recipients)
     if len(listed) > _FOLD_CHARACTERS:
         listed = ",\r\n ".join(_CONTROL.sub("", recipient) for recipient in recipients)
@@ -83,7 +83,7 @@ class _Capture:
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         recipients = [str(recipient) for recipient in envelope.rcpt_tos]
         try:
-            path = await asyncio.to_thread(self._directory.keep, str(envelope.mail_from or ""), recipients, content)
+            path = await asyncio.to_thread(self._directory.keep, str(envelope.mail_from or "<>"), recipients, content)
         except OSError as error:
             return f"452 4.3.1 cannot write: {error.strerror}"
         return f"250 2.0.0 captured as {path.name}"
