@@ -1,0 +1,172 @@
+"""The cases of the table: what each one sends, and what it finds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench.expectations import Finding
+from bench.far_end import FarEnd
+from bench.instance import Instance
+from bench.letters import Batches, Messages, Sender, Singles
+from bench.measure import Measured, Stage, fresh_run
+from bench.memory import held_megabytes
+from bench.peer import Postfix
+from bench.prefill import add_accounts, add_waiting
+
+KB = 1024
+LIMIT = 10_000_000
+_SETTLE_SECONDS = 3.0
+
+
+@dataclass(slots=True)
+class Bench:
+    """The running system, who sends, and what has been found so far."""
+
+    instance: Instance
+    far_end: FarEnd
+    seconds: float
+    findings: dict[str, Finding]
+    plain: Sender
+    signed: Sender
+    peer: Postfix | None = None
+    peer_rates: dict[int, float] = field(default_factory=dict)  # of this round, by size
+
+    @property
+    def stage(self) -> Stage:
+        """Where loads go in and out."""
+        return Stage(self.instance, self.far_end, self.seconds)
+
+    def note(self, name: str, value: float, measured: Measured | None = None) -> None:
+        """Keeps a value, and what spoils it."""
+        finding = self.findings[name]
+        finding.values.append(value)
+        if measured is not None and measured.fault:
+            finding.faults.append(measured.fault)
+        if measured is not None:
+            finding.notes.append(
+                f"accepted {measured.accept_rate:,.0f}/s, p50 {measured.p50_ms:.1f} ms, p99 {measured.p99_ms:.1f} ms, "
+                f"{measured.emails:,} emails, {measured.sink_connections} connections to the relay"
+            )
+
+    async def beside_peer(self, name: str, size_bytes: int, measured: Measured) -> None:
+        """Keeps a rate, beside the peer's rate of this round."""
+        self.note(name, measured.rate, measured)
+        if self.peer is not None:
+            if size_bytes not in self.peer_rates:
+                self.peer_rates[size_bytes] = await peer_rate(self.peer, self.far_end, size_bytes, self.seconds)
+            self.findings[name].peer.append(self.peer_rates[size_bytes])
+
+
+async def peer_rate(peer: Postfix, far_end: FarEnd, size_bytes: int, seconds: float) -> float:
+    """What Postfix passes, end to end."""
+    messages = int(seconds * (600 if size_bytes < 10 * KB else 400))
+    await far_end.ask("reset")
+    began_at = await asyncio.to_thread(peer.send, messages, size_bytes)
+    stats = await far_end.wait_for(messages)
+    if stats["recipients"] != messages:
+        raise RuntimeError(f"Postfix delivered {stats['recipients']} of {messages}")
+    return messages / float(stats["last_at"] - began_at)
+
+
+async def single(bench: Bench) -> None:
+    """One email a request."""
+    measured = await bench.stage.http(Singles([bench.plain], 2 * KB, fresh_run()))
+    await bench.beside_peer("single", 2 * KB, measured)
+
+
+async def batch(bench: Bench) -> None:
+    """A thousand emails a request."""
+    measured = await bench.stage.http(Batches(bench.plain, 2 * KB, fresh_run()), connections=4)
+    await bench.beside_peer("batch", 2 * KB, measured)
+
+
+async def smtp(bench: Bench) -> None:
+    """Submission of 2 KB."""
+    measured = await bench.stage.smtp(bench.plain, Messages(bench.plain, 2 * KB, fresh_run()))
+    await bench.beside_peer("smtp", 2 * KB, measured)
+
+
+async def smtp50k(bench: Bench) -> None:
+    """Submission of 50 KB."""
+    measured = await bench.stage.smtp(bench.plain, Messages(bench.plain, 50 * KB, fresh_run()))
+    await bench.beside_peer("smtp50k", 50 * KB, measured)
+
+
+async def dkim(bench: Bench) -> None:
+    """Single calls from a domain whose mail we sign."""
+    measured = await bench.stage.http(Singles([bench.signed], 2 * KB, fresh_run()))
+    await bench.beside_peer("dkim", 2 * KB, measured)
+
+
+async def latency(bench: Bench) -> None:
+    """Accepting, saturated and at half of the rate that was carried then."""
+    saturated = await bench.stage.http(Singles([bench.plain], 2 * KB, fresh_run()))
+    bench.note("saturated", saturated.p99_ms, saturated)
+    half = await bench.stage.http(Singles([bench.plain], 2 * KB, fresh_run()), rate=saturated.rate / 2)
+    bench.note("half", half.p99_ms, half)
+
+
+async def rtt50(bench: Bench) -> None:
+    """A distant relay, in batches so that accepting is not what is measured."""
+    await bench.far_end.ask("delay 50")
+    try:
+        measured = await bench.stage.http(Batches(bench.plain, 2 * KB, fresh_run()), connections=2)
+    finally:
+        await bench.far_end.ask("delay 0")
+    bench.note("rtt50", measured.rate, measured)
+
+
+async def accounts(bench: Bench) -> None:
+    """The same load from many accounts."""
+    few = await _rate_of(bench, await add_accounts(bench.instance.database_url, 10, LIMIT))
+    many = await _rate_of(bench, await add_accounts(bench.instance.database_url, 10_000, LIMIT))
+    bench.note("accounts", many.rate / few.rate, many)
+    bench.findings["accounts"].notes.append(f"{few.rate:,.0f} msg/s with 10, {many.rate:,.0f} with 10,000")
+
+
+async def backlog(bench: Bench) -> None:
+    """The same load while others wait."""
+    await add_waiting(bench.instance.database_url, 10_000)
+    few = await _rate_of(bench, [bench.plain])
+    await add_waiting(bench.instance.database_url, 990_000)
+    many = await _rate_of(bench, [bench.plain])
+    bench.note("backlog", many.rate / few.rate, many)
+    bench.findings["backlog"].notes.append(
+        f"{few.rate:,.0f} msg/s with 10,000 waiting, {many.rate:,.0f} with 1,000,000"
+    )
+
+
+async def memory(bench: Bench) -> None:
+    """What all processes hold when nothing is going on."""
+    await asyncio.sleep(_SETTLE_SECONDS)
+    family = [bench.instance.supervisor, *bench.instance.processes()]
+    bench.note("memory", held_megabytes(family))
+    parts = sorted(((held_megabytes([one]), one) for one in family), key=lambda pair: -pair[0])
+    told = ", ".join(f"{_title(process.cmdline())} {size:.0f}" for size, process in parts if size >= 8)
+    bench.findings["memory"].notes.append(f"{len(family)} processes; {told}")
+
+
+async def start(bench: Bench) -> None:
+    """Stop, and start again on the same home."""
+    await asyncio.to_thread(bench.instance.stop)
+    bench.note("start", await asyncio.to_thread(bench.instance.start))
+
+
+async def _rate_of(bench: Bench, senders: Sequence[Sender]) -> Measured:
+    warm = Stage(bench.instance, bench.far_end, min(3.0, bench.seconds))
+    await warm.http(Singles(list(senders), 2 * KB, fresh_run()))
+    return await bench.stage.http(Singles(list(senders), 2 * KB, fresh_run()))
+
+
+def _title(words: Sequence[str]) -> str:
+    return " ".join(word.rpartition("/")[2] for word in words[-3:])[:40]
+
+
+Case = Callable[[Bench], Awaitable[None]]
+
+ALONE: dict[str, Case] = {"start": start, "memory": memory}  # first, while nothing has run
+IN_ROUNDS: dict[str, Case] = {"single": single, "batch": batch, "smtp": smtp, "dkim": dkim, "smtp50k": smtp50k}
+ONCE: dict[str, Case] = {"latency": latency, "accounts": accounts, "backlog": backlog, "rtt50": rtt50}
+FINDS = {"latency": ("saturated", "half")}
