@@ -17,8 +17,8 @@ class Breaker:
         self,
         *,
         threshold: int = 5,
-        first_delay: float = 2.0,
-        longest_delay: float = 300.0,
+        first_delay: float = 1.0,
+        longest_delay: float = 60.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._threshold = threshold

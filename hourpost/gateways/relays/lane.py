@@ -21,6 +21,7 @@ _TRIES = 3
 _OVERLAP_FAULTS = 3
 _SHORTEST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_PROVING_PAUSE = 3.0
 
 
 class Lane:
@@ -61,7 +62,7 @@ class Lane:
             return _SHORTEST_PAUSE
         left = self._breaker.seconds_left(now)
         if left == 0 and self._breaker.is_tripped and (self._running or self._waiting):
-            return _SHORTEST_PAUSE
+            return _PROVING_PAUSE
         return left
 
     @property
