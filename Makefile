@@ -1,0 +1,82 @@
+# Everything happens in .venv of this checkout; the network is needed for the first time only.
+# Recipes quote every path and name files relative to the checkout, whose own path may contain spaces.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The oldest Python that will do is 3.11; PYTHON=/path/to/python chooses another.
+PYTHON ?=
+BIN := .venv/bin
+RUN := $(BIN)/.ready-to-run
+DEV := $(BIN)/.ready-to-test
+SOURCES := api workers hourpost migrations tests bench
+COMPILE := pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
+	--no-emit-index-url --no-emit-find-links
+
+FIND_PYTHON = for python in "$(PYTHON)" python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	[ -n "$$python" ] || continue; \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	python=; done; \
+	[ -n "$$python" ] || { echo 'Hourpost needs Python 3.11 or newer with venv; set PYTHON=/path/to/python.' >&2; exit 1; }
+
+# uv of the machine where there is one, else one of our own in .venv.
+UV = uv=$$(command -v uv) && "$$uv" --version >/dev/null 2>&1 || { uv=$(BIN)/uv; [ -x "$$uv" ] || \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt; }
+
+INSTALL = "$$uv" pip install --quiet --compile-bytecode --python $(BIN)/python
+
+.PHONY: help run test lint bench drill format lock clean
+
+help: ## Say what there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: $(RUN) ## Run the whole service in the foreground; Ctrl-C stops it
+	@$(BIN)/hourpost up
+
+test: $(DEV) ## Run all tests on a real PostgreSQL and Redis
+	@$(BIN)/python -m pytest
+
+lint: $(DEV) ## Style, types, architecture, dependencies
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry .
+	@$(BIN)/python -m pytest tests/test_architecture.py
+
+bench: $(DEV) ## Measure the running system from outside, beside Postfix where it is installed
+	@$(BIN)/python -m bench
+
+drill: $(DEV) ## Kill everything in turn under load, and count what was lost
+	@$(BIN)/python -m bench.drill
+
+format: $(DEV) ## Put the sources into shape
+	@$(BIN)/ruff check --fix --quiet $(SOURCES)
+	@$(BIN)/ruff format --quiet $(SOURCES)
+
+lock: $(BIN)/python ## Lock the newest dependencies, with hashes and without naming an index
+	@$(UV); \
+	"$$uv" $(COMPILE) --upgrade --group build pyproject.toml -o requirements/run.txt && \
+	"$$uv" $(COMPILE) --upgrade --group build --group dev pyproject.toml -o requirements/dev.txt && \
+	echo uv | "$$uv" $(COMPILE) --upgrade --no-annotate - -o requirements/uv.txt
+
+clean: ## Remove .venv and what tools leave behind; var/ with its data stays
+	@rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find api workers hourpost migrations tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(FIND_PYTHON); echo "Making .venv with $$("$$python" --version)"; "$$python" -m venv .venv
+
+# The stamp of the tests' lock also satisfies the other: dev.txt holds everything of run.txt.
+$(RUN): requirements/run.txt requirements/uv.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what Hourpost runs on"
+	@$(UV); $(INSTALL) --require-hashes -r requirements/run.txt && \
+	$(INSTALL) --no-deps --no-build-isolation --offline --editable . && \
+	$(BIN)/python -m compileall -q api workers hourpost migrations && touch $@
+
+$(DEV): requirements/dev.txt requirements/uv.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what Hourpost runs on and is tested with"
+	@$(UV); $(INSTALL) --require-hashes -r requirements/dev.txt && \
+	$(INSTALL) --no-deps --no-build-isolation --offline --editable . && \
+	$(BIN)/python -m compileall -q api workers hourpost migrations && touch $(RUN) $@

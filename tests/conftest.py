@@ -1,0 +1,144 @@
+"""What all tests stand on: one PostgreSQL and one Redis for the session, the same servers that `hourpost up` runs."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from hourpost.database import Database
+from hourpost.embedded.postgres import EmbeddedPostgres
+from hourpost.embedded.program import Program, spawn, stop, wait_until_ready
+from hourpost.embedded.redis import EmbeddedRedis
+from hourpost.settings import Settings
+from migrations.upgrade import upgrade
+from tests.fakes.clock import FakeClock
+from tests.fixtures.certificates import Certificate, self_signed
+from tests.fixtures.ports import free_port
+
+T = TypeVar("T")
+_TEMPLATE = "hourpost"
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder for the servers' data, gone at the end of the session."""
+    with tempfile.TemporaryDirectory(prefix="hourpost tests ", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(scratch: Path) -> Iterator[EmbeddedPostgres]:
+    """The server; its database ``hourpost`` is the template that the others are copies of."""
+    server = EmbeddedPostgres(scratch / "postgres", durable=False)
+    yield from _running(server, server.program())
+
+
+@pytest.fixture(scope="session")
+def redis_url(scratch: Path) -> Iterator[str]:
+    """Database 1 of a Redis of the session's own."""
+    server = EmbeddedRedis(scratch / "redis")
+    yield from _running(server.url(), server.program())
+
+
+@pytest_asyncio.fixture(scope="session")
+async def template_url(postgres: EmbeddedPostgres) -> str:
+    """A migrated database that nobody uses."""
+    database = Database(postgres.url(_TEMPLATE), pool_size=2)
+    await upgrade(database)
+    await database.close()
+    return database.url
+
+
+@pytest_asyncio.fixture(scope="session")
+async def database_url(template_url: str, postgres: EmbeddedPostgres) -> str:
+    """The database that tests share; each makes accounts of its own in it."""
+    return await _copy_template(postgres)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The shared database."""
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def fresh_database_url(template_url: str, postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A database that only this test sees, for what looks at all accounts at once: claims, sweeps, schedules."""
+    url = await _copy_template(postgres)
+    yield url
+    connection = await asyncpg.connect(postgres.url("postgres"))
+    await connection.execute(f'DROP DATABASE "{_name_of(url)}" WITH (FORCE)')
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def fresh_database(fresh_database_url: str) -> AsyncIterator[Database]:
+    """A database that only this test sees."""
+    opened = Database(fresh_database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Settings of an embedded installation on the session's servers, with free ports."""
+    ports = ("http", "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+    return Settings(
+        _env_file=None,
+        home=tmp_path / "home",
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_key="a secret of the tests, long enough",
+        embedded=True,
+        log_level="warning",
+        **{f"{name}_port": free_port() for name in ports},
+    )
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that only the test moves."""
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def tls(scratch: Path) -> Certificate:
+    """A certificate for localhost and 127.0.0.1 that is its own CA."""
+    return self_signed(scratch, "localhost", "127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def new_port() -> Callable[[], int]:
+    """Gives a port of loopback that nobody listens on."""
+    return free_port
+
+
+def _running(server: T, program: Program) -> Iterator[T]:
+    child = spawn(program, output=subprocess.DEVNULL)
+    try:
+        wait_until_ready(program, child)
+        yield server
+    finally:
+        stop(program, child)
+
+
+async def _copy_template(postgres: EmbeddedPostgres) -> str:
+    name = f"test_{uuid4().hex}"
+    connection = await asyncpg.connect(postgres.url("postgres"))
+    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE} STRATEGY file_copy')
+    await connection.close()
+    return postgres.url(name)
+
+
+def _name_of(url: str) -> str:
+    return url.partition("@/")[2].partition("?")[0]
