@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
-from api.web.dependencies import AnyCaller, Manager, ThePartsOf, cursor, id_of
+from api.web.dependencies import AnyCaller, Manager, Sender, ThePartsOf, cursor, id_of
 from api.web.parts import Parts
 from api.web.v1 import documented as doc
 from api.web.v1.email_filters import EmailQuery, read_filters
@@ -109,7 +109,7 @@ async def get_raw(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Respon
 
 
 @router.post("/{email_id}/cancel", **doc.CANCEL_EMAIL)
-async def cancel_email(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
+async def cancel_email(email_id: str, caller: Sender, parts: ThePartsOf) -> Response:
     """Cancel what has not left yet: scheduled, held, queued and deferred recipients. Their tokens are given back."""
     now = parts.clock.now()
     async with parts.database.transaction() as connection:
@@ -119,7 +119,7 @@ async def cancel_email(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> R
 
 
 @router.patch("/{email_id}", **doc.RESCHEDULE_EMAIL)
-async def reschedule_email(email_id: str, request: Request, caller: AnyCaller, parts: ThePartsOf) -> Response:
+async def reschedule_email(email_id: str, request: Request, caller: Sender, parts: ThePartsOf) -> Response:
     """Give an email that is scheduled or held another moment to leave at."""
     now = parts.clock.now()
     fields = await read_fields(request, RESCHEDULE)

@@ -1,0 +1,97 @@
+"""One web process for all tests of the folder, and three who ask it: the owner, a stranger, nobody."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from hourpost.accounts.queries import Account
+from hourpost.credentials.changes import NewCredential
+from hourpost.database import Database
+from hourpost.domains.queries import Domain
+from hourpost.settings import Settings
+from tests.api.web.running import RunningWeb
+from tests.cast import make_account, make_domain, make_key
+
+
+@dataclass(frozen=True)
+class Customer:
+    """An account with a domain and a key, and a client that uses the key."""
+
+    account: Account
+    domain: Domain
+    key: str
+    http: httpx.Client
+
+    @property
+    def sender(self) -> str:
+        return f"Acme <hello@{self.domain.name}>"
+
+    def email(self, **fields: Any) -> dict[str, Any]:
+        """The body of a good email, changed by ``fields``; None takes one out."""
+        good = {"from": self.sender, "to": ["ada@example.net"], "subject": "Hello", "text": "Hello, Ada."}
+        return {name: value for name, value in (good | fields).items() if value is not None}
+
+    def send(self, **fields: Any) -> httpx.Response:
+        return self.http.post("/v1/emails", json=self.email(**fields))
+
+
+NewCustomer = Callable[..., Awaitable[Customer]]
+
+
+@pytest.fixture(scope="session")
+def web(database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWeb]:
+    settings = Settings(
+        home=tmp_path_factory.mktemp("home"),
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_key="a secret of the tests, long enough",
+        base_url="https://post.example",
+        embedded=True,
+        log_level="error",
+    )
+    running = RunningWeb(settings)
+    yield running
+    running.stop()
+
+
+@pytest_asyncio.fixture
+async def new_customer(web: RunningWeb, database: Database) -> AsyncIterator[NewCustomer]:
+    """Makes customers, each with an account of their own."""
+    clients: list[httpx.Client] = []
+
+    async def make(plan: str | None = "path", credential: NewCredential | None = None) -> Customer:
+        account = await make_account(database, plan)
+        domain = await make_domain(database, account)
+        key = (await make_key(database, account, credential)).secret
+        clients.append(client_of(web, key))
+        return Customer(account, domain, key, clients[-1])
+
+    yield make
+    for one in clients:
+        one.close()
+
+
+@pytest_asyncio.fixture
+async def owner(new_customer: NewCustomer) -> Customer:
+    return await new_customer()
+
+
+@pytest_asyncio.fixture
+async def stranger(new_customer: NewCustomer) -> Customer:
+    return await new_customer()
+
+
+@pytest.fixture
+def nobody(web: RunningWeb) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=web.url) as client:
+        yield client
+
+
+def client_of(web: RunningWeb, key: str) -> httpx.Client:
+    return httpx.Client(base_url=web.url, headers={"Authorization": f"Bearer {key}"}, timeout=20)

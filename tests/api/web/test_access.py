@@ -1,0 +1,143 @@
+"""Who may do what: keys, scopes, and strangers, for whom nothing is there."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from hourpost.credentials.changes import NewCredential
+from hourpost.database import Database
+from tests.api.web.conftest import Customer, NewCustomer, client_of
+from tests.api.web.running import RunningWeb
+from tests.cast import make_domain, make_key
+
+PLACES = [
+    ("GET", "/v1/emails/{email}"),
+    ("GET", "/v1/emails/{email}/events"),
+    ("GET", "/v1/emails/{email}/attempts"),
+    ("GET", "/v1/emails/{email}/raw"),
+    ("POST", "/v1/emails/{email}/cancel"),
+    ("PATCH", "/v1/emails/{email}"),
+    ("GET", "/v1/domains/{domain}"),
+    ("PATCH", "/v1/domains/{domain}"),
+    ("POST", "/v1/domains/{domain}/verify"),
+    ("DELETE", "/v1/domains/{domain}"),
+    ("GET", "/v1/api-keys/{key}"),
+    ("PATCH", "/v1/api-keys/{key}"),
+    ("DELETE", "/v1/api-keys/{key}"),
+    ("GET", "/v1/smtp-credentials/{smtp}"),
+    ("PATCH", "/v1/smtp-credentials/{smtp}"),
+    ("DELETE", "/v1/smtp-credentials/{smtp}"),
+    ("GET", "/v1/suppressions/{suppression}"),
+    ("DELETE", "/v1/suppressions/{suppression}"),
+]
+BODIES = {"/v1/emails/{email}": {"scheduled_at": "in 1 hour"}}
+
+
+@pytest.fixture
+def owned(owner: Customer) -> dict[str, str]:
+    return {
+        "email": owner.send(scheduled_at="in 1 day").json()["id"],
+        "domain": owner.domain.public_id,
+        "key": owner.http.post("/v1/api-keys", json={"name": "k"}).json()["id"],
+        "smtp": owner.http.post("/v1/smtp-credentials", json={"name": "k"}).json()["id"],
+        "suppression": owner.http.post("/v1/suppressions", json={"email": "x@example.net"}).json()["id"],
+    }
+
+
+@pytest.mark.parametrize(("method", "place"), PLACES)
+def test_only_the_owner_finds_what_is_theirs(
+    owner: Customer, stranger: Customer, nobody: httpx.Client, owned: dict[str, str], method: str, place: str
+) -> None:
+    path, body = place.format(**owned), None
+    if method == "PATCH":
+        body = BODIES.get(place, {} if "domain" in place else {"name": "other"})
+    strange = stranger.http.request(method, path, json=body)
+    assert (strange.status_code, strange.json()["name"]) == (404, "not_found")
+    unknown = nobody.request(method, path, json=body)
+    assert (unknown.status_code, unknown.json()["name"]) == (401, "missing_api_key")
+    assert owner.http.request(method, path, json=body).status_code == 200
+
+
+def test_a_stranger_sees_nothing_in_lists(owner: Customer, stranger: Customer, owned: dict[str, str]) -> None:
+    theirs = {stranger.domain.public_id}
+    for noun in ("emails", "domains", "api-keys", "smtp-credentials", "suppressions"):
+        seen = {item["id"] for item in stranger.http.get(f"/v1/{noun}").json()["data"]}
+        assert not seen & set(owned.values()), noun
+        assert noun != "domains" or seen == theirs
+
+
+def test_a_key_that_is_none_is_invalid(nobody: httpx.Client) -> None:
+    for key in ("hp_live_nope", "x", "hp_smtp_" + "0" * 36):
+        answer = nobody.get("/v1/emails", headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status_code, answer.json()["name"]) == (403, "invalid_api_key")
+
+
+def test_other_schemes_are_no_key_at_all(nobody: httpx.Client) -> None:
+    answer = nobody.post("/v1/emails", headers={"Authorization": "Basic eDp5"})
+    assert (answer.status_code, answer.json()["name"]) == (401, "missing_api_key")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_revoked_key_is_refused_at_once(owner: Customer, web: RunningWeb) -> None:
+    made = owner.http.post("/v1/api-keys", json={"name": "short"}).json()
+    with client_of(web, made["token"]) as client:
+        assert client.get("/v1/emails").status_code == 200
+        owner.http.delete(f"/v1/api-keys/{made['id']}")
+        deadline = 200
+        while client.get("/v1/emails").status_code == 200 and deadline:
+            deadline -= 1
+        assert client.get("/v1/emails").json()["name"] == "invalid_api_key"
+        assert deadline
+
+
+async def test_a_sending_key_sends_and_sees_what_it_sent_alone(
+    owner: Customer, database: Database, web: RunningWeb
+) -> None:
+    key = (await make_key(database, owner.account, NewCredential("s", scope="sending"))).secret
+    others = owner.send(scheduled_at="in 1 day").json()["id"]
+    with client_of(web, key) as client:
+        mine = client.post("/v1/emails", json=owner.email(scheduled_at="in 1 day")).json()["id"]
+        assert client.get(f"/v1/emails/{mine}").status_code == 200
+        assert client.post(f"/v1/emails/{mine}/cancel").status_code == 200
+        assert client.get(f"/v1/emails/{others}").status_code == 404
+        for path in ("/v1/emails", "/v1/domains", "/v1/api-keys", "/v1/suppressions"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.json()["name"]) == (403, "restricted_api_key")
+
+
+async def test_a_reading_key_changes_nothing(owner: Customer, database: Database, web: RunningWeb) -> None:
+    key = (await make_key(database, owner.account, NewCredential("r", scope="reading"))).secret
+    email = owner.send(scheduled_at="in 1 day").json()["id"]
+    with client_of(web, key) as client:
+        assert client.get("/v1/emails").status_code == 200
+        for method, path, body in (
+            ("POST", "/v1/emails", owner.email()),
+            ("POST", f"/v1/emails/{email}/cancel", None),
+            ("PATCH", f"/v1/emails/{email}", {"scheduled_at": "in 1 hour"}),
+            ("POST", "/v1/suppressions", {"email": "x@example.net"}),
+        ):
+            answer = client.request(method, path, json=body)
+            assert (answer.status_code, answer.json()["name"]) == (403, "restricted_api_key"), path
+
+
+async def test_a_key_for_one_domain_sends_from_no_other(owner: Customer, database: Database, web: RunningWeb) -> None:
+    other = await make_domain(database, owner.account)
+    key = (await make_key(database, owner.account, NewCredential("d", domain_id=other.id))).secret
+    with client_of(web, key) as client:
+        assert client.post("/v1/emails", json=owner.email() | {"from": f"a@{other.name}"}).status_code == 202
+        refused = client.post("/v1/emails", json=owner.email())
+        assert (refused.status_code, refused.json()["name"]) == (403, "restricted_api_key")
+
+
+async def test_too_many_requests_in_a_second_are_refused(owner: Customer, web: RunningWeb) -> None:
+    rate = web.app.state.rate
+    rate._per_second, before = 3, rate._per_second
+    try:
+        answers = [owner.http.get("/v1/plans") for _ in range(12)]
+    finally:
+        rate._per_second = before
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert refused[0].json()["limit"] == "requests"
+    assert refused[0].headers["retry-after"] == "1"

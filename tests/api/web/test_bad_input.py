@@ -1,0 +1,172 @@
+"""Bad input: named by field, all faults at once, and nothing stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.web.conftest import Customer
+
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    ("an address without @", {"to": "ada"}, "/to"),
+    ("one bad address of two", {"to": ["ada@example.net", "bob"]}, "/to/1"),
+    ("an address of the wrong type", {"to": ["ada@example.net", 3]}, "/to/1"),
+    ("addresses that are an object", {"cc": {"a": 1}}, "/cc"),
+    ("no recipients", {"to": []}, "/to"),
+    ("51 recipients", {"to": [f"a{n}@example.net" for n in range(30)], "bcc": ["b@example.net"] * 21}, "/to"),
+    ("a line break in the subject", {"subject": "Hi\r\nBcc: eve@example.net"}, "/subject"),
+    ("a line break in an encoded word", {"subject": "=?utf-8?q?=0A?=Bcc: eve@example.net"}, "/subject"),
+    ("a line break in a name", {"to": '"A\nBcc: x" <ada@example.net>'}, "/to"),
+    ("a line break in a header", {"headers": {"X-A": "a\r\nBcc: eve@example.net"}}, "/headers/X-A"),
+    ("a line break in a header's name", {"headers": {"X-A\r\nBcc": "a"}}, "/headers/X-A\r\nBcc"),
+    ("a header that a field sets", {"headers": {"Bcc": "eve@example.net"}}, "/headers/Bcc"),
+    ("a line break in a filename", {"attachments": [{"filename": "a\r\nb", "content": "aGk="}]}, "/attachments/0"),
+    ("broken base64", {"attachments": [{"filename": "a", "content": "aGk"}]}, "/attachments/0/content"),
+    ("letters outside base64", {"attachments": [{"filename": "a", "content": "a#k="}]}, "/attachments/0/content"),
+    ("bytes that are none", {"attachments": [{"filename": "a", "content": [1, 256]}]}, "/attachments/0/content"),
+    ("no content", {"attachments": [{"filename": "a"}]}, "/attachments/0/content"),
+    ("a file from elsewhere", {"attachments": [{"path": "http://169.254.169.254/"}]}, "/attachments/0/path"),
+    ("an unknown field", {"colour": "red"}, "/colour"),
+    ("an unknown field inside", {"attachments": [{"content": "aGk=", "x": 1}]}, "/attachments/0/x"),
+    ("a NUL in the text", {"text": "a\0b"}, "/text"),
+    ("a NUL in the subject", {"subject": "a\0b"}, "/subject"),
+    ("a NUL in the metadata", {"metadata": {"a": "\0"}}, "/metadata"),
+    ("too much metadata", {"metadata": {"a": "x" * 17000}}, "/metadata"),
+    ("a tag that is not ASCII", {"tags": [{"name": "é", "value": "x"}]}, "/tags/0/name"),
+    ("a tag too long", {"tags": [{"name": "k" * 257, "value": "x"}]}, "/tags/0/name"),
+    ("neither text nor html", {"text": None}, "/text"),
+    ("no subject", {"subject": None}, "/subject"),
+    ("no sender", {"from": None}, "/from"),
+    ("a date in the past", {"scheduled_at": "2020-01-01T00:00:00Z"}, "/scheduled_at"),
+    ("a date without a zone", {"scheduled_at": "2090-01-01T00:00:00"}, "/scheduled_at"),
+    ("an expiry in the past", {"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
+    ("an expiry before its moment", {"scheduled_at": "in 2 hours", "expires_at": "in 1 hour"}, "/expires_at"),
+    ("an unknown choice", {"on_limit": "panic"}, "/on_limit"),
+    ("html that is a number", {"html": 7}, "/html"),
+]
+
+
+@pytest.mark.parametrize(("fields", "pointer"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_each_fault_is_named_by_its_place(owner: Customer, fields: dict[str, Any], pointer: str) -> None:
+    answer = owner.send(**fields)
+    body = answer.json()
+    assert (answer.status_code, body["name"]) == (422, "validation_error")
+    assert [fault["pointer"] for fault in body["errors"]] == [pointer]
+    assert body["message"] == body["detail"] == body["errors"][0]["detail"]
+    assert owner.http.get("/v1/emails").json()["data"] == []
+
+
+def test_all_faults_are_told_at_once(owner: Customer) -> None:
+    email = {
+        "from": "x@elsewhere.example",
+        "to": ["ada"],
+        "headers": {"Bcc": "x", "X-A": "a\nb"},
+        "attachments": [{"content": "#"}, {"filename": "a\0", "content": "aGk="}],
+        "scheduled_at": "yesterday-ish",
+        "nope": 1,
+    }
+    errors = owner.http.post("/v1/emails", json=email).json()["errors"]
+    assert {error["pointer"] for error in errors} == {
+        "/from",
+        "/to/0",
+        "/subject",
+        "/text",
+        "/headers/Bcc",
+        "/headers/X-A",
+        "/attachments/0/content",
+        "/attachments/1",
+        "/scheduled_at",
+        "/nope",
+    }
+
+
+def test_a_sender_of_somebody_elses_domain_is_forbidden(owner: Customer, stranger: Customer) -> None:
+    answer = owner.send(**{"from": stranger.sender})
+    assert (answer.status_code, answer.json()["name"]) == (403, "domain_not_verified")
+    assert answer.json()["errors"][0]["pointer"] == "/from"
+
+
+def test_at_the_root_unknown_fields_are_ignored(owner: Customer) -> None:
+    assert owner.http.post("/emails", json=owner.email(colour="red", topic_id="x")).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"", "empty"),
+        (b"{", "not valid JSON"),
+        (b'{"subject": "\xff"}', "not valid JSON"),
+        (b'{"subject": "\\ud800"}', "not valid JSON"),
+        (b'{"metadata": {"a": NaN}}', "not valid JSON"),
+        (b"[1]", "must be an object"),
+        (b"null", "must be an object"),
+        (b"[" * 5000, "not valid JSON"),
+    ],
+)
+def test_what_is_no_json_object_is_said_to_be_none(owner: Customer, raw: bytes, words: str) -> None:
+    answer = owner.http.post("/v1/emails", content=raw)
+    assert answer.status_code == 422
+    assert words in answer.json()["message"]
+
+
+def test_a_body_beyond_all_measure_is_refused_before_it_is_read(owner: Customer) -> None:
+    answer = owner.http.post("/v1/emails", content=b" " * 60_000_000)
+    assert (answer.status_code, answer.json()["name"]) == (413, "message_too_large")
+
+
+def test_a_body_of_unknown_length_is_cut_off_when_it_is_too_large(owner: Customer) -> None:
+    answer = owner.http.post("/v1/emails", content=(b" " * 1_000_000 for _ in range(60)))
+    assert (answer.status_code, answer.json()["name"]) == (413, "message_too_large")
+
+
+def test_errors_have_the_shape_of_the_contract(owner: Customer) -> None:
+    body = owner.http.get("/v1/emails/em_nope").json()
+    assert body["request_id"].startswith("req_")
+    assert body == {
+        "statusCode": 404,
+        "name": "not_found",
+        "message": body["message"],
+        "type": "https://post.example/errors/not_found",
+        "title": "There is no such thing",
+        "status": 404,
+        "detail": body["message"],
+        "request_id": body["request_id"],
+    }
+
+
+def test_problem_json_is_for_those_who_ask(owner: Customer) -> None:
+    asked = owner.http.get("/v1/emails/em_nope", headers={"Accept": "application/problem+json"})
+    assert asked.headers["content-type"] == "application/problem+json"
+    assert owner.http.get("/v1/emails/em_nope").headers["content-type"] == "application/json"
+
+
+def test_unknown_addresses_and_methods_have_the_same_shape(nobody: httpx.Client) -> None:
+    for method, path, status, name in (
+        ("GET", "/v1/nothing", 404, "not_found"),
+        ("GET", "/nothing", 404, "not_found"),
+        ("DELETE", "/v1/emails", 405, "method_not_allowed"),
+        ("PUT", "/v1/domains/x", 405, "method_not_allowed"),
+        ("GET", "/v1/emails/", 404, "not_found"),
+    ):
+        answer = nobody.request(method, path)
+        assert (answer.status_code, answer.json()["name"]) == (status, name), path
+
+
+def test_an_unknown_method_is_told_which_are_known(nobody: httpx.Client) -> None:
+    assert "POST" in nobody.put("/v1/emails").headers["allow"]
+
+
+def test_the_faults_of_a_query_are_named(owner: Customer) -> None:
+    answer = owner.http.get("/v1/emails", params={"limit": 101, "status": "lost"})
+    assert {error["pointer"] for error in answer.json()["errors"]} == {"/limit", "/status"}
+    answer = owner.http.get("/v1/emails", params={"to": "ada", "since": "once", "tag": "\0"})
+    assert {error["pointer"] for error in answer.json()["errors"]} == {"/to", "/since", "/tag"}
+    assert owner.http.get("/v1/emails", params={"after": "em_x"}).json()["errors"][0]["pointer"] == "/after"
+
+
+def test_every_error_says_where_it_is_explained(nobody: httpx.Client) -> None:
+    kind = nobody.get("/v1/emails").json()["type"]
+    assert kind == "https://post.example/errors/missing_api_key"
+    assert nobody.get("/errors/missing_api_key").json()["status"] == 401

@@ -1,0 +1,79 @@
+"""POST /v1/emails/batch: strict and partial, arrays and objects, up to a thousand."""
+
+from __future__ import annotations
+
+from tests.api.web.conftest import Customer
+
+
+def test_an_array_is_stored_in_order(owner: Customer) -> None:
+    answer = owner.http.post("/v1/emails/batch", json=[owner.email(subject=str(n)) for n in range(3)])
+    assert answer.status_code == 202
+    body = answer.json()
+    assert "errors" not in body
+    assert [owner.http.get(f"/v1/emails/{one['id']}").json()["subject"] for one in body["data"]] == ["0", "1", "2"]
+
+
+def test_defaults_hold_where_an_email_says_nothing_else(owner: Customer) -> None:
+    batch = {
+        "defaults": {"from": owner.sender, "subject": "All", "text": "Hello"},
+        "emails": [{"to": "a@example.net"}, {"to": "b@example.net", "subject": "Bob"}],
+    }
+    ids = [one["id"] for one in owner.http.post("/v1/emails/batch", json=batch).json()["data"]]
+    assert [owner.http.get(f"/v1/emails/{one}").json()["subject"] for one in ids] == ["All", "Bob"]
+
+
+def test_a_strict_batch_with_a_fault_stores_nothing_and_names_all(owner: Customer) -> None:
+    emails = [owner.email(), owner.email(to="bob"), owner.email(colour="red", subject=None)]
+    answer = owner.http.post("/v1/emails/batch", json=emails)
+    assert answer.status_code == 422
+    pointers = [error["pointer"] for error in answer.json()["errors"]]
+    assert sorted(pointers) == ["/1/to", "/2/colour", "/2/subject"]
+    answer = owner.http.post("/v1/emails/batch", json={"emails": emails})
+    assert "/emails/1/to" in [error["pointer"] for error in answer.json()["errors"]]
+    assert owner.http.get("/v1/emails").json()["data"] == []
+
+
+def test_a_partial_batch_stores_the_good_and_tells_of_the_others(owner: Customer, stranger: Customer) -> None:
+    emails = [owner.email(to="bob"), owner.email(), owner.email() | {"from": stranger.sender}]
+    body = owner.http.post("/v1/emails/batch", json={"emails": emails, "mode": "partial"}).json()
+    assert len(body["data"]) == 1
+    assert [(one["index"], one["name"]) for one in body["errors"]] == [(0, "validation_error"), (2, "domain_not_verified")]
+    assert body["errors"][0]["errors"][0]["pointer"] == "/emails/0/to"
+
+
+def test_the_header_of_other_clients_asks_for_partial_too(owner: Customer) -> None:
+    emails = [owner.email(), owner.email(to="bob")]
+    headers = {"x-batch-validation": "permissive"}
+    body = owner.http.post("/emails/batch", json=emails, headers=headers).json()
+    assert (len(body["data"]), [one["index"] for one in body["errors"]]) == (1, [1])
+
+
+def test_a_partial_batch_without_one_good_email_is_a_failure(owner: Customer) -> None:
+    answer = owner.http.post("/v1/emails/batch", json={"emails": [owner.email(to="bob")], "mode": "partial"})
+    assert answer.status_code == 422
+
+
+def test_a_thousand_are_taken_and_no_more_and_no_fewer_than_one(owner: Customer) -> None:
+    file = {"filename": "a.txt", "content": "aGk="}
+    emails = [owner.email(attachments=[file]) for _ in range(1001)]
+    for too in (emails, []):
+        answer = owner.http.post("/v1/emails/batch", json=too)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "")
+    answer = owner.http.post("/v1/emails/batch", json=emails[:1000])
+    assert answer.status_code == 202
+    assert len({one["id"] for one in answer.json()["data"]}) == 1000
+    assert answer.headers["ratelimit-remaining"] == "0"
+
+
+def test_a_repeated_batch_gives_the_same_ids_and_errors(owner: Customer) -> None:
+    batch = {"emails": [owner.email(), owner.email(to="bob")], "mode": "partial"}
+    headers = {"Idempotency-Key": "batch"}
+    first, again = (owner.http.post("/v1/emails/batch", json=batch, headers=headers) for _ in range(2))
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == first.json()
+
+
+def test_a_body_that_is_no_batch_is_told_so(owner: Customer) -> None:
+    for body, pointer in (({"mode": "strict"}, "/emails"), ({"emails": [], "x": 1}, "/x"), ("a", ""), ([1], "/0")):
+        answer = owner.http.post("/v1/emails/batch", json=body)
+        assert pointer in [error["pointer"] for error in answer.json()["errors"]], body

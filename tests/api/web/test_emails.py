@@ -1,0 +1,151 @@
+"""Emails afterwards: lists, what happened, canceling, another moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from hourpost.database import Database
+from tests.api.web.conftest import Customer
+
+
+def ids(owner: Customer, **query: Any) -> list[str]:
+    answer = owner.http.get("/v1/emails", params=query)
+    assert answer.status_code == 200, answer.text
+    return [one["id"] for one in answer.json()["data"]]
+
+
+@pytest.fixture
+def five(owner: Customer) -> list[str]:
+    """Newest first."""
+    sent = [
+        owner.send(
+            subject=f"Number {n}",
+            to=[f"a{n}@example.net", "all@example.net"],
+            tags=[{"name": "n", "value": str(n % 2)}],
+        ).json()["id"]
+        for n in range(5)
+    ]
+    return sent[::-1]
+
+
+def test_lists_go_back_and_forth_by_ids(owner: Customer, five: list[str]) -> None:
+    assert ids(owner) == five
+    page = owner.http.get("/v1/emails", params={"limit": 2}).json()
+    assert (page["object"], page["has_more"], [one["id"] for one in page["data"]]) == ("list", True, five[:2])
+    assert ids(owner, limit=2, after=five[1]) == five[2:4]
+    assert ids(owner, limit=2, before=five[3]) == five[1:3]
+    assert owner.http.get("/v1/emails", params={"after": five[2]}).json()["has_more"] is False
+
+
+def test_lists_are_narrowed_by_each_filter_and_by_all(owner: Customer, five: list[str]) -> None:
+    assert ids(owner, to="a3@example.net") == [five[1]]
+    assert ids(owner, to="all@example.net") == five
+    assert ids(owner, **{"from": owner.sender.upper()}) == five
+    assert ids(owner, **{"from": "other@" + owner.domain.name}) == []
+    assert ids(owner, subject="number 2") == [five[2]]
+    assert ids(owner, subject="%") == []
+    assert ids(owner, tag="n:1") == [five[1], five[3]]
+    assert ids(owner, tag="n") == five
+    assert ids(owner, status="queued") == five
+    assert ids(owner, status="bounced") == []
+    assert ids(owner, since="2020-01-01T00:00:00Z", until="2021-01-01T00:00:00Z") == []
+    assert ids(owner, since="2020-01-01T00:00:00Z", tag="n:0", subject="4") == [five[0]]
+
+
+async def test_filters_by_recipient_sender_and_state_use_their_indexes(owner: Customer, database: Database) -> None:
+    from hourpost.emails.queries import Filters, _narrow
+    from hourpost.rules.delivery_state import State
+    from hourpost.tables import Email
+    from sqlalchemy import select
+
+    wanted = {
+        "deliveries_account_id_address_email_id_idx": Filters(to="a@example.net"),
+        "emails_account_id_from_address_id_idx": Filters(from_="a@example.net"),
+        "deliveries_troubled_idx": Filters(status=State.BOUNCED),
+    }
+    async with database.transaction() as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        for index, filters in wanted.items():
+            account = owner.account.id
+            statement = _narrow(select(Email.id).where(Email.account_id == account), account, filters)
+            compiled = statement.order_by(Email.id.desc()).limit(21).compile(
+                connection.sync_engine, compile_kwargs={"literal_binds": True}
+            )
+            plan = (await connection.execute(text(f"EXPLAIN {compiled}".replace(":", "\\:")))).scalars().all()
+            assert index in "\n".join(plan), "\n".join(plan)
+
+
+def test_events_tell_what_happened_in_order(owner: Customer) -> None:
+    email = owner.send(scheduled_at="in 1 day").json()["id"]
+    owner.http.post(f"/v1/emails/{email}/cancel")
+    events = owner.http.get(f"/v1/emails/{email}/events").json()["data"]
+    assert [event["type"] for event in events] == ["email.scheduled", "email.canceled"]
+    assert events[0]["address"] == "ada@example.net"
+    assert owner.http.get(f"/v1/emails/{email}/attempts").json()["data"] == []
+
+
+def test_an_email_is_shown_in_the_words_of_other_clients_too(owner: Customer) -> None:
+    got = owner.http.get(f"/emails/{owner.send().json()['id']}").json()
+    assert got["last_event"] == "queued"
+    assert got["from"] == owner.sender
+    assert (got["to"], got["cc"], got["bcc"], got["reply_to"]) == (["ada@example.net"], [], [], [])
+    assert got["created_at"].endswith("Z")
+
+
+def test_canceling_gives_the_token_back_once(owner: Customer) -> None:
+    email = owner.send(to=["a@example.net", "b@example.net"]).json()
+    assert email["plan"]["used"] == 2
+    canceled = owner.http.post(f"/v1/emails/{email['id']}/cancel")
+    assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
+    assert owner.http.get("/v1/usage").json()["used"] == 0
+    assert owner.http.post(f"/v1/emails/{email['id']}/cancel").status_code == 200
+    assert owner.http.get("/v1/usage").json()["used"] == 0
+
+
+async def test_what_is_given_back_is_written_in_the_same_transaction(owner: Customer, database: Database) -> None:
+    email = owner.send().json()["id"]
+    owner.http.post(f"/v1/emails/{email}/cancel")
+    async with database.reading() as connection:
+        query = text("SELECT count, spent_at FROM spends WHERE account_id = :account ORDER BY id")
+        rows = (await connection.execute(query, {"account": owner.account.id})).all()
+    assert [row[0] for row in rows] == [1, -1]
+    assert rows[0].spent_at == rows[1].spent_at
+
+
+def test_canceling_what_is_held_makes_the_queue_shorter(owner: Customer) -> None:
+    owner.http.post("/v1/emails/batch", json=[owner.email() for _ in range(1000)])
+    held = owner.send().json()["id"]
+    assert owner.http.get("/v1/usage").json()["held"] == 1
+    owner.http.post(f"/v1/emails/{held}/cancel")
+    assert owner.http.get("/v1/usage").json()["held"] == 0
+
+
+async def test_what_has_left_cannot_be_canceled_or_moved(owner: Customer, database: Database) -> None:
+    email = owner.send().json()["id"]
+    async with database.transaction() as connection:
+        query = text("UPDATE deliveries SET state = 'sent' WHERE account_id = :account")
+        await connection.execute(query, {"account": owner.account.id})
+    for method, path, body in (
+        ("POST", f"/v1/emails/{email}/cancel", None),
+        ("PATCH", f"/v1/emails/{email}", {"scheduled_at": "in 1 hour"}),
+    ):
+        assert owner.http.request(method, path, json=body).status_code == 409
+
+
+def test_a_scheduled_email_gets_another_moment(owner: Customer) -> None:
+    email = owner.send(scheduled_at="in 2 hours").json()["id"]
+    moved = owner.http.patch(f"/v1/emails/{email}", json={"scheduled_at": "2027-10-01T09:00:00Z"})
+    assert moved.status_code == 200, moved.text
+    assert moved.json()["scheduled_at"] == "2027-10-01T09:00:00Z"
+    assert moved.json()["recipients"][0]["next_at"] == "2027-10-01T09:00:00Z"
+
+
+def test_a_moment_in_the_past_or_after_the_expiry_is_refused(owner: Customer) -> None:
+    email = owner.send(scheduled_at="in 2 hours", expires_at="in 3 hours").json()["id"]
+    for moment in ("2020-01-01T00:00:00Z", "in 4 hours", 7):
+        answer = owner.http.patch(f"/v1/emails/{email}", json={"scheduled_at": moment})
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["pointer"] == "/scheduled_at"

@@ -1,0 +1,154 @@
+"""POST /v1/emails: what is accepted, and how the answer looks."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+from hourpost.credentials.changes import NewCredential
+from tests.api.web.conftest import Customer, NewCustomer
+
+
+def test_a_good_email_is_answered_as_the_contract_says(owner: Customer) -> None:
+    answer = owner.send()
+    body = answer.json()
+    assert answer.status_code == 202
+    assert re.fullmatch(r"em_[a-v0-9]{26}", body["id"])
+    assert answer.headers["location"] == f"/v1/emails/{body['id']}"
+    assert answer.headers["ratelimit-policy"] == '"plan";q=1000;w=3600'
+    assert re.fullmatch(r'"plan";r=999;t=\d+', answer.headers["ratelimit"])
+    assert answer.headers["ratelimit-limit"] == "1000"
+    assert answer.headers["ratelimit-remaining"] == "999"
+    assert answer.headers["ratelimit-reset"].isdecimal()
+    assert answer.headers["idempotency-replayed"] == "false"
+    assert answer.headers["content-type"] == "application/json"
+    assert body["object"] == "email"
+    assert body["status"] == "queued"
+    assert body["message_id"] == f"<{body['id']}@{owner.domain.name}>"
+    assert body["recipients"] == [
+        {"id": f"dl_{body['id'][3:]}00", "address": "ada@example.net", "status": "queued"}
+    ]
+    assert body["pacing"]["held_by"] is None
+    assert body["plan"] == {
+        "name": "path",
+        "limit": 1000,
+        "window_seconds": 3600,
+        "used": 1,
+        "remaining": 999,
+        "held": 0,
+    }
+
+
+def test_the_content_is_kept_byte_for_byte_and_can_be_read_back(owner: Customer) -> None:
+    sent = owner.send(
+        html="<p>Grüße</p>",
+        cc="Bob <bob@example.org>",
+        bcc=["eve@example.org"],
+        reply_to="help@acme.test",
+        headers={"X-Entity": "7"},
+        tags=[{"name": "kind", "value": "receipt"}],
+        metadata={"order": 7},
+        attachments=[{"filename": "a.txt", "content": base64.b64encode(b"hi").decode(), "content_type": "text/plain"}],
+    ).json()
+    raw = owner.http.get(f"/v1/emails/{sent['id']}/raw")
+    got = owner.http.get(f"/v1/emails/{sent['id']}").json()
+    assert raw.headers["content-type"] == "message/rfc822"
+    assert f"Message-ID: {sent['message_id']}\r\n".encode() in raw.content
+    assert b"eve@example.org" not in raw.content
+    assert [one["address"] for one in got["recipients"]] == ["ada@example.net", "bob@example.org", "eve@example.org"]
+    assert (got["text"].rstrip(), got["html"].rstrip()) == ("Hello, Ada.", "<p>Grüße</p>")
+    assert got["cc"] == ["Bob <bob@example.org>"]
+    assert got["tags"] == [{"name": "kind", "value": "receipt"}]
+    assert got["metadata"] == {"order": 7}
+    assert got["attachments"][0] | {"content_id": None} == {
+        "filename": "a.txt",
+        "content_type": "text/plain",
+        "content_id": None,
+        "size_bytes": 2,
+    }
+
+
+def test_attachments_may_be_lists_of_bytes_and_types_may_have_a_charset(owner: Customer) -> None:
+    sent = owner.send(attachments=[{"filename": "a.txt", "content": [104, 105], "content_type": "text/plain; charset=utf-8"}])
+    assert sent.status_code == 202
+    assert owner.http.get(f"/v1/emails/{sent.json()['id']}").json()["attachments"][0]["size_bytes"] == 2
+
+
+def test_headers_that_anymail_sets_are_accepted(owner: Customer) -> None:
+    assert owner.send(headers={"X-Tags": '["a","b"]', "X-Metadata": '{"order": 7}'}).status_code == 202
+
+
+def test_a_recipient_named_twice_gets_one_delivery(owner: Customer) -> None:
+    body = owner.send(to=["ada@example.net", "Ada <ada@example.net>"], bcc="ada@example.net").json()
+    assert len(body["recipients"]) == 1
+
+
+def test_the_same_key_and_body_are_answered_again_and_cost_nothing(owner: Customer) -> None:
+    body, headers = owner.email(), {"Idempotency-Key": "order-7"}
+    first = owner.http.post("/v1/emails", json=body, headers=headers)
+    again = owner.http.post("/v1/emails", json=body, headers=headers)
+    assert again.status_code == 202
+    assert again.json()["id"] == first.json()["id"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["ratelimit-remaining"] == "999"
+
+
+def test_the_same_key_with_another_body_is_a_conflict(owner: Customer) -> None:
+    headers = {"Idempotency-Key": "order-7"}
+    owner.http.post("/v1/emails", json=owner.email(), headers=headers)
+    answer = owner.http.post("/v1/emails", json=owner.email(subject="Other"), headers=headers)
+    assert (answer.status_code, answer.json()["name"]) == (409, "invalid_idempotent_request")
+
+
+def test_keys_of_no_length_and_of_257_characters_are_refused(owner: Customer) -> None:
+    for key in ("", "k" * 257):
+        answer = owner.http.post("/v1/emails", json=owner.email(), headers={"Idempotency-Key": key})
+        assert (answer.status_code, answer.json()["name"]) == (400, "invalid_idempotency_key")
+
+
+def test_what_is_scheduled_says_so_and_takes_no_room(owner: Customer) -> None:
+    body = owner.send(scheduled_at="in 2 hours").json()
+    assert (body["status"], body["pacing"]["held_by"]) == ("scheduled", "schedule")
+    assert owner.http.get("/v1/usage").json()["used"] == 0
+
+
+async def test_what_finds_no_room_is_held_with_an_estimate(new_customer: NewCustomer, database: object) -> None:
+    owner = await new_customer()
+    emails = [owner.email() for _ in range(1000)]
+    assert owner.http.post("/v1/emails/batch", json=emails).status_code == 202
+    body = owner.send().json()
+    assert (body["status"], body["pacing"]["held_by"]) == ("held", "plan")
+    assert body["pacing"]["estimated_send_at"] is not None
+    assert (body["plan"]["remaining"], body["plan"]["held"]) == (0, 1)
+
+
+async def test_what_may_not_wait_is_refused_with_the_time_to_come_back(new_customer: NewCustomer) -> None:
+    owner = await new_customer()
+    owner.http.post("/v1/emails/batch", json=[owner.email() for _ in range(1000)])
+    answer = owner.send(on_limit="reject")
+    assert (answer.status_code, answer.json()["name"]) == (429, "rate_limit_exceeded")
+    assert answer.json()["limit"] == "plan"
+    assert 3500 < int(answer.headers["retry-after"]) <= 3611
+
+
+async def test_test_mode_counts_nothing(new_customer: NewCustomer) -> None:
+    owner = await new_customer(plan=None, credential=NewCredential("test", test=True))
+    answer = owner.send()
+    assert answer.status_code == 202
+    assert "ratelimit" not in answer.headers
+    assert answer.json()["plan"]["used"] is None
+
+
+async def test_a_live_key_without_a_plan_sends_nothing(new_customer: NewCustomer) -> None:
+    answer = (await new_customer(plan=None)).send()
+    assert (answer.status_code, answer.json()["name"]) == (403, "restricted_api_key")
+
+
+def test_forty_megabytes_are_taken_and_forty_one_are_not(owner: Customer) -> None:
+    def attached(megabytes: float) -> list[dict[str, str]]:
+        content = base64.b64encode(bytes(int(megabytes * 1024 * 1024))).decode()
+        return [{"filename": "a.bin", "content": content}]
+
+    assert owner.send(attachments=attached(29)).status_code == 202
+    refused = owner.send(attachments=attached(41))
+    assert (refused.status_code, refused.json()["name"]) == (413, "message_too_large")
