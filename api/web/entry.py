@@ -11,7 +11,7 @@ from fastapi import FastAPI
 import migrations
 from api.web.app import build_app
 from api.web.parts import Parts
-from hourpost.cli.assembly import build_parts
+from hourpost.assembly import build_parts
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
 from hourpost.settings import Settings, load_settings

@@ -68,7 +68,7 @@ def run(argv: Sequence[str], *, identity: Identity | None = None, stdin: bytes =
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=partial(_become, identity, os.getpid(), signal.SIGKILL),  # noqa: PLW1509  # system calls only
+        preexec_fn=partial(_become, identity, os.getpid(), signal.SIGKILL),  # system calls only
         check=False,
     )
     if done.returncode:

@@ -1,0 +1,5 @@
+"""`python -m hourpost`: the command line."""
+
+from hourpost.cli import main
+
+main()

@@ -1,0 +1,59 @@
+"""The `hourpost` command: everything at once, each part by itself, and the operator's desk.
+
+What a command does belongs to the nouns, the flow and the parts; here are its words, its help and its output.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+# Each command is imported when it is asked for, so that a part starts without the others' libraries.
+_COMMANDS = {
+    "up": "hourpost.cli.up",
+    "web": "hourpost.cli.web",
+    "worker": "hourpost.cli.worker",
+    "scheduler": "hourpost.cli.scheduler",
+    "smtp": "hourpost.cli.smtp",
+    "migrate": "hourpost.cli.migrate",
+    "settings": "hourpost.cli.show_settings",
+    "doctor": "hourpost.cli.doctor",
+    "account": "hourpost.cli.account",
+    "key": "hourpost.cli.key",
+    "smtp-credential": "hourpost.cli.smtp_credential",
+    "domain": "hourpost.cli.domain",
+    "send": "hourpost.cli.send",
+    "queue": "hourpost.cli.queue",
+    "limit": "hourpost.cli.limit",
+}
+
+
+class _LazyGroup(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = typer.main.get_command(importlib.import_module(_COMMANDS[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
+main = typer.Typer(
+    name="hourpost",
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Hourpost sends email: REST and SMTP in, authenticated relays out, each account held to its plan's hour.\n\n"
+    "Start with `hourpost up`; `hourpost COMMAND --help` explains each command.",
+)
+
+
+@main.callback()
+def _main() -> None:
+    """Hourpost sends email: REST and SMTP in, authenticated relays out, each account held to its plan's hour."""

@@ -1,0 +1,148 @@
+"""``hourpost account``: customers and their plans."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from hourpost.accounts.changes import (
+    NewAccount,
+    create_account,
+    resume_account,
+    set_ed25519_signing,
+    set_plan,
+    suspend_account,
+)
+from hourpost.accounts.passwords import hash_password
+from hourpost.accounts.queries import Account, get_named_account, list_accounts
+from hourpost.cli.desk import Desk, at_desk, read_secret
+from hourpost.cli.output import AsJson, OfAccount, print_list, print_object, read_all
+from hourpost.cli.pacing import pace_again
+from hourpost.cli.shapes import account_shape
+from hourpost.errors import Fault, ValidationFailed
+from hourpost.rules.plans import PLANS
+
+app = typer.Typer(no_args_is_help=True, help="Customers: each has a plan, which is so many emails an hour.")
+
+PlanName = Annotated[
+    str | None, typer.Option("--plan", help=f"One of {', '.join(PLANS)}; without one: test mode only.")
+]
+NO_PLAN = "none"
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What people call it.")],
+    email: Annotated[str, typer.Option(help="Its owner, who may log in to the dashboard.")],
+    plan: PlanName = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the owner's password from standard input.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create an account with its owner.
+
+    Example: hourpost account create --name Acme --email anna@acme.example --plan path
+    """
+
+    async def work(desk: Desk) -> Account:
+        hashed = await hash_password(read_secret("password")) if password_stdin else None
+        async with desk.database.transaction() as connection:
+            return await create_account(connection, NewAccount(name, email, plan, hashed), desk.clock.now())
+
+    print_object(account_shape(at_desk(work)), as_json=as_json)
+
+
+@app.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """List all accounts, the newest first."""
+
+    async def work(desk: Desk) -> list[Account]:
+        async with desk.database.reading() as connection:
+            return await read_all(lambda cursor: list_accounts(connection, cursor), lambda account: account.id)
+
+    shapes = [account_shape(account) for account in at_desk(work)]
+    empty = "There is no account yet: hourpost account create --name … --email …"
+    print_list(shapes, ("id", "name", "email", "plan", "limit", "suspended_at"), as_json=as_json, empty=empty)
+
+
+@app.command()
+def show(account: OfAccount, as_json: AsJson = False) -> None:
+    """Show one account. Example: hourpost account show --account Acme"""
+
+    async def work(desk: Desk) -> Account:
+        async with desk.database.reading() as connection:
+            return await get_named_account(connection, account)
+
+    print_object(account_shape(at_desk(work)), as_json=as_json)
+
+
+@app.command("plan")
+def plan_(
+    account: OfAccount,
+    to: Annotated[str, typer.Option("--set", metavar="PLAN", help=f"{', '.join(PLANS)}, or none for test mode only.")],
+    limit: Annotated[int | None, typer.Option(help="An hourly limit of its own, in place of the plan's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the plan of an account; what waits for its hour is paced anew at once.
+
+    Example: hourpost account plan --account Acme --set skilled --limit 20000
+    """
+
+    async def work(desk: Desk) -> dict[str, Any]:
+        wanted = None if to == NO_PLAN else to
+        async with desk.database.transaction() as connection:
+            found = await get_named_account(connection, account)
+            changed = await set_plan(connection, found.id, wanted, limit)
+        return account_shape(changed) | {"released": await pace_again(desk, found.id)}
+
+    print_object(at_desk(work), as_json=as_json)
+
+
+@app.command()
+def suspend(account: OfAccount, as_json: AsJson = False) -> None:
+    """Stop an account from sending; what waits goes on waiting."""
+
+    async def work(desk: Desk) -> Account:
+        async with desk.database.transaction() as connection:
+            found = await get_named_account(connection, account)
+            return await suspend_account(connection, found.id, desk.clock.now())
+
+    print_object(account_shape(at_desk(work)), as_json=as_json)
+
+
+@app.command()
+def resume(account: OfAccount, as_json: AsJson = False) -> None:
+    """Let a suspended account send again."""
+
+    async def work(desk: Desk) -> dict[str, Any]:
+        async with desk.database.transaction() as connection:
+            found = await get_named_account(connection, account)
+            changed = await resume_account(connection, found.id)
+        return account_shape(changed) | {"released": await pace_again(desk, found.id)}
+
+    print_object(at_desk(work), as_json=as_json)
+
+
+@app.command()
+def signing(
+    account: OfAccount,
+    ed25519: Annotated[
+        bool | None, typer.Option("--ed25519/--no-ed25519", help="A second signature by Ed25519 (RFC 8463).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose how mail of an account is signed; each domain then lists one more record to publish.
+
+    Example: hourpost account signing --account Acme --ed25519
+    """
+
+    async def work(desk: Desk) -> Account:
+        if ed25519 is None:
+            raise ValidationFailed([Fault("", "say --ed25519 or --no-ed25519")])
+        async with desk.database.transaction() as connection:
+            found = await get_named_account(connection, account)
+            return await set_ed25519_signing(connection, found.id, wanted=ed25519)
+
+    print_object(account_shape(at_desk(work)), as_json=as_json)

@@ -1,0 +1,80 @@
+"""The operator's desk: settings of the installation that runs, its database, and errors told in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+import typer
+
+from hourpost.cli.running import running_settings
+from hourpost.database import Database
+from hourpost.errors import HourpostError, Refused, ValidationFailed
+from hourpost.gateways.clock import Clock, SystemClock
+from hourpost.gateways.encryption import Cipher
+from hourpost.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a command works with."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+
+    def cipher(self) -> Cipher:
+        """Seals and opens stored secrets. Raises: Refused without a secret key."""
+        try:
+            return Cipher.from_settings(self.settings)
+        except ValueError as error:
+            raise Refused(f"{error}; without it no key can be stored or read.") from error
+
+
+def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
+    """Run one command to its end; what goes wrong is told on standard error, and the exit code is 1."""
+    try:
+        return asyncio.run(_work(work))
+    except HourpostError as error:
+        fail(error)
+
+
+def fail(error: HourpostError) -> NoReturn:
+    """Tell every fault in a line of its own, and exit with 1."""
+    if isinstance(error, ValidationFailed):
+        for fault in error.faults:
+            name = fault.pointer.strip("/")
+            typer.echo(f"error: {name}: {fault.detail}" if name else f"error: {fault.detail}", err=True)
+    else:
+        typer.echo(f"error: {error.message}", err=True)
+        if error.cause:
+            typer.echo(f"       {error.cause}", err=True)
+    raise typer.Exit(1)
+
+
+def read_secret(what: str) -> str:
+    """One line of standard input, asked for without echo where a person sits. Raises: Refused when it is empty."""
+    if sys.stdin.isatty():
+        secret = str(typer.prompt(what, hide_input=True, err=True))
+    else:
+        secret = sys.stdin.readline().rstrip("\r\n")
+    if not secret:
+        raise Refused(f"no {what} on standard input")
+    return secret
+
+
+async def _work(work: Callable[[Desk], Awaitable[T]]) -> T:
+    settings = running_settings()
+    assert settings.database_url is not None  # running_settings has it or raises
+    database = Database(settings.database_url.get_secret_value(), pool_size=2, application="hourpost operator")
+    try:
+        return await work(Desk(settings, database, SystemClock()))
+    finally:
+        with suppress(OSError):
+            await database.close()

@@ -1,0 +1,116 @@
+"""``hourpost domain``: domains that accounts send from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from hourpost.accounts.queries import get_named_account
+from hourpost.cli.desk import Desk, at_desk
+from hourpost.cli.output import AsJson, OfAccount, print_list, print_object, print_table, read_all
+from hourpost.cli.shapes import domain_shape
+from hourpost.domains.changes import add_domain, delete_domain, prepare_domain
+from hourpost.domains.queries import Domain, get_named_domain, list_domains
+from hourpost.domains.verification import Verifier
+from hourpost.errors import Refused
+from hourpost.gateways.dns import ResolverDns
+
+app = typer.Typer(no_args_is_help=True, help="Domains: nobody sends from one that is not verified.")
+
+DomainArgument = Annotated[str, typer.Argument(metavar="DOMAIN", help="Its name, or its id (dom_…).")]
+_RECORD_COLUMNS = ("record", "type", "name", "value", "status")
+
+
+@app.command()
+def add(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) -> None:
+    """Add a domain and print the DNS records to publish.
+
+    Example: hourpost domain add --account Acme acme.example
+    """
+
+    async def work(desk: Desk) -> Domain:
+        async with desk.database.reading() as connection:
+            found = await get_named_account(connection, account)
+        new = await prepare_domain(domain, desk.cipher())
+        async with desk.database.transaction() as connection:
+            return await add_domain(connection, found.id, new, desk.clock.now())
+
+    _print(at_desk(work), as_json)
+    if not as_json:
+        typer.echo(f"\nPublish these, then: hourpost domain verify --account {account!r} {domain}", err=True)
+
+
+@app.command()
+def verify(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) -> None:
+    """Look the records of a domain up; exits with 1 while its ownership is not proved.
+
+    *.test, *.example and *.localhost verify by themselves under `hourpost up`.
+    """
+
+    async def work(desk: Desk) -> Domain:
+        async with desk.database.reading() as connection:
+            found = await get_named_account(connection, account)
+            domain_id = (await get_named_domain(connection, found.id, domain)).id
+        return await _verifier(desk).verify(found.id, domain_id)
+
+    verified = at_desk(work)
+    _print(verified, as_json)
+    if verified.status != "verified":
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) -> None:
+    """Show a domain with its records."""
+
+    async def work(desk: Desk) -> Domain:
+        async with desk.database.reading() as connection:
+            found = await get_named_account(connection, account)
+            return await get_named_domain(connection, found.id, domain)
+
+    _print(at_desk(work), as_json)
+
+
+@app.command("list")
+def list_all(account: OfAccount, as_json: AsJson = False) -> None:
+    """List the domains of an account."""
+
+    async def work(desk: Desk) -> list[Domain]:
+        async with desk.database.reading() as connection:
+            found = await get_named_account(connection, account)
+            return await read_all(lambda cursor: list_domains(connection, found.id, cursor), lambda domain: domain.id)
+
+    shapes = [domain_shape(domain) for domain in at_desk(work)]
+    empty = f"No domain yet: hourpost domain add --account {account!r} acme.example"
+    print_list(shapes, ("id", "name", "status", "signs", "last_checked_at"), as_json=as_json, empty=empty)
+
+
+@app.command()
+def delete(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) -> None:
+    """Delete a domain, with its keys and the credentials that were restricted to it."""
+
+    async def work(desk: Desk) -> dict[str, Any]:
+        async with desk.database.transaction() as connection:
+            found = await get_named_account(connection, account)
+            gone = await get_named_domain(connection, found.id, domain)
+            await delete_domain(connection, found.id, gone.id)
+        return {"object": "domain", "id": gone.public_id, "name": gone.name, "deleted": True}
+
+    print_object(at_desk(work), as_json=as_json)
+
+
+def _verifier(desk: Desk) -> Verifier:
+    try:
+        dns = ResolverDns(desk.settings.dns_servers)
+    except ValueError as error:
+        raise Refused(f"HOURPOST_DNS_SERVERS: {error}") from error
+    return Verifier(desk.database, dns, desk.clock, trusts_reserved=desk.settings.embedded)
+
+
+def _print(domain: Domain, as_json: bool) -> None:
+    shape = domain_shape(domain)
+    print_object(shape, as_json=as_json)
+    if not as_json:
+        typer.echo()
+        print_table(shape["records"], _RECORD_COLUMNS)

@@ -1,0 +1,47 @@
+"""`hourpost settings`: every setting, its default and its present value."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from hourpost.settings import Settings, load_settings
+
+app = typer.Typer()
+
+
+@app.command("settings")
+def show(as_json: Annotated[bool, typer.Option("--json", help="Print an object.")] = False) -> None:
+    """List every setting: its environment variable, its default, its value now, what it means.
+
+    Secrets show as ****. Values come from the environment, else from the file `.env`.
+    """
+    settings = load_settings()
+    rows = [
+        (
+            f"HOURPOST_{name.upper()}",
+            _text(field.get_default()),
+            _text(getattr(settings, name)),
+            field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+    if as_json:
+        keys = ("variable", "default", "value", "meaning")
+        typer.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
+        return
+    table = Table("Variable", "Default", "Now", "Meaning")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "****" if value.get_secret_value() else ""
+    return "" if value is None else str(value)

@@ -1,0 +1,42 @@
+"""`hourpost smtp`: the mail door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from hourpost.embedded.certificate import find_or_make
+from hourpost.embedded.instance import instance_settings
+from hourpost.embedded.readiness import mark_ready
+from hourpost.logging import configure_logging
+from hourpost.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def smtp() -> None:
+    """Take mail by SMTP: submission with STARTTLS (587) and under TLS (465); port 25 refuses to relay.
+
+    The ports are HOURPOST_SUBMISSION_PORT, HOURPOST_SUBMISSIONS_PORT and HOURPOST_SMTP_PORT. The certificate is that
+    of HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY, or a self-signed one in HOURPOST_HOME. Start as many as you
+    like, on as many machines. SIGTERM sends idle sessions away and lets messages end first.
+    """
+    from api.smtp.entry import run
+
+    settings = instance_settings()
+    configure_logging(settings, "smtp")
+    if settings.database_url is None or settings.redis_url is None:
+        raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
+    run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "smtp"))
+
+
+def find_certificate(settings: Settings) -> tuple[Path, Path]:
+    """The PEM chain and key of the mail doors; made where none is configured. Raises: typer.BadParameter."""
+    if settings.tls_certificate is None:
+        made = find_or_make(settings.home / "tls", [settings.hostname, "localhost", "127.0.0.1"])
+        return made.chain, made.key
+    if settings.tls_key is None:
+        raise typer.BadParameter("HOURPOST_TLS_CERTIFICATE is set, but HOURPOST_TLS_KEY is not.")
+    return settings.tls_certificate, settings.tls_key

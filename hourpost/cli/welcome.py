@@ -1,0 +1,65 @@
+"""What `hourpost up` says when it is ready: where everything is, and how to send the first email."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from hourpost.embedded.first_steps import FirstSteps
+from hourpost.settings import Settings
+
+
+def welcome(console: Console, settings: Settings, steps: FirstSteps, seconds: float) -> None:
+    """Print one table, and commands that work when pasted."""
+    console.print(_table(settings, steps, seconds))
+    console.print("Send an email by HTTP:\n", style="bold")
+    console.out(_curl(settings, steps), highlight=False)
+    console.print("\nor by SMTP:\n", style="bold")
+    console.out(_smtp(settings, steps), highlight=False)
+    if "captured" in _relay(settings):
+        console.print(f"\nMail is captured, not delivered: see {settings.home.resolve() / 'captured'}", highlight=False)
+    console.print("Ctrl-C stops everything.\n", highlight=False)
+
+
+def _table(settings: Settings, steps: FirstSteps, seconds: float) -> Table:
+    host = settings.host
+    table = Table(title=f"Hourpost is ready ({seconds:.1f} s)", show_header=False, title_style="bold")
+    table.add_row("REST API", f"{settings.public_url}/v1   (documentation: {settings.public_url}/docs)")
+    table.add_row(
+        "SMTP submission", f"{host}:{settings.submission_port} STARTTLS, {host}:{settings.submissions_port} TLS"
+    )
+    table.add_row("SMTP inbound", f"{host}:{settings.smtp_port}")
+    table.add_row("Relay", _relay(settings))
+    table.add_row("Data", str(settings.home.resolve()))
+    table.add_section()
+    table.add_row("First login", f"{steps.email}   {steps.password}")
+    table.add_row("First API key", steps.api_key)
+    table.add_row("Test key", steps.test_key)
+    table.add_row("SMTP credential", f"{steps.smtp_username}   {steps.smtp_password}")
+    table.add_row("Verified domain", steps.domain)
+    return table
+
+
+def _relay(settings: Settings) -> str:
+    relays = settings.relays.get_secret_value()
+    if relays.startswith("smtp://hourpost:") and "@127.0.0.1:" in relays:
+        return "the capture relay: mail is captured in " + str(settings.home / "captured")
+    return f"{len(relays.split())} configured"
+
+
+def _curl(settings: Settings, steps: FirstSteps) -> str:
+    body = (
+        f'{{"from": "Acme <hello@{steps.domain}>", "to": "you@example.net", "subject": "Hello", "text": "It works."}}'
+    )
+    return (
+        f"curl {settings.public_url}/v1/emails \\\n  -H 'Authorization: Bearer {steps.api_key}' \\\n"
+        f"  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    )
+
+
+def _smtp(settings: Settings, steps: FirstSteps) -> str:
+    return (
+        f"swaks --server {settings.host}:{settings.submission_port} --tls --auth PLAIN \\\n"
+        f"  --auth-user {steps.smtp_username} --auth-password {steps.smtp_password} \\\n"
+        f"  --from hello@{steps.domain} --to you@example.net --h-Subject 'Hello by SMTP'"
+    )

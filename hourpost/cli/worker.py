@@ -1,0 +1,37 @@
+"""`hourpost worker`: hears hints by Celery and delivers what is due."""
+
+from __future__ import annotations
+
+import gc
+
+import typer
+
+from hourpost.assembly import broker_url
+from hourpost.embedded.instance import instance_settings
+from hourpost.embedded.readiness import mark_ready
+from hourpost.gateways.encryption import Cipher
+from hourpost.logging import configure_logging
+from workers.app import run_worker
+
+app = typer.Typer()
+
+
+@app.command()
+def worker() -> None:
+    """Deliver: lease what is due, send it through the relays, write down what they said.
+
+    Start as many as you like, on as many machines; each takes a share. SIGTERM lets what is in hand end first.
+    """
+    settings = instance_settings()
+    configure_logging(settings, "worker")
+    if settings.database_url is None or settings.redis_url is None:
+        raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
+    urls = (settings.database_url.get_secret_value(), broker_url(settings))
+
+    def ready() -> None:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 100)
+        mark_ready(settings.home, "worker")
+
+    run_worker(settings, urls, Cipher.from_settings(settings), ready)

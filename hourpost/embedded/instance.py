@@ -1,0 +1,47 @@
+"""The running instance of a home: how its parts, and commands beside them, reach its servers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hourpost.embedded.secrets import write_private
+from hourpost.settings import Settings, load_settings
+
+_FILE = "instance.json"
+
+
+def write_instance(home: Path, values: dict[str, Any]) -> None:
+    """Say how the running instance is reached: values of settings, and the supervisor's ``pid``."""
+    write_private(home / _FILE, json.dumps(values, indent=1) + "\n")
+
+
+def remove_instance(home: Path) -> None:
+    """Say that nothing runs here any more."""
+    (home / _FILE).unlink(missing_ok=True)
+
+
+def read_instance(home: Path) -> dict[str, Any]:
+    """What the running instance wrote; empty when nothing runs."""
+    try:
+        found = json.loads((home / _FILE).read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def instance_settings() -> Settings:
+    """The settings, with what is not set taken from the running instance of the home."""
+    settings = load_settings()
+    running = read_instance(settings.home)
+    known = {name: value for name, value in running.items() if name in Settings.model_fields}
+    if settings.database_url is not None:
+        known.pop("database_url", None)
+    if settings.redis_url is not None:
+        known.pop("redis_url", None)
+    if settings.relays.get_secret_value():
+        known.pop("relays", None)
+    if settings.secret_key is not None:
+        known.pop("secret_key", None)
+    return load_settings(**known) if known else settings
