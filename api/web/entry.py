@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import uvicorn
 from fastapi import FastAPI
 
 import migrations
@@ -14,12 +16,39 @@ from api.web.parts import Parts
 from hourpost.assembly import build_parts
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
-from hourpost.settings import Settings, load_settings
+from hourpost.settings import Settings
+
+_IDLE_SECONDS = 75  # longer than the proxies in front of us keep theirs
+_LAST_SECONDS = 20
 
 
-def create_app() -> FastAPI:
-    """The application of this process, on the servers that the settings name. Called by uvicorn."""
-    return create_app_of(load_settings())
+def run(settings: Settings, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; then requests under way may end. Calls ``ready`` when it listens."""
+    config = uvicorn.Config(
+        create_app_of(settings),
+        host=settings.host,
+        port=settings.http_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_LAST_SECONDS,
+    )
+    _Server(config, ready).run()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
 
 def create_app_of(settings: Settings) -> FastAPI:

@@ -113,7 +113,7 @@ _EMAIL_COLUMNS = [
     Email.message_id,
     Email.parts,
     Email.tags,
-    Email.metadata_,
+    Email.metadata_.label("metadata"),
     Email.size_bytes,
     Email.content_id,
     Email.scheduled_at,
@@ -218,10 +218,11 @@ async def _deliveries_of(
         .order_by(Delivery.email_id, Delivery.position)
     )
     for row in await connection.execute(statement):
-        email_id, position, address, state, *rest = row._tuple()
-        found[email_id].append(StoredDelivery(position, address, State(state), *rest))
+        values = dict(row._mapping)
+        email_id = values.pop("email_id")
+        found[email_id].append(StoredDelivery(**values | {"state": State(values["state"])}))
     return defaultdict(tuple, {email_id: tuple(rows) for email_id, rows in found.items()})
 
 
 def _to_email(row: Row[Any], deliveries: tuple[StoredDelivery, ...]) -> StoredEmail:
-    return StoredEmail(*row._tuple(), deliveries)
+    return StoredEmail(**row._mapping, deliveries=deliveries)

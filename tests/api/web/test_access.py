@@ -7,7 +7,7 @@ import pytest
 
 from hourpost.credentials.changes import NewCredential
 from hourpost.database import Database
-from tests.api.web.conftest import Customer, NewCustomer, client_of
+from tests.api.web.conftest import Customer, client_of
 from tests.api.web.running import RunningWeb
 from tests.cast import make_domain, make_key
 

@@ -37,7 +37,10 @@ def test_a_partial_batch_stores_the_good_and_tells_of_the_others(owner: Customer
     emails = [owner.email(to="bob"), owner.email(), owner.email() | {"from": stranger.sender}]
     body = owner.http.post("/v1/emails/batch", json={"emails": emails, "mode": "partial"}).json()
     assert len(body["data"]) == 1
-    assert [(one["index"], one["name"]) for one in body["errors"]] == [(0, "validation_error"), (2, "domain_not_verified")]
+    assert [(one["index"], one["name"]) for one in body["errors"]] == [
+        (0, "validation_error"),
+        (2, "domain_not_verified"),
+    ]
     assert body["errors"][0]["errors"][0]["pointer"] == "/emails/0/to"
 
 

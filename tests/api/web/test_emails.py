@@ -56,10 +56,11 @@ def test_lists_are_narrowed_by_each_filter_and_by_all(owner: Customer, five: lis
 
 
 async def test_filters_by_recipient_sender_and_state_use_their_indexes(owner: Customer, database: Database) -> None:
+    from sqlalchemy import select
+
     from hourpost.emails.queries import Filters, _narrow
     from hourpost.rules.delivery_state import State
     from hourpost.tables import Email
-    from sqlalchemy import select
 
     wanted = {
         "deliveries_account_id_address_email_id_idx": Filters(to="a@example.net"),
@@ -71,8 +72,10 @@ async def test_filters_by_recipient_sender_and_state_use_their_indexes(owner: Cu
         for index, filters in wanted.items():
             account = owner.account.id
             statement = _narrow(select(Email.id).where(Email.account_id == account), account, filters)
-            compiled = statement.order_by(Email.id.desc()).limit(21).compile(
-                connection.sync_engine, compile_kwargs={"literal_binds": True}
+            compiled = (
+                statement.order_by(Email.id.desc())
+                .limit(21)
+                .compile(connection.sync_engine, compile_kwargs={"literal_binds": True})
             )
             plan = (await connection.execute(text(f"EXPLAIN {compiled}".replace(":", "\\:")))).scalars().all()
             assert index in "\n".join(plan), "\n".join(plan)

@@ -25,9 +25,7 @@ def test_a_good_email_is_answered_as_the_contract_says(owner: Customer) -> None:
     assert body["object"] == "email"
     assert body["status"] == "queued"
     assert body["message_id"] == f"<{body['id']}@{owner.domain.name}>"
-    assert body["recipients"] == [
-        {"id": f"dl_{body['id'][3:]}00", "address": "ada@example.net", "status": "queued"}
-    ]
+    assert body["recipients"] == [{"id": f"dl_{body['id'][3:]}00", "address": "ada@example.net", "status": "queued"}]
     assert body["pacing"]["held_by"] is None
     assert body["plan"] == {
         "name": "path",
@@ -69,7 +67,9 @@ def test_the_content_is_kept_byte_for_byte_and_can_be_read_back(owner: Customer)
 
 
 def test_attachments_may_be_lists_of_bytes_and_types_may_have_a_charset(owner: Customer) -> None:
-    sent = owner.send(attachments=[{"filename": "a.txt", "content": [104, 105], "content_type": "text/plain; charset=utf-8"}])
+    sent = owner.send(
+        attachments=[{"filename": "a.txt", "content": [104, 105], "content_type": "text/plain; charset=utf-8"}]
+    )
     assert sent.status_code == 202
     assert owner.http.get(f"/v1/emails/{sent.json()['id']}").json()["attachments"][0]["size_bytes"] == 2
 
