@@ -315,8 +315,9 @@ class Exchange:
             finished_at,
             self.connection.tls_version,
             self.connection.cipher,
-            answer_lost=stage is Stage.DOT and code is None,
-            withdrawn=self.is_withdrawn and stage is Stage.BODY,
+            stage is Stage.DOT and code is None,
+            False,
+            self.is_withdrawn and stage is Stage.BODY,
         )
 
 
