@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     )
     sweep_seconds: float = Field(8.0, gt=0, description="Longest time between two sweeps for what lost its hint.")
     database_pool: int = Field(8, ge=2, description="PostgreSQL connections of one process.")
+    api_key: SecretStr | None = Field(None, description="API key that `hourpost send` uses.")
     stripe_secret_key: SecretStr | None = Field(None, description="Without it plans are switched free of charge.")
     stripe_webhook_secret: SecretStr | None = Field(None, description="Verifies Stripe's webhooks.")
 

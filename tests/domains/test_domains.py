@@ -39,11 +39,6 @@ async def dns_server() -> AsyncIterator[DnsServer]:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def verifier(database: Database, dns_server: DnsServer, clock: FakeClock) -> Verifier:
     return Verifier(database, ResolverDns(dns_server.address, timeout_seconds=0.3, lifetime_seconds=0.6), clock)
 

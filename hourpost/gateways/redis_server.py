@@ -1,0 +1,46 @@
+"""Redis as a server: its version, its clock, and whether it keeps what it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import time
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from hourpost.errors import ServiceUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """What a Redis says of itself. ``skew_seconds``: how far its clock is from ours."""
+
+    version: str
+    skew_seconds: float
+    evicts: bool
+    appends: bool
+    seconds: float
+
+
+async def inspect_redis(url: str, *, timeout_seconds: float = 3.0) -> RedisServer:
+    """Ask the server behind ``url``. Raises: ServiceUnavailable, ValueError for what is no URL of Redis."""
+    client = Redis.from_url(
+        url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, decode_responses=True
+    )
+    try:
+        info = await client.info()
+        asked_at = time()
+        seconds, microseconds = await client.time()
+        answered_at = time()
+        now = seconds + microseconds / 1e6
+        return RedisServer(
+            version=str(info.get("redis_version", "unknown")),
+            skew_seconds=max(asked_at - now, now - answered_at, 0.0),
+            evicts=info.get("maxmemory_policy") != "noeviction",
+            appends=bool(info.get("aof_enabled")),
+            seconds=answered_at - asked_at,
+        )
+    except (RedisError, OSError) as error:
+        raise ServiceUnavailable("Redis does not answer.", retry_after_seconds=5, cause=repr(error)) from error
+    finally:
+        await client.aclose()

@@ -1,0 +1,82 @@
+"""``hourpost doctor``: what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.fakes.dns_server import DnsServer
+from tests.fixtures.certificates import self_signed
+
+
+def examine(hourpost: Run) -> dict[str, Any]:
+    """The checks by name; a relay is never there in these tests, so the exit code is 1."""
+    done = hourpost("doctor", "--json")
+    assert done.exit_code == 1
+    return {check["name"]: check for check in json.loads(done.output)["checks"]}
+
+
+def test_what_is_well_is_said_to_be(hourpost: Run) -> None:
+    checks = examine(hourpost)
+    well = {name for name, check in checks.items() if check["status"] == "ok"}
+    assert well == {"database", "migrations", "redis", "broker", "clock", "tls", "dns", "secret key"}
+    assert checks["relays"]["advice"].startswith("set HOURPOST_RELAYS")
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ("HOURPOST_DATABASE_URL=postgresql://nobody@127.0.0.1:1/x", "database"),
+        ("HOURPOST_REDIS_URL=redis://127.0.0.1:1/0", "redis"),
+        ("HOURPOST_REDIS_URL=", "redis"),
+        ("HOURPOST_BROKER_URL=redis://127.0.0.1:1/0", "broker"),
+        ("HOURPOST_RELAYS=smtp://127.0.0.1:1?tls=none", "relay"),
+        ("HOURPOST_RELAYS=ftp://127.0.0.1", "relays"),
+        ("HOURPOST_DNS_SERVERS=junk", "dns"),
+        ("HOURPOST_SECRET_KEY=short", "secret key"),
+        ("HOURPOST_TLS_CERTIFICATE=missing.pem", "tls"),
+    ],
+)
+def test_each_fault_is_found_with_what_to_do(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, setting: str, name: str
+) -> None:
+    variable, _, value = setting.partition("=")
+    monkeypatch.setenv(variable, value)
+    check = examine(hourpost)[name]
+    assert check["status"] == "failed"
+    assert variable in check["advice"]
+
+
+@pytest.mark.parametrize(("days", "status"), [(90, "ok"), (5, "warning"), (-1, "failed")])
+def test_a_certificate_is_told_before_it_ends(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days: int, status: str
+) -> None:
+    certificate = self_signed(tmp_path, "mail.acme.test", days=days)
+    monkeypatch.setenv("HOURPOST_TLS_CERTIFICATE", str(certificate.cert))
+    monkeypatch.setenv("HOURPOST_TLS_KEY", str(certificate.key))
+    assert examine(hourpost)["tls"]["status"] == status
+
+
+def test_a_key_of_another_certificate_is_found(hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOURPOST_TLS_CERTIFICATE", str(self_signed(tmp_path, "a.test").cert))
+    monkeypatch.setenv("HOURPOST_TLS_KEY", str(self_signed(tmp_path, "b.test").key))
+    assert examine(hourpost)["tls"]["status"] == "failed"
+
+
+def test_name_servers_may_be_away_where_only_reserved_names_are_used(
+    hourpost: Run, name_server: DnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_server.broken.add("example.com")
+    assert examine(hourpost)["dns"]["status"] == "failed"
+    monkeypatch.setenv("HOURPOST_EMBEDDED", "true")
+    assert examine(hourpost)["dns"]["status"] == "warning"
+
+
+def test_people_see_the_advice_below_the_fault(hourpost: Run) -> None:
+    done = hourpost("doctor")
+    assert "FAILED   relays" in done.output
+    assert "→ set HOURPOST_RELAYS" in done.output

@@ -1,0 +1,132 @@
+"""Accounts, keys, SMTP credentials and domains on the command line."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from hourpost.rules.tokens import looks_valid
+from tests.cli.conftest import Run
+from tests.fakes.dns_server import DnsServer
+
+
+def test_an_account_is_made_and_shown(hourpost: Run, acme: str) -> None:
+    shown = hourpost("account", "show", "--account", acme, "--json").json
+    assert (shown["object"], shown["id"], shown["plan"], shown["limit"]) == ("account", acme, "path", 1000)
+    assert acme in hourpost("account", "list").output
+    assert acme in [one["id"] for one in hourpost("account", "list", "--json").json["data"]]
+
+
+def test_an_account_is_shown_to_people_too(hourpost: Run, acme: str) -> None:
+    assert f"id              {acme}" in hourpost("account", "show", "--account", acme).output
+
+
+def test_the_password_comes_by_standard_input(hourpost: Run) -> None:
+    create = ["account", "create", "--name", "A", "--email", f"{uuid4().hex}@acme.test", "--password-stdin", "--json"]
+    assert hourpost(*create, stdin="a good password\n").json["plan"] is None
+    assert "no password" in hourpost(*create, stdin="").error
+    assert "10 to 200" in hourpost(*create, stdin="short\n").error
+
+
+def test_all_faults_are_told_and_the_exit_code_is_one(hourpost: Run) -> None:
+    done = hourpost("account", "create", "--name", "", "--email", "nobody", "--plan", "gold")
+    assert done.exit_code == 1
+    assert [line.split(":")[1] for line in done.error.splitlines()] == [" plan", " name", " email"]
+
+
+def test_a_plan_is_changed_with_a_limit_of_its_own(hourpost: Run, acme: str) -> None:
+    done = hourpost("account", "plan", "--account", acme, "--set", "skilled", "--limit", "20000", "--json").json
+    assert (done["plan"], done["limit"], done["own_limit"], done["released"]) == ("skilled", 20000, 20000, 0)
+    assert hourpost("account", "plan", "--account", acme, "--set", "none", "--json").json["plan"] is None
+
+
+def test_an_account_is_suspended_and_resumed(hourpost: Run, acme: str) -> None:
+    assert hourpost("account", "suspend", "--account", acme, "--json").json["suspended_at"] is not None
+    assert hourpost("account", "resume", "--account", acme, "--json").json["suspended_at"] is None
+
+
+def test_a_second_signature_is_asked_for(hourpost: Run, acme: str) -> None:
+    assert hourpost("account", "signing", "--account", acme, "--ed25519", "--json").json["signs_ed25519"]
+    assert hourpost("account", "signing", "--account", acme).exit_code == 1
+
+
+@pytest.mark.parametrize(("flag", "prefix"), [((), "hp_live_"), (("--test",), "hp_test_")])
+def test_a_key_is_told_once(hourpost: Run, acme: str, flag: tuple[str, ...], prefix: str) -> None:
+    made = hourpost("key", "create", "--account", acme, "--name", "shop", *flag, "--json").json
+    assert looks_valid(made["token"])
+    assert made["token"].startswith(prefix)
+    listed = hourpost("key", "list", "--account", acme, "--json")
+    assert [one["id"] for one in listed.json["data"]] == [made["id"]]
+    assert made["token"] not in listed.output
+
+
+def test_a_key_may_be_restricted(hourpost: Run, acme: str) -> None:
+    domain = hourpost("domain", "add", "--account", acme, f"{uuid4().hex[:12]}.test", "--json").json
+    limits = ("--scope", "sending", "--domain", domain["name"], "--expires", "in 2 days")
+    made = hourpost("key", "create", "--account", acme, *limits, "--json").json
+    assert (made["scope"], made["domain_id"]) == ("sending", domain["id"])
+    assert made["expires_at"].endswith("Z")
+    assert "not a moment" in hourpost("key", "create", "--account", acme, "--expires", "soon").error
+
+
+def test_a_revoked_key_is_gone(hourpost: Run, acme: str) -> None:
+    key = hourpost("key", "create", "--account", acme, "--json").json["id"]
+    assert hourpost("key", "revoke", "--account", acme, key, "--json").json["deleted"]
+    assert "No key yet" in hourpost("key", "list", "--account", acme).error
+    assert hourpost("key", "revoke", "--account", acme, key).exit_code == 1
+    assert "not the id" in hourpost("key", "revoke", "--account", acme, "junk").error
+
+
+def test_an_smtp_credential_has_user_name_and_password(hourpost: Run, acme: str) -> None:
+    made = hourpost("smtp-credential", "create", "--account", acme, "--json").json
+    assert looks_valid(made["password"])
+    assert made["username"] == made["id"]
+    assert made["username"] in hourpost("smtp-credential", "list", "--account", acme).output
+    assert hourpost("smtp-credential", "revoke", "--account", acme, made["id"]).exit_code == 0
+
+
+def test_a_domain_is_added_verified_and_deleted(hourpost: Run, acme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOURPOST_EMBEDDED", "true")
+    name = f"{uuid4().hex[:12]}.test"
+    added = hourpost("domain", "add", "--account", acme, name)
+    assert f"_hourpost.{name}" in added.output
+    assert "hourpost domain verify" in added.error
+    verified = hourpost("domain", "verify", "--account", acme, name, "--json").json
+    assert (verified["status"], verified["signs"]) == ("verified", True)
+    assert name in hourpost("domain", "list", "--account", acme).output
+    assert hourpost("domain", "show", "--account", acme, name, "--json").json["id"] == verified["id"]
+    assert hourpost("domain", "delete", "--account", acme, name, "--json").json["deleted"]
+
+
+def test_a_domain_is_proved_in_dns(hourpost: Run, acme: str, name_server: DnsServer) -> None:
+    name = f"{uuid4().hex[:12]}.com"
+    ownership = hourpost("domain", "add", "--account", acme, name, "--json").json["records"][0]
+    pending = hourpost("domain", "verify", "--account", acme, name)
+    assert (pending.exit_code, "pending" in pending.output) == (1, True)
+    name_server.publish(ownership["name"], ownership["value"])
+    assert hourpost("domain", "verify", "--account", acme, name, "--json").json["status"] == "verified"
+
+
+def test_a_domain_is_not_verified_while_dns_is_away(hourpost: Run, acme: str, name_server: DnsServer) -> None:
+    name_server.broken.add("_hourpost.acme-unverified.com")
+    hourpost("domain", "add", "--account", acme, "acme-unverified.com")
+    done = hourpost("domain", "verify", "--account", acme, "acme-unverified.com")
+    assert done.exit_code == 1
+    assert "name servers gave no answer" in done.error
+
+
+def test_an_unknown_account_is_named_in_the_error(hourpost: Run) -> None:
+    done = hourpost("key", "list", "--account", "Nobody & Sons")
+    assert (done.exit_code, "Nobody & Sons" in done.error) == (1, True)
+
+
+def test_where_nothing_runs_the_way_out_is_told(hourpost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOURPOST_DATABASE_URL")
+    done = hourpost("account", "list")
+    assert (done.exit_code, "hourpost up" in done.error) == (1, True)
+
+
+def test_without_a_secret_key_no_domain_is_added(hourpost: Run, acme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOURPOST_SECRET_KEY")
+    assert "HOURPOST_SECRET_KEY is not set" in hourpost("domain", "add", "--account", acme, "acme.test").error

@@ -1,0 +1,130 @@
+"""``hourpost send`` against an API that answers as it is told."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hourpost.cli import posting
+from tests.cli.conftest import Run
+from tests.fakes.http_api import FakeApi, run_http_api
+
+ACCEPTED = {"id": "em_1", "object": "email", "status": "queued", "pacing": {"held_by": None}}
+ONE = ("send", "--from", "hello@acme.test", "--to", "anna@example.net", "--subject", "Hi", "--text", "Hello")
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
+    with run_http_api() as running:
+        running.answers = [(202, {}, ACCEPTED)]
+        monkeypatch.setenv("HOURPOST_BASE_URL", running.url)
+        monkeypatch.setenv("HOURPOST_API_KEY", "hp_test_environment")
+        monkeypatch.setattr(posting.time, "sleep", lambda _: None)
+        yield running
+
+
+def test_an_email_goes_to_the_api(hourpost: Run, api: FakeApi) -> None:
+    assert hourpost(*ONE, "--json").json == ACCEPTED
+    (request,) = api.requests
+    assert request.path == "/v1/emails"
+    assert request.headers["authorization"] == "Bearer hp_test_environment"
+    assert len(request.headers["idempotency-key"]) >= 20
+    assert request.body == {"from": "hello@acme.test", "subject": "Hi", "text": "Hello", "to": ["anna@example.net"]}
+
+
+def test_people_read_the_id_and_the_state(hourpost: Run, api: FakeApi) -> None:
+    api.answers = [(202, {}, ACCEPTED | {"pacing": {"held_by": "plan", "estimated_send_at": "2026-12-01T09:00:00Z"}})]
+    lines = [line.split() for line in hourpost(*ONE).output.splitlines()]
+    assert lines == [
+        ["id", "em_1"],
+        ["status", "queued"],
+        ["held", "by", "plan"],
+        ["leaves", "at", "2026-12-01T09:00:00Z"],
+    ]
+
+
+def test_the_key_comes_by_standard_input_where_that_is_said(hourpost: Run, api: FakeApi) -> None:
+    hourpost(*ONE, "--key-stdin", stdin="hp_test_stdin\n")
+    assert api.requests[0].headers["authorization"] == "Bearer hp_test_stdin"
+
+
+def test_without_a_key_anywhere_it_is_asked_for(hourpost: Run, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOURPOST_API_KEY")
+    assert "no API key on standard input" in hourpost(*ONE).error
+    assert "HOURPOST_API_KEY" in hourpost(*ONE[:-1], "-", stdin="Hello").error
+    assert api.requests == []
+
+
+def test_text_html_and_attachments_are_read(hourpost: Run, api: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<p>Hello</p>")
+    (tmp_path / "a.pdf").write_bytes(b"%PDF\x00")
+    hourpost(*ONE[:-1], "-", "--html", "a.html", "--attach", "a.pdf", stdin="from stdin")
+    body = api.requests[0].body
+    assert (body["text"], body["html"]) == ("from stdin", "<p>Hello</p>")
+    content = base64.b64encode(b"%PDF\x00").decode()
+    assert body["attachments"] == [{"filename": "a.pdf", "content": content, "content_type": "application/pdf"}]
+
+
+def test_what_was_not_answered_is_asked_again_under_the_same_key(hourpost: Run, api: FakeApi) -> None:
+    api.answers = [(503, {"Retry-After": "1"}, {"message": "away"}), (202, {}, ACCEPTED)]
+    assert hourpost(*ONE, "--json").json["id"] == "em_1"
+    assert len({request.headers["idempotency-key"] for request in api.requests}) == 1
+    assert len(api.requests) == 2
+
+
+def test_every_fault_is_told(hourpost: Run, api: FakeApi) -> None:
+    faults = [{"pointer": "/to/0", "detail": "no address"}, {"pointer": "/from", "detail": "not yours"}]
+    api.answers = [(422, {}, {"message": "wrong", "name": "validation_error", "errors": faults})]
+    done = hourpost(*ONE)
+    assert (done.exit_code, done.error) == (1, "error: to/0: no address\nerror: from: not yours\n")
+
+
+def test_a_refusal_is_told_with_its_name(hourpost: Run, api: FakeApi) -> None:
+    api.answers = [(403, {}, {"message": "API key is invalid", "name": "invalid_api_key"})]
+    assert hourpost(*ONE).error == "error: API key is invalid (invalid_api_key)\n"
+
+
+def test_each_of_many_gets_an_email_of_its_own(
+    hourpost: Run, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "BATCH", 2)
+    (tmp_path / "list").write_text("a@x.net\n\nb@x.net \nc@x.net\n")
+    api.answers = [(200, {}, {"data": [{"id": "em_1"}, {"id": "em_2"}]}), (200, {}, {"data": [{"id": "em_3"}]})]
+    many = [word for word in ONE if word not in ("--to", "anna@example.net")]
+    assert [one["id"] for one in hourpost(*many, "--to-each", "list", "--json").json["data"]] == [
+        "em_1",
+        "em_2",
+        "em_3",
+    ]
+    assert [[email["to"] for email in request.body] for request in api.requests] == [
+        [["a@x.net"], ["b@x.net"]],
+        [["c@x.net"]],
+    ]
+    assert len({request.headers["idempotency-key"] for request in api.requests}) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--to", "a@x.net", "--text", "x"), "--from"),
+        (("--from", "a@x.net", "--to", "a@x.net"), "--text"),
+        (("--from", "a@x.net", "--text", "x"), "--to"),
+        (("--from", "a@x.net", "--text", "x", "--to", "b@x.net", "--to-each", "list"), "not both"),
+        (("--from", "a@x.net", "--text", "x", "--to-each", "list"), "no recipients"),
+        (("--from", "a@x.net", "--attach", "missing.pdf"), "missing.pdf"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_sent(
+    hourpost: Run, api: FakeApi, tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    (tmp_path / "list").write_text("\n")
+    done = hourpost("send", *arguments)
+    assert (done.exit_code, told in done.error, api.requests) == (1, True, [])
+
+
+def test_where_no_api_answers_the_way_out_is_told(hourpost: Run, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOURPOST_BASE_URL", "http://127.0.0.1:1")
+    assert "hourpost up" in hourpost(*ONE).error
