@@ -205,10 +205,15 @@ class Connection(asyncio.Protocol):
         self._work = asyncio.get_running_loop().create_task(self._shake_hands(transport, tls))
 
     async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
-        timeout = self._door.limits.handshake_seconds
+        limits = self._door.limits
         try:
             secured = await asyncio.get_running_loop().start_tls(
-                transport, self, tls, server_side=True, ssl_handshake_timeout=timeout
+                transport,
+                self,
+                tls,
+                server_side=True,
+                ssl_handshake_timeout=limits.handshake_seconds,
+                ssl_shutdown_timeout=limits.goodbye_seconds,
             )
         except OSError as error:
             log.debug("no TLS", address=self._address, error=repr(error))

@@ -24,6 +24,7 @@ class Limits:
     idle_seconds: float = 300.0  # RFC 5321 §4.5.3.2.7
     session_seconds: float = 3600.0
     handshake_seconds: float = 15.0
+    goodbye_seconds: float = 2.0  # for a client's own end of TLS after ours
     slow_after_seconds: float = 30.0  # until then a message may come as slowly as it likes
     least_bytes_per_second: float = 256.0
     login_delay_seconds: float = 0.25  # after the first failure; each further one doubles it

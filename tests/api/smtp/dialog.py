@@ -119,5 +119,7 @@ def _step(client: Client, kind: str, rest: str, place: str) -> None:
 
 def _unescape(text: str) -> bytes:
     end = "" if text.endswith("\\c") else "\r\n"
-    found = _ESCAPE.sub(lambda m: _MEANING.get(m[1], "") or chr(int(m[1][1:] or "100", 16)) if m[1] != "c" else "", text)
+    found = _ESCAPE.sub(
+        lambda m: _MEANING.get(m[1], "") or chr(int(m[1][1:] or "100", 16)) if m[1] != "c" else "", text
+    )
     return (found + end).encode("latin-1" if all(ord(c) < 256 for c in found) else "utf-8")

@@ -7,14 +7,9 @@ import ssl
 import threading
 import time
 from collections.abc import Coroutine
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.smtp.door import Door
 from api.smtp.inbound import Inbound
@@ -25,43 +20,19 @@ from api.smtp.tls import make_tls_context
 from hourpost.gateways.clock import SystemClock
 from tests.fakes.intake import RecordingIntake
 from tests.fakes.standings import FixedStandings
+from tests.fixtures.certificates import Certificate
 
 HOSTNAME = "mail.test"
-
-
-def write_certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOSTNAME)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOSTNAME), x509.DNSName("localhost")]), False)
-        .sign(key, hashes.SHA256())
-    )
-    chain, private = folder / "chain.pem", folder / "key.pem"
-    chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return chain, private
 
 
 class RunningDoor:
     """Ports: ``inbound``, ``submission`` (STARTTLS), ``submissions`` (TLS)."""
 
-    def __init__(self, certificate: tuple[Path, Path], limits: Limits, *, tick_seconds: float = 1.0) -> None:
+    def __init__(self, certificate: Certificate, limits: Limits, *, tick_seconds: float = 1.0) -> None:
         self.intake = RecordingIntake()
         self.standings = FixedStandings()
         self.loop = uvloop.new_event_loop()
-        self.door = Door(HOSTNAME, make_tls_context(*certificate), self.loop.time, limits)
+        self.door = Door(HOSTNAME, make_tls_context(certificate.cert, certificate.key), self.loop.time, limits)
         role = Submitting(self.standings, self.intake, SystemClock(), HOSTNAME)
         listeners = [
             Listener("127.0.0.1", 0, Inbound()),
@@ -69,7 +40,7 @@ class RunningDoor:
             Listener("127.0.0.1", 0, role, implicit_tls=True),
         ]
         self.server = SmtpServer(self.door, listeners, tick_seconds=tick_seconds)
-        self.tls = ssl.create_default_context(cafile=str(certificate[0]))
+        self.tls = ssl.create_default_context(cafile=str(certificate.cert))
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         self.call(self.server.start())

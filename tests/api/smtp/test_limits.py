@@ -1,0 +1,239 @@
+"""What a client may not do for ever, too often, or too slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import ssl
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.api.smtp.dialog import Client
+from tests.api.smtp.running import RunningDoor
+
+OPEN = b"MAIL FROM:<a@acme.test>\r\nRCPT TO:<b@example.net>\r\n"
+HEAD = b"From: a@acme.test\r\n\r\n"
+NewDoor = Callable[..., RunningDoor]
+
+
+def begin_data(client: Client) -> None:
+    client.send(OPEN + b"DATA\r\n")
+    assert [client.reply()[:3] for _ in range(3)] == ["250", "250", "354"]
+
+
+def logged_in(door: RunningDoor) -> Client:
+    client = Client(door, "submissions")
+    client.log_in()
+    return client
+
+
+def test_a_message_over_the_size_is_refused_at_its_end(new_door: NewDoor) -> None:
+    door = new_door(message_bytes=1000)
+    with logged_in(door) as client:
+        begin_data(client)
+        assert client.ask(HEAD + b"x" * 78 + b"\r\n" * 1000 + b".\r\n").startswith("552 5.3.4")
+        begin_data(client)
+        filling = HEAD + b"x" * (1000 - len(HEAD) - 2) + b"\r\n"
+        assert client.ask(filling.replace(b"x" * 900, b"x" * 450 + b"\r\n" + b"x" * 448) + b".\r\n").startswith("250")
+
+
+def test_chunks_over_the_size_are_refused_together(new_door: NewDoor) -> None:
+    with logged_in(new_door(message_bytes=1000)) as client:
+        client.send(OPEN + b"BDAT 600\r\n" + b"x" * 600 + b"BDAT 600\r\n" + b"x" * 600 + b"BDAT 1 LAST\r\nxRSET\r\n")
+        assert [client.reply()[:9] for _ in range(6)] == [
+            "250 2.1.0",
+            "250 2.1.5",
+            "250 2.0.0",
+            "552 5.3.4",
+            "503 5.5.1",
+            "250 2.0.0",
+        ]
+
+
+def test_no_memory_left_for_messages_is_temporary(new_door: NewDoor) -> None:
+    door = new_door(bytes_in_hand=1000)
+    with logged_in(door) as client:
+        begin_data(client)
+        assert client.ask(HEAD + b"y\r\n" * 1000 + b".\r\n").startswith("452 4.3.1")
+        begin_data(client)
+        assert client.ask(HEAD + b"y\r\n.\r\n").startswith("250")
+    assert door.door.budget.held_bytes == 0
+
+
+def test_bytes_in_hand_are_given_back_when_the_client_leaves(new_door: NewDoor) -> None:
+    door = new_door()
+    with logged_in(door) as client:
+        begin_data(client)
+        client.send(HEAD + b"y" * 500)
+        wait_for(lambda: door.door.budget.held_bytes > 500)
+    wait_for(lambda: door.door.budget.held_bytes == 0)
+
+
+def test_too_many_errors_end_the_session(new_door: NewDoor) -> None:
+    with logged_in(new_door(errors=3)) as client:
+        client.send(b"x\r\ny\r\nz\r\nNOOP\r\n")
+        assert [client.line()[:3] for _ in range(4)] == ["500", "500", "500", "421"]
+        assert client.line() == "<end>"
+
+
+def test_a_line_without_an_end_ends_the_session(door: RunningDoor) -> None:
+    with Client(door, "inbound") as client:
+        client.line()
+        client.send(b"x" * 13_000)
+        assert client.line() == "500 5.5.2 line too long, closing"
+        assert client.line() == "<end>"
+
+
+def test_an_idle_session_ends(new_door: NewDoor) -> None:
+    with logged_in(new_door(idle_seconds=0.1)) as client:
+        assert client.line().startswith("421 4.4.2 idle")
+        assert client.line() == "<end>"
+
+
+def test_a_session_does_not_last_for_ever(new_door: NewDoor) -> None:
+    with Client(new_door(session_seconds=0.2), "inbound") as client:
+        client.line()
+        for _ in range(100):
+            client.send(b"NOOP\r\n")
+            if client.line().startswith("421"):
+                return
+            time.sleep(0.02)
+    pytest.fail("the session went on")
+
+
+def test_a_message_that_trickles_ends_the_session(new_door: NewDoor) -> None:
+    with logged_in(new_door(slow_after_seconds=0.1, least_bytes_per_second=10_000)) as client:
+        begin_data(client)
+        client.send(HEAD)
+        assert client.line().startswith("421 4.4.2 the message comes too slowly")
+
+
+def test_connections_of_an_address_are_capped_before_the_handshake(new_door: NewDoor) -> None:
+    door = new_door(connections_per_address=2)
+    first, second = Client(door, "inbound"), Client(door)
+    assert first.line().startswith("220")
+    assert second.line().startswith("220")
+    with Client(door, "inbound") as third:
+        assert third.line().startswith("421 4.7.0 too many connections")
+    with pytest.raises((ssl.SSLError, OSError)):
+        Client(door, "submissions")
+    first.close()
+    second.close()
+    door.wait_until_empty()
+
+
+def test_a_handshake_that_never_comes_frees_its_place(new_door: NewDoor) -> None:
+    door = new_door(handshake_seconds=0.2)
+    with Client(door) as client:
+        client.line()
+        client.ask(b"EHLO x\r\n")
+        client.ask(b"STARTTLS\r\n")
+        assert client.line() == "<end>"
+    door.wait_until_empty()
+
+
+def test_garbage_in_place_of_a_handshake_frees_its_place(new_door: NewDoor) -> None:
+    door = new_door()
+    with Client(door) as client:
+        client.line()
+        client.ask(b"EHLO x\r\n")
+        client.ask(b"STARTTLS\r\n")
+        client.send(b"MAIL FROM:<a@acme.test>\r\n")
+        while client.line() != "<end>":
+            pass
+    door.wait_until_empty()
+
+
+def test_each_failed_login_of_an_address_waits_longer(new_door: NewDoor) -> None:
+    door = new_door(login_delay_seconds=0.05, longest_login_delay_seconds=0.4, forget_failures_seconds=60)
+    waits = []
+    for _ in range(4):
+        with Client(door, "submissions") as client:
+            client.line()
+            client.ask(b"EHLO x\r\n")
+            began = time.monotonic()
+            assert client.ask(b"AUTH PLAIN AGEAYg==\r\n").startswith("535 5.7.8")
+            waits.append(time.monotonic() - began)
+    assert waits[3] > waits[2] > waits[1] > waits[0] >= 0.05
+    assert waits[3] < 2
+
+
+def test_unknown_user_and_wrong_secret_wait_alike(new_door: NewDoor) -> None:
+    answers, waits = [], []
+    for word in (b"AGFjbWUAd3Jvbmc=", b"AG5vYm9keQB3cm9uZw=="):
+        door = new_door(login_delay_seconds=0.1, longest_login_delay_seconds=0.1, forget_failures_seconds=60)
+        with Client(door, "submissions") as client:
+            client.line()
+            client.ask(b"EHLO x\r\n")
+            began = time.monotonic()
+            answers.append(client.ask(b"AUTH PLAIN " + word + b"\r\n"))
+            waits.append(time.monotonic() - began)
+    assert answers[0] == answers[1]
+    assert abs(waits[0] - waits[1]) < 0.05
+
+
+def test_draining_sends_idle_sessions_away_and_lets_messages_end(new_door: NewDoor) -> None:
+    door = new_door(drain_seconds=5)
+    idle, busy = logged_in(door), logged_in(door)
+    begin_data(busy)
+    drained = threading.Thread(target=door.call, args=(door.server.drain(),))
+    drained.start()
+    assert idle.line().startswith("421 4.3.2 shutting down")
+    assert idle.line() == "<end>"
+    with pytest.raises(ConnectionRefusedError):
+        Client(door, "inbound")
+    assert busy.ask(HEAD + b".\r\n").startswith("250 2.0.0 queued as em_")
+    assert busy.line().startswith("421 4.3.2")
+    drained.join(5)
+    assert not drained.is_alive()
+    assert len(door.intake.orders) == 1
+
+
+def test_draining_ends_what_does_not_end_by_itself(new_door: NewDoor) -> None:
+    door = new_door(drain_seconds=0.2)
+    with logged_in(door) as client:
+        begin_data(client)
+        door.call(door.server.drain())
+        assert client.line() == "<end>"
+
+
+def test_a_client_that_reads_nothing_is_answered_no_further(door: RunningDoor) -> None:
+    with Client(door, "inbound") as client:
+        client.line()
+        client.socket.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            client.send(b"HELP\r\n" * 4_000_000)
+
+
+def test_a_thousand_sessions_stay_open(door: RunningDoor) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+
+    async def sit() -> None:
+        opened = []
+        for port in (door.inbound, door.submissions):
+            tls = None if port == door.inbound else door.tls
+            name = None if tls is None else "localhost"
+            for _ in range(500):
+                opened.append(await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name))
+        for reader, writer in opened:
+            assert (await reader.readline()).startswith(b"220")
+            writer.write(b"NOOP\r\n")
+        for reader, _ in opened:
+            assert await reader.readline() == b"250 2.0.0 ok\r\n"
+        assert door.door.guard.connections == 1000
+        for _, writer in opened:
+            writer.transport.abort()
+
+    asyncio.run(asyncio.wait_for(sit(), 30))
+    door.wait_until_empty()
+
+
+def wait_for(is_true: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + 5
+    while not is_true():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
