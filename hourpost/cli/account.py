@@ -23,7 +23,9 @@ from hourpost.cli.shapes import account_shape
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.rules.plans import PLANS
 
-app = typer.Typer(no_args_is_help=True, help="Customers: each has a plan, which is so many emails an hour.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Customers: each has a plan, which is so many emails an hour."
+)
 
 PlanName = Annotated[
     str | None, typer.Option("--plan", help=f"One of {', '.join(PLANS)}; without one: test mode only.")

@@ -13,7 +13,7 @@ from hourpost.cli.output import AsJson, print_object
 from hourpost.cli.running import running_settings
 from hourpost.errors import HourpostError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _MARKS = {
     Level.OK: typer.style("ok     ", fg="green"),

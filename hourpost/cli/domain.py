@@ -8,7 +8,7 @@ import typer
 
 from hourpost.accounts.queries import get_named_account
 from hourpost.cli.desk import Desk, at_desk
-from hourpost.cli.output import AsJson, OfAccount, print_list, print_object, print_table, read_all
+from hourpost.cli.output import AsJson, OfAccount, print_list, print_object, read_all
 from hourpost.cli.shapes import domain_shape
 from hourpost.domains.changes import add_domain, delete_domain, prepare_domain
 from hourpost.domains.queries import Domain, get_named_domain, list_domains
@@ -16,10 +16,11 @@ from hourpost.domains.verification import Verifier
 from hourpost.errors import Refused
 from hourpost.gateways.dns import ResolverDns
 
-app = typer.Typer(no_args_is_help=True, help="Domains: nobody sends from one that is not verified.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Domains: nobody sends from one that is not verified."
+)
 
 DomainArgument = Annotated[str, typer.Argument(metavar="DOMAIN", help="Its name, or its id (dom_…).")]
-_RECORD_COLUMNS = ("record", "type", "name", "value", "status")
 
 
 @app.command()
@@ -112,5 +113,7 @@ def _print(domain: Domain, as_json: bool) -> None:
     shape = domain_shape(domain)
     print_object(shape, as_json=as_json)
     if not as_json:
-        typer.echo()
-        print_table(shape["records"], _RECORD_COLUMNS)
+        for record in shape["records"]:
+            # One line for each value, however long: it is to be copied
+            typer.echo(f"\n{record['record']} ({record['type']}, {record['status']})")
+            typer.echo(f"  name   {record['name']}\n  value  {record['value']}")

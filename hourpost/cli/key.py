@@ -14,7 +14,9 @@ from hourpost.cli.shapes import credential_shape, issued_shape
 from hourpost.credentials.changes import Issued, create_api_key
 from hourpost.credentials.queries import Kind, Scope
 
-app = typer.Typer(no_args_is_help=True, help="API keys: what a program shows to send and to read.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="API keys: what a program shows to send and to read."
+)
 
 
 @app.command()

@@ -17,7 +17,9 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.flow.limit import to_moment
 from hourpost.gateways.hour import RedisHour
 
-app = typer.Typer(no_args_is_help=True, help="The hour: how many deliveries each account may still hand over.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="The hour: how many deliveries each account may still hand over."
+)
 
 # The rolling hour as PostgreSQL knows it: the truth, of which the bucket in Redis is the fast copy.
 _COUNTED = text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -14,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hourpost.pages import MAX_LIMIT, Cursor, Page
+
+_PIPE_WIDTH = 1000  # nothing is folded that another program reads
 
 T = TypeVar("T")
 Shape = Mapping[str, Any]
@@ -50,7 +53,7 @@ def print_table(shapes: Sequence[Shape], columns: Sequence[str]) -> None:
         table.add_column(column.replace("_", " "), overflow="fold")
     for shape in shapes:
         table.add_row(*(Text(_cell(shape.get(column))) for column in columns))
-    Console(soft_wrap=False).print(table)
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
 async def read_all(read: Callable[[Cursor], Awaitable[Page[T]]], key: Callable[[T], UUID]) -> list[T]:

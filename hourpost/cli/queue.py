@@ -12,7 +12,7 @@ from hourpost.cli.desk import Desk, at_desk
 from hourpost.cli.output import AsJson, print_object, print_table
 from hourpost.cli.waiting import MEANINGS, Cause, list_causes
 
-app = typer.Typer(no_args_is_help=True, help="What waits, and why.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="What waits, and why.")
 
 
 @app.callback()

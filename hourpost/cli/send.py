@@ -17,7 +17,7 @@ from hourpost.embedded.instance import instance_settings
 from hourpost.errors import Fault, HourpostError, Refused, ValidationFailed
 from hourpost.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -14,7 +14,9 @@ from hourpost.cli.shapes import credential_shape, issued_shape
 from hourpost.credentials.changes import Issued, create_smtp_credential
 from hourpost.credentials.queries import Kind, Scope
 
-app = typer.Typer(no_args_is_help=True, help="SMTP credentials: user names and passwords for ports 587 and 465.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="SMTP credentials: user names and passwords for ports 587 and 465."
+)
 
 
 @app.command()

@@ -78,7 +78,12 @@ class Run:
         self._console = Console(stderr=True)
         self._log_lock = threading.Lock()
         self._supervisor = Supervisor(self._log)
-        self._instance: dict[str, Any] = {"pid": os.getpid(), "home": str(home), "embedded": True}
+        self._instance: dict[str, Any] = {
+            "pid": os.getpid(),
+            "home": str(home),
+            "embedded": True,
+            "base_url": settings.public_url,
+        }
 
     def main(self) -> None:
         """Start, watch until a signal, stop. Raises: typer.Exit when something cannot start."""

@@ -42,6 +42,8 @@ def instance_settings() -> Settings:
         known.pop("redis_url", None)
     if settings.relays.get_secret_value():
         known.pop("relays", None)
+    if settings.base_url is not None:
+        known.pop("base_url", None)
     if settings.secret_key is not None:
         known.pop("secret_key", None)
     return load_settings(**known) if known else settings

@@ -60,7 +60,6 @@ def hourpost(
     monkeypatch.setenv("HOURPOST_REDIS_URL", redis_url)
     monkeypatch.setenv("HOURPOST_SECRET_KEY", "a secret of the tests, long enough")
     monkeypatch.setenv("HOURPOST_DNS_SERVERS", name_server.address)
-    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: str, stdin: str = "") -> Done:
         result = CliRunner().invoke(main, list(arguments), input=stdin)

@@ -90,7 +90,7 @@ def test_a_domain_is_added_verified_and_deleted(hourpost: Run, acme: str, monkey
     monkeypatch.setenv("HOURPOST_EMBEDDED", "true")
     name = f"{uuid4().hex[:12]}.test"
     added = hourpost("domain", "add", "--account", acme, name)
-    assert f"_hourpost.{name}" in added.output
+    assert f"\n  name   _hourpost.{name}\n  value  hourpost-verification=" in added.output
     assert "hourpost domain verify" in added.error
     verified = hourpost("domain", "verify", "--account", acme, name, "--json").json
     assert (verified["status"], verified["signs"]) == ("verified", True)
