@@ -90,7 +90,7 @@ class Front:
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         method, path = scope["method"], scope["path"]
         is_hot = (method, path) in self._hot
-        route = path if is_hot else getattr(scope.get("route"), "path", None) or "other"
+        route = path.removeprefix("/v1") if is_hot else getattr(scope.get("route"), "path", None) or "other"
         REQUESTS.labels(method, route, str(status)).inc()
         REQUEST_SECONDS.labels(route).observe(seconds)
         if path in _QUIET:

@@ -1,0 +1,134 @@
+"""The OpenAPI document, health, metrics, usage and plans."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.web.conftest import Customer
+from tests.api.web.running import RunningWeb
+
+OPERATIONS = [
+    "add_suppression",
+    "add_suppressions",
+    "cancel_email",
+    "create_api_key",
+    "create_domain",
+    "create_smtp_credential",
+    "delete_api_key",
+    "delete_domain",
+    "delete_smtp_credential",
+    "get_api_key",
+    "get_domain",
+    "get_email",
+    "get_email_raw",
+    "get_forecast",
+    "get_health",
+    "get_readiness",
+    "get_smtp_credential",
+    "get_suppression",
+    "get_usage",
+    "list_api_keys",
+    "list_domains",
+    "list_email_attempts",
+    "list_email_events",
+    "list_emails",
+    "list_plans",
+    "list_smtp_credentials",
+    "list_suppressions",
+    "remove_suppression",
+    "remove_suppressions",
+    "reschedule_email",
+    "send_batch",
+    "send_email",
+    "update_api_key",
+    "update_domain",
+    "update_smtp_credential",
+    "verify_domain",
+]
+
+
+@pytest.fixture(scope="module")
+def document(web: RunningWeb) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{web.url}/openapi.json").json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {one["operationId"]: one for path in document["paths"].values() for one in path.values()}
+
+
+def test_the_names_of_operations_are_stable(document: dict[str, Any]) -> None:
+    assert sorted(operations(document)) == sorted(OPERATIONS)
+
+
+def test_every_operation_teaches_and_says_how_it_fails(document: dict[str, Any]) -> None:
+    for name, one in operations(document).items():
+        assert len(one["description"]) > 25, name
+        assert one["tags"], name
+        assert "503" in one["responses"], name
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    named = set(re.findall(r"#/components/schemas/([\w.-]+)", str(document)))
+    assert named <= set(schemas)
+    assert set(schemas) <= named
+
+
+def test_what_an_email_needs_is_said(document: dict[str, Any]) -> None:
+    email = document["components"]["schemas"]["EmailFields"]
+    assert set(email["required"]) == {"from", "to", "subject"}
+    assert email["example"]["from"]
+
+
+def test_the_browsable_copy_needs_nothing_from_elsewhere(nobody: httpx.Client) -> None:
+    page = nobody.get("/docs")
+    assert page.status_code == 200
+    assert not re.search(r"""(?:src|href)=["']?https?://""", page.text)
+    for place in re.findall(r"""(?:src|href)=["'](/[^"']+)""", page.text):
+        assert nobody.get(place).status_code == 200, place
+
+
+def test_health_needs_no_key(nobody: httpx.Client) -> None:
+    assert nobody.get("/healthz").json() == {"status": "alive"}
+    assert nobody.get("/readyz").json() == {"status": "ready", "checks": {"database": "ok", "redis": "ok"}}
+
+
+def test_what_is_counted_is_shown_to_prometheus(owner: Customer, nobody: httpx.Client) -> None:
+    owner.send()
+    shown = nobody.get("/metrics").text
+    assert 'hourpost_http_requests_total{method="POST",route="/emails",status="202"}' in shown
+    assert 'hourpost_accepted_emails_total{door="api"}' in shown
+
+
+def test_usage_and_its_forecast(owner: Customer) -> None:
+    owner.send()
+    usage = owner.http.get("/v1/usage").json()
+    assert {name: usage[name] for name in ("plan", "limit", "window_seconds", "used", "remaining", "held")} == {
+        "plan": "path",
+        "limit": 1000,
+        "window_seconds": 3600,
+        "used": 1,
+        "remaining": 999,
+        "held": 0,
+    }
+    assert usage["resets_at"]
+    assert (usage["next_release_at"], usage["held_until"]) == (None, None)
+    forecast = owner.http.get("/v1/usage/forecast", params={"emails": 10_000}).json()
+    hours = [forecast["plan"]["seconds"] // 3600, *(one["seconds"] // 3600 for one in forecast["higher_plans"])]
+    assert [one["name"] for one in forecast["higher_plans"]] == ["normal", "premium", "skilled"]
+    assert hours in ([10, 6, 3, 2], [9, 6, 3, 2], [10, 6, 3, 1], [9, 6, 3, 1])
+
+
+def test_the_plans_are_told_with_their_prices(owner: Customer) -> None:
+    plans = owner.http.get("/v1/plans").json()["data"]
+    assert [(one["name"], one["price_cents"], one["limit"]) for one in plans] == [
+        ("path", 5000, 1000),
+        ("normal", 14500, 1500),
+        ("premium", 18500, 3000),
+        ("skilled", 22500, 5000),
+    ]
