@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import psutil
 
 from bench.letters import Sender
+from hourpost.embedded.instance import read_instance
 from hourpost.embedded.postgres import EmbeddedPostgres
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -143,27 +143,17 @@ class Instance:
             return list(self.supervisor.children(recursive=True))
         return []
 
-    def find(self, part: str) -> list[psutil.Process]:
-        """The direct children of the supervisor whose command line has ``part`` as a word."""
-        return [child for child in self._children() if any(_names(word, part) for word in _words(child))]
+    def find(self, part: str) -> psutil.Process | None:
+        """The process that runs a part now, by the name that the supervisor gave it."""
+        pid = read_instance(self.home).get("processes", {}).get(part)
+        with suppress(psutil.Error):
+            process = psutil.Process(pid) if pid else None
+            return process if process and process.status() != psutil.STATUS_ZOMBIE else None
+        return None
 
     def log_end(self, size: int = 3000) -> str:
         """The last of what it logged."""
         return (self.home.parent / "hourpost.log").read_bytes()[-size:].decode(errors="replace")
 
-    def _children(self) -> Iterator[psutil.Process]:
-        with suppress(psutil.NoSuchProcess):
-            yield from self.supervisor.children()
 
-
-def _words(process: psutil.Process) -> list[str]:
-    with suppress(psutil.Error):
-        return list(process.cmdline())
-    return []
-
-
-def _names(word: str, part: str) -> bool:
-    return word == part or Path(word).name == part
-
-
-_COMMAND = (sys.executable, "-c", "from hourpost.cli import main; main()")
+_COMMAND = (sys.executable, "-m", "hourpost")
