@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
+from hourpost.errors import ServiceUnavailable
 from hourpost.flow.accept import Intake
 from hourpost.flow.release import Releaser
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.hints import CeleryHints
 from hourpost.gateways.hour import RedisHour
 from hourpost.settings import Settings
+
+_START_TRIES, _START_PAUSE_SECONDS = 300, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +32,17 @@ class Parts:
     clock: Clock
 
     async def start(self) -> None:
-        """Begin to take orders. Raises: ServiceUnavailable."""
-        await self.standings.start()
+        """Begin to take orders, as soon as PostgreSQL answers. Raises: ServiceUnavailable after half a minute."""
+        await self._listen()
         await self.intake.start()
+
+    async def _listen(self) -> None:
+        for _ in range(_START_TRIES):
+            try:
+                return await self.standings.start()
+            except ServiceUnavailable:
+                await asyncio.sleep(_START_PAUSE_SECONDS)
+        await self.standings.start()
 
     async def stop(self) -> None:
         """Let what is under way end, then close every connection."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from uuid import UUID
 from celery import Celery
 from celery.signals import worker_ready
 
+from hourpost.assembly import build_parts
 from hourpost.database import Database
 from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
@@ -22,6 +24,7 @@ from hourpost.gateways.relays import RelayPool, parse_relays
 from hourpost.rules.ids import new_id
 from hourpost.settings import Settings
 from workers.courier_thread import CourierThread, Running
+from workers.schedule import Schedule
 
 _DRAIN_SECONDS = 20.0
 
@@ -38,8 +41,8 @@ def build_app(broker_url: str, hint: Callable[[list[str]], None]) -> Celery:
     return app
 
 
-async def build_courier(settings: Settings, database_url: str, cipher: Cipher) -> Running:
-    """A courier on the running loop, with its own connections."""
+async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *, schedules: bool) -> Running:
+    """A courier on the running loop, with its own connections; with ``schedules`` the schedule runs beside it."""
     database = Database(database_url, pool_size=settings.database_pool, application="hourpost worker")
     pool = RelayPool(parse_relays(settings.relays.get_secret_value()), hostname=settings.hostname)
     worker: UUID = new_id()
@@ -52,18 +55,29 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher) -
     )
     courier = Courier(database, pool, DkimSigner(database, cipher), leases, pace)
 
+    parts = build_parts(settings, "hourpost scheduler") if schedules else None
+    schedule = Schedule(parts.database, parts.hour, parts.releaser, parts.clock) if parts else None
+    ticking = asyncio.create_task(schedule.run()) if schedule else None
+
     async def close() -> None:
+        if ticking and schedule and parts:
+            ticking.cancel()
+            await schedule.close()
+            await parts.stop()
         await pool.drain(5.0)
         await database.close()
 
     return Running(courier, close)
 
 
-def run_worker(settings: Settings, urls: tuple[str, str], cipher: Cipher, ready: Callable[[], None]) -> None:
+def run_worker(
+    settings: Settings, urls: tuple[str, str], cipher: Cipher, ready: Callable[[], None], *, schedules: bool = False
+) -> None:
     """Run until SIGTERM; what is in hand is then sent or left to its lease. ``urls``: database, broker."""
     database_url, broker_url = urls
     courier = CourierThread(
-        lambda: build_courier(settings, database_url, cipher), lambda: os.kill(os.getpid(), signal.SIGTERM)
+        lambda: build_courier(settings, database_url, cipher, schedules=schedules),
+        lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     app = build_app(broker_url, courier.hint)
     worker_ready.connect(lambda **_: ready(), weak=False)

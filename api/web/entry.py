@@ -5,18 +5,17 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
-import migrations
 from api.web.app import build_app
 from api.web.parts import Parts
 from hourpost.assembly import build_parts
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
 from hourpost.settings import Settings
+from migrations.revision import newest_file_revision
 
 _IDLE_SECONDS = 75  # longer than the proxies in front of us keep theirs
 _LAST_SECONDS = 20
@@ -63,7 +62,7 @@ def create_app_of(settings: Settings) -> FastAPI:
         clock=core.clock,
         dns=ResolverDns(settings.dns_servers),
         cipher=Cipher.from_settings(settings),
-        revision=newest_revision(),
+        revision=newest_file_revision(),
     )
 
     @asynccontextmanager
@@ -75,9 +74,3 @@ def create_app_of(settings: Settings) -> FastAPI:
             await core.stop()
 
     return build_app(settings, parts, lifespan)
-
-
-def newest_revision() -> str:
-    """The newest migration, by the numbers that their files begin with; Alembic would cost 14 MB for that."""
-    files = Path(migrations.__file__).parent.glob("versions/[0-9]*.py")
-    return max(file.name.partition("_")[0] for file in files)

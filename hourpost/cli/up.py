@@ -19,25 +19,23 @@ import typer
 from rich.console import Console
 
 from hourpost.cli.welcome import welcome
-from hourpost.database import Database
 from hourpost.embedded.capture_relay import serve_capture_relay
 from hourpost.embedded.certificate import Certificate, find_or_make
-from hourpost.embedded.first_steps import FirstSteps, prepare_first_account
+from hourpost.embedded.first_steps_file import FirstSteps, read_first_steps
 from hourpost.embedded.instance import read_instance, remove_instance, write_instance
 from hourpost.embedded.postgres import EmbeddedPostgres
-from hourpost.embedded.program import Program
+from hourpost.embedded.program import Program, run
 from hourpost.embedded.readiness import mark_starting, readiness_file
 from hourpost.embedded.redis import BROKER_DATABASE, COUNTER_DATABASE, EmbeddedRedis
-from hourpost.embedded.secrets import read_or_make
+from hourpost.embedded.secrets import read_or_make, write_private
 from hourpost.embedded.supervisor import Supervisor, stop_on_signals
-from hourpost.gateways.clock import SystemClock
-from hourpost.gateways.encryption import Cipher
 from hourpost.settings import Settings, load_settings
-from migrations.upgrade import upgrade
+from migrations.revision import newest_file_revision
 
 app = typer.Typer()
 
-_PARTS = ("web", "worker", "scheduler", "smtp")
+# The schedule runs beside the courier here: a process of its own would cost 75 MB and change nothing on one machine.
+_PARTS = {"web": ("web",), "worker": ("worker", "--with-scheduler"), "smtp": ("smtp",)}
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_black")
 
 
@@ -102,13 +100,17 @@ class Run:
 
     def _start(self) -> FirstSteps:
         certificate = self._prepare_secrets()
-        self._start_servers()
-        self._write_instance()
-        steps = asyncio.run(self._prepare_database())
         if not self._settings.relays.get_secret_value():
             self._instance["relays"] = self._start_capture_relay(certificate)
+        servers, parts = self._servers(), [self._part(name) for name in _PARTS]
         self._write_instance()
-        self._supervisor.start([self._part(name) for name in _PARTS])
+        steps = read_first_steps(self._home) if self._is_prepared() else None
+        if steps is not None:  # the parts spend their first second on imports: PostgreSQL is there before them
+            self._supervisor.start([*servers, *parts])
+        else:
+            self._supervisor.start(servers)
+            steps = self._prepare_database()
+            self._supervisor.start(parts)
         self._write_instance()
         return steps
 
@@ -123,7 +125,7 @@ class Run:
             self._instance["tls_key"] = str(certificate.key)
         return certificate
 
-    def _start_servers(self) -> None:
+    def _servers(self) -> list[Program]:
         programs: list[Program] = []
         if self._settings.database_url is None:
             postgres = EmbeddedPostgres(self._home / "postgres")
@@ -134,18 +136,24 @@ class Run:
             programs.append(redis.program())
             self._instance["redis_url"] = redis.url(COUNTER_DATABASE)
             self._instance["broker_url"] = redis.url(BROKER_DATABASE)
-        self._supervisor.start(programs)
+        return programs
 
-    async def _prepare_database(self) -> FirstSteps:
-        running = self._running()
-        assert running.database_url is not None
-        database = Database(running.database_url.get_secret_value(), pool_size=2, application="hourpost up")
-        try:
-            await upgrade(database)
-            cipher = Cipher.from_settings(running)
-            return await prepare_first_account(self._home, database, cipher, SystemClock())
-        finally:
-            await database.close()
+    def _is_prepared(self) -> bool:
+        """Whether the embedded database is known to have this version's tables."""
+        if self._settings.database_url is not None:
+            return False
+        with suppress(FileNotFoundError):
+            return (self._home / "revision").read_text().strip() == newest_file_revision()
+        return False
+
+    def _prepare_database(self) -> FirstSteps:
+        """Migrate and make the first account, in a process of its own that takes its memory with it."""
+        run((sys.executable, "-m", "hourpost.embedded.prepare", str(self._home)))
+        write_private(self._home / "revision", newest_file_revision() + "\n")
+        steps = read_first_steps(self._home)
+        if steps is None:
+            raise RuntimeError(f"the first account was not made in {self._home}")
+        return steps
 
     def _start_capture_relay(self, certificate: Certificate) -> str:
         """Serve it from a thread of this process, which has little else to do; gives its URL."""
@@ -173,7 +181,7 @@ class Run:
         ready = readiness_file(self._home, name)
         return Program(
             name=name,
-            argv=(sys.executable, "-m", "hourpost", name),
+            argv=(sys.executable, "-m", "hourpost", *_PARTS[name]),
             is_ready=ready.exists,
             prepare=lambda: mark_starting(self._home, name),
             environment={"HOURPOST_HOME": str(self._home)},

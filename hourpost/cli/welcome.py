@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from hourpost.embedded.first_steps import FirstSteps
+from hourpost.embedded.first_steps_file import FirstSteps
 from hourpost.settings import Settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Annotated
 
 import typer
 
@@ -17,7 +18,11 @@ app = typer.Typer()
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    with_scheduler: Annotated[
+        bool, typer.Option("--with-scheduler", help="Also do the scheduler's work, as `hourpost up` does.")
+    ] = False,
+) -> None:
     """Deliver: lease what is due, send it through the relays, write down what they said.
 
     Start as many as you like, on as many machines; each takes a share. SIGTERM lets what is in hand end first.
@@ -34,4 +39,4 @@ def worker() -> None:
         gc.set_threshold(50_000, 50, 100)
         mark_ready(settings.home, "worker")
 
-    run_worker(settings, urls, Cipher.from_settings(settings), ready)
+    run_worker(settings, urls, Cipher.from_settings(settings), ready, schedules=with_scheduler)

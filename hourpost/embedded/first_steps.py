@@ -5,9 +5,7 @@ Secrets are hashed in the database, so what they are is kept in the home, in a f
 
 from __future__ import annotations
 
-import json
 import secrets
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hourpost.accounts.changes import NewAccount, create_account
@@ -15,34 +13,19 @@ from hourpost.accounts.passwords import hash_password
 from hourpost.credentials.changes import NewCredential, create_api_key, create_smtp_credential
 from hourpost.database import Database
 from hourpost.domains.changes import Findings, add_domain, prepare_domain, record_findings
-from hourpost.embedded.secrets import write_private
+from hourpost.embedded.first_steps_file import FirstSteps, read_first_steps, write_first_steps
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.encryption import Cipher
 
-_FILE = "first-steps.json"
 _DOMAIN = "acme.test"
 _EMAIL = "founder@acme.test"
 
 
-@dataclass(frozen=True, slots=True)
-class FirstSteps:
-    """What a newcomer needs to send the first email."""
-
-    email: str
-    password: str
-    api_key: str
-    test_key: str
-    smtp_username: str
-    smtp_password: str
-    domain: str
-
-
 async def prepare_first_account(home: Path, database: Database, cipher: Cipher, clock: Clock) -> FirstSteps:
     """The first account's secrets; makes the account when this home has none yet. Raises: ServiceUnavailable."""
-    try:
-        return FirstSteps(**json.loads((home / _FILE).read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        pass
+    known = read_first_steps(home)
+    if known is not None:
+        return known
     password, now = secrets.token_urlsafe(12), clock.now()
     hashed, domain = await hash_password(password), await prepare_domain(_DOMAIN, cipher)
     async with database.transaction() as connection:
@@ -54,5 +37,5 @@ async def prepare_first_account(home: Path, database: Database, cipher: Cipher, 
         login = await create_smtp_credential(connection, account.id, NewCredential("first SMTP credential"), now)
     username = login.credential.username or ""
     steps = FirstSteps(_EMAIL, password, key.secret, test.secret, username, login.secret, _DOMAIN)
-    write_private(home / _FILE, json.dumps(asdict(steps), indent=1) + "\n")
+    write_first_steps(home, steps)
     return steps

@@ -33,7 +33,15 @@ def read_instance(home: Path) -> dict[str, Any]:
 
 def instance_settings() -> Settings:
     """The settings, with what is not set taken from the running instance of the home."""
-    settings = load_settings()
+    return _with_instance(load_settings())
+
+
+def instance_settings_of(home: Path) -> Settings:
+    """The same for another home than the environment names."""
+    return _with_instance(load_settings(home=home))
+
+
+def _with_instance(settings: Settings) -> Settings:
     running = read_instance(settings.home)
     known = {name: value for name, value in running.items() if name in Settings.model_fields}
     if settings.database_url is not None:
@@ -46,4 +54,4 @@ def instance_settings() -> Settings:
         known.pop("base_url", None)
     if settings.secret_key is not None:
         known.pop("secret_key", None)
-    return load_settings(**known) if known else settings
+    return load_settings(**{**known, "home": settings.home}) if known else settings

@@ -1,0 +1,30 @@
+"""`python -m hourpost.embedded.prepare HOME`: the tables and the first account of an instance that is starting."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from hourpost.database import Database
+from hourpost.embedded.first_steps import prepare_first_account
+from hourpost.embedded.instance import instance_settings_of
+from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.encryption import Cipher
+from migrations.upgrade import upgrade
+
+
+async def prepare(home: Path) -> None:
+    """Migrate, then make the first account where there is none. Raises: ServiceUnavailable."""
+    settings = instance_settings_of(home)
+    assert settings.database_url is not None  # `hourpost up` has written where it is
+    database = Database(settings.database_url.get_secret_value(), pool_size=2, application="hourpost up")
+    try:
+        await upgrade(database)
+        await prepare_first_account(home, database, Cipher.from_settings(settings), SystemClock())
+    finally:
+        await database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(prepare(Path(sys.argv[1])))
