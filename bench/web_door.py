@@ -32,8 +32,8 @@ EMAIL: dict[str, Any] = {
     "from": "Acme <hello@acme.test>",
     "to": ["ada@example.net"],
     "subject": "Your receipt of today",
-    "html": "<p>" + "Thank you very much for your order. " * 40 + "</p>",
-    "text": "Thank you very much. " * 20,
+    "html": "<p>" + "Thank you very much for your order, and for the one before.\n" * 24 + "</p>",
+    "text": "Thank you very much.\n" * 20,
     "tags": [{"name": "kind", "value": "receipt"}],
 }
 

@@ -10,11 +10,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 
 from api.web import openapi
 from api.web.dependencies import RequestRate
-from api.web.errors import MethodNotAllowed, to_response
+from api.web.errors import MethodNotAllowed, to_response, unforeseen
 from api.web.faults import pointer_to
 from api.web.front import Endpoint, Front
 from api.web.parts import Parts
@@ -44,9 +43,10 @@ def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None
         lifespan=lifespan,
         redirect_slashes=False,
         strict_content_type=False,
-        middleware=[Middleware(Front, public_url=settings.public_url, hot=HOT)],
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for in the environment at each request
         exception_handlers={
             HourpostError: _on_error,
+            Exception: _on_surprise,
             HTTPException: _on_http_error,
             RequestValidationError: _on_invalid_parameters,
         },
@@ -60,6 +60,8 @@ def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None
     for noun in _NOUNS:  # the same without /v1, for clients that were written for others
         app.include_router(noun.router, include_in_schema=False)
     openapi.install(app)
+    # Outside of FastAPI's own layers, so that the hot path does not pass through them
+    app.middleware_stack = Front(app.build_middleware_stack(), public_url=settings.public_url, hot=HOT)
     return app
 
 
@@ -76,6 +78,11 @@ def _answer(request: Request, error: HourpostError) -> Response:
 
 async def _on_error(request: Request, error: Any) -> Response:
     return _answer(request, error)
+
+
+async def _on_surprise(request: Request, _: Any) -> Response:
+    """What nobody foresaw; the outermost layer writes it to the log."""
+    return _answer(request, unforeseen())
 
 
 async def _on_http_error(request: Request, error: Any) -> Response:

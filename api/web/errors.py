@@ -67,6 +67,11 @@ class MethodNotAllowed(BadRequest):
         self.allow = allow
 
 
+def unforeseen() -> HourpostError:
+    """What a client is told of an error that nobody foresaw."""
+    return HourpostError("Something went wrong on our side; the request id helps us to find it.")
+
+
 def status_of(error: HourpostError) -> int:
     """The HTTP status of an error."""
     named = STATUSES.get(error.name)

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.web.errors import to_response
+from api.web.errors import to_response, unforeseen
 from hourpost.errors import HourpostError
 from hourpost.gateways.metrics import REQUEST_SECONDS, REQUESTS
 from hourpost.rules.ids import new_id, to_text
@@ -33,6 +34,7 @@ class Front:
         self._app = app
         self._public_url = public_url
         self._hot = hot
+        self._meters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
@@ -66,7 +68,7 @@ class Front:
     def answer(self, error: Exception, scope: Scope) -> Response:
         """The response to a request that failed with ``error``."""
         if not isinstance(error, HourpostError):
-            error = HourpostError("Something went wrong on our side; the request id helps us to find it.")
+            error = unforeseen()
         accept = next((value for name, value in scope["headers"] if name == b"accept"), b"").decode("latin-1")
         return to_response(
             error,
@@ -91,13 +93,20 @@ class Front:
         method, path = scope["method"], scope["path"]
         is_hot = (method, path) in self._hot
         route = path.removeprefix("/v1") if is_hot else getattr(scope.get("route"), "path", None) or "other"
-        REQUESTS.labels(method, route, str(status)).inc()
-        REQUEST_SECONDS.labels(route).observe(seconds)
+        self._count(method, route, status, seconds)
         if path in _QUIET:
             return
         say = log.error if status >= 500 and status != 503 else log.debug if is_hot and status < 400 else log.info
         emails = scope["state"].get("emails", ())
         say("request", request_id=request_id, method=method, path=path, status=status, ms=_ms(seconds), emails=emails)
+
+    def _count(self, method: str, route: str, status: int, seconds: float) -> None:
+        meters = self._meters.get((method, route, status))
+        if meters is None:  # looking them up by their labels costs as much as counting
+            meters = REQUESTS.labels(method, route, str(status)), REQUEST_SECONDS.labels(route)
+            self._meters[method, route, status] = meters
+        meters[0].inc()
+        meters[1].observe(seconds)
 
 
 def _ms(seconds: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from functools import lru_cache
 from typing import Annotated, Any, cast
 
 import orjson
@@ -23,7 +24,9 @@ MAX_METADATA_BYTES = 16 * 1024
 MAX_ATTACHMENTS = 1000
 
 
+@lru_cache(maxsize=4096)
 def _to_mailbox(value: str) -> Address:
+    """Remembered, because a customer sends from few addresses and often."""
     return parse_address(value)
 
 
