@@ -45,8 +45,8 @@ lint: $(DEV) ## Style, types, architecture, dependencies
 	@$(BIN)/deptry .
 	@$(BIN)/python -m pytest tests/test_architecture.py
 
-bench: $(DEV) ## Measure the running system from outside, beside Postfix where it is installed
-	@$(BIN)/python -m bench
+bench: $(DEV) ## Measure from outside, beside Postfix where installed; CASES="single smtp" picks
+	@$(BIN)/python -m bench.run $(CASES)
 
 drill: $(DEV) ## Kill everything in turn under load, and count what was lost
 	@$(BIN)/python -m bench.drill
