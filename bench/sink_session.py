@@ -70,10 +70,16 @@ class Session(asyncio.Protocol):
             return
         if self.is_silent:
             return
+        out = self.work_through(self.rest + data if self.rest else data)
+        if out:
+            self.say(b"".join(out))
+        if self.is_ending:
+            self.end()
+
+    def work_through(self, data: bytes) -> list[bytes]:
+        """Takes commands and content as they come; gives the answers."""
         out: list[bytes] = []
-        if self.rest:
-            data = self.rest + data
-            self.rest = b""
+        self.rest = b""
         while data and not self.is_silent and not self.is_upgrading:
             if self.body is not None:
                 data = self.read_body(data, out)
@@ -84,10 +90,7 @@ class Session(asyncio.Protocol):
                 break
             data = following
             out.append(self.command(line))
-        if out:
-            self.say(b"".join(out))
-        if self.is_ending:
-            self.end()
+        return out
 
     def say(self, data: bytes, extra_delay: float = 0.0) -> None:
         """Answers, later where delays are configured, always in order."""

@@ -6,49 +6,21 @@ final dot in the same write, so that a busy connection needs one round trip per 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from copy import copy
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from hourpost.gateways.relays.capabilities import Capabilities
 from hourpost.gateways.relays.connection import Answer, RelayConnection
-from hourpost.gateways.relays.content import PIECE_BYTES, dot_stuff, pieces_of
-from hourpost.gateways.relays.outcome import Envelope, Outcome, Stage
+from hourpost.gateways.relays.content import PIECE_BYTES, pieces_of
+from hourpost.gateways.relays.outcome import Outcome, Stage
+from hourpost.gateways.relays.parcel import Parcel, mail_command, rcpt_command
 from hourpost.gateways.relays.replies import Reply
 from hourpost.gateways.relays.timeouts import Timeouts
 
-BeforeDot = Callable[[], Awaitable[bool]]
 NextEnvelope = Callable[[RelayConnection], bytes]
 
 _DOT = b".\r\n"
 _CONFUSED = frozenset((500, 501, 502, 503, 554))
-
-
-class Parcel:
-    """A message ready to be sent: envelope, dot-stuffed content, and the caller's word before the final dot.
-
-    ``size`` is in bytes, before stuffing (RFC 1870 §3). Raises: ContentNotCanonical.
-    """
-
-    __slots__ = ("before_dot", "destination", "envelope", "is_ascii", "pieces", "size")
-
-    def __init__(self, envelope: Envelope, content: bytes | Sequence[bytes], before_dot: BeforeDot | None) -> None:
-        self.envelope = envelope
-        self.destination = envelope.destination
-        chunks: Sequence[bytes] = (content,) if isinstance(content, bytes) else content
-        self.before_dot = before_dot
-        self.size = sum(map(len, chunks))
-        self.is_ascii = all(map(bytes.isascii, chunks))
-        self.pieces = dot_stuff(chunks)
-
-    def for_recipients(self, recipients: Sequence[str]) -> Parcel:
-        """The same message for some of its recipients."""
-        if len(recipients) == len(self.envelope.recipients):
-            return self
-        parcel = copy(self)
-        parcel.envelope = replace(self.envelope, recipients=tuple(recipients))
-        return parcel
 
 
 class Fate(NamedTuple):
@@ -113,7 +85,7 @@ class Exchange:
         patience = min(timeouts.reused, timeouts.command) if self._was_used else timeouts.command
         self._envelope = connection.expect(len(recipients) + 2 + self._resets, patience)
         connection.has_sent = True
-        commands = [_mail_command(self.parcel, connection.capabilities), *map(_rcpt_command, recipients), "DATA\r\n"]
+        commands = [mail_command(self.parcel, connection.capabilities), *map(rcpt_command, recipients), "DATA\r\n"]
         if self._resets:
             commands.insert(0, "RSET\r\n")
             connection.needs_reset = False
@@ -183,13 +155,13 @@ class Exchange:
         if self._resets:
             self.connection.needs_reset = False
             replies += _listed(await ask(b"RSET\r\n", timeouts.command))
-        mail = await ask(_mail_command(self.parcel, capabilities).encode(), timeouts.command)
+        mail = await ask(mail_command(self.parcel, capabilities).encode(), timeouts.command)
         replies += _listed(mail)
         if mail is None or not _is_positive(mail):
             return replies
         taken = 0
         for recipient in self.parcel.envelope.recipients:
-            rcpt = await ask(_rcpt_command(recipient).encode(), timeouts.command)
+            rcpt = await ask(rcpt_command(recipient).encode(), timeouts.command)
             if rcpt is None:
                 return replies
             replies.append(rcpt)
@@ -319,38 +291,6 @@ class Exchange:
             False,
             self.is_withdrawn and stage is Stage.BODY,
         )
-
-
-def find_obstacle(parcel: Parcel, capabilities: Capabilities) -> tuple[int, str, str] | None:
-    """Why this relay cannot take the parcel as it is, as code, enhanced code and text; ``None`` when it can."""
-    limit = capabilities.size_bytes
-    if limit is not None and parcel.size > limit:
-        return 552, "5.3.4", f"the message has {parcel.size} bytes, the relay takes {limit}"
-    if not capabilities.smtputf8 and parcel.envelope.needs_smtputf8:
-        return 550, "5.6.7", "the message needs SMTPUTF8, which the relay does not offer"
-    if not (parcel.is_ascii or capabilities.eight_bit_mime):
-        return 554, "5.6.3", "the message has 8-bit content, which the relay does not take"
-    return None
-
-
-def refuse(parcel: Parcel, relay: str, obstacle: tuple[int, str, str], now: float) -> list[Outcome]:
-    """The outcomes of a parcel that this relay cannot take."""
-    code, enhanced, text = obstacle
-    return [
-        Outcome(recipient, relay, Stage.MAIL, code, enhanced, text, now, now, is_local=True)
-        for recipient in parcel.envelope.recipients
-    ]
-
-
-def _mail_command(parcel: Parcel, capabilities: Capabilities) -> str:
-    size = f" SIZE={parcel.size}" if capabilities.size else ""
-    body = "" if parcel.is_ascii else " BODY=8BITMIME"
-    utf8 = " SMTPUTF8" if parcel.envelope.needs_smtputf8 else ""
-    return f"MAIL FROM:<{parcel.envelope.sender}>{size}{body}{utf8}\r\n"
-
-
-def _rcpt_command(recipient: str) -> str:
-    return f"RCPT TO:<{recipient}>\r\n"
 
 
 def _is_positive(reply: Reply) -> bool:

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from hourpost.gateways.relays.breaker import Breaker
 from hourpost.gateways.relays.connection import RelayConnection
-from hourpost.gateways.relays.exchange import Exchange, Parcel, Surroundings, find_obstacle, refuse
+from hourpost.gateways.relays.exchange import Exchange, Surroundings
 from hourpost.gateways.relays.health import Counts, LaneHealth, Patience
 from hourpost.gateways.relays.login import LoginFailed
 from hourpost.gateways.relays.outcome import Outcome, Postponed
 from hourpost.gateways.relays.pace import SLOW_SECONDS, SLOW_SHARE, Destinations, Pace
+from hourpost.gateways.relays.parcel import Parcel, find_obstacle, refuse
 from hourpost.gateways.relays.spec import RelaySpec
 from hourpost.gateways.relays.supply import Supply
 from hourpost.gateways.relays.waiting import Admission, Waiter, WaitingLine

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hourpost.gateways.relays.breaker import Breaker
-from hourpost.gateways.relays.exchange import BeforeDot, Parcel, Surroundings
+from hourpost.gateways.relays.exchange import Surroundings
 from hourpost.gateways.relays.health import LaneHealth, Patience
 from hourpost.gateways.relays.lane import Lane
 from hourpost.gateways.relays.login import LoginFailed
 from hourpost.gateways.relays.outcome import Envelope, Outcome, Postponed, Stage
+from hourpost.gateways.relays.parcel import BeforeDot, Parcel
 from hourpost.gateways.relays.spec import RelaySpec
 from hourpost.gateways.relays.timeouts import Timeouts
 

@@ -6,8 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from hourpost.gateways.relays.exchange import Exchange, Parcel
+from hourpost.gateways.relays.exchange import Exchange
 from hourpost.gateways.relays.outcome import Outcome, Postponed
+from hourpost.gateways.relays.parcel import Parcel
 
 Admission = Exchange | list[Outcome] | Postponed
 """What a message that waited is given: a connection, a verdict without one, or the advice to come back."""

@@ -1,0 +1,73 @@
+"""A message as it is handed to a relay, and whether that relay can take it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
+from dataclasses import replace
+
+from hourpost.gateways.relays.capabilities import Capabilities
+from hourpost.gateways.relays.content import dot_stuff
+from hourpost.gateways.relays.outcome import Envelope, Outcome, Stage
+
+BeforeDot = Callable[[], Awaitable[bool]]
+
+
+class Parcel:
+    """A message ready to be sent: envelope, dot-stuffed content, and the caller's word before the final dot.
+
+    ``size`` is in bytes, before stuffing (RFC 1870 §3). Raises: ContentNotCanonical.
+    """
+
+    __slots__ = ("before_dot", "destination", "envelope", "is_ascii", "pieces", "size")
+
+    def __init__(self, envelope: Envelope, content: bytes | Sequence[bytes], before_dot: BeforeDot | None) -> None:
+        self.envelope = envelope
+        self.destination = envelope.destination
+        chunks: Sequence[bytes] = (content,) if isinstance(content, bytes) else content
+        self.before_dot = before_dot
+        self.size = sum(map(len, chunks))
+        self.is_ascii = all(map(bytes.isascii, chunks))
+        self.pieces = dot_stuff(chunks)
+
+    def for_recipients(self, recipients: Sequence[str]) -> Parcel:
+        """The same message for some of its recipients."""
+        if len(recipients) == len(self.envelope.recipients):
+            return self
+        parcel = copy(self)
+        parcel.envelope = replace(self.envelope, recipients=tuple(recipients))
+        return parcel
+
+
+def find_obstacle(parcel: Parcel, capabilities: Capabilities) -> tuple[int, str, str] | None:
+    """Why this relay cannot take the parcel as it is, as code, enhanced code and text; ``None`` when it can."""
+    limit = capabilities.size_bytes
+    if limit is not None and parcel.size > limit:
+        return 552, "5.3.4", f"the message has {parcel.size} bytes, the relay takes {limit}"
+    if not capabilities.smtputf8 and parcel.envelope.needs_smtputf8:
+        return 550, "5.6.7", "the message needs SMTPUTF8, which the relay does not offer"
+    if not (parcel.is_ascii or capabilities.eight_bit_mime):
+        return 554, "5.6.3", "the message has 8-bit content, which the relay does not take"
+    return None
+
+
+def refuse(parcel: Parcel, relay: str, obstacle: tuple[int, str, str], now: float) -> list[Outcome]:
+    """The outcomes of a parcel that this relay cannot take."""
+    code, enhanced, text = obstacle
+    return [
+        Outcome(recipient, relay, Stage.MAIL, code, enhanced, text, now, now, is_local=True)
+        for recipient in parcel.envelope.recipients
+    ]
+
+
+def mail_command(parcel: Parcel, capabilities: Capabilities) -> str:
+    """MAIL with the parameters that the relay understands (RFC 1870, 6152, 6531)."""
+    size = f" SIZE={parcel.size}" if capabilities.size else ""
+    body = "" if parcel.is_ascii else " BODY=8BITMIME"
+    utf8 = " SMTPUTF8" if parcel.envelope.needs_smtputf8 else ""
+    return f"MAIL FROM:<{parcel.envelope.sender}>{size}{body}{utf8}\r\n"
+
+
+def rcpt_command(recipient: str) -> str:
+    """RCPT for one recipient."""
+    return f"RCPT TO:<{recipient}>\r\n"
