@@ -21,6 +21,7 @@ _COMMANDS = {
     "migrate": "hourpost.cli.migrate",
     "settings": "hourpost.cli.show_settings",
     "doctor": "hourpost.cli.doctor",
+    "health": "hourpost.cli.health",
     "account": "hourpost.cli.account",
     "key": "hourpost.cli.key",
     "smtp-credential": "hourpost.cli.smtp_credential",

@@ -11,6 +11,7 @@ import uvloop
 from hourpost.assembly import build_parts
 from hourpost.embedded.instance import instance_settings
 from hourpost.embedded.readiness import mark_ready
+from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
 from hourpost.settings import Settings
 from workers.schedule import Schedule
@@ -26,6 +27,7 @@ def scheduler() -> None:
     """
     settings = instance_settings()
     configure_logging(settings, "scheduler")
+    serve_metrics(settings.host, settings.metrics_port)
     uvloop.run(_run(settings))
 
 

@@ -10,6 +10,7 @@ import typer
 from hourpost.embedded.certificate import find_or_make
 from hourpost.embedded.instance import instance_settings
 from hourpost.embedded.readiness import mark_ready
+from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
 from hourpost.settings import Settings
 
@@ -26,6 +27,7 @@ def smtp() -> None:
     """
     settings = instance_settings()
     configure_logging(settings, "smtp")
+    serve_metrics(settings.host, settings.metrics_port)
     if settings.database_url is None or settings.redis_url is None:
         raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
     # A door stands above the command line, which therefore calls it by its name

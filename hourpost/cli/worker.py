@@ -11,6 +11,7 @@ from hourpost.assembly import broker_url
 from hourpost.embedded.instance import instance_settings
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.encryption import Cipher
+from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
 from workers.app import run_worker
 
@@ -29,6 +30,7 @@ def worker(
     """
     settings = instance_settings()
     configure_logging(settings, "worker")
+    serve_metrics(settings.host, settings.metrics_port)
     if settings.database_url is None or settings.redis_url is None:
         raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
     urls = (settings.database_url.get_secret_value(), broker_url(settings))

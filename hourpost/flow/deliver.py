@@ -24,6 +24,7 @@ from hourpost.flow.leases import Leases
 from hourpost.flow.sweep import return_orphans
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock, SystemClock
+from hourpost.gateways.metrics import CLAIMED_DELIVERIES, RETURNED_DELIVERIES
 from hourpost.gateways.relays import ContentNotCanonical, Envelope, Postponed, Relays
 
 _CLAIM_AT_ONCE = 250
@@ -133,8 +134,10 @@ class Courier:
                 self._begin(email, contents.get(email.content_id))
 
     async def _claim(self, room: int, hinted: list[UUID] | None) -> tuple[list[Claimed], dict[UUID, list[bytes]]]:
-        async with self._database.transaction() as connection:
+        async with self._database.hot_transaction() as connection:
             emails = await claim(connection, self._leases.worker, self._clock.now(), room, hinted)
+        found_by = "sweep" if hinted is None else "hint"
+        CLAIMED_DELIVERIES.labels(found_by).inc(sum(len(email.recipients) for email in emails))
         small = list({email.content_id for email in emails if email.size_bytes <= _SMALL_BYTES and not email.test})
         try:
             return emails, await self._load(small)
@@ -144,7 +147,7 @@ class Courier:
     async def _load(self, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:
         if not content_ids:
             return {}
-        async with self._database.reading() as connection:
+        async with self._database.hot_transaction() as connection:
             return await load_contents(connection, content_ids)
 
     def _begin(self, email: Claimed, content: list[bytes] | None) -> asyncio.Task[None]:
@@ -188,7 +191,8 @@ class Courier:
             return await self._send(email, loaded)
 
     async def _send(self, email: Claimed, content: list[bytes]) -> list[Verdict]:
-        envelope = Envelope(email.envelope_from, tuple(one.address for one in email.recipients))
+        recipients = tuple(one.address for one in email.recipients)
+        envelope = Envelope(email.envelope_from, recipients, smtputf8=not _has_ascii_header(content[0]))
         signature = await self._signer.sign(email, content) if email.domain_id else b""
         parts = [signature, *content] if signature else content
         try:
@@ -226,6 +230,7 @@ class Courier:
         async with self._database.transaction() as connection:
             returned = await return_orphans(connection, self._clock.now())
         if returned:
+            RETURNED_DELIVERIES.inc(returned)
             log.warning("deliveries of a lost worker were put back", deliveries=returned)
         if self._suspect is None or self._suspect.done():
             async with self._database.transaction() as connection:
@@ -239,3 +244,8 @@ class Courier:
             except ServiceUnavailable as error:
                 log.warning("the worker waits for the database", cause=error.cause)
                 await asyncio.sleep(1)
+
+
+def _has_ascii_header(first: bytes) -> bool:
+    """Whether every relay can take the header; raw UTF-8 in it needs SMTPUTF8 (RFC 6531)."""
+    return first.isascii() or first[: first.find(b"\r\n\r\n") + 1].isascii()

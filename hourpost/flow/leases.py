@@ -53,7 +53,7 @@ class Leases:
 
     async def _write_dots(self, groups: Sequence[list[Key]]) -> list[bool]:
         keys = [key for group in groups for key in group]
-        async with self._database.transaction() as connection:
+        async with self._database.hot_transaction() as connection:
             marked = await mark_dots(connection, self.worker, keys, self._clock.now())
         return [marked.issuperset(group) for group in groups]
 
@@ -61,7 +61,7 @@ class Leases:
         verdicts = [verdict for group in groups for verdict in group]
         while True:
             try:
-                async with self._database.transaction() as connection:
+                async with self._database.hot_transaction() as connection:
                     await record(connection, self.worker, verdicts, self._clock.now())
                 return [None] * len(groups)
             except ServiceUnavailable as error:

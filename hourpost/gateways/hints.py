@@ -15,6 +15,8 @@ from uuid import UUID
 import structlog
 from celery import Celery
 
+from hourpost.gateways.metrics import HINTS
+
 TASK = "hourpost.deliver"
 QUEUE = "deliver"
 IDS_IN_A_HINT = 500
@@ -92,8 +94,10 @@ class CeleryHints:
             ids = [self._ids.popleft().hex for _ in range(min(len(self._ids), IDS_IN_A_HINT))]
             try:
                 await loop.run_in_executor(self._thread, self._send, ids)
+                HINTS.labels("published").inc()
             except Exception as error:  # whatever the broker's client raises: the sweep finds the rows
                 self.failures += 1
+                HINTS.labels("failed").inc()
                 log.warning("a hint was not published", emails=len(ids), error=repr(error))
             await asyncio.sleep(_GATHER_SECONDS)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+import structlog
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 REQUESTS = Counter("hourpost_http_requests_total", "HTTP requests by route and status.", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram(
@@ -11,4 +12,50 @@ REQUEST_SECONDS = Histogram(
     ["route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-ACCEPTED_EMAILS = Counter("hourpost_accepted_emails_total", "Emails that were accepted, by door.", ["door"])
+ACCEPTED_EMAILS = Counter(
+    "hourpost_accepted_emails_total", "Emails that were accepted, by door and mode.", ["door", "mode"]
+)
+ACCEPT_EMAILS_A_FLIGHT = Histogram(
+    "hourpost_accept_flight_emails",
+    "Emails that shared one commit.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
+ACCEPT_COMMIT_SECONDS = Histogram(
+    "hourpost_accept_commit_seconds",
+    "Time from a flight's departure to its commit, the hour's answer included.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+HOUR_DELIVERIES = Counter("hourpost_hour_deliveries_total", "What the hour said to deliveries at accept.", ["answer"])
+HOUR_COLD_FILLS = Counter("hourpost_hour_cold_fills_total", "Buckets filled again from PostgreSQL.")
+HOUR_UNCOUNTED = Counter("hourpost_hour_uncounted_total", "Flights held because the hour could not be counted.")
+RELEASED_DELIVERIES = Counter("hourpost_released_deliveries_total", "Held deliveries that got room in their hour.")
+HINTS = Counter("hourpost_hints_total", "Hints to workers, by what became of them.", ["outcome"])
+CLAIMED_DELIVERIES = Counter("hourpost_claimed_deliveries_total", "Deliveries leased, by how they were found.", ["by"])
+DOT_SECONDS = Histogram(
+    "hourpost_dot_marks_seconds",
+    "Time to write that final dots go out.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+VERDICT_SECONDS = Histogram(
+    "hourpost_verdict_write_seconds",
+    "Time to write a batch of verdicts.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+VERDICTS = Counter("hourpost_verdicts_total", "Attempts by relay and the state they led to.", ["relay", "state"])
+SEND_SECONDS = Counter("hourpost_send_seconds_total", "Seconds that attempts took, by relay.", ["relay"])
+RETURNED_DELIVERIES = Counter("hourpost_returned_deliveries_total", "Deliveries put back after their worker was lost.")
+OLDEST_WAITING_SECONDS = Gauge(
+    "hourpost_oldest_waiting_seconds", "Age of the oldest delivery that waits, by cause; the scheduler's.", ["cause"]
+)
+
+log = structlog.get_logger()
+
+
+def serve_metrics(host: str, port: int) -> None:
+    """Answer Prometheus from a thread of its own, where ``port`` is set; a part works without it."""
+    if not port:
+        return
+    try:
+        start_http_server(port, addr=host)
+    except OSError as error:
+        log.warning("metrics are not served", port=port, error=str(error))

@@ -18,14 +18,11 @@ from api.web.v1.email_reading import read_email
 from hourpost.emails.status import status_of
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow import limit
-from hourpost.gateways.metrics import ACCEPTED_EMAILS
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import WINDOW_SECONDS
 from hourpost.rules.submission import Order, Placed, Receipt, Standing, Usage
 
 MAX_KEY = 256
-
-_accepted = ACCEPTED_EMAILS.labels("api")
 
 
 async def send_email(request: Request) -> Json:
@@ -40,7 +37,6 @@ async def send_email(request: Request) -> Json:
     placed = receipt.placed[0]
     email_id = to_text("em", placed.email_id)
     request.scope["state"]["emails"] = (email_id,)
-    _accepted.inc()
     usage = await usage_after(parts, standing, receipt)
     headers = headers_of(receipt, usage)
     headers["Location"] = f"/v1/emails/{email_id}"
@@ -59,7 +55,6 @@ async def send_batch(request: Request) -> Json:
     receipt = await parts.intake.accept(order)
     ids = [to_text("em", placed.email_id) for placed in receipt.placed]
     request.scope["state"]["emails"] = (f"{len(ids)} from {ids[0]}",) if ids else ()
-    _accepted.inc(len(ids))
     body: dict[str, Any] = {"data": [{"id": email_id} for email_id in ids]}
     if batch.is_partial:
         body["errors"] = list(receipt.errors)

@@ -1,0 +1,111 @@
+"""``hourpost health``: what a container or an orchestrator asks a part; it looks at progress, not at a process."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import urllib.request
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hourpost.cli.desk import Desk, at_desk, fail
+from hourpost.emails.oldest import read_oldest_seconds, read_worker_signs
+from hourpost.embedded.instance import instance_settings
+from hourpost.errors import ServiceUnavailable
+
+app = typer.Typer()
+
+_TIMEOUT_SECONDS = 5.0
+
+
+class Part(StrEnum):
+    """A part of the running service."""
+
+    WEB = "web"
+    WORKER = "worker"
+    SCHEDULER = "scheduler"
+    SMTP = "smtp"
+
+
+# 900 s is longer than a worker waits for the answer to a final dot, so that a slow relay never gets a worker killed.
+MaxAge = Annotated[int, typer.Option(min=1, help="Seconds that something due may wait without progress.")]
+
+
+@app.command()
+def health(part: Annotated[Part, typer.Argument(help="The part of this machine.")], max_age: MaxAge = 900) -> None:
+    """Is this part of this machine doing its work? Exits with 1 when it is not.
+
+    web and smtp must answer; a worker must renew its lease, and take something when something is due; the scheduler
+    must release what was scheduled. Example: hourpost health worker
+    """
+    try:
+        _CHECKS[part](max_age)
+    except ServiceUnavailable as error:
+        fail(error)
+    except (OSError, smtplib.SMTPException) as error:
+        fail(ServiceUnavailable(f"{part.value} does not answer", cause=str(error)))
+    typer.echo("ok")
+
+
+def _check_web(_max_age: int) -> None:
+    settings = instance_settings()
+    url = f"http://{_reachable(settings.host)}:{settings.http_port}/readyz"
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS):
+        pass
+
+
+def _check_smtp(_max_age: int) -> None:
+    settings = instance_settings()
+    with smtplib.SMTP(
+        _reachable(settings.host).strip("[]"), settings.submission_port, timeout=_TIMEOUT_SECONDS
+    ) as door:
+        door.ehlo("health")
+        if not door.has_extn("starttls"):
+            raise ServiceUnavailable("the mail door does not offer STARTTLS")
+
+
+def _check_worker(max_age: int) -> None:
+    async def work(desk: Desk) -> str | None:
+        async with desk.database.reading() as connection:
+            now = desk.clock.now()
+            leased_until, claimed_at = await read_worker_signs(connection, socket.gethostname())
+            waits = (await read_oldest_seconds(connection, now))["worker"]
+        if leased_until is None or leased_until < now:
+            return "no worker of this machine has a lease"
+        if waits > max_age and (claimed_at is None or claimed_at < now - timedelta(seconds=max_age)):
+            return f"something has been due for {waits:.0f} s, and no worker of this machine takes it"
+        return None
+
+    _report(at_desk(work))
+
+
+def _check_scheduler(max_age: int) -> None:
+    async def work(desk: Desk) -> str | None:
+        async with desk.database.reading() as connection:
+            waits = (await read_oldest_seconds(connection, desk.clock.now()))["schedule"]
+        return f"something scheduled is {waits:.0f} s late" if waits > max_age else None
+
+    _report(at_desk(work))
+
+
+def _report(fault: str | None) -> None:
+    if fault:
+        raise ServiceUnavailable(fault)
+
+
+def _reachable(host: str) -> str:
+    """An address to connect to where ``host`` is one to bind."""
+    known = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not bound
+    return known.get(host, f"[{host}]" if ":" in host else host)
+
+
+_CHECKS: dict[Part, Callable[[int], None]] = {
+    Part.WEB: _check_web,
+    Part.SMTP: _check_smtp,
+    Part.WORKER: _check_worker,
+    Part.SCHEDULER: _check_scheduler,
+}
