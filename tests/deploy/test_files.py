@@ -1,0 +1,134 @@
+"""What stands in deploy/ and docker-compose.yml names only what the command line and the settings have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hourpost.cli import _COMMANDS
+from hourpost.settings import Settings
+
+_ROOT = Path(__file__).resolve().parents[2]
+_COMPOSE = _ROOT / "docker-compose.yml"
+_DOCKERFILE = (_ROOT / "deploy/Dockerfile").read_text()
+_MANIFESTS = sorted((_ROOT / "deploy/kubernetes").glob("*.yaml"))
+_PARTS = ("web", "worker", "scheduler", "smtp")
+_OWN = Settings.model_fields
+_PORTS = {name: _OWN[name].default for name in ("http_port", "smtp_port", "submission_port", "submissions_port")}
+_METRICS = 9025
+_DRAIN_SECONDS = 25
+
+
+def _services() -> dict[str, Any]:
+    return dict(yaml.safe_load(_COMPOSE.read_text())["services"])
+
+
+def _objects(kind: str) -> dict[str, Any]:
+    found = [one for path in _MANIFESTS for one in yaml.safe_load_all(path.read_text()) if one and one["kind"] == kind]
+    return {one["metadata"]["name"]: one for one in found}
+
+
+def _container(name: str) -> dict[str, Any]:
+    return dict(_objects("Deployment")[name]["spec"]["template"]["spec"]["containers"][0])
+
+
+def _every_file() -> list[Path]:
+    return [_COMPOSE, *(path for path in (_ROOT / "deploy").rglob("*") if path.is_file() and "tls" not in path.parts)]
+
+
+@pytest.mark.parametrize("path", _every_file(), ids=lambda path: path.name)
+def test_every_variable_is_a_setting(path: Path) -> None:
+    named = set(re.findall(r"HOURPOST_([A-Z0-9_]+)", path.read_text()))
+    assert {name.lower() for name in named} <= set(_OWN)
+
+
+@pytest.mark.parametrize("part", ["migrate", *_PARTS])
+def test_compose_runs_a_command_that_exists(part: str) -> None:
+    assert _services()[part]["command"] == [part]
+    assert part in _COMMANDS
+
+
+@pytest.mark.parametrize("part", _PARTS)
+def test_compose_checks_the_health_of_each_part(part: str) -> None:
+    assert _services()[part]["healthcheck"]["test"] == ["CMD", "hourpost", "health", part]
+    assert "health" in _COMMANDS
+
+
+@pytest.mark.parametrize("part", _PARTS)
+def test_migrations_come_first(part: str) -> None:
+    assert _services()[part]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+@pytest.mark.parametrize("part", _PARTS)
+def test_a_part_has_time_to_end_what_it_has_in_hand(part: str) -> None:
+    assert int(_services()[part]["stop_grace_period"].removesuffix("s")) > _DRAIN_SECONDS
+    pod = _objects("Deployment")[part]["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] > _DRAIN_SECONDS
+
+
+def test_the_standard_ports_lead_to_what_the_settings_bind() -> None:
+    published = {int(one.split(":")[0]): int(one.split(":")[1]) for one in _services()["smtp"]["ports"]}
+    assert published == {25: _PORTS["smtp_port"], 587: _PORTS["submission_port"], 465: _PORTS["submissions_port"]}
+
+
+def test_the_proxy_leads_to_the_web_part() -> None:
+    assert f"reverse_proxy web:{_PORTS['http_port']}" in (_ROOT / "deploy/Caddyfile").read_text()
+    assert "443:443" in _services()["proxy"]["ports"]
+    assert "ports" not in _services()["web"]
+
+
+@pytest.mark.parametrize("part", _PARTS)
+def test_every_container_port_is_bound(part: str) -> None:
+    bound = {_PORTS["http_port"]} if part == "web" else {_METRICS}
+    if part == "smtp":
+        bound |= {_PORTS["smtp_port"], _PORTS["submission_port"], _PORTS["submissions_port"]}
+    assert {port["containerPort"] for port in _container(part)["ports"]} == bound
+    assert {int(port) for port in _services()[part]["expose"]} <= bound
+
+
+def test_kubernetes_and_compose_agree_on_the_metrics_port() -> None:
+    assert _objects("ConfigMap")["hourpost"]["data"]["HOURPOST_METRICS_PORT"] == str(_METRICS)
+    assert f"HOURPOST_METRICS_PORT={_METRICS}\n" in (_ROOT / "deploy/example.env").read_text()
+
+
+@pytest.mark.parametrize("part", _PARTS)
+def test_kubernetes_runs_a_command_that_exists(part: str) -> None:
+    assert _container(part)["args"] == [part]
+    assert "livenessProbe" in _container(part)
+    assert part in _objects("PodDisruptionBudget")
+
+
+@pytest.mark.parametrize("service", ["web", "smtp"])
+def test_services_lead_to_named_ports(service: str) -> None:
+    names = {port["name"] for port in _container(service)["ports"]}
+    assert {port["targetPort"] for port in _objects("Service")[service]["spec"]["ports"]} <= names
+
+
+def test_broker_and_counters_are_different_servers_that_forget_nothing() -> None:
+    example = (_ROOT / "deploy/example.env").read_text()
+    assert "REDIS_URL=redis://counters:" in example
+    assert "BROKER_URL=redis://broker:" in example
+    for name in ("counters", "broker"):
+        command = " ".join(_services()[name]["command"])
+        assert "--appendonly yes" in command
+        assert "--maxmemory-policy noeviction" in command
+
+
+def test_the_image_runs_as_nobody_special_and_knows_no_secret() -> None:
+    last = _DOCKERFILE.rpartition("\nFROM ")[2]
+    assert "\nUSER 10001:10001\n" in last
+    assert "--require-hashes -r requirements/run.txt" in _DOCKERFILE
+    assert "dev.txt" not in _DOCKERFILE
+    assert not re.search(r"(SECRET|PASSWORD|_URL|RELAYS)", _DOCKERFILE)
+
+
+def test_all_sources_that_the_image_copies_reach_the_build() -> None:
+    allowed = (_ROOT / ".dockerignore").read_text().splitlines()
+    assert allowed[0] == "*"
+    for source in ("api", "workers", "hourpost", "migrations", "pyproject.toml", "README.md", "requirements/run.txt"):
+        assert f"!{source}" in allowed
+        assert (_ROOT / source).exists()
