@@ -39,7 +39,7 @@ class FarEnd:
         """Where messages are written down: Message-ID, recipient and body hash, a line each."""
         return self.folder / "sink.journal"
 
-    def relay_url(self, connections: int = 20) -> str:
+    def relay_url(self, connections: int = 60) -> str:
         """What HOURPOST_RELAYS is set to."""
         return f"smtp://{USER}:{PASSWORD}@localhost:{self.port}?ca={self.certificate}&connections={connections}"
 

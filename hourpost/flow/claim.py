@@ -9,8 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost.database import HotStatement
 
 # `state || ''` keeps the planner on the primary key: the partial indexes look tiny to it, but are full of what has
 # just left them. What lost its worker twice is a suspect: taken alone, so that poison cannot park its neighbours.
@@ -34,10 +37,10 @@ SELECT c.email_id, c.position, c.address, c.attempts, c.waits_for, e.account_id,
   e.size_bytes, e.content_id, e.expires_at, e.created_at, a.unknown_policy, a.suspended_at
 FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
 """
-_HINTED = text(_CLAIM.format(pick=_PICK["hinted"]))
-_DUE = text(_CLAIM.format(pick=_PICK["due"]))
+_HINTED = HotStatement(_CLAIM.format(pick=_PICK["hinted"]))
+_DUE = HotStatement(_CLAIM.format(pick=_PICK["due"]))
 _SUSPECT = text(_CLAIM.format(pick=_PICK["suspect"]))
-_CONTENT = text(
+_CONTENT = HotStatement(
     "SELECT content_id, bytes FROM content_chunks WHERE content_id = ANY(CAST(:ids AS uuid[]))"
     " ORDER BY content_id, number"
 )
@@ -45,7 +48,7 @@ _RENEW = text(
     "INSERT INTO workers (id, name, leased_until, started_at) VALUES (:id, :name, :until, :now)"
     " ON CONFLICT (id) DO UPDATE SET leased_until = excluded.leased_until"
 )
-_DOT = text(
+_DOT = HotStatement(
     "UPDATE deliveries d SET dot_at = :now"
     " FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS w(email, position)"
     " WHERE d.email_id = w.email AND d.position = w.position AND d.lease = :worker AND d.state || '' = 'sending'"
@@ -87,14 +90,14 @@ class Claimed:
 
 
 async def claim(
-    connection: AsyncConnection, worker: UUID, now: datetime, most: int, hinted: Sequence[UUID] | None
+    connection: asyncpg.Connection, worker: UUID, now: datetime, most: int, hinted: Sequence[UUID] | None
 ) -> list[Claimed]:
     """Lease up to ``most`` due deliveries: of the ``hinted`` emails, or the longest due. Nobody waits for a lock."""
     arguments = {"worker": worker, "now": now, "most": most}
     if hinted is None:
-        rows = await connection.execute(_DUE, arguments)
+        rows = await _DUE.run(connection, arguments)
     else:
-        rows = await connection.execute(_HINTED, {**arguments, "ids": list(hinted)})
+        rows = await _HINTED.run(connection, {**arguments, "ids": list(hinted)})
     emails = defaultdict(list)
     for row in rows:
         emails[row.email_id].append(row)
@@ -125,11 +128,11 @@ def _claimed(rows: list[Any]) -> Claimed:
     )
 
 
-async def load_contents(connection: AsyncConnection, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:
+async def load_contents(connection: asyncpg.Connection, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:
     """The bytes of contents, in their chunks."""
     contents: dict[UUID, list[bytes]] = defaultdict(list)
     if content_ids:
-        for row in await connection.execute(_CONTENT, {"ids": list(content_ids)}):
+        for row in await _CONTENT.run(connection, {"ids": list(content_ids)}):
             contents[row.content_id].append(row.bytes)
     return contents
 
@@ -141,7 +144,7 @@ async def renew(connection: AsyncConnection, worker: UUID, name: str, now: datet
 
 
 async def mark_dots(
-    connection: AsyncConnection, worker: UUID, keys: Sequence[tuple[UUID, int]], now: datetime
+    connection: asyncpg.Connection, worker: UUID, keys: Sequence[tuple[UUID, int]], now: datetime
 ) -> set[tuple[UUID, int]]:
     """Write that the final dots of these deliveries go out now; gives those that are still leased to ``worker``."""
     arguments = {
@@ -150,4 +153,4 @@ async def mark_dots(
         "email": [email_id for email_id, _ in keys],
         "position": [position for _, position in keys],
     }
-    return {(row.email_id, row.position) for row in await connection.execute(_DOT, arguments)}
+    return {(row.email_id, row.position) for row in await _DOT.run(connection, arguments)}

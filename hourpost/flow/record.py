@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost.database import HotStatement
 from hourpost.flow.verdict import Verdict
 from hourpost.rules.ids import new_id
 
-_RECORD = text(
+_RECORD = HotStatement(
     """
 WITH v AS (
   SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:state AS text[]),
@@ -45,7 +45,7 @@ SELECT c.email_id, v.event_id, c.position, c.account_id, v.event, :now, v.detail
 FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.event IS NOT NULL
 """
 )
-_SUPPRESS = text(
+_SUPPRESS = HotStatement(
     "INSERT INTO suppressions (account_id, address, id, reason, email_id, created_at)"
     " SELECT e.account_id, w.address, w.id, 'bounce', e.id, :now"
     " FROM unnest(CAST(:email AS uuid[]), CAST(:address AS text[]), CAST(:id AS uuid[])) AS w(email, address, id)"
@@ -53,13 +53,13 @@ _SUPPRESS = text(
 )
 
 
-async def record(connection: AsyncConnection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> None:
+async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> None:
     """Write the verdicts of ``worker``; one delivery at most once among them."""
-    await connection.execute(_RECORD, {**_columns(verdicts, now), "worker": worker, "now": now})
+    await _RECORD.run(connection, {**_columns(verdicts, now), "worker": worker, "now": now})
     bad = [verdict for verdict in verdicts if verdict.suppresses]
     if bad:
-        await connection.execute(
-            _SUPPRESS,
+        await _SUPPRESS.run(
+            connection,
             {
                 "email": [verdict.email_id for verdict in bad],
                 "address": [verdict.suppresses for verdict in bad],
