@@ -13,17 +13,20 @@ import structlog
 from sqlalchemy import text
 
 from hourpost.database import Database
+from hourpost.emails.oldest import read_oldest_seconds
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.release import Releaser
 from hourpost.flow.sweep import expire
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
+from hourpost.gateways.metrics import OLDEST_WAITING_SECONDS
 
 _TICK_SECONDS = 0.5
 _LOOK_SECONDS = 3.0
 _COMPARE_SECONDS = 15.0
 _EXPIRE_SECONDS = 10.0
 _PRUNE_SECONDS = 600.0
+_MEASURE_SECONDS = 15.0
 _LOCK = 0x7363_6865  # "sche": one schedule at a time is enough; two would do no harm
 
 _PRUNE = (
@@ -96,6 +99,7 @@ class Schedule:
         await self._release()
         await self._every("compare", _COMPARE_SECONDS, self._compare)
         await self._every("expire", _EXPIRE_SECONDS, self._expire)
+        await self._every("measure", _MEASURE_SECONDS, self._measure)
         await self._every("prune", _PRUNE_SECONDS, self._prune)
 
     async def _every(self, name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
@@ -130,9 +134,14 @@ class Schedule:
     async def _expire(self) -> None:
         async with self._database.transaction() as connection:
             ended = await expire(connection, self._clock.now())
-        for account, held in ended:
-            if held:
-                await self._hour.adjust_waiting(account, -held)
+        for account, held, generation in ended:
+            await self._hour.adjust_waiting(account, -held, generation)
+
+    async def _measure(self) -> None:
+        async with self._database.reading() as connection:
+            oldest = await read_oldest_seconds(connection, self._clock.now())
+        for cause, seconds in oldest.items():
+            OLDEST_WAITING_SECONDS.labels(cause).set(seconds)
 
     async def _prune(self) -> None:
         now = self._clock.now()

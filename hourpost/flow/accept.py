@@ -6,7 +6,7 @@ There is no timer: while up to two commits are in flight, what arrives waits, an
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +28,7 @@ from hourpost.flow import limit, placing
 from hourpost.flow.enqueue import Enqueue
 from hourpost.flow.replay import Known, find_known, replay
 from hourpost.flow.store import insert_emails, insert_keys
+from hourpost.flow.teller import Teller
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.rules.delivery_state import State
@@ -73,6 +74,7 @@ class Intake:
         self._hour = hour
         self._enqueue = enqueue
         self._clock = clock
+        self._teller = Teller(hour, database, clock)
         self._queue: deque[_Pending] = deque()
         self._flights: set[asyncio.Task[None]] = set()
         self._keys: set[tuple[UUID, str]] = set()
@@ -147,7 +149,9 @@ class Intake:
             for pending in waiting:
                 await self._fly([pending])
             return
-        if not isinstance(error, HourpostError):
+        if isinstance(error, ServiceUnavailable):
+            self._teller.doubt(one.order.standing.account_id for one in waiting if one.taken)
+        elif not isinstance(error, HourpostError):
             log.error("accepting failed", error=repr(error))
             await self._give_back(waiting)
         for pending in waiting:
@@ -196,7 +200,7 @@ class Intake:
             for account, group in groups.items()
         ]
         try:
-            found = await limit.take(self._hour, self._database, takes)
+            found = await self._teller.take(takes)
         except ServiceUnavailable as error:
             log.warning("the hour cannot be counted: holding", cause=error.cause)
             return
@@ -238,7 +242,11 @@ class Intake:
                 placement = placing.place(one.order, one.request, one.answers, one.taken, suppressed, now)
                 placements.append((one, placement))
             await insert_emails(connection, [row for _, placement in placements for row in placement.stored], now)
+            unseen = _held_unseen(placements)
+            generations = await limit.lock_generations(connection, unseen)
         self._tell(placements)
+        if unseen:
+            self._later(self._lengthen(unseen, generations))
         if doubles:
             await self._give_back(doubles)
             async with self._database.reading() as connection:
@@ -274,6 +282,14 @@ class Intake:
             except ServiceUnavailable as error:
                 log.warning("tokens could not be given back", cause=error.cause)
 
+    async def _lengthen(self, unseen: Counter[UUID], generations: dict[UUID, int]) -> None:
+        """Tell the buckets of what was held without them, so that nobody overtakes it."""
+        try:
+            for account, generation in generations.items():
+                await self._hour.adjust_waiting(account, unseen[account], generation)
+        except ServiceUnavailable as error:
+            log.warning("the hour was not told what is held", cause=error.cause)
+
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._flights.add(task)
@@ -301,6 +317,17 @@ def _must_ask(pending: _Pending) -> ServiceUnavailable | None:
     if pending.taken is None and any(want.mode for want in pending.request.wants):
         return ServiceUnavailable("The hour cannot be counted now.", retry_after_seconds=2)
     return None
+
+
+def _held_unseen(placements: Iterable[tuple[_Pending, placing.Placement]]) -> Counter[UUID]:
+    """Deliveries of each account that wait without having asked its bucket."""
+    rows = Counter[UUID]()
+    for pending, placement in placements:
+        if pending.taken is None and pending.request.wants:
+            rows[pending.order.standing.account_id] += sum(
+                row.state is State.HELD for stored in placement.stored for row in stored.rows
+            )
+    return rows
 
 
 def _pairs(orders: Iterable[Order]) -> list[tuple[UUID, str]]:

@@ -7,7 +7,7 @@ lock of the account's row in ``hours``; so no debit is ever forgotten by the buc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -34,7 +34,7 @@ _SPENDS = text(
     " WHERE account_id = :account AND spent_at > now() - interval '2 hours' GROUP BY spent_at"
 )
 _WAITING = text("SELECT count(*) FROM deliveries WHERE account_id = :account AND state = 'held'")
-_CONFIRM = text(
+_LOCK = text(
     "SELECT account_id, generation FROM hours WHERE account_id = ANY(CAST(:accounts AS uuid[]))"
     " ORDER BY account_id FOR SHARE"
 )
@@ -88,11 +88,20 @@ async def confirm(connection: AsyncConnection, taken: Iterable[Taken]) -> set[UU
     Locks the generations of the others until the transaction ends.
     """
     wanted = {one.account: one.reading.generation for one in taken}
-    if not wanted:
-        return set()
-    rows = await connection.execute(_CONFIRM, {"accounts": list(wanted)})
-    current = {row.account_id: row.generation for row in rows}
+    current = await lock_generations(connection, wanted)
     return {account for account, generation in wanted.items() if current.get(account) != generation}
+
+
+async def lock_generations(connection: AsyncConnection, accounts: Collection[UUID]) -> dict[UUID, int]:
+    """The generations of these accounts' buckets, which stay until the transaction ends.
+
+    Who changes the number of those that wait tells the bucket with this generation: one that is filled afterwards has
+    counted the change already.
+    """
+    if not accounts:
+        return {}
+    rows = await connection.execute(_LOCK, {"accounts": list(accounts)})
+    return {row.account_id: row.generation for row in rows}
 
 
 async def read(hour: Hour, database: Database, account: UUID, limit: int) -> Reading:

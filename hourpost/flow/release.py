@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -118,11 +119,12 @@ class Releaser:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             rows = (await connection.execute(_COME_DUE, {"now": now, "most": _SCHEDULED_AT_ONCE})).all()
+            held = Counter(row.account_id for row in rows if row.state == "held")
+            generations = await limit.lock_generations(connection, held)
         self._enqueue.ring({row.email_id for row in rows if row.state == "queued"})
-        held = [row.account_id for row in rows if row.state == "held"]
-        for account in set(held):
-            await self._hour.adjust_waiting(account, held.count(account))
-        return list(dict.fromkeys(held))
+        for account, generation in generations.items():
+            await self._hour.adjust_waiting(account, held[account], generation)
+        return list(held)
 
     async def release(self, account: UUID) -> Turn:
         """Give an account one turn: up to ``TURN`` deliveries. Raises: ServiceUnavailable."""
@@ -131,6 +133,7 @@ class Releaser:
             owner = (await connection.execute(_ACCOUNT, {"account": account})).one()
             rows = (await connection.execute(_NEXT, {"account": account, "now": now, "most": TURN})).all()
         if not rows:
+            await self._forget_waiting(account)
             return Turn(0, None)
         wanted = [(row.email_id, row.position) for row in rows if not row.over and not row.suppressed]
         await self._end([row for row in rows if row.suppressed], "suppressed", account, now)
@@ -142,8 +145,9 @@ class Releaser:
             return Turn(0, 0.0)
         take = Take(account, allowed, [Want(len(wanted), Mode.RELEASE)])
         taken = (await limit.take(self._hour, self._database, [take]))[0]
-        released = await self._let_go(taken, wanted[: taken.answers[0].taken], now)
-        if taken.answers[0].taken < len(wanted):
+        given = taken.answers[0].taken
+        released = await self._let_go(taken, wanted[:given], now)
+        if released == given < len(wanted):
             return Turn(released, max(0.0, (taken.reading.next_free_at_us - taken.reading.now_us) / 1e6))
         return Turn(released, 0.0)
 
@@ -157,7 +161,7 @@ class Releaser:
             since = to_moment(reading.now_us) - timedelta(hours=1, seconds=15)
             spends = (await connection.execute(_SPENDS, {"account": account, "since": since})).all()
             waiting: int = (await connection.execute(_WAITING, {"account": account})).scalar_one()
-        return reading.used <= _alive(spends, reading) and reading.waiting == waiting
+        return reading.used == _alive(spends, reading) and reading.waiting == waiting
 
     async def refill(self, account: UUID) -> None:
         """Fill the bucket from PostgreSQL, so that debits which nobody stored come back. Raises: ServiceUnavailable."""
@@ -168,9 +172,11 @@ class Releaser:
             return 0
         released_at = to_moment(taken.taken_at_us)
         async with self._database.transaction() as connection:
-            if await limit.confirm(connection, [taken]):
-                return 0  # the bucket was replaced: this debit does not exist in the new one
-            emails = await _change(connection, keys, "queued", now, released_at)
+            void = await limit.confirm(connection, [taken])
+            emails = [] if void else await _change(connection, keys, "queued", now, released_at)
+        if void:  # the bucket is of the past, and may stay so where nobody fills it
+            await self.refill(taken.account)
+            return 0
         self._enqueue.ring(dict.fromkeys(emails))
         missing = len(keys) - len(emails)  # canceled in between
         if missing:
@@ -183,8 +189,16 @@ class Releaser:
         if not rows:
             return
         async with self._database.transaction() as connection:
+            generations = await limit.lock_generations(connection, [account])
             ended = await _change(connection, [(row.email_id, row.position) for row in rows], state, now, None)
-        await self._hour.adjust_waiting(account, -len(ended))
+        if account in generations:
+            await self._hour.adjust_waiting(account, -len(ended), generations[account])
+
+    async def _forget_waiting(self, account: UUID) -> None:
+        """Nothing is held: a bucket that says otherwise would keep everybody waiting behind nobody."""
+        reading = await self._hour.peek(account, 1)
+        if reading is not None and reading.waiting:
+            await self.refill(account)
 
 
 async def _change(
@@ -209,5 +223,6 @@ async def _change(
 
 
 def _alive(spends: Sequence[Any], reading: Reading) -> int:
-    slots = slots_of([(limit.to_microseconds(row.spent_at), row[1]) for row in spends])
+    moments = [(limit.to_microseconds(row.spent_at), row[1]) for row in spends]
+    slots = slots_of([(moment, count) for moment, count in moments if moment <= reading.now_us])
     return sum(slot.tokens for slot in slots if slot.youngest_at_us + HOUR_US > reading.now_us)

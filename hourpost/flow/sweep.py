@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost.flow import limit
 from hourpost.rules.ids import new_id
 
 MAX_CRASHES = 3
@@ -101,7 +102,9 @@ def _fate(dotted: bool, crashes: int, unknown_policy: str, now: datetime) -> tup
     return "queued", "queued", now
 
 
-async def expire(connection: AsyncConnection, now: datetime) -> list[tuple[UUID, int]]:
-    """End what outlived its expiry; gives how many of each account were held."""
+async def expire(connection: AsyncConnection, now: datetime) -> list[tuple[UUID, int, int]]:
+    """End what outlived its expiry; gives how many of each account were held, and its bucket's generation."""
     rows = await connection.execute(_EXPIRE, {"since": now - timedelta(hours=2), "now": now, "most": _ROWS_AT_ONCE})
-    return [(row.account_id, row.held) for row in rows]
+    held = {row.account_id: row.held for row in rows if row.held}
+    generations = await limit.lock_generations(connection, held)
+    return [(account, held[account], generation) for account, generation in generations.items()]

@@ -1,0 +1,71 @@
+"""Teller: tokens for a door, from buckets that are counted anew where some of their tokens may have been lost.
+
+A debit whose commit failed in an unknown way, or whose process died, is nobody's; without this it would come back
+only after an hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from hourpost.database import Database
+from hourpost.errors import ServiceUnavailable
+from hourpost.flow import limit
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.hour import Hour, HourUnavailable
+from hourpost.rules.hour_tokens import Take, Taken
+
+_TRUST = timedelta(seconds=30)
+_REMEMBERED = 10_000
+
+
+class Teller:
+    """Takes tokens. One per intake."""
+
+    def __init__(self, hour: Hour, database: Database, clock: Clock) -> None:
+        self._hour = hour
+        self._database = database
+        self._clock = clock
+        self._doubted: set[UUID] = set()
+        self._filled_at: dict[UUID, datetime] = {}
+
+    def doubt(self, accounts: Iterable[UUID]) -> None:
+        """Fill the buckets of these accounts before they are asked again."""
+        self._doubted.update(accounts)
+
+    async def take(self, takes: Sequence[Take]) -> list[Taken]:
+        """Take tokens of many accounts; nobody is refused on the word of a bucket that was filled long ago.
+
+        Raises: ServiceUnavailable.
+        """
+        for account in self._doubted.intersection([take.account for take in takes]):
+            await self._fill(account)
+        try:
+            found = await limit.take(self._hour, self._database, takes)
+            refused = [index for index, taken in enumerate(found) if self._is_doubtful(taken)]
+            for index in refused:
+                await self._fill(takes[index].account)
+            again = await limit.take(self._hour, self._database, [takes[index] for index in refused])
+        except HourUnavailable:  # the gateway undoes what was not answered
+            raise
+        except ServiceUnavailable:
+            self.doubt(take.account for take in takes)
+            raise
+        for index, taken in zip(refused, again, strict=True):
+            found[index] = taken
+        return found
+
+    def _is_doubtful(self, taken: Taken) -> bool:
+        if all(answer.refusal is None for answer in taken.answers):
+            return False
+        filled_at = self._filled_at.get(taken.account)
+        return filled_at is None or abs(self._clock.now() - filled_at) > _TRUST
+
+    async def _fill(self, account: UUID) -> None:
+        await limit.fill(self._hour, self._database, account)
+        self._doubted.discard(account)
+        if len(self._filled_at) >= _REMEMBERED:
+            self._filled_at.clear()
+        self._filled_at[account] = self._clock.now()
