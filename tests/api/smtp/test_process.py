@@ -1,0 +1,179 @@
+"""`hourpost smtp` itself, on PostgreSQL and Redis: what is answered is stored, and SIGTERM ends it cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import smtplib
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest_asyncio
+from sqlalchemy import text
+
+from hourpost.accounts.queries import Account
+from hourpost.credentials.changes import Issued, revoke_credential
+from hourpost.credentials.queries import Kind
+from hourpost.database import Database
+from hourpost.domains.queries import Domain
+from hourpost.rules.ids import from_text
+from hourpost.settings import Settings
+from tests.cast import make_account, make_domain, make_key, make_smtp_login
+from tests.fixtures.certificates import Certificate
+
+
+@dataclass
+class Cast:
+    """A process, and a customer who may use it."""
+
+    process: subprocess.Popen[bytes]
+    settings: Settings
+    tls: ssl.SSLContext
+    database: Database
+    account: Account
+    domain: Domain
+    login: Issued
+
+    def connect(self, username: str | None = None, password: str | None = None) -> smtplib.SMTP:
+        smtp = smtplib.SMTP_SSL("localhost", self.settings.submissions_port, context=self.tls, timeout=20)
+        smtp.login(username or self.login.credential.username or "", password or self.login.secret)
+        return smtp
+
+    def send(self, smtp: smtplib.SMTP, *headers: str, body: str = "hello") -> str:
+        """The reply to a message of ours to b and c."""
+        lines = [f"From: a@{self.domain.name}", "Subject: Real", *headers, "", body, ""]
+        smtp.mail(f"bounce@{self.domain.name}")
+        smtp.rcpt("b@example.net")
+        smtp.rcpt("c@example.net")
+        code, reply = smtp.data("\r\n".join(lines))
+        return f"{code} {reply.decode()}"
+
+    async def rows(self, statement: str, **values: object) -> list[Any]:
+        async with self.database.reading() as connection:
+            return list(await connection.execute(text(statement), values))
+
+
+@pytest_asyncio.fixture
+async def cast(settings: Settings, database: Database, tls: Certificate) -> AsyncIterator[Cast]:
+    account = await make_account(database)
+    domain, login = await make_domain(database, account), await make_smtp_login(database, account)
+    process = start(environment_of(settings, tls))
+    context = ssl.create_default_context(cafile=str(tls.cert))
+    found = Cast(process, settings, context, database, account, domain, login)
+    await listens(settings.submissions_port, process)
+    yield found
+    process.kill()
+    process.wait(10)
+
+
+def start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "hourpost", "smtp"], env=environment)
+
+
+def environment_of(settings: Settings, tls: Certificate) -> dict[str, str]:
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    return {
+        **os.environ,
+        "HOURPOST_HOME": str(settings.home),
+        "HOURPOST_HOSTNAME": "mail.test",
+        "HOURPOST_DATABASE_URL": settings.database_url.get_secret_value(),
+        "HOURPOST_REDIS_URL": settings.redis_url.get_secret_value(),
+        "HOURPOST_SECRET_KEY": "a secret of the tests, long enough",
+        "HOURPOST_SMTP_PORT": str(settings.smtp_port),
+        "HOURPOST_SUBMISSION_PORT": str(settings.submission_port),
+        "HOURPOST_SUBMISSIONS_PORT": str(settings.submissions_port),
+        "HOURPOST_TLS_CERTIFICATE": str(tls.cert),
+        "HOURPOST_TLS_KEY": str(tls.key),
+        "HOURPOST_LOG_LEVEL": "warning",
+    }
+
+
+async def listens(port: int, process: subprocess.Popen[bytes]) -> None:
+    ends_at = time.monotonic() + 20
+    while True:
+        assert process.poll() is None, "it ended before it listened"
+        assert time.monotonic() < ends_at
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+
+
+async def in_thread(work: Callable[[], Any]) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+async def test_what_is_answered_250_is_stored_whole(cast: Cast) -> None:
+    reply = await in_thread(lambda: cast.send(cast.connect()))
+    assert reply.startswith("250 2.0.0 queued as em_")
+    email_id = from_text("em", reply.split()[-1])
+    (mail,) = await cast.rows("SELECT * FROM emails WHERE id = :id", id=email_id)
+    (chunk,) = await cast.rows("SELECT bytes FROM content_chunks WHERE content_id = :id", id=email_id)
+    deliveries = await cast.rows("SELECT address, state FROM deliveries WHERE email_id = :id ORDER BY 1", id=email_id)
+    assert (mail.account_id, mail.source, mail.subject) == (cast.account.id, "smtp", "Real")
+    assert mail.envelope_from == f"bounce@{cast.domain.name}"
+    assert bytes(chunk.bytes).endswith(f"From: a@{cast.domain.name}\r\nSubject: Real\r\n\r\nhello\r\n".encode())
+    assert [tuple(row) for row in deliveries] == [("b@example.net", "queued"), ("c@example.net", "queued")]
+
+
+async def test_a_retry_with_its_key_gets_the_same_id(cast: Cast) -> None:
+    def talk() -> list[str]:
+        with cast.connect() as smtp:
+            first = cast.send(smtp, "Idempotency-Key: k", "Message-ID: <1@x.test>")
+            again = cast.send(smtp, "Idempotency-Key: k", "Message-ID: <2@x.test>")
+            return [first, again, cast.send(smtp, "Idempotency-Key: k", body="another")]
+
+    first, again, other = await in_thread(talk)
+    assert first == again
+    assert first.startswith("250 2.0.0 queued as em_")
+    assert other.startswith("550 5.5.4")
+    assert len(await cast.rows("SELECT 1 FROM emails WHERE account_id = :id", id=cast.account.id)) == 1
+
+
+async def test_an_api_key_is_a_password_for_any_user(cast: Cast) -> None:
+    key = await make_key(cast.database, cast.account)
+    reply = await in_thread(lambda: cast.send(cast.connect("resend", key.secret)))
+    assert reply.startswith("250")
+
+
+async def test_over_the_hour_mail_is_held_or_refused_for_now(cast: Cast) -> None:
+    async with cast.database.transaction() as connection:
+        await connection.execute(text("UPDATE accounts SET own_limit = 3 WHERE id = :id"), {"id": cast.account.id})
+
+    def talk() -> list[str]:
+        with cast.connect() as smtp:
+            return [cast.send(smtp), cast.send(smtp), cast.send(smtp, "X-On-Limit: reject")]
+
+    first, held, refused = await in_thread(talk)
+    assert first.startswith("250 2.0.0 queued as em_")
+    assert "; leaves about " in held
+    assert held.endswith("Z")
+    assert refused.startswith("452 4.4.5")
+
+
+async def test_a_revoked_credential_sends_nothing_more(cast: Cast) -> None:
+    smtp = await in_thread(cast.connect)
+    async with cast.database.transaction() as connection:
+        await revoke_credential(connection, cast.account.id, Kind.SMTP, cast.login.credential.id, datetime.now(UTC))
+    await asyncio.sleep(0.2)
+    assert (await in_thread(lambda: cast.send(smtp))).startswith("550 5.7.1")
+
+
+async def test_sigterm_says_goodbye_and_ends(cast: Cast) -> None:
+    smtp = await in_thread(cast.connect)
+    cast.process.send_signal(signal.SIGTERM)
+    code, reply = await in_thread(smtp.getreply)
+    smtp.close()
+    assert (code, reply[:5]) == (421, b"4.3.2")
+    assert await in_thread(lambda: cast.process.wait(10)) == 0
