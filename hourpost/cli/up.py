@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
+import gc
+import importlib
 import os
-import secrets
-import ssl
 import sys
-import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import quote
+from typing import Any
 
 import typer
 from rich.console import Console
 
+from hourpost.cli import main as command_line
 from hourpost.cli.welcome import welcome
-from hourpost.embedded.capture_relay import serve_capture_relay
+from hourpost.embedded import capture_part
 from hourpost.embedded.certificate import Certificate, find_or_make
 from hourpost.embedded.first_steps_file import FirstSteps, read_first_steps
-from hourpost.embedded.instance import read_instance, remove_instance, write_instance
+from hourpost.embedded.instance import remove_instance, write_instance
+from hourpost.embedded.linux import use_few_arenas
+from hourpost.embedded.lock import HomeTaken, lock_home
 from hourpost.embedded.postgres import EmbeddedPostgres
 from hourpost.embedded.program import Program, run
 from hourpost.embedded.readiness import mark_starting, readiness_file
 from hourpost.embedded.redis import BROKER_DATABASE, COUNTER_DATABASE, EmbeddedRedis
 from hourpost.embedded.secrets import read_or_make, write_private
-from hourpost.embedded.supervisor import Supervisor, stop_on_signals
+from hourpost.embedded.supervisor import Supervisor
 from hourpost.settings import Settings, load_settings
 from migrations.revision import newest_file_revision
 
 app = typer.Typer()
 
-# The schedule runs beside the courier here: a process of its own would cost 75 MB and change nothing on one machine.
+# The schedule runs beside the courier here: a process of its own would change nothing on one machine.
 _PARTS = {"web": ("web",), "worker": ("worker", "--with-scheduler"), "smtp": ("smtp",)}
-_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_black")
+_IMPORTS = ("hourpost.cli.web", "hourpost.cli.worker", "hourpost.cli.smtp", "api.smtp.entry", "workers.schedule")
+_COLOURS = (36, 32, 33, 35, 34, 96)
 
 
 @app.command()
@@ -49,21 +50,13 @@ def up() -> None:
     settings = load_settings()
     home = settings.home.resolve()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _lock(home):
-        Run(settings, home).main()
-
-
-def _lock(home: Path) -> IO[str]:
-    """Hold the home for this process. Raises: typer.Exit when another one has it."""
-    file = (home / "lock").open("a+")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        pid = read_instance(home).get("pid", "unknown")
-        typer.echo(f"error: Hourpost already runs in {home} (process {pid}).", err=True)
+        with lock_home(home):
+            Run(settings, home).main()
+    except HomeTaken as taken:
+        typer.echo(f"error: Hourpost already runs in {home} (process {taken.pid}).", err=True)
         typer.echo("       Stop it first, or set HOURPOST_HOME (and other ports) for a second one.", err=True)
         raise typer.Exit(1) from None
-    return file
 
 
 class Run:
@@ -73,10 +66,10 @@ class Run:
         self._began_at = time.monotonic()
         self._settings = settings
         self._home = home
-        self._console = Console(stderr=True)
-        self._log_lock = threading.Lock()
+        self._is_terminal = sys.stderr.isatty()
         self._supervisor = Supervisor(self._log)
         self._instance: dict[str, Any] = {
+            **{name: _plain(getattr(settings, name)) for name in settings.model_fields_set},
             "pid": os.getpid(),
             "home": str(home),
             "embedded": True,
@@ -85,11 +78,11 @@ class Run:
 
     def main(self) -> None:
         """Start, watch until a signal, stop. Raises: typer.Exit when something cannot start."""
-        stop_on_signals(self._supervisor)
+        use_few_arenas()
         try:
-            steps = self._start()
-            welcome(self._console, self._running(), steps, time.monotonic() - self._began_at)
-            self._supervisor.watch(self._write_instance)
+            if self._start():
+                self._welcome()
+                self._supervisor.watch(self._write_instance)
         except (RuntimeError, TimeoutError, OSError) as error:
             self._log("up", f"error: {error}")
             raise typer.Exit(1) from None
@@ -98,21 +91,23 @@ class Run:
             self._supervisor.stop()
             remove_instance(self._home)
 
-    def _start(self) -> FirstSteps:
+    def _start(self) -> bool:
+        """Start everything; False when a signal came before it was ready."""
         certificate = self._prepare_secrets()
+        parts = [self._part(name, words) for name, words in _PARTS.items()]
         if not self._settings.relays.get_secret_value():
-            self._instance["relays"] = self._start_capture_relay(certificate)
-        servers, parts = self._servers(), [self._part(name) for name in _PARTS]
+            parts.insert(0, self._capture_relay(certificate))
+        self._supervisor.start(self._servers())
         self._write_instance()
-        steps = read_first_steps(self._home) if self._is_prepared() else None
-        if steps is not None:  # the parts spend their first second on imports: PostgreSQL is there before them
-            self._supervisor.start([*servers, *parts])
-        else:
-            self._supervisor.start(servers)
-            steps = self._prepare_database()
-            self._supervisor.start(parts)
+        _import_parts()  # while PostgreSQL starts
+        if not self._supervisor.wait():
+            return False
+        if not self._is_prepared():
+            self._prepare_database()
+        self._supervisor.start(parts)
+        is_ready = self._supervisor.wait()
         self._write_instance()
-        return steps
+        return is_ready
 
     def _prepare_secrets(self) -> Certificate:
         settings, home = self._settings, self._home
@@ -138,64 +133,79 @@ class Run:
             self._instance["broker_url"] = redis.url(BROKER_DATABASE)
         return programs
 
+    @property
+    def _revision_file(self) -> Path:
+        """Beside the data that it speaks of, so that it goes when they go."""
+        return self._home / "postgres" / "hourpost.revision"
+
     def _is_prepared(self) -> bool:
-        """Whether the embedded database is known to have this version's tables."""
-        if self._settings.database_url is not None:
+        """Whether the embedded database is known to have this version's tables, and its first account."""
+        if self._settings.database_url is not None or read_first_steps(self._home) is None:
             return False
         with suppress(FileNotFoundError):
-            return (self._home / "revision").read_text().strip() == newest_file_revision()
+            return self._revision_file.read_text().strip() == newest_file_revision()
         return False
 
-    def _prepare_database(self) -> FirstSteps:
+    def _prepare_database(self) -> None:
         """Migrate and make the first account, in a process of its own that takes its memory with it."""
         run((sys.executable, "-m", "hourpost.embedded.prepare", str(self._home)))
-        write_private(self._home / "revision", newest_file_revision() + "\n")
-        steps = read_first_steps(self._home)
-        if steps is None:
-            raise RuntimeError(f"the first account was not made in {self._home}")
-        return steps
+        if self._settings.database_url is None:
+            write_private(self._revision_file, newest_file_revision() + "\n")
 
-    def _start_capture_relay(self, certificate: Certificate) -> str:
-        """Serve it from a thread of this process, which has little else to do; gives its URL."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate.chain, certificate.key)
-        password = secrets.token_urlsafe(16)
-        ready: list[int] = []
-        listening = threading.Event()
-
-        async def serve() -> None:
-            server = await serve_capture_relay(
-                "127.0.0.1", 0, self._home / "captured", username="hourpost", password=password, tls_context=context
-            )
-            ready.append(server.sockets[0].getsockname()[1])
-            listening.set()
-            await server.serve_forever()
-
-        threading.Thread(target=lambda: asyncio.run(serve()), name="capture relay", daemon=True).start()
-        if not listening.wait(10.0):
-            raise TimeoutError("the capture relay did not start")
-        authority = quote(str(certificate.authority), safe="/")
-        return f"smtp://hourpost:{password}@127.0.0.1:{ready[0]}?tls=starttls&ca={authority}"
-
-    def _part(self, name: str) -> Program:
-        ready = readiness_file(self._home, name)
+    def _capture_relay(self, certificate: Certificate) -> Program:
+        url = capture_part.capture_url(self._home, certificate)
+        self._instance["relays"] = url
         return Program(
-            name=name,
-            argv=(sys.executable, "-m", "hourpost", *_PARTS[name]),
-            is_ready=ready.exists,
-            prepare=lambda: mark_starting(self._home, name),
-            environment={"HOURPOST_HOME": str(self._home)},
+            name=capture_part.NAME,
+            argv=(sys.executable, "-m", "hourpost.embedded.capture_part", str(self._home)),
+            is_ready=readiness_file(self._home, capture_part.NAME).exists,
+            prepare=partial(mark_starting, self._home, capture_part.NAME),
+            work=partial(capture_part.serve, self._home, url, certificate),
         )
 
-    def _running(self) -> Settings:
+    def _part(self, name: str, words: tuple[str, ...]) -> Program:
+        return Program(
+            name=name,
+            argv=(sys.executable, "-m", "hourpost", *words),
+            is_ready=readiness_file(self._home, name).exists,
+            prepare=partial(mark_starting, self._home, name),
+            environment={"HOURPOST_HOME": str(self._home)},
+            work=partial(command_line, args=list(words), prog_name="hourpost"),
+        )
+
+    def _welcome(self) -> None:
+        steps: FirstSteps | None = read_first_steps(self._home)
+        if steps is None:
+            raise RuntimeError(f"the first account was not made in {self._home}")
         known = {name: value for name, value in self._instance.items() if name in Settings.model_fields}
-        return load_settings(**known)
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        with suppress(OSError):
+            welcome(console, load_settings(**known), steps, time.monotonic() - self._began_at)
+            sys.stdout.flush()
 
     def _write_instance(self) -> None:
         write_instance(self._home, {**self._instance, "processes": self._supervisor.pids()})
 
     def _log(self, part: str, line: str) -> None:
-        colour = _COLOURS[sum(part.encode()) % len(_COLOURS)]
-        with self._log_lock, suppress(OSError):
-            self._console.print(f"[{colour}]{part:>9}[/] │ ", end="", highlight=False)
-            self._console.out(line, highlight=False)
+        name = f"{part:>9}"
+        if self._is_terminal:
+            name = f"\033[{_COLOURS[sum(part.encode()) % len(_COLOURS)]}m{name}\033[0m"
+        with suppress(OSError):
+            sys.stderr.write(f"{name} │ {line}\n")
+            sys.stderr.flush()
+
+
+def _import_parts() -> None:
+    """What the forks have in common is imported once, and kept out of the way of their garbage collectors."""
+    gc.disable()
+    for name in _IMPORTS:
+        importlib.import_module(name)
+    gc.freeze()
+    gc.enable()
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON holds it."""
+    if hasattr(value, "get_secret_value"):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, Path) else value

@@ -6,11 +6,10 @@ import ctypes
 import os
 import pwd
 import stat
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from hourpost.embedded.prctl import LIBC, prctl
+from hourpost.embedded.linux import IS_LINUX, LIBC, prctl
 
 _KEEP_CAPABILITIES = 8
 _AMBIENT_CAPABILITIES = 47
@@ -82,7 +81,7 @@ def _is_open(path: Path) -> bool:
 
 
 def _available_capability() -> int | None:
-    if not sys.platform.startswith("linux"):
+    if not IS_LINUX:
         return None
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapPrm:"):

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from hourpost.embedded.secrets import write_private
 from hourpost.settings import Settings, load_settings
 
@@ -43,15 +45,8 @@ def instance_settings_of(home: Path) -> Settings:
 
 def _with_instance(settings: Settings) -> Settings:
     running = read_instance(settings.home)
+    if not running or not psutil.pid_exists(int(running.get("pid", 0))):
+        return settings
     known = {name: value for name, value in running.items() if name in Settings.model_fields}
-    if settings.database_url is not None:
-        known.pop("database_url", None)
-    if settings.redis_url is not None:
-        known.pop("redis_url", None)
-    if settings.relays.get_secret_value():
-        known.pop("relays", None)
-    if settings.base_url is not None:
-        known.pop("base_url", None)
-    if settings.secret_key is not None:
-        known.pop("secret_key", None)
-    return load_settings(**{**known, "home": settings.home}) if known else settings
+    known = {name: value for name, value in known.items() if name not in settings.model_fields_set}
+    return load_settings(**{**known, "home": settings.home})

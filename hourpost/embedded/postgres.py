@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -63,6 +64,7 @@ _TUNING = {
 }
 _DURABLE = {"shared_buffers": "512MB", "min_wal_size": "512MB", "fsync": "on", "synchronous_commit": "on"}
 _FLEETING = {"shared_buffers": "128MB", "min_wal_size": "80MB", "fsync": "off", "full_page_writes": "off"}
+_NOISE = re.compile(r"^LOG:  (?!.*(?:invalid|corrupt|recover|crash|terminated))")
 
 
 def binary(name: str) -> Path:
@@ -112,6 +114,7 @@ class EmbeddedPostgres:
             identity=self.identity,
             stop_signal=signal.SIGINT,
             orphan_signal=signal.SIGINT,
+            noise=_NOISE,
         )
 
     def _create(self) -> None:

@@ -11,16 +11,23 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
+from hourpost.embedded.ports import LOOPBACK, keep_port
 from hourpost.embedded.program import Program
 from hourpost.embedded.secrets import read_or_make
 
-_HOST = "127.0.0.1"
 _NAMES = ("redis-server", "valkey-server")
 _LEAST_VERSION = 7
 _PROBE_SECONDS = 0.3
+_EARLY_SECONDS = 3.0
+_MAX_EARLY_ENDS = 3
+_NOISE = re.compile(
+    r"oO0OoO0|(Redis|Valkey) version=|Configuration loaded|Server initialized|overcommit_memory|TCP backlog"
+    r"|scheduling shutdown|User requested shutdown|ready to exit"
+)
 BROKER_DATABASE, COUNTER_DATABASE = 0, 1
 
 
@@ -48,13 +55,14 @@ class EmbeddedRedis:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.port = self._choose_port()
+        self.port = keep_port(self.folder / "port")
         self._password = read_or_make(self.folder / "password")
-        self._starts_without_success = 0
+        self._started_at = 0.0
+        self._early_ends = 0
 
     def url(self, database: int = COUNTER_DATABASE) -> str:
         """How clients connect: the broker and the counters have a database each."""
-        return f"redis://:{self._password}@{_HOST}:{self.port}/{database}"
+        return f"redis://:{self._password}@{LOOPBACK}:{self.port}/{database}"
 
     def program(self) -> Program:
         """How to run it. Raises: RuntimeError."""
@@ -65,11 +73,14 @@ class EmbeddedRedis:
             prepare=self._prepare,
             working_folder=self.folder,
             stop_seconds=10.0,
+            noise=_NOISE,
         )
 
     def _prepare(self) -> None:
-        self._starts_without_success += 1
-        if self._starts_without_success > 2:
+        now = time.monotonic()
+        self._early_ends = self._early_ends + 1 if now - self._started_at < _EARLY_SECONDS else 0
+        self._started_at = now
+        if self._early_ends >= _MAX_EARLY_ENDS:
             self._put_aside()
         configuration = self.folder / "redis.conf"
         configuration.touch(mode=0o600)
@@ -77,7 +88,7 @@ class EmbeddedRedis:
 
     def _configuration(self) -> str:
         lines = (
-            f"bind {_HOST}",
+            f"bind {LOOPBACK}",
             f"port {self.port}",
             f"requirepass {self._password}",
             "daemonize no",
@@ -103,29 +114,13 @@ class EmbeddedRedis:
                 path.rename(aside / path.name)
 
     def _is_ready(self) -> bool:
-        if _ask(self.port, self._password) != b"+PONG":
-            return False
-        self._starts_without_success = 0
-        return True
-
-    def _choose_port(self) -> int:
-        """The port of the last time if it is free, else another; remembered beside the data."""
-        memory = self.folder / "port"
-        with suppress(FileNotFoundError, ValueError, OSError), socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((_HOST, int(memory.read_text())))
-            return int(listener.getsockname()[1])
-        with socket.socket() as listener:
-            listener.bind((_HOST, 0))
-            port = int(listener.getsockname()[1])
-        memory.write_text(f"{port}\n")
-        return port
+        return _ask(self.port, self._password) == b"+PONG"
 
 
 def _ask(port: int, password: str) -> bytes:
     """The last line of what it answers to AUTH and PING, empty when it does not answer."""
     try:
-        with socket.create_connection((_HOST, port), _PROBE_SECONDS) as client:
+        with socket.create_connection((LOOPBACK, port), _PROBE_SECONDS) as client:
             client.sendall(f"AUTH {password}\r\nPING\r\n".encode())
             answer = b""
             while answer.count(b"\r\n") < 2:

@@ -1,21 +1,27 @@
-"""The supervisor: starts programs in order, starts again what dies, stops all of it in the reverse order."""
+"""The supervisor: starts programs in order, starts again what dies, stops all of it in the reverse order.
+
+It has one thread, because it forks: one loop reads what the children write and wakes up when one ends.
+"""
 
 from __future__ import annotations
 
 import os
+import selectors
 import signal
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO
 
-from hourpost.embedded.program import Program, spawn, wait_until_ready
+from hourpost.embedded.program import Process, Program, start
 
-_BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STABLE_SECONDS = 20.0
-_LOOK_SECONDS = 0.1
+_READY_SECONDS = 90.0
+_LOOK_SECONDS = 1.0
+_PROBE_SECONDS = 0.01
+_CHUNK_BYTES = 65_536
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Log = Callable[[str, str], None]
 
@@ -25,64 +31,46 @@ class Child:
 
     def __init__(self, program: Program, log: Log) -> None:
         self.program = program
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
+        self.restarts_at = 0.0
         self._log = log
         self._started_at = 0.0
         self._failures = 0
-        self._again_at = 0.0
+        self._rest = b""
 
-    def start(self) -> None:
-        """Start it. Raises: OSError."""
-        self._started_at = time.monotonic()
-        self.process = spawn(self.program, output=subprocess.PIPE)
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> IO[bytes]:
+        """Start it; gives the pipe that it writes to. Raises: OSError."""
+        self._started_at, self._rest = time.monotonic(), b""
+        self.process = start(self.program)
         assert self.process.stdout is not None
-        threading.Thread(target=self._copy, args=(self.process.stdout,), daemon=True).start()
+        return self.process.stdout
 
-    def wait(self) -> None:
-        """Block until it is ready. Raises: RuntimeError, TimeoutError."""
+    def bury(self) -> None:
+        """Decide when it starts again: after a pause that grows with each early death."""
         assert self.process is not None
-        wait_until_ready(self.program, self.process)
-
-    def look(self) -> None:
-        """Start it again, after a pause that grows, when it has died."""
         now = time.monotonic()
-        if self.process is not None:
-            code = self.process.poll()
-            if code is None:
-                return
-            if now - self._started_at > _STABLE_SECONDS:
-                self._failures = 0
-            pause = _BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)]
-            self._log(self.program.name, f"ended with {code}; starts again in {pause:g} s")
-            self._failures += 1
-            self._again_at, self.process = now + pause, None
-        if now >= self._again_at:
-            try:
-                self.start()
-            except OSError as error:
-                self._again_at = now + _BACKOFF_SECONDS[-1]
-                self._log(self.program.name, f"cannot start: {error}")
+        if now - self._started_at > _STABLE_SECONDS:
+            self._failures = 0
+        pause = _BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)]
+        self._log(self.program.name, f"ended with {self.process.returncode}; starts again in {pause:g} s")
+        self._failures += 1
+        self.restarts_at, self.process = now + pause, None
 
-    def ask_to_stop(self) -> None:
-        """Ask for a clean end; returns at once."""
-        if self.process is not None and self.process.poll() is None:
-            with suppress(ProcessLookupError):
-                self.process.send_signal(self.program.stop_signal)
-
-    def await_end(self) -> None:
-        """Wait for the end that was asked for; by force when it takes too long."""
-        if self.process is None:
-            return
-        try:
-            self.process.wait(self.program.stop_seconds)
-        except subprocess.TimeoutExpired:
-            self._log(self.program.name, "does not end; killed")
-            self.process.kill()
-            self.process.wait()
-
-    def _copy(self, lines: IO[bytes]) -> None:
+    def hear(self, chunk: bytes) -> None:
+        """Log the lines that are complete."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > _CHUNK_BYTES:
+            lines.append(self._rest)
+            self._rest = b""
         for line in lines:
-            self._log(self.program.name, line.decode(errors="replace").rstrip())
+            text = line.decode(errors="replace").rstrip()
+            if self.program.noise is None or not self.program.noise.search(text):
+                self._log(self.program.name, text)
 
 
 class Supervisor:
@@ -91,50 +79,115 @@ class Supervisor:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._groups: list[list[Child]] = []
-        self._stopping = threading.Event()
+        self._is_stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._listen_to_signals()
 
     def start(self, programs: Sequence[Program]) -> None:
-        """Start one more group and wait until all of it is ready. Raises: RuntimeError, TimeoutError, OSError."""
+        """Start one more group. Raises: OSError."""
         group = [Child(program, self._log) for program in programs]
         self._groups.append(group)
         for child in group:
-            child.start()
-        for child in group:
-            child.wait()
+            self._start(child)
+
+    def wait(self) -> bool:
+        """Wait until all are ready; False when a signal came first. Raises: RuntimeError, TimeoutError."""
+        waiting = self._children()
+        ends_at = time.monotonic() + _READY_SECONDS
+        while waiting and not self._is_stopping:
+            self._turn(_PROBE_SECONDS)
+            for child in waiting:
+                self._check_alive(child)
+            waiting = [child for child in waiting if not child.program.is_ready()]
+            if time.monotonic() > ends_at:
+                names = ", ".join(child.program.name for child in waiting)
+                raise TimeoutError(f"not ready after {_READY_SECONDS:.0f} s: {names}")
+        return not self._is_stopping
 
     def pids(self) -> dict[str, int]:
         """The processes by the names of their programs."""
-        children = (child for group in self._groups for child in group)
-        return {child.program.name: child.process.pid for child in children if child.process is not None}
+        return {child.program.name: child.process.pid for child in self._children() if child.process is not None}
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Start again what dies, until ``stop`` was asked for; ``on_change`` is told after each new process."""
+        """Start again what dies, until a signal says stop; ``on_change`` is told after each new process."""
         before = self.pids()
-        while not self._stopping.wait(_LOOK_SECONDS):
-            for group in self._groups:
-                for child in group:
-                    child.look()
+        while not self._is_stopping:
+            self._turn(self._restart())
             if self.pids() != before:
                 before = self.pids()
                 on_change()
 
-    def ask_to_stop(self, *_: object) -> None:
-        """End ``watch``; usable as a signal handler."""
-        self._stopping.set()
-
     def stop(self) -> None:
-        """Stop group by group, the last one first, each cleanly."""
+        """Stop group by group, the last one first, each cleanly and all of it within a bounded time."""
         for group in reversed(self._groups):
             for child in group:
-                child.ask_to_stop()
-            for child in group:
-                child.await_end()
+                if child.process is not None and child.is_alive:
+                    with suppress(ProcessLookupError):
+                        child.process.send_signal(child.program.stop_signal)
+            self._await_end(group)
         self._groups.clear()
 
+    def _await_end(self, group: list[Child]) -> None:
+        began_at = time.monotonic()
+        while alive := [child for child in group if child.is_alive]:
+            self._turn(_PROBE_SECONDS)
+            for child in alive:
+                if time.monotonic() - began_at > child.program.stop_seconds and child.process is not None:
+                    self._log(child.program.name, "does not end; killed")
+                    child.process.kill()
+        self._turn(0.0)
 
-def stop_on_signals(supervisor: Supervisor) -> None:
-    """Let SIGINT and SIGTERM end ``watch``; a second one changes nothing, the stop is bounded."""
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, supervisor.ask_to_stop)
-    if os.name == "posix":
-        signal.signal(signal.SIGHUP, supervisor.ask_to_stop)
+    def _check_alive(self, child: Child) -> None:
+        if child.process is not None and not child.is_alive and not child.program.is_ready():
+            self._turn(_PROBE_SECONDS)  # its last words
+            raise RuntimeError(f"{child.program.name} ended with {child.process.returncode} before it was ready")
+
+    def _children(self) -> list[Child]:
+        return [child for group in self._groups for child in group]
+
+    def _start(self, child: Child) -> None:
+        pipe = child.start()
+        self._selector.register(pipe, selectors.EVENT_READ, (child, pipe))
+
+    def _restart(self) -> float:
+        """Bury and start again; gives the seconds until there may be something to do."""
+        pause = _LOOK_SECONDS
+        for child in self._children():
+            if child.process is not None and not child.is_alive:
+                child.bury()
+            if child.process is None:
+                pause = min(pause, max(0.0, child.restarts_at - time.monotonic()))
+            if child.process is None and time.monotonic() >= child.restarts_at:
+                try:
+                    self._start(child)
+                except (OSError, RuntimeError) as error:
+                    child.restarts_at = time.monotonic() + _BACKOFF_SECONDS[-1]
+                    self._log(child.program.name, f"cannot start: {error}")
+        return pause
+
+    def _turn(self, seconds: float) -> None:
+        """Read what has been written, for as long as that; a signal ends it at once."""
+        for key, _ in self._selector.select(seconds):
+            chunk = os.read(key.fd, _CHUNK_BYTES)
+            if key.data is None:  # a signal's number: it has done its work by waking us
+                continue
+            child, pipe = key.data
+            if chunk:
+                child.hear(chunk)
+            else:
+                self._selector.unregister(pipe)
+                pipe.close()
+
+    def _listen_to_signals(self) -> None:
+        """SIGINT, SIGTERM and SIGHUP end ``watch``; SIGCHLD only wakes it. A second one changes nothing."""
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        self._selector.register(reading, selectors.EVENT_READ)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in _STOP_SIGNALS:
+            signal.signal(number, self._ask_to_stop)
+
+    def _ask_to_stop(self, *_: object) -> None:
+        self._is_stopping = True
