@@ -27,6 +27,7 @@ from rich.table import Table
 from bench.drill_client import Client, units
 from bench.drill_faults import FAULTS, Scene
 from bench.drill_judge import Judgement, busiest_hour, count_waiting, judge
+from bench.ending import unwind_on_sigterm
 from bench.far_end import FarEnd
 from bench.instance import Instance
 from bench.letters import Sender
@@ -87,7 +88,9 @@ class Drill:
         ports = scene.instance.ports
         client = Client(ports["HTTP"], ports["SUBMISSIONS"], self.plan.rate, ends_at)
         wanted = units([(ample, 1 - _SMALL_SHARE), (small, _SMALL_SHARE)], self.plan.emails, fresh_run())
-        await asyncio.gather(client.run(wanted, self.progress), self._break(scene))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(client.run(wanted, self.progress))
+            group.create_task(self._break(scene))
         busiest = await _patiently(lambda: busiest_hour(url, accounts[1]))
         await self._raise_limit(scene, accounts)
         await self._wait_for_the_end(url, accounts)
@@ -150,6 +153,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="1,500 emails, under a minute")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
+    unwind_on_sigterm()
     given, console = parser.parse_args(), Console()
     plan = SHORT if given.short else Plan()
     folder = Path(tempfile.mkdtemp(prefix="hourpost-drill-"))

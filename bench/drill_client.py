@@ -78,15 +78,16 @@ class Client:
 
     async def run(self, wanted: Iterator[Unit], told: Callable[[int], None], workers: int = 12) -> None:
         """Submit everything; ``told`` hears how many emails each unit had. Ends when each was accepted or given up."""
-        working = [asyncio.create_task(self._work(told)) for _ in range(workers)]
-        due_at = time.monotonic()
-        for unit in wanted:
-            await asyncio.sleep(max(0.0, due_at - time.monotonic()))
-            await self._queue.put(unit)
-            due_at = max(due_at + len(unit.numbers) / self._rate, time.monotonic() - 1.0)
-        for _ in working:
-            await self._queue.put(None)
-        await asyncio.gather(*working)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self._work(told))
+            due_at = time.monotonic()
+            for unit in wanted:
+                await asyncio.sleep(max(0.0, due_at - time.monotonic()))
+                await self._queue.put(unit)
+                due_at = max(due_at + len(unit.numbers) / self._rate, time.monotonic() - 1.0)
+            for _ in range(workers):
+                await self._queue.put(None)
         await self._http.aclose()
 
     async def _work(self, told: Callable[[int], None]) -> None:
@@ -142,7 +143,7 @@ class Client:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         session = aiosmtplib.SMTP(
-            "127.0.0.1", self._smtp_port, use_tls=True, tls_context=context, timeout=_ANSWER_SECONDS
+            hostname="127.0.0.1", port=self._smtp_port, use_tls=True, tls_context=context, timeout=_ANSWER_SECONDS
         )
         await session.connect()
         await session.login("drill", token)

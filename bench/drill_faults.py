@@ -72,5 +72,4 @@ FAULTS: tuple[Fault, ...] = (
     ("PostgreSQL", lambda scene: scene.kill("postgres")),
     ("relay", lambda scene: scene.kill_relay()),
     ("SMTP door", lambda scene: scene.kill("smtp")),
-    ("scheduler", lambda scene: scene.kill("scheduler")),
 )

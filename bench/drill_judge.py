@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,10 +96,10 @@ async def judge(url: str, accounts: Sequence[UUID], ledger: Ledger, journal: Pat
     found = _read_journal(journal)
     judgement = Judgement(accepted=len(ledger.accepted))
     for number in ledger.accepted:
-        _judge_accepted(judgement, stored.get(recipient(number), []), found.get(recipient(number), Counter()), number)
+        judge_accepted(judgement, stored.get(recipient(number), []), found.get(recipient(number), Counter()), number)
     known = {recipient(number) for number in ledger.tried}
     for address, copies in found.items():
-        _judge_copies(judgement, stored.get(address, []), copies, contents)
+        judge_copies(judgement, stored.get(address, []), copies, contents)
         if address not in known:
             judgement.ghosts += judgement.blame("ghost", 1, example=address)
     return judgement
@@ -108,7 +108,8 @@ async def judge(url: str, accounts: Sequence[UUID], ledger: Ledger, journal: Pat
 Copies = Counter[tuple[str, str]]  # Message-ID and body hash
 
 
-def _judge_accepted(judgement: Judgement, rows: list[Any], copies: Copies, number: int) -> None:
+def judge_accepted(judgement: Judgement, rows: list[Any], copies: Copies, number: int) -> None:
+    """Judge one number that was accepted, by its rows and its copies at the sink."""
     judgement.accepted_twice += judgement.blame("accepted twice", max(0, len(rows) - 1), example=number)
     if copies:
         judgement.delivered += 1
@@ -122,7 +123,8 @@ def _judge_accepted(judgement: Judgement, rows: list[Any], copies: Copies, numbe
         judgement.lost += judgement.blame("lost", 1, example=(number, states))
 
 
-def _judge_copies(judgement: Judgement, rows: list[Any], copies: Copies, contents: dict[UUID, bytes]) -> None:
+def judge_copies(judgement: Judgement, rows: list[Any], copies: Copies, contents: Mapping[Any, bytes]) -> None:
+    """Judge what the sink has for one address."""
     by_id = {row["message_id"]: row for row in rows}
     times: Counter[str] = Counter()
     for (message_id, digest), count in copies.items():

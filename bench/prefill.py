@@ -69,7 +69,7 @@ async def unsign(url: str, domain: str) -> None:
 async def add_accounts(url: str, count: int, limit: int) -> list[Sender]:
     """Accounts with a verified domain and a key each."""
     accounts, secrets = [new_id() for _ in range(count)], [mint(LIVE, os.urandom(ENTROPY_BYTES)) for _ in range(count)]
-    prefix = f"crowd-{datetime.now(UTC):%H%M%S}-"
+    prefix = f"crowd-{datetime.now(UTC):%H%M%S%f}-"
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():

@@ -1,13 +1,15 @@
 """``make bench``: drives the real system from outside and prints what it reached, with Postfix beside it.
 
-python -m bench.run                         everything, in under 15 minutes
-python -m bench.run single smtp --rounds 3  some cases
+make bench                                  everything, in under 15 minutes
+make bench CASES="single batch"             some cases
+python -m bench single smtp --rounds 3      some cases, with more turns of the peer
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.cases import ALONE, FINDS, IN_ROUNDS, LIMIT, ONCE, Bench, Case
+from bench.ending import unwind_on_sigterm
 from bench.expectations import EXPECTATIONS, Finding
 from bench.far_end import FarEnd
 from bench.instance import Instance
@@ -41,15 +44,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-peer", action="store_true", help="leave Postfix out")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     given = parser.parse_args()
+    given.cases = given.cases or os.environ.get("CASES", "").split() or names
     unknown = set(given.cases) - set(names)
     if unknown:
         parser.error(f"unknown: {' '.join(sorted(unknown))}; there are {' '.join(names)}")
-    given.cases = given.cases or names
     return given
 
 
 def main() -> int:
     """Set up, run the cases, report; 1 when mail was lost or a figure is below what it must be."""
+    unwind_on_sigterm()
     given, console = arguments(), Console()
     folder = Path(tempfile.mkdtemp(prefix="hourpost-bench-"))
     folder.chmod(0o755)  # the servers work as other users
