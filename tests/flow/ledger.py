@@ -69,6 +69,8 @@ class Ledger:
 def is_a_way(before: str, after: str) -> bool:
     """Whether one event may follow the other; ``sending`` has none of its own."""
     first, second = State(before), State(after)
+    if first is second is State.SCHEDULED:  # its moment was moved
+        return True
     return may_become(first, second) or (may_become(first, State.SENDING) and may_become(State.SENDING, second))
 
 
