@@ -14,6 +14,7 @@ from api.smtp.door import Door
 from api.smtp.limits import MAX_LINE_BYTES
 from api.smtp.role import Role
 from api.smtp.session import Answer, Session
+from hourpost.gateways.metrics import SMTP_SESSIONS
 
 log = structlog.get_logger()
 
@@ -45,6 +46,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's do not inherit from it
         self.was_made = True
         self._connections.add(self)
+        SMTP_SESSIONS.inc()
         self._transport.write(self._session.greet())
         if self._door.is_draining:
             self.end(replies.SHUTTING_DOWN)
@@ -77,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._buffer.clear()
         if self in self._connections:
             self._connections.discard(self)
+            SMTP_SESSIONS.dec()
             self._door.guard.leave(self._address)
 
     # what the server calls

@@ -10,6 +10,7 @@ import re
 
 from hourpost.rules.canonical import ContentError
 
+_DOT = b"\r\n."
 _END = b"\r\n.\r\n"
 _TAIL = len(_END) - 1
 _LONELY_DOT = re.compile(rb"\r\n\.[ \t]+\r\n")
@@ -68,6 +69,7 @@ class DataReader:
 
     def __init__(self, limit_bytes: int, budget: Budget) -> None:
         self.received_bytes = 0
+        self._has_dots = False
         self._limit_bytes = limit_bytes
         # The line before the first one ends here, so that a dot on the very first line is seen as the end
         self._held = Held(limit_bytes + 2 * len(_END), budget, b"\r\n")
@@ -77,13 +79,26 @@ class DataReader:
         body = self._held.bytes
         known = len(body)
         body += buffer
-        end = body.find(_END, max(0, known - _TAIL))
+        end = self._find_end(body, max(0, known - _TAIL))
         taken = len(buffer) if end < 0 else end + len(_END) - known
         del body[known + taken :]
         del buffer[:taken]
         self.received_bytes += taken
         self._held.count(taken, keep_bytes=_TAIL)
         return end >= 0
+
+    def _find_end(self, body: bytearray, start: int) -> int:
+        """Where the end begins, or -1; on the way there it sees whether any line begins with a dot."""
+        at = body.find(_DOT, start)
+        while at >= 0:
+            behind = body[at + 3 : at + 5]
+            if behind == b"\r\n":
+                return at
+            if b"\r\n".startswith(behind):  # the rest of an end may be on its way
+                return -1
+            self._has_dots = True
+            at = body.find(_DOT, at + 3)
+        return -1
 
     @property
     def is_too_large(self) -> bool:
@@ -102,7 +117,7 @@ class DataReader:
             ContentError: A line is a dot and blanks: an end to some, and not to others.
         """
         raw = bytes(memoryview(self._held.bytes)[2:-3])
-        if raw.startswith(b".") or b"\r\n." in raw:
+        if self._has_dots:
             raw = b"\r\n" + raw
             if _LONELY_DOT.search(raw):
                 raise ContentError("a line of the message is a dot and blanks, which is not the end of the message")

@@ -19,6 +19,7 @@ from api.smtp.role import Role
 from api.smtp.sasl import Login
 from api.smtp.transaction import Transaction
 from hourpost.errors import HourpostError
+from hourpost.gateways.metrics import SMTP_LOGINS, SMTP_MESSAGES
 from hourpost.rules.canonical import ContentError
 from hourpost.rules.submission import Standing
 
@@ -249,6 +250,11 @@ class Session:
         return self._submit(transaction, chunks)
 
     async def _submit(self, transaction: Transaction, source: DataReader | Held) -> bytes:
+        reply = await self._take(transaction, source)
+        SMTP_MESSAGES.labels(reply[:3].decode("ascii")).inc()
+        return reply
+
+    async def _take(self, transaction: Transaction, source: DataReader | Held) -> bytes:
         try:
             return await self.role.take(self.login, transaction, source.content())
         except ContentError as error:
@@ -291,12 +297,14 @@ class Session:
         try:
             self.standing = await verify(self.door, self.role, self.address, login)
         except Refusal as refusal:
+            SMTP_LOGINS.labels(refusal.reply[:3].decode("ascii")).inc()
             self.failed_logins += refusal.reply.startswith(b"535")
             if self.failed_logins < self.door.limits.failed_logins:
                 return self.refused(refusal)
             self.is_over = True
             return refusal.reply + replies.TOO_MANY_LOGINS
         self.login = login
+        SMTP_LOGINS.labels("235").inc()
         return replies.LOGGED_IN
 
 

@@ -12,6 +12,11 @@ REQUEST_SECONDS = Histogram(
     ["route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+SMTP_SESSIONS = Gauge("hourpost_smtp_sessions", "Open SMTP sessions.")
+SMTP_LOGINS = Counter("hourpost_smtp_logins_total", "Logins by SMTP, by the code of the answer.", ["code"])
+SMTP_MESSAGES = Counter(
+    "hourpost_smtp_messages_total", "Messages that came in whole, by the code of the answer.", ["code"]
+)
 ACCEPTED_EMAILS = Counter(
     "hourpost_accepted_emails_total", "Emails that were accepted, by door and mode.", ["door", "mode"]
 )
@@ -25,7 +30,9 @@ ACCEPT_COMMIT_SECONDS = Histogram(
     "Time from a flight's departure to its commit, the hour's answer included.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-HOUR_DELIVERIES = Counter("hourpost_hour_deliveries_total", "What the hour said to deliveries at accept.", ["answer"])
+HOUR_DELIVERIES = Counter(
+    "hourpost_hour_deliveries_total", "Deliveries by their state at accept; orders refused.", ["answer"]
+)
 HOUR_COLD_FILLS = Counter("hourpost_hour_cold_fills_total", "Buckets filled again from PostgreSQL.")
 HOUR_UNCOUNTED = Counter("hourpost_hour_uncounted_total", "Flights held because the hour could not be counted.")
 RELEASED_DELIVERIES = Counter("hourpost_released_deliveries_total", "Held deliveries that got room in their hour.")

@@ -11,10 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
@@ -24,17 +27,16 @@ from hourpost.credentials.queries import Kind
 from hourpost.database import Database
 from hourpost.domains.queries import Domain
 from hourpost.rules.ids import from_text
-from hourpost.settings import Settings
 from tests.cast import make_account, make_domain, make_key, make_smtp_login
 from tests.fixtures.certificates import Certificate
+from tests.fixtures.ports import free_port
 
 
 @dataclass
 class Cast:
-    """A process, and a customer who may use it."""
+    """A customer of the process on ``port``."""
 
-    process: subprocess.Popen[bytes]
-    settings: Settings
+    port: int
     tls: ssl.SSLContext
     database: Database
     account: Account
@@ -42,7 +44,7 @@ class Cast:
     login: Issued
 
     def connect(self, username: str | None = None, password: str | None = None) -> smtplib.SMTP:
-        smtp = smtplib.SMTP_SSL("localhost", self.settings.submissions_port, context=self.tls, timeout=20)
+        smtp = smtplib.SMTP_SSL("localhost", self.port, context=self.tls, timeout=20)
         smtp.login(username or self.login.credential.username or "", password or self.login.secret)
         return smtp
 
@@ -60,40 +62,58 @@ class Cast:
             return list(await connection.execute(text(statement), values))
 
 
-@pytest_asyncio.fixture
-async def cast(settings: Settings, database: Database, tls: Certificate) -> AsyncIterator[Cast]:
-    account = await make_account(database)
-    domain, login = await make_domain(database, account), await make_smtp_login(database, account)
-    process = start(environment_of(settings, tls))
-    context = ssl.create_default_context(cafile=str(tls.cert))
-    found = Cast(process, settings, context, database, account, domain, login)
-    await listens(settings.submissions_port, process)
-    yield found
-    process.kill()
-    process.wait(10)
+@dataclass
+class Running:
+    """`hourpost smtp`, and the port of its submission under TLS."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+
+@asynccontextmanager
+async def run(database_url: str, redis_url: str, tls: Certificate, home: Path) -> AsyncIterator[Running]:
+    port = free_port()
+    environment = {
+        "HOURPOST_HOME": str(home),
+        "HOURPOST_HOSTNAME": "mail.test",
+        "HOURPOST_DATABASE_URL": database_url,
+        "HOURPOST_REDIS_URL": redis_url,
+        "HOURPOST_SECRET_KEY": "a secret of the tests, long enough",
+        "HOURPOST_SMTP_PORT": "0",
+        "HOURPOST_SUBMISSION_PORT": "0",
+        "HOURPOST_SUBMISSIONS_PORT": str(port),
+        "HOURPOST_TLS_CERTIFICATE": str(tls.cert),
+        "HOURPOST_TLS_KEY": str(tls.key),
+        "HOURPOST_LOG_LEVEL": "warning",
+    }
+    process = start({**os.environ, **environment})
+    try:
+        await listens(port, process)
+        yield Running(process, port)
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 def start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "hourpost", "smtp"], env=environment)
 
 
-def environment_of(settings: Settings, tls: Certificate) -> dict[str, str]:
-    assert settings.database_url is not None
-    assert settings.redis_url is not None
-    return {
-        **os.environ,
-        "HOURPOST_HOME": str(settings.home),
-        "HOURPOST_HOSTNAME": "mail.test",
-        "HOURPOST_DATABASE_URL": settings.database_url.get_secret_value(),
-        "HOURPOST_REDIS_URL": settings.redis_url.get_secret_value(),
-        "HOURPOST_SECRET_KEY": "a secret of the tests, long enough",
-        "HOURPOST_SMTP_PORT": str(settings.smtp_port),
-        "HOURPOST_SUBMISSION_PORT": str(settings.submission_port),
-        "HOURPOST_SUBMISSIONS_PORT": str(settings.submissions_port),
-        "HOURPOST_TLS_CERTIFICATE": str(tls.cert),
-        "HOURPOST_TLS_KEY": str(tls.key),
-        "HOURPOST_LOG_LEVEL": "warning",
-    }
+@pytest_asyncio.fixture(scope="module")
+async def running(
+    database_url: str, redis_url: str, tls: Certificate, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Running]:
+    """One process for those who leave it running."""
+    async with run(database_url, redis_url, tls, tmp_path_factory.mktemp("home")) as found:
+        yield found
+
+
+@pytest_asyncio.fixture
+async def cast(running: Running, database: Database, tls: Certificate) -> Cast:
+    account = await make_account(database)
+    domain, login = await make_domain(database, account), await make_smtp_login(database, account)
+    context = ssl.create_default_context(cafile=str(tls.cert))
+    return Cast(running.port, context, database, account, domain, login)
 
 
 async def listens(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -170,10 +190,14 @@ async def test_a_revoked_credential_sends_nothing_more(cast: Cast) -> None:
     assert (await in_thread(lambda: cast.send(smtp))).startswith("550 5.7.1")
 
 
-async def test_sigterm_says_goodbye_and_ends(cast: Cast) -> None:
-    smtp = await in_thread(cast.connect)
-    cast.process.send_signal(signal.SIGTERM)
-    code, reply = await in_thread(smtp.getreply)
-    smtp.close()
-    assert (code, reply[:5]) == (421, b"4.3.2")
-    assert await in_thread(lambda: cast.process.wait(10)) == 0
+async def test_sigterm_says_goodbye_and_ends(
+    cast: Cast, database_url: str, redis_url: str, tls: Certificate, tmp_path: Path
+) -> None:
+    async with run(database_url, redis_url, tls, tmp_path) as own:
+        cast.port = own.port
+        smtp = await in_thread(cast.connect)
+        own.process.send_signal(signal.SIGTERM)
+        code, reply = await in_thread(smtp.getreply)
+        smtp.close()
+        assert (code, reply[:5]) == (421, b"4.3.2")
+        assert await in_thread(lambda: own.process.wait(10)) == 0
