@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,6 +18,11 @@ from bench.expectations import Finding, Kind
 
 _RESULTS = Path(__file__).resolve().parent / "results"
 _STYLES = {"aim": "bold green", "must": "green", "below": "bold red", "lost": "bold red"}
+
+
+def wide_console() -> Console:
+    """A console whose tables keep their lines whole where no terminal says how wide it is."""
+    return Console() if sys.stdout.isatty() else Console(width=132)
 
 
 def print_findings(console: Console, findings: Iterable[Finding], peer: str) -> None:

@@ -29,7 +29,7 @@ from bench.letters import Singles
 from bench.measure import Stage, fresh_run
 from bench.peer import Postfix, is_installed
 from bench.prefill import unsign
-from bench.report import print_findings, write_down
+from bench.report import print_findings, wide_console, write_down
 
 _DISTANT_CONNECTIONS = 200
 
@@ -54,7 +54,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Set up, run the cases, report; 1 when mail was lost or a figure is below what it must be."""
     unwind_on_sigterm()
-    given, console = arguments(), Console()
+    given, console = arguments(), wide_console()
     folder = Path(tempfile.mkdtemp(prefix="hourpost-bench-"))
     folder.chmod(0o755)  # the servers work as other users
     for name in ("sink", "home", "postfix"):
