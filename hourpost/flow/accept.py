@@ -29,6 +29,7 @@ from hourpost.flow.enqueue import Enqueue
 from hourpost.flow.replay import Known, find_known, replay
 from hourpost.flow.store import insert_emails, insert_keys
 from hourpost.flow.teller import Teller
+from hourpost.gateways import metrics
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.rules.delivery_state import State
@@ -137,7 +138,8 @@ class Intake:
 
     async def _fly(self, boarded: list[_Pending]) -> None:
         try:
-            await self._store_all(boarded)
+            with metrics.ACCEPT_COMMIT_SECONDS.time():
+                await self._store_all(boarded)
         except Exception as error:  # the outermost loop of accepting: everybody on board must get an answer
             await self._divert(boarded, error)
 
@@ -202,6 +204,7 @@ class Intake:
         try:
             found = await self._teller.take(takes)
         except ServiceUnavailable as error:
+            metrics.HOUR_UNCOUNTED.inc()
             log.warning("the hour cannot be counted: holding", cause=error.cause)
             return
         for taken, group in zip(found, groups.values(), strict=True):
@@ -220,6 +223,7 @@ class Intake:
                 going.append(pending)
             else:
                 refused.append(pending)
+                metrics.HOUR_DELIVERIES.labels("refused").inc()
                 pending.fail(error)
         if refused:
             self._later(self._give_back(refused))
@@ -244,6 +248,7 @@ class Intake:
             await insert_emails(connection, [row for _, placement in placements for row in placement.stored], now)
             unseen = _held_unseen(placements)
             generations = await limit.lock_generations(connection, unseen)
+        _count(placements)
         self._tell(placements)
         if unseen:
             self._later(self._lengthen(unseen, generations))
@@ -310,6 +315,17 @@ def check_order(order: Order) -> None:
             place = "/to" if len(order.submissions) == 1 else f"/{index}/to"
             detail = f"{len(submission.recipients)} recipients are more than the plan's whole hour ({standing.limit})."
             raise ValidationFailed([Fault(place, detail)])
+
+
+def _count(placements: Sequence[tuple[_Pending, placing.Placement]]) -> None:
+    """Tell Prometheus of one commit; a few additions for all of it."""
+    stored = [(pending.order.standing.test, one) for pending, placement in placements for one in placement.stored]
+    metrics.ACCEPT_EMAILS_A_FLIGHT.observe(len(stored))
+    doors = Counter((one.submission.source, "test" if test else "live") for test, one in stored)
+    for (door, mode), count in doors.items():
+        metrics.ACCEPTED_EMAILS.labels(door, mode).inc(count)
+    for state, count in Counter(row.state for _, one in stored for row in one.rows).items():
+        metrics.HOUR_DELIVERIES.labels(state.value).inc(count)
 
 
 def _must_ask(pending: _Pending) -> ServiceUnavailable | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from hourpost.database import Database
@@ -15,6 +18,7 @@ from hourpost.flow.claim import Claimed, mark_dots, renew
 from hourpost.flow.record import record
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock
+from hourpost.gateways.metrics import DOT_SECONDS, SEND_SECONDS, VERDICT_SECONDS, VERDICTS
 
 _RETRY_SECONDS = 0.5
 
@@ -33,7 +37,7 @@ class Leases:
         self._name = name
         self._lease_seconds = lease_seconds
         self._dots: Batcher[list[Key], bool] = Batcher(self._write_dots, flights=1)
-        self._verdicts: Batcher[list[Verdict], None] = Batcher(self._write_verdicts, flights=1)
+        self._verdicts: Batcher[list[Verdict], bool] = Batcher(self._write_verdicts, flights=1)
 
     async def renew(self) -> None:
         """Hold every lease for another term. Raises: ServiceUnavailable."""
@@ -47,23 +51,53 @@ class Leases:
         except ServiceUnavailable:
             return False
 
-    async def settle(self, verdicts: list[Verdict]) -> None:
-        """Write verdicts; tries until PostgreSQL has them, for an outcome that is forgotten is mail sent twice."""
-        await self._verdicts.put(verdicts)
+    async def settle(self, verdicts: list[Verdict]) -> bool:
+        """Write verdicts; tries until PostgreSQL has them, for an outcome that is forgotten is mail sent twice.
+
+        False where PostgreSQL refuses them.
+        """
+        return await self._verdicts.put(verdicts)
 
     async def _write_dots(self, groups: Sequence[list[Key]]) -> list[bool]:
         keys = [key for group in groups for key in group]
-        async with self._database.hot_transaction() as connection:
-            marked = await mark_dots(connection, self.worker, keys, self._clock.now())
+        with DOT_SECONDS.time():
+            async with self._database.hot_transaction() as connection:
+                marked = await mark_dots(connection, self.worker, keys, self._clock.now())
         return [marked.issuperset(group) for group in groups]
 
-    async def _write_verdicts(self, groups: Sequence[list[Verdict]]) -> list[None]:
-        verdicts = [verdict for group in groups for verdict in group]
+    async def _write_verdicts(self, groups: Sequence[list[Verdict]]) -> list[bool]:
+        """Whether each group could be written: one that PostgreSQL refuses must not take its neighbours along."""
+        try:
+            await self._write([verdict for group in groups for verdict in group])
+        except asyncpg.PostgresError as error:
+            log.error("verdicts were refused", deliveries=sum(map(len, groups)), error=repr(error))
+            if len(groups) == 1:
+                return [False]
+            return [(await self._write_verdicts([group]))[0] for group in groups]
+        return [True] * len(groups)
+
+    async def _write(self, verdicts: list[Verdict]) -> None:
         while True:
+            began_at = time.monotonic()
             try:
                 async with self._database.hot_transaction() as connection:
                     await record(connection, self.worker, verdicts, self._clock.now())
-                return [None] * len(groups)
-            except ServiceUnavailable as error:
-                log.warning("verdicts wait for the database", deliveries=len(verdicts), cause=error.cause)
+                VERDICT_SECONDS.observe(time.monotonic() - began_at)
+                _count(verdicts)
+                return
+            except (ServiceUnavailable, asyncpg.TransactionRollbackError) as error:  # away, or a deadlock
+                log.warning("verdicts wait for the database", deliveries=len(verdicts), error=repr(error))
                 await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _count(verdicts: Sequence[Verdict]) -> None:
+    """Tell Prometheus of one batch; one addition for each relay and state in it."""
+    states = Counter(((one.attempt and one.attempt.relay) or "none", one.state.value) for one in verdicts)
+    for (relay, state), count in states.items():
+        VERDICTS.labels(relay, state).inc(count)
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for one in verdicts:
+        if one.attempt and one.attempt.relay:
+            seconds[one.attempt.relay] += one.attempt.seconds
+    for relay, spent in seconds.items():
+        SEND_SECONDS.labels(relay).inc(spent)

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.hour import Hour
+from hourpost.gateways.metrics import HOUR_COLD_FILLS
 from hourpost.rules.hour import SECOND_US
 from hourpost.rules.hour_tokens import Reading, Take, Taken
 
@@ -74,6 +75,7 @@ async def fill(hour: Hour, database: Database, account: UUID) -> int:
     Debits of the old generation whose rows are not committed yet will fail their ``confirm``; those that hold the
     share lock are waited for, and are then among the rows that are counted.
     """
+    HOUR_COLD_FILLS.inc()
     async with database.transaction() as connection:
         generation: int = (await connection.execute(_RAISE, {"account": account})).scalar_one()
         rows = (await connection.execute(_SPENDS, {"account": account})).all()

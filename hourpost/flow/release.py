@@ -18,6 +18,7 @@ from hourpost.flow.enqueue import Enqueue
 from hourpost.flow.limit import to_moment
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
+from hourpost.gateways.metrics import RELEASED_DELIVERIES
 from hourpost.rules.hour import HOUR_US, slots_of
 from hourpost.rules.hour_tokens import Mode, Reading, Take, Taken, Want
 from hourpost.rules.ids import new_id
@@ -177,6 +178,7 @@ class Releaser:
         if void:  # the bucket is of the past, and may stay so where nobody fills it
             await self.refill(taken.account)
             return 0
+        RELEASED_DELIVERIES.inc(len(emails))
         self._enqueue.ring(dict.fromkeys(emails))
         missing = len(keys) - len(emails)  # canceled in between
         if missing:

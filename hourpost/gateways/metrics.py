@@ -31,7 +31,7 @@ ACCEPT_COMMIT_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 HOUR_DELIVERIES = Counter(
-    "hourpost_hour_deliveries_total", "Deliveries by their state at accept; orders refused.", ["answer"]
+    "hourpost_hour_deliveries_total", "Deliveries by state at accept; orders refused.", ["answer"]
 )
 HOUR_COLD_FILLS = Counter("hourpost_hour_cold_fills_total", "Buckets filled again from PostgreSQL.")
 HOUR_UNCOUNTED = Counter("hourpost_hour_uncounted_total", "Flights held because the hour could not be counted.")
