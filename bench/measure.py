@@ -14,6 +14,7 @@ from bench.smtp_load import SmtpLoad
 from bench.tally import Tally
 
 MOST_EMAILS = 60_000
+_WARM_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class Stage:
         _calm()
         tally = await load.run(self.seconds, MOST_EMAILS // requests.emails_each)
         return await self._arrived(tally)
+
+    async def warm_up(self, requests: Requests, count: int) -> None:
+        """Sends ``count`` requests, or as many as go in half a minute, and waits until they are through."""
+        load = HttpLoad(self.instance.ports["HTTP"], requests, 64)
+        await self.far_end.ask("reset")
+        await self._arrived(await load.run(_WARM_SECONDS, count))
 
     async def smtp(self, sender: Sender, messages: Messages, sessions: int = 32) -> Measured:
         """Submissions under TLS."""
