@@ -118,6 +118,8 @@ class Database:
             async with pool.acquire(timeout=10) as connection, connection.transaction():
                 yield connection
         except _HOT_AWAY as error:
+            if isinstance(error, ValueError):  # asyncpg's word for a value of the wrong kind, of the same family
+                raise
             raise ServiceUnavailable(_AWAY_TEXT, retry_after_seconds=5, cause=repr(error)) from error
 
     async def _open_hot(self) -> asyncpg.Pool:

@@ -28,6 +28,8 @@ _EXPIRE_SECONDS = 10.0
 _PRUNE_SECONDS = 600.0
 _MEASURE_SECONDS = 15.0
 _LOCK = 0x7363_6865  # "sche": one schedule at a time is enough; two would do no harm
+# A leader whose machine is gone without a word holds the lock until PostgreSQL notices.
+_NOTICE_DEATH = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
 
 _PRUNE = (
     (text("DELETE FROM spends WHERE spent_at < :before"), timedelta(hours=3)),
@@ -60,6 +62,9 @@ class Schedule:
             except (ServiceUnavailable, OSError, asyncpg.PostgresError) as error:
                 log.warning("the schedule waits", error=str(error))
                 await asyncio.sleep(1.0)
+            except Exception:  # the outermost loop: whatever it was, the others wait for their release
+                log.exception("the schedule stumbled")
+                await asyncio.sleep(1.0)
             await self._pause()
 
     async def close(self) -> None:
@@ -79,8 +84,13 @@ class Schedule:
         if self._listener is not None and not self._listener.is_closed():
             return
         listener = await self._database.listen()
-        await listener.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=None)
-        await listener.add_listener("standing", self._hear)
+        try:
+            await listener.execute(_NOTICE_DEATH)
+            await listener.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=None)
+            await listener.add_listener("standing", self._hear)
+        except BaseException:  # a connection that is left open may be given the lock, and never use it
+            listener.terminate()
+            raise
         self._listener = listener
         self._next.clear()
 

@@ -31,10 +31,11 @@ WITH due AS (
     changed_at = :now
   FROM due WHERE d.email_id = due.email_id AND d.position = due.position
     AND EXISTS (SELECT 1 FROM workers WHERE id = :worker)
-  RETURNING d.email_id, d.position, d.address, d.attempts, d.waits_for
+  RETURNING d.email_id, d.position, d.address, d.attempts, d.waits_for, d.released_at
 )
 SELECT c.email_id, c.position, c.address, c.attempts, c.waits_for, e.account_id, e.domain_id, e.test, e.envelope_from,
-  e.size_bytes, e.content_id, e.expires_at, e.created_at, a.unknown_policy, a.suspended_at
+  e.size_bytes, e.content_id, e.expires_at, e.created_at, a.unknown_policy, a.suspended_at,
+  greatest(e.created_at, e.scheduled_at, c.released_at) AS leaves_at
 FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
 """
 _HINTED = HotStatement(_CLAIM.format(pick=_PICK["hinted"]))
@@ -79,6 +80,7 @@ class Claimed:
     content_id: UUID
     expires_at: datetime | None
     created_at: datetime
+    leaves_at: datetime  # when it was free to leave: its moment had come and its hour had room
     parks_unknown: bool
     is_suspended: bool
     recipients: tuple[Recipient, ...]
@@ -122,6 +124,7 @@ def _claimed(rows: list[Any]) -> Claimed:
         content_id=first.content_id,
         expires_at=first.expires_at,
         created_at=first.created_at,
+        leaves_at=max(row.leaves_at for row in rows),
         parks_unknown=first.unknown_policy == "park",
         is_suspended=first.suspended_at is not None,
         recipients=tuple(Recipient(r.position, r.address, r.attempts, r.waits_for) for r in rows),

@@ -21,7 +21,7 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.flow import verdict as verdicts
 from hourpost.flow.claim import Claimed, claim, claim_suspect, load_contents
 from hourpost.flow.leases import Leases
-from hourpost.flow.sweep import return_orphans
+from hourpost.flow.sweep import return_orphans, return_strays
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.metrics import CLAIMED_DELIVERIES, RETURNED_DELIVERIES
@@ -75,20 +75,22 @@ class Courier:
         self._look_at_due = True
         self._bell = asyncio.Event()
         self._stopping = False
-        self._in_hand = 0
+        self._in_hand: set[tuple[UUID, int]] = set()
+        self._claiming = asyncio.Lock()
+        self._is_claim_in_doubt = False
         self._sending: set[asyncio.Task[None]] = set()
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
-        self._suspect: asyncio.Task[None] | None = None
+        self._suspects: asyncio.Task[None] | None = None
 
     @property
     def in_hand(self) -> int:
         """Deliveries leased and not settled."""
-        return self._in_hand
+        return len(self._in_hand)
 
     @property
     def _has_room(self) -> bool:
         """Whether a claim is worth its transaction: a quarter of the hands are free, so it takes many at once."""
-        return self._in_hand <= self._pace.concurrency * 3 // 4
+        return len(self._in_hand) <= self._pace.concurrency * 3 // 4
 
     def hint(self, email_ids: Iterable[UUID]) -> None:
         """Look at these emails first. Call it on the courier's own loop."""
@@ -119,19 +121,24 @@ class Courier:
 
     async def _fill(self) -> None:
         while not self._stopping and self._has_room and (self._hints or self._look_at_due):
-            room = min(_CLAIM_AT_ONCE, self._pace.concurrency - self._in_hand)
+            room = min(_CLAIM_AT_ONCE, self._pace.concurrency - len(self._in_hand))
             hinted = [self._hints.popleft() for _ in range(min(room, len(self._hints)))] or None
             try:
-                emails, contents = await self._claim(room, hinted)
+                claimed = await self._take(room, hinted)
             except ServiceUnavailable as error:
                 log.warning("nothing can be claimed", cause=error.cause)
-                self._look_at_due = True
+                self._look_at_due = self._is_claim_in_doubt = True
                 asyncio.get_running_loop().call_later(1.0, self._bell.set)
                 return
-            if hinted is None:
-                self._look_at_due = sum(len(email.recipients) for email in emails) >= room
+            if hinted is None or claimed >= room:  # of hinted emails with many recipients some may be left
+                self._look_at_due = claimed >= room
+
+    async def _take(self, room: int, hinted: list[UUID] | None) -> int:
+        async with self._claiming:
+            emails, contents = await self._claim(room, hinted)
             for email in emails:
                 self._begin(email, contents.get(email.content_id))
+        return sum(len(email.recipients) for email in emails)
 
     async def _claim(self, room: int, hinted: list[UUID] | None) -> tuple[list[Claimed], dict[UUID, list[bytes]]]:
         async with self._database.hot_transaction() as connection:
@@ -151,14 +158,14 @@ class Courier:
             return await load_contents(connection, content_ids)
 
     def _begin(self, email: Claimed, content: list[bytes] | None) -> asyncio.Task[None]:
-        self._in_hand += len(email.recipients)
+        self._in_hand.update(email.keys)
         task = asyncio.create_task(self._deliver(email, content))
         self._sending.add(task)
-        task.add_done_callback(partial(self._done, len(email.recipients)))
+        task.add_done_callback(partial(self._done, email))
         return task
 
-    def _done(self, deliveries: int, task: asyncio.Task[None]) -> None:
-        self._in_hand -= deliveries
+    def _done(self, email: Claimed, task: asyncio.Task[None]) -> None:
+        self._in_hand.difference_update(email.keys)
         self._sending.discard(task)
         if self._has_room and (self._hints or self._look_at_due):
             self._bell.set()
@@ -168,11 +175,18 @@ class Courier:
     async def _deliver(self, email: Claimed, content: list[bytes] | None) -> None:
         try:
             found = await self._attempt(email, content)
+        except ServiceUnavailable:  # its content or its keys could not be read
+            found = self._put_off(email, Postponed("relay", 5.0, "the database was away"))
         except Exception:  # the outermost loop of one delivery: whatever it was, its lease must end
             log.exception("a delivery stumbled", email_id=str(email.email_id))
-            now, stumbled = self._clock.now(), Postponed("relay", 60.0, "an error of ours; it is logged")
-            found = [verdicts.of_postponed(email, one, stumbled, now, self._jitter()) for one in email.recipients]
-        await self._leases.settle(found)
+            found = self._put_off(email, Postponed("relay", 60.0, "an error of ours; it is logged"))
+        if not await self._leases.settle(found):  # sent or not, it must not be sent again and again
+            now, reason = self._clock.now(), "what became of it could not be written"
+            await self._leases.settle([verdicts.failed(email, one, now, reason) for one in email.recipients])
+
+    def _put_off(self, email: Claimed, postponed: Postponed) -> list[Verdict]:
+        now = self._clock.now()
+        return [verdicts.of_postponed(email, one, postponed, now, self._jitter()) for one in email.recipients]
 
     async def _attempt(self, email: Claimed, content: list[bytes] | None) -> list[Verdict]:
         now = self._clock.now()
@@ -202,7 +216,7 @@ class Courier:
             return [verdicts.failed(email, one, now, str(error)) for one in email.recipients]
         now = self._clock.now()
         if isinstance(result, Postponed):
-            return [verdicts.of_postponed(email, one, result, now, self._jitter()) for one in email.recipients]
+            return self._put_off(email, result)
         pairs = zip(email.recipients, result, strict=True)
         return [verdicts.of_outcome(email, one, outcome, now, self._jitter()) for one, outcome in pairs]
 
@@ -215,6 +229,8 @@ class Courier:
                 await self._leases.renew()
             except ServiceUnavailable as error:
                 log.warning("the lease was not renewed", cause=error.cause)
+            except Exception:  # a worker whose leases run out is no worker
+                log.exception("the lease was not renewed")
 
     async def _sweeping(self) -> None:
         while True:
@@ -224,6 +240,8 @@ class Courier:
                 await self._sweep()
             except ServiceUnavailable as error:
                 log.warning("the sweep failed", cause=error.cause)
+            except Exception:  # the next one may do better, and without any, what is lost stays lost
+                log.exception("the sweep failed")
             await asyncio.sleep(self._pace.sweep_seconds * (0.5 + self._jitter() / 2))
 
     async def _sweep(self) -> None:
@@ -232,10 +250,30 @@ class Courier:
         if returned:
             RETURNED_DELIVERIES.inc(returned)
             log.warning("deliveries of a lost worker were put back", deliveries=returned)
-        if self._suspect is None or self._suspect.done():
+        if self._is_claim_in_doubt:
+            await self._return_strays()
+        if self._suspects is None or self._suspects.done():
+            self._suspects = asyncio.create_task(self._try_suspects())
+
+    async def _return_strays(self) -> None:
+        async with self._claiming, self._database.transaction() as connection:
+            await return_strays(connection, self._leases.worker, self._in_hand, self._clock.now())
+        self._is_claim_in_doubt = False
+
+    async def _try_suspects(self) -> None:
+        """One after the other, so that poison is found out and what only stood beside it is not kept waiting."""
+        try:
+            while not self._stopping and (task := await self._take_suspect()) is not None:
+                await asyncio.wait([task])
+        except ServiceUnavailable as error:
+            self._is_claim_in_doubt = True
+            log.warning("no suspect can be claimed", cause=error.cause)
+
+    async def _take_suspect(self) -> asyncio.Task[None] | None:
+        async with self._claiming:
             async with self._database.transaction() as connection:
                 suspect = await claim_suspect(connection, self._leases.worker, self._clock.now())
-            self._suspect = self._begin(suspect, None) if suspect else None
+            return self._begin(suspect, None) if suspect else None
 
     async def _register(self) -> None:
         while not self._stopping:

@@ -69,8 +69,8 @@ class Leases:
         """Whether each group could be written: one that PostgreSQL refuses must not take its neighbours along."""
         try:
             await self._write([verdict for group in groups for verdict in group])
-        except asyncpg.PostgresError as error:
-            log.error("verdicts were refused", deliveries=sum(map(len, groups)), error=repr(error))
+        except (asyncpg.PostgresError, ValueError):
+            log.exception("verdicts were refused", deliveries=sum(map(len, groups)))
             if len(groups) == 1:
                 return [False]
             return [(await self._write_verdicts([group]))[0] for group in groups]
@@ -82,12 +82,13 @@ class Leases:
             try:
                 async with self._database.hot_transaction() as connection:
                     await record(connection, self.worker, verdicts, self._clock.now())
-                VERDICT_SECONDS.observe(time.monotonic() - began_at)
-                _count(verdicts)
-                return
             except (ServiceUnavailable, asyncpg.TransactionRollbackError) as error:  # away, or a deadlock
                 log.warning("verdicts wait for the database", deliveries=len(verdicts), error=repr(error))
                 await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            VERDICT_SECONDS.observe(time.monotonic() - began_at)
+            _count(verdicts)
+            return
 
 
 def _count(verdicts: Sequence[Verdict]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -43,6 +44,23 @@ INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
 SELECT c.email_id, w.event_id, c.position, c.account_id, w.event, :now,
   jsonb_build_object('reason', 'its worker went away')
 FROM changed c JOIN w ON w.email = c.email_id AND w.position = c.position
+"""
+)
+_STRAYS = text(
+    """
+WITH strays AS (
+  SELECT d.email_id, d.position FROM deliveries d WHERE d.lease = :worker AND d.state = 'sending'
+    AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS h(email, position)
+      WHERE h.email = d.email_id AND h.position = d.position)
+  LIMIT :most FOR UPDATE SKIP LOCKED
+), changed AS (
+  UPDATE deliveries d SET state = 'queued', lease = NULL, dot_at = NULL, attempts = d.attempts - 1, changed_at = :now
+  FROM strays s WHERE d.email_id = s.email_id AND d.position = s.position
+  RETURNING d.email_id, d.position, d.account_id
+)
+INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+SELECT email_id, uuidv7(), position, account_id, 'queued', :now,
+  jsonb_build_object('reason', 'its claim was not answered') FROM changed
 """
 )
 # Two hours back and no more: what is older was ended by an earlier sweep, or is found at its claim or release.
@@ -100,6 +118,20 @@ def _fate(dotted: bool, crashes: int, unknown_policy: str, now: datetime) -> tup
     if dotted:
         return "deferred", "unknown", now + timedelta(seconds=_UNKNOWN_SECONDS)
     return "queued", "queued", now
+
+
+async def return_strays(
+    connection: AsyncConnection, worker: UUID, in_hand: Collection[tuple[UUID, int]], now: datetime
+) -> int:
+    """Put back what is leased to ``worker`` and not in its hands: a claim whose commit was not answered."""
+    arguments = {
+        "worker": worker,
+        "email": [email_id for email_id, _ in in_hand],
+        "position": [position for _, position in in_hand],
+        "most": _ROWS_AT_ONCE,
+        "now": now,
+    }
+    return (await connection.execute(_STRAYS, arguments)).rowcount
 
 
 async def expire(connection: AsyncConnection, now: datetime) -> list[tuple[UUID, int, int]]:

@@ -79,7 +79,7 @@ def _again(
     email: Claimed, recipient: Recipient, attempt: Try, now: datetime, delay: timedelta, waits_for: str
 ) -> Verdict:
     due_at = now + delay
-    if due_at > email.created_at + GIVE_UP_AFTER and now > email.created_at + GIVE_UP_AFTER:
+    if now > email.leaves_at + GIVE_UP_AFTER:
         detail = {"reason": "no relay took it within 72 hours"}
         return Verdict(
             email.email_id, recipient.position, State.EXPIRED, now, "expired", attempt=attempt, detail=detail
@@ -89,7 +89,7 @@ def _again(
 
 
 def _lost(email: Claimed, recipient: Recipient, attempt: Try, now: datetime, jitter: float) -> Verdict:
-    if email.parks_unknown:
+    if email.parks_unknown or now > email.leaves_at + GIVE_UP_AFTER:
         return Verdict(email.email_id, recipient.position, State.UNKNOWN, now, "unknown", attempt=attempt)
     due_at = now + next_attempt_delay(recipient.attempts, jitter, answer_lost=True)
     detail = {"next_attempt_at": due_at.isoformat(), "reason": "the answer to the final dot was lost"}
@@ -100,7 +100,7 @@ def _lost(email: Claimed, recipient: Recipient, attempt: Try, now: datetime, jit
 
 def of_postponed(email: Claimed, recipient: Recipient, postponed: Postponed, now: datetime, jitter: float) -> Verdict:
     """The verdict when no relay could be asked."""
-    if now > email.created_at + GIVE_UP_AFTER:
+    if now > email.leaves_at + GIVE_UP_AFTER:
         return expired(email, recipient, now, "no relay could be reached within 72 hours")
     due_at = now + timedelta(seconds=postponed.seconds * (1 + jitter))
     return _wait(email, recipient, due_at, postponed.reason, postponed.held_by)
