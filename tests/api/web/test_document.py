@@ -102,7 +102,7 @@ def test_what_is_counted_is_shown_to_prometheus(owner: Customer, nobody: httpx.C
     owner.send()
     shown = nobody.get("/metrics").text
     assert 'hourpost_http_requests_total{method="POST",route="/emails",status="202"}' in shown
-    assert 'hourpost_accepted_emails_total{door="api"}' in shown
+    assert 'hourpost_accepted_emails_total{door="api",mode="live"}' in shown
 
 
 def test_usage_and_its_forecast(owner: Customer) -> None:
