@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
@@ -14,8 +17,10 @@ def welcome(console: Console, settings: Settings, steps: FirstSteps, seconds: fl
     console.print(_table(settings, steps, seconds))
     console.print("Send an email by HTTP:\n", style="bold")
     console.out(_curl(settings, steps), highlight=False)
-    console.print("\nor by SMTP:\n", style="bold")
-    console.out(_smtp(settings, steps), highlight=False)
+    console.print("\nor by SMTP, with swaks:\n", style="bold")
+    console.out(_swaks(settings, steps), highlight=False)
+    console.print("\nor by SMTP, with Python:\n", style="bold")
+    console.out(_smtplib(settings, steps), highlight=False)
     if "captured" in _relay(settings):
         console.print(f"\nMail is captured, not delivered: see {settings.home.resolve() / 'captured'}", highlight=False)
     console.print("Ctrl-C stops everything.\n", highlight=False)
@@ -24,7 +29,8 @@ def welcome(console: Console, settings: Settings, steps: FirstSteps, seconds: fl
 def _table(settings: Settings, steps: FirstSteps, seconds: float) -> Table:
     host = settings.host
     table = Table(title=f"Hourpost is ready ({seconds:.1f} s)", show_header=False, title_style="bold")
-    table.add_row("REST API", f"{settings.public_url}/v1   (documentation: {settings.public_url}/docs)")
+    table.add_row("REST API", f"{settings.public_url}/v1")
+    table.add_row("Documentation", f"{settings.public_url}/docs")
     table.add_row(
         "SMTP submission", f"{host}:{settings.submission_port} STARTTLS, {host}:{settings.submissions_port} TLS"
     )
@@ -57,9 +63,28 @@ def _curl(settings: Settings, steps: FirstSteps) -> str:
     )
 
 
-def _smtp(settings: Settings, steps: FirstSteps) -> str:
+def _swaks(settings: Settings, steps: FirstSteps) -> str:
     return (
         f"swaks --server {settings.host}:{settings.submission_port} --tls --auth PLAIN \\\n"
         f"  --auth-user {steps.smtp_username} --auth-password {steps.smtp_password} \\\n"
         f"  --from hello@{steps.domain} --to you@example.net --h-Subject 'Hello by SMTP'"
+    )
+
+
+def _smtplib(settings: Settings, steps: FirstSteps) -> str:
+    authority = settings.home.resolve() / "tls" / "authority.pem"
+    is_ours = settings.tls_certificate is not None and settings.tls_certificate.resolve().parent == authority.parent
+    trust = f"cafile={str(authority)!r}" if is_ours else ""
+    message = (
+        f"From: hello@{steps.domain}\\r\\nTo: you@example.net\\r\\nSubject: Hello by SMTP\\r\\n\\r\\nIt works.\\r\\n"
+    )
+    return (
+        f"{shlex.quote(sys.executable)} - <<'END'\n"
+        "import smtplib, ssl\n"
+        f"with smtplib.SMTP({settings.host!r}, {settings.submission_port}) as door:\n"
+        f"    door.starttls(context=ssl.create_default_context({trust}))\n"
+        f"    door.login({steps.smtp_username!r}, {steps.smtp_password!r})\n"
+        f"    door.sendmail('hello@{steps.domain}', ['you@example.net'],\n"
+        f"                  '{message}')\n"
+        "END"
     )

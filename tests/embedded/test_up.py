@@ -1,0 +1,159 @@
+"""`hourpost up` from outside: what it prints works, what dies comes back, and nothing outlives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import socket
+import stat
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.embedded.running import RunningUp, alive, eventually
+
+LONGEST_SOCKET_PATH = 108
+PARTS = ("postgres", "redis", "capture", "web", "worker", "smtp")
+
+NewUp = Callable[..., RunningUp]
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
+    """One that all tests may use and none may stop, in a home with a space."""
+    running = RunningUp(tmp_path_factory.mktemp("up") / "my home")
+    try:
+        yield running.wait()
+    finally:
+        running.end()
+
+
+@pytest.fixture
+def new_up(tmp_path: Path) -> Iterator[NewUp]:
+    """Starts others; all end with the test."""
+    started: list[RunningUp] = []
+
+    def begin(home: str = "home", **settings: str) -> RunningUp:
+        started.append(RunningUp(tmp_path / home, **settings))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        one.end()
+
+
+def test_the_printed_curl_line_puts_an_email_through_the_relay(up: RunningUp) -> None:
+    answer = json.loads(up.paste("curl "))
+    assert answer["id"].startswith("em_")
+    message_id = answer["message_id"].encode()
+    eventually(lambda: any(message_id in mail for mail in up.captured()))
+    mail = next(mail for mail in up.captured() if message_id in mail)
+    assert b"X-Envelope-To: you@example.net\r\n" in mail
+    assert b"\r\n\r\nIt works." in mail
+
+
+@pytest.mark.skipif(shutil.which("swaks") is None, reason="swaks is not installed")
+def test_the_printed_swaks_line_puts_an_email_through_the_relay(up: RunningUp) -> None:
+    before = len(up.captured())
+    assert "queued as em_" in up.paste("swaks ")
+    eventually(lambda: len(up.captured()) == before + 1)
+
+
+def test_the_printed_python_lines_put_an_email_through_the_relay(up: RunningUp) -> None:
+    before = len(up.captured())
+    up.paste(shlex.quote(sys.executable))
+    eventually(lambda: len(up.captured()) == before + 1)
+
+
+def test_commands_talk_to_the_running_instance(up: RunningUp) -> None:
+    accounts = json.loads(up.call("account", "list", "--json").stdout)
+    assert [account["name"] for account in accounts["data"]] == ["Acme"]
+
+
+def test_what_is_secret_is_readable_by_its_owner_only(up: RunningUp) -> None:
+    names = ("secret.key", "first-steps.json", "instance.json", "tls/key.pem", "redis/redis.conf", "redis/password")
+    for name in names:
+        assert stat.S_IMODE((up.home / name).stat().st_mode) == 0o600, name
+    assert stat.S_IMODE(up.home.stat().st_mode) == 0o700
+
+
+def test_a_second_one_in_the_same_home_is_refused_with_the_process_that_runs(up: RunningUp) -> None:
+    second = up.call("up")
+    assert second.returncode == 1
+    assert f"already runs in {up.home} (process {up.process.pid})" in second.stderr
+    assert up.process.poll() is None
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_killed_is_there_again(up: RunningUp, part: str) -> None:
+    killed = up.kill(part)
+    eventually(lambda: up.pid_of(part) not in (None, killed))
+    eventually(lambda: _is_ready(up))
+    before = len(up.captured())
+    up.paste("curl ")
+    eventually(lambda: len(up.captured()) > before)
+
+
+def test_processes_are_named_by_their_part(up: RunningUp) -> None:
+    pid = up.pid_of("worker")
+    assert pid is not None
+    assert "worker" in psutil.Process(pid).cmdline()
+
+
+def test_two_homes_run_at_once_and_a_clean_stop_keeps_the_data(up: RunningUp, new_up: NewUp) -> None:
+    other = new_up("/".join(["a very long way down"] * 6)).wait()
+    assert len(os.fsencode(other.home)) > LONGEST_SOCKET_PATH
+    assert up.process.poll() is None
+    family = other.family()
+    created = other.call("account", "create", "--name", "Kept", "--email", "kept@kept.test")
+    assert created.returncode == 0, created.stderr
+    assert other.stop() == 0
+    assert alive(family) == []
+    assert not (other.home / "instance.json").exists()
+    other.start()
+    other.wait()
+    assert "Kept" in other.call("account", "list").stdout
+
+
+def test_nothing_outlives_a_killed_supervisor_and_the_home_starts_again_whatever_was_killed(new_up: NewUp) -> None:
+    running = new_up().wait()
+    family = running.family()
+    running.process.kill()
+    running.process.wait(5)
+    eventually(lambda: alive(family) == [])
+    running.start()
+    running.wait()
+    running.paste("curl ")
+    family = running.family()
+    for process in family:
+        process.kill()
+    running.process.wait(5)
+    eventually(lambda: alive(family) == [])
+    running.start()
+    running.wait()
+    eventually(running.captured)
+
+
+def test_a_port_that_is_taken_ends_everything_with_a_clear_message(new_up: NewUp) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        running = new_up(HOURPOST_HTTP_PORT=str(taken.getsockname()[1]))
+        assert running.process.wait(60) == 1
+    assert "address already in use" in running.said().lower()
+    assert "web ended with" in running.said()
+    assert not (running.home / "instance.json").exists()
+
+
+def _is_ready(up: RunningUp) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{up.ports['HTTP']}/readyz", timeout=2) as answer:
+            is_ready = answer.status == 200
+        socket.create_connection(("127.0.0.1", up.ports["SUBMISSION"]), 1).close()
+    except OSError:
+        return False
+    return is_ready
