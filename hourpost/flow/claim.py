@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,8 +45,10 @@ _CONTENT = HotStatement(
     "SELECT content_id, bytes FROM content_chunks WHERE content_id = ANY(CAST(:ids AS uuid[]))"
     " ORDER BY content_id, number"
 )
+# Leases begin and end by PostgreSQL's clock: a machine whose own is wrong would take everybody's work away.
 _RENEW = text(
-    "INSERT INTO workers (id, name, leased_until, started_at) VALUES (:id, :name, :until, :now)"
+    "INSERT INTO workers (id, name, leased_until, started_at)"
+    " VALUES (:id, :name, now() + make_interval(secs => :seconds), now())"
     " ON CONFLICT (id) DO UPDATE SET leased_until = excluded.leased_until"
 )
 _DOT = HotStatement(
@@ -140,10 +142,9 @@ async def load_contents(connection: asyncpg.Connection, content_ids: Sequence[UU
     return contents
 
 
-async def renew(connection: AsyncConnection, worker: UUID, name: str, now: datetime, lease_seconds: int) -> None:
+async def renew(connection: AsyncConnection, worker: UUID, name: str, lease_seconds: int) -> None:
     """Say that the worker is alive: its leases hold for ``lease_seconds`` more."""
-    until = now + timedelta(seconds=lease_seconds)
-    await connection.execute(_RENEW, {"id": worker, "name": name, "now": now, "until": until})
+    await connection.execute(_RENEW, {"id": worker, "name": name, "seconds": lease_seconds})
 
 
 async def mark_dots(

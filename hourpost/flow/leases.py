@@ -42,7 +42,7 @@ class Leases:
     async def renew(self) -> None:
         """Hold every lease for another term. Raises: ServiceUnavailable."""
         async with self._database.transaction() as connection:
-            await renew(connection, self.worker, self._name, self._clock.now(), self._lease_seconds)
+            await renew(connection, self.worker, self._name, self._lease_seconds)
 
     async def may_end(self, email: Claimed) -> bool:
         """Write that the final dot of ``email`` goes out now; False when a lease was lost, or cannot be checked."""

@@ -19,7 +19,7 @@ _ROWS_AT_ONCE = 1000
 # A worker that is missing from `workers` is as dead as one whose lease ended: it lost its row to an earlier sweep.
 _DEAD = text(
     "DELETE FROM workers WHERE id IN"
-    " (SELECT id FROM workers WHERE leased_until < :now ORDER BY id FOR UPDATE SKIP LOCKED)"
+    " (SELECT id FROM workers WHERE leased_until < now() ORDER BY id FOR UPDATE SKIP LOCKED)"
 )
 _ORPHANS = text(
     """
@@ -90,7 +90,7 @@ async def return_orphans(connection: AsyncConnection, now: datetime) -> int:
     What may have been sent (its final dot was written) is *unknown*: sent again a little later, or parked where the
     account asked for at most once. What stopped its worker three times is parked as failed.
     """
-    await connection.execute(_DEAD, {"now": now})
+    await connection.execute(_DEAD)
     rows = (await connection.execute(_ORPHANS, {"most": _ROWS_AT_ONCE})).all()
     if not rows:
         return 0

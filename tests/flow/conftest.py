@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,35 +11,12 @@ import pytest_asyncio
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import Account
 from hourpost.database import Database
-from hourpost.flow.accept import Intake
-from hourpost.flow.release import Releaser
-from hourpost.gateways.hour import Hour, RedisHour
+from hourpost.gateways.hour import RedisHour
 from tests.cast import make_account
-from tests.fakes.bell import Bell
-from tests.fakes.clock import FakeClock
+from tests.flow.office import Moment, Office
+from tests.flow.rounds import Rounds, start_far_end
 
 NewAccount = Callable[..., Awaitable[Account]]
-
-
-class Moment(FakeClock):
-    """One time for the doors and for Redis, which wants microseconds."""
-
-    def __call__(self) -> int:
-        return round(self.moment.timestamp() * 1000) * 1000
-
-
-@dataclass
-class Office:
-    """What one process has."""
-
-    database: Database
-    hour: Hour
-    clock: Moment
-    bell: Bell = field(default_factory=Bell)
-
-    def __post_init__(self) -> None:
-        self.intake = Intake(self.database, self.hour, self.bell, self.clock)
-        self.releaser = Releaser(self.database, self.hour, self.bell, self.clock)
 
 
 @pytest.fixture
@@ -83,3 +60,14 @@ def new_account(database: Database) -> NewAccount:
             return await set_plan(connection, account.id, "path", limit)
 
     return make
+
+
+@pytest_asyncio.fixture
+async def rounds(fresh_database: Database, hour: RedisHour, clock: Moment, tmp_path: Path) -> AsyncIterator[Rounds]:
+    """A worker's world: a database and a relay of its own."""
+    far_end = await start_far_end(tmp_path)
+    one = Rounds(fresh_database, Office(fresh_database, hour, clock), far_end)
+    yield one
+    await one.stop()
+    await one.office.intake.stop()
+    await far_end.sink.stop()

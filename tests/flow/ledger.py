@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -29,6 +28,9 @@ class Ledger:
     deliveries: list[Any]
     spends: dict[datetime, int]
     events: dict[tuple[UUID, int], list[str]]
+
+    def row(self, email_id: UUID, position: int = 0) -> Any:
+        return next(row for row in self.deliveries if (row.email_id, row.position) == (email_id, position))
 
     def count(self, state: str) -> int:
         return self.states[state]
@@ -82,11 +84,3 @@ async def read_ledger(database: Database, account: UUID) -> Ledger:
         for row in await connection.execute(_EVENTS, {"account": account}):
             events.setdefault((row.email_id, row.position), []).append(row.kind)
     return Ledger(list(deliveries), spends, events)
-
-
-async def set_column(database: Database, email_ids: Iterable[UUID], **values: Any) -> None:
-    """Write columns of deliveries past the flow, as an accident would."""
-    assignments = ", ".join(f"{name} = :{name}" for name in values)
-    statement = text(f"UPDATE deliveries SET {assignments} WHERE email_id = ANY(CAST(:ids AS uuid[]))")
-    async with database.transaction() as connection:
-        await connection.execute(statement, {**values, "ids": list(email_ids)})

@@ -27,9 +27,9 @@ from hourpost.embedded.redis import EmbeddedRedis
 from hourpost.errors import Conflict, LimitExceeded, ServiceUnavailable
 from hourpost.gateways.hour import RedisHour
 from hourpost.rules.submission import OnLimit
-from tests.flow.conftest import Moment, Office
 from tests.flow.ledger import HOUR, SLOT, Ledger, read_ledger
 from tests.flow.letters import letter, make_standing, order
+from tests.flow.office import Moment, Office
 
 DOOR = st.integers(0, 1)
 ACCEPT = st.tuples(

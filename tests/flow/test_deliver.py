@@ -1,0 +1,194 @@
+"""Deliver: what each recipient becomes by what the relay says, and what its rows then hold."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from bench.sink_state import Fault
+from hourpost.flow.claim import claim, renew
+from hourpost.rules.ids import new_id
+
+
+async def test_an_email_is_sent_and_every_fact_is_kept(rounds):
+    email_id = await rounds.post("a@far.test")
+    ledger = await rounds.round()
+    ledger.check()
+    assert ledger.events[email_id, 0] == ["queued", "sent"]
+    row = ledger.row(email_id)
+    assert (row.state, row.lease, row.dot_at, row.attempts, row.crashes) == ("sent", None, None, 1, 0)
+    (attempt,) = await rounds.attempts(email_id)
+    assert (attempt.number, attempt.outcome, attempt.stage, attempt.code) == (1, "sent", "dot", 250)
+    assert rounds.far_end.taken == [(f"<{email_id.hex}@acme.test>", "a@far.test")]
+
+
+async def test_each_recipient_of_one_email_has_its_own_fate(rounds):
+    email_id = await rounds.post("a@x.test", "bounce+550@x.test", "defer+451@x.test", "b@x.test")
+    ledger = await rounds.round()
+    ledger.check()
+    assert [ledger.row(email_id, n).state for n in range(4)] == ["sent", "bounced", "deferred", "sent"]
+    assert ledger.row(email_id, 2).due_at == rounds.clock.now() + timedelta(minutes=1)
+    assert [attempt.code for attempt in await rounds.attempts(email_id)] == [250, 550, 451, 250]
+    assert [recipient for _, recipient in rounds.far_end.taken] == ["a@x.test", "b@x.test"]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "state", "event"),
+    [
+        ("dot+554@x.test", "bounced", "bounced"),
+        ("dot+451@x.test", "deferred", "deferred"),
+        ("drop-at-rcpt@x.test", "deferred", "deferred"),
+        ("drop-after-dot@x.test", "deferred", "unknown"),
+        ("drop-after-data@x.test", "deferred", "unknown"),  # so short that its dot was in the same packet
+        ("drop-before-answer@x.test", "deferred", "unknown"),
+        ("hang-after-dot@x.test", "deferred", "unknown"),
+    ],
+)
+async def test_a_fault_of_the_relay_comes_out_as_what_it_is(rounds, recipient, state, event):
+    email_id = await rounds.post(recipient)
+    ledger = await rounds.round()
+    assert ledger.row(email_id).state == state
+    assert ledger.events[email_id, 0] == ["queued", event]
+    assert len(await rounds.attempts(email_id)) == 1
+
+
+async def test_a_lost_answer_is_sent_again_after_the_long_wait(rounds):
+    email_id = await rounds.post("drop-after-dot@x.test")
+    ledger = await rounds.round()
+    assert ledger.row(email_id).due_at == rounds.clock.now() + timedelta(minutes=10)
+    rounds.clock.advance(599)
+    assert (await rounds.round()).row(email_id).attempts == 1
+    rounds.clock.advance(1)
+    assert (await rounds.until(lambda now: now.row(email_id).attempts == 2)).row(email_id).attempts == 2
+
+
+async def test_a_lost_answer_is_parked_where_the_account_asks_for_at_most_once(rounds):
+    await rounds.post("first@x.test")
+    await rounds.execute("UPDATE accounts SET unknown_policy = 'park'")
+    email_id = await rounds.post("drop-after-dot@x.test")
+    ledger = await rounds.round()
+    ledger.check()
+    assert ledger.row(email_id).state == "unknown"
+
+
+async def test_what_is_deferred_is_tried_again_when_it_is_due(rounds):
+    rounds.far_end.sink.config.faults["mail"] = Fault("451", 2)
+    email_id = await rounds.post("a@x.test")
+    for wait in (60, 300):
+        ledger = await rounds.round()
+        assert ledger.row(email_id).due_at == rounds.clock.now() + timedelta(seconds=wait)
+        rounds.clock.advance(wait)
+    ledger = await rounds.until(lambda now: now.row(email_id).state == "sent")
+    ledger.check()
+    assert ledger.events[email_id, 0] == ["queued", "deferred", "deferred", "sent"]
+    assert [attempt.number for attempt in await rounds.attempts(email_id)] == [1, 2, 3]
+
+
+async def test_a_failure_after_three_days_of_trying_expires_it(rounds):
+    email_id = await rounds.post("defer+451@x.test")
+    await rounds.round()
+    rounds.clock.advance(73 * 3600)
+    ledger = await rounds.until(lambda now: now.row(email_id).state == "expired")
+    assert ledger.events[email_id, 0] == ["queued", "deferred", "expired"]
+
+
+async def test_three_days_count_from_its_moment_not_from_its_acceptance(rounds):
+    moment = rounds.clock.now() + timedelta(days=20)
+    email_id = await rounds.post("defer+451@x.test", scheduled_at=moment)
+    rounds.clock.advance(20 * 86_400)
+    await rounds.office.releaser.come_due()
+    await rounds.office.releaser.release(rounds.account.id)
+    ledger = await rounds.round()
+    ledger.check()
+    assert ledger.row(email_id).state == "deferred"
+
+
+async def test_what_outlived_its_expiry_is_not_sent(rounds):
+    email_id = await rounds.post("a@x.test", expires_at=rounds.clock.now() + timedelta(minutes=5))
+    rounds.clock.advance(300)
+    ledger = await rounds.round()
+    ledger.check()
+    assert (ledger.row(email_id).state, rounds.far_end.taken) == ("expired", [])
+
+
+async def test_an_email_whose_content_is_missing_is_parked(rounds):
+    email_id = await rounds.post("a@x.test")
+    await rounds.execute("DELETE FROM content_chunks")
+    ledger = await rounds.round()
+    ledger.check()
+    assert (ledger.row(email_id).state, ledger.row(email_id).attempts) == ("failed", 0)
+
+
+async def test_thirty_megabytes_arrive_whole(rounds):
+    content = b"Subject: large\r\nMessage-ID: <large@acme.test>\r\n\r\n" + (b"x" * 76 + b"\r\n") * 400_000
+    email_id = await rounds.post("a@x.test", content=content)
+    small = await rounds.post("b@x.test")
+    ledger = await rounds.round()
+    assert ledger.row(email_id).state == ledger.row(small).state == "sent"
+    assert rounds.far_end.sink.stats.bytes > 31_000_000
+
+
+async def test_a_bad_address_is_suppressed_and_a_refusal_for_another_reason_is_not(rounds):
+    rounds.far_end.sink.config.faults["rcpt"] = Fault("550 5.1.1 no such user", 1)
+    email_id = await rounds.post("Gone@X.test")
+    await rounds.round()
+    await rounds.post("bounce+550@x.test")
+    ledger = await rounds.round()
+    assert ledger.states == {"bounced": 2}
+    query = text("SELECT address, reason, email_id FROM suppressions")
+    async with rounds.database.reading() as connection:
+        rows = (await connection.execute(query)).all()
+    assert rows == [("gone@x.test", "bounce", email_id)]
+
+
+async def test_a_test_email_goes_the_whole_way_but_the_last_step(rounds):
+    email_id = await rounds.post("a@x.test", test=True)
+    ledger = await rounds.round()
+    ledger.check()
+    assert (ledger.row(email_id).state, rounds.far_end.taken) == ("sent", [])
+    assert (await rounds.attempts(email_id))[0].relay == "test"
+
+
+async def test_a_suspended_account_waits(rounds):
+    email_id = await rounds.post("a@x.test")
+    await rounds.execute("UPDATE accounts SET suspended_at = now()")
+    ledger = await rounds.round()
+    assert (ledger.row(email_id).state, ledger.row(email_id).waits_for) == ("deferred", "account")
+    await rounds.execute("UPDATE accounts SET suspended_at = NULL")
+    rounds.clock.advance(600)
+    await rounds.until(lambda now: now.row(email_id).state == "sent")
+
+
+async def test_a_relay_that_is_away_costs_no_attempt(rounds):
+    await rounds.far_end.sink.stop()
+    email_id = await rounds.post("a@x.test")
+    rounds.start()
+    ledger = await rounds.until(lambda now: now.row(email_id).state == "deferred")
+    row = ledger.row(email_id)
+    assert (row.waits_for, row.attempts) == ("relay", 0)
+
+
+async def test_two_couriers_never_claim_the_same(rounds):
+    for number in range(60):
+        await rounds.post(f"a{number}@x.test", f"b{number}@x.test")
+    couriers = [rounds.start(), rounds.start()]
+    for courier in couriers:
+        courier.hint([])
+    ledger = await rounds.round()
+    ledger.check()
+    assert len(rounds.far_end.taken) == len(set(rounds.far_end.taken)) == 120
+    assert {row.attempts for row in ledger.deliveries} == {1}
+
+
+async def test_hints_for_emails_with_many_recipients_are_all_followed(rounds):
+    ids = [await rounds.post(*(f"r{n}@x.test" for n in range(30))) for _ in range(5)]
+    worker = new_id()
+    async with rounds.database.transaction() as connection:
+        await renew(connection, worker, "test", 30)
+    async with rounds.database.hot_transaction() as connection:
+        first = await claim(connection, worker, rounds.clock.now(), 40, ids)
+        second = await claim(connection, new_id(), rounds.clock.now(), 40, None)
+    assert sum(len(email.recipients) for email in first) == 40
+    assert second == []  # nobody who is not among the workers leases anything
