@@ -92,3 +92,12 @@ def test_each_folder_says_what_belongs_in_it(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring is not None
     assert docstring.count(".") >= 2
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_stand_at_the_top_of_the_file(path: Path) -> None:
+    if name_of(path).startswith("hourpost/cli/"):  # a command imports its part when it is asked for
+        return
+    tree = ast.parse(path.read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert not [imported for function in functions for imported in list_imports(function)]
