@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import re
 import sys
 import time
 from contextlib import suppress
@@ -37,6 +38,9 @@ app = typer.Typer()
 # The schedule runs beside the courier here: a process of its own would change nothing on one machine.
 _PARTS = {"web": ("web",), "worker": ("worker", "--with-scheduler"), "smtp": ("smtp",)}
 _IMPORTS = ("hourpost.cli.web", "hourpost.cli.worker", "hourpost.cli.smtp", "api.smtp.entry", "workers.schedule")
+_NOISE = re.compile(  # of Celery, which says it of every root and at every end
+    r"^$|SecurityWarning|absolutely not recommended|specify a different user|User information:|_warn_or_raise|Warm shutdown"
+)
 _COLOURS = (36, 32, 33, 35, 34, 96)
 
 
@@ -170,6 +174,7 @@ class Run:
             is_ready=readiness_file(self._home, name).exists,
             prepare=partial(mark_starting, self._home, name),
             environment={"HOURPOST_HOME": str(self._home)},
+            noise=_NOISE,
             work=partial(command_line, args=list(words), prog_name="hourpost"),
         )
 
