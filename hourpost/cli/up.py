@@ -38,8 +38,9 @@ app = typer.Typer()
 # The schedule runs beside the courier here: a process of its own would change nothing on one machine.
 _PARTS = {"web": ("web",), "worker": ("worker", "--with-scheduler"), "smtp": ("smtp",)}
 _IMPORTS = ("hourpost.cli.web", "hourpost.cli.worker", "hourpost.cli.smtp", "api.smtp.entry", "workers.schedule")
-_NOISE = re.compile(  # of Celery, which says it of every root and at every end
-    r"^$|SecurityWarning|absolutely not recommended|specify a different user|User information:|_warn_or_raise|Warm shutdown"
+_NOISE = re.compile(  # of libraries: what Celery says of every root and at every end, what aiosmtpd says of itself
+    r"^$|SecurityWarning|absolutely not recommended|specify a different user|User information:|_warn_or_raise"
+    r"|Warm shutdown|Session\.login_data is deprecated"
 )
 _COLOURS = (36, 32, 33, 35, 34, 96)
 
@@ -165,6 +166,7 @@ class Run:
             is_ready=readiness_file(self._home, capture_part.NAME).exists,
             prepare=partial(mark_starting, self._home, capture_part.NAME),
             work=partial(capture_part.serve, self._home, url, certificate),
+            noise=_NOISE,
         )
 
     def _part(self, name: str, words: tuple[str, ...]) -> Program:
