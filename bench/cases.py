@@ -162,7 +162,8 @@ async def _rate_of(bench: Bench, senders: Sequence[Sender]) -> Measured:
 
 
 def _title(words: Sequence[str]) -> str:
-    return " ".join(word.rpartition("/")[2] for word in words[-3:])[:40]
+    # A process that names itself leaves empty words behind its title.
+    return " ".join(word.rpartition("/")[2] for word in [word for word in words if word][-3:])[:40]
 
 
 Case = Callable[[Bench], Awaitable[None]]
