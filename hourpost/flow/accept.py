@@ -40,7 +40,7 @@ from hourpost.suppressions.queries import find_suppressed
 _FLIGHTS = 2
 _EMAILS_IN_A_FLIGHT = 500
 _BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
-_TRIES = 3
+_TRIES = 4
 
 log = structlog.get_logger()
 
@@ -173,6 +173,8 @@ class Intake:
                 return
             await self._ask_hour(todo, give_up=attempt == _TRIES - 1)
             todo = await self._commit(self._refuse(todo), suppressed, now)
+            if attempt:  # void again: nobody is filling the bucket, it was left behind
+                self._teller.doubt(pending.order.standing.account_id for pending in todo if pending.taken)
 
     async def _answer_known(self, boarded: Iterable[_Pending], known: dict[tuple[UUID, str], Known]) -> list[_Pending]:
         todo = []

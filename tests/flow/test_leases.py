@@ -1,0 +1,216 @@
+"""Leases: who may send, and what becomes of the work of those that went away."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from hourpost.flow.claim import claim, load_contents, mark_dots, renew
+from hourpost.flow.record import record
+from hourpost.flow.sweep import return_orphans, return_strays
+from hourpost.flow.verdict import Try, Verdict
+from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import new_id
+
+
+async def lease(rounds, *, worker=None, most=100):
+    """What a worker that takes everything has in hand."""
+    worker = worker or new_id()
+    async with rounds.database.transaction() as connection:
+        await renew(connection, worker, "dead", 30)
+    async with rounds.database.hot_transaction() as connection:
+        return worker, await claim(connection, worker, rounds.clock.now(), most, None)
+
+
+async def die(rounds, worker):
+    await rounds.execute("UPDATE workers SET leased_until = now() - interval '1 second' WHERE id = :id", id=worker)
+
+
+async def sweep(rounds):
+    async with rounds.database.transaction() as connection:
+        return await return_orphans(connection, rounds.clock.now())
+
+
+def verdict_of(email, state=State.SENT, reply="2.0.0 taken"):
+    attempt = Try("relay", "dot", 250, "2.0.0", reply, None, 0.1)
+    return Verdict(email.email_id, 0, state, email.created_at, state.value, attempt=attempt)
+
+
+async def test_what_a_dead_worker_had_in_hand_is_sent_by_another(rounds):
+    email_id = await rounds.post("a@x.test")
+    worker, _ = await lease(rounds)
+    rounds.start()
+    await asyncio.sleep(0.2)
+    assert rounds.far_end.taken == []
+    await die(rounds, worker)
+    ledger = await rounds.until(lambda now: now.row(email_id).state == "sent")
+    ledger.check()
+    assert ledger.events[email_id, 0] == ["queued", "queued", "sent"]
+    assert ledger.row(email_id).crashes == 1
+
+
+async def test_a_worker_whose_lease_ended_can_change_nothing(rounds):
+    email_id = await rounds.post("a@x.test")
+    worker, (email,) = await lease(rounds)
+    await die(rounds, worker)
+    await sweep(rounds)
+    async with rounds.database.hot_transaction() as connection:
+        assert await mark_dots(connection, worker, email.keys, rounds.clock.now()) == set()
+        await record(connection, worker, [verdict_of(email)], rounds.clock.now())
+    ledger = await rounds.until(lambda _: True)
+    assert (ledger.row(email_id).state, ledger.events[email_id, 0]) == ("queued", ["queued", "queued"])
+    assert await rounds.attempts(email_id) == []
+
+
+async def test_a_worker_that_lost_its_lease_closes_the_connection_instead_of_the_dot(rounds):
+    email_id = await rounds.post("a@x.test")
+
+    class Interrupted:
+        """Leases that are taken away just before the dot."""
+
+        def __init__(self, leases):
+            self._leases = leases
+
+        def __getattr__(self, name):
+            return getattr(self._leases, name)
+
+        async def may_end(self, email):
+            await rounds.execute("UPDATE deliveries SET lease = NULL, state = 'canceled' WHERE lease IS NOT NULL")
+            return await self._leases.may_end(email)
+
+    courier = rounds.start(before=Interrupted)
+    await rounds.until(lambda now: now.row(email_id).state == "canceled" and not courier.in_hand)
+    assert (rounds.far_end.taken, await rounds.attempts(email_id)) == ([], [])
+
+
+@pytest.mark.parametrize(("policy", "state"), [("retry", "deferred"), ("park", "unknown")])
+async def test_what_may_have_been_sent_by_a_dead_worker_is_unknown(rounds, policy, state):
+    email_id = await rounds.post("a@x.test")
+    await rounds.execute("UPDATE accounts SET unknown_policy = :policy", policy=policy)
+    worker, (email,) = await lease(rounds)
+    async with rounds.database.hot_transaction() as connection:
+        await mark_dots(connection, worker, email.keys, rounds.clock.now())
+    await die(rounds, worker)
+    assert await sweep(rounds) == 1
+    ledger = await rounds.until(lambda _: True)
+    assert ledger.events[email_id, 0] == ["queued", "unknown"]
+    assert (ledger.row(email_id).state, ledger.row(email_id).dot_at) == (state, None)
+
+
+async def test_poison_is_parked_after_three_workers_and_its_neighbours_are_sent(rounds):
+    poison, *others = [await rounds.post(f"a{n}@x.test") for n in range(8)]
+    for _ in range(2):
+        worker, emails = await lease(rounds)
+        assert len(emails) == 8
+        await die(rounds, worker)
+        await sweep(rounds)
+    _, emails = await lease(rounds)
+    assert emails == []  # suspects, which nobody takes together
+    await rounds.execute(
+        "UPDATE deliveries SET state = 'sending', lease = :gone WHERE email_id = :id", gone=new_id(), id=poison
+    )
+    ledger = await rounds.round()
+    ledger = await rounds.until(lambda now: now.states == {"failed": 1, "sent": 7})
+    ledger.check()
+    assert ledger.row(poison).crashes == 3
+    assert {ledger.row(one).state for one in others} == {"sent"}
+
+
+async def test_a_hundred_suspects_do_not_wait_for_a_sweep_each(rounds):
+    for number in range(100):
+        await rounds.post(f"a{number}@x.test")
+    await rounds.execute("UPDATE deliveries SET crashes = 2")
+    await rounds.round()
+    assert len(rounds.far_end.taken) == 100
+
+
+async def test_what_is_leased_and_in_nobodys_hand_goes_back(rounds):
+    """A claim whose commit was not answered: its worker lives, so no lease ends."""
+    kept, lost = await rounds.post("a@x.test"), await rounds.post("b@x.test")
+    worker, _ = await lease(rounds)
+    async with rounds.database.transaction() as connection:
+        assert await return_strays(connection, worker, {(kept, 0)}, rounds.clock.now()) == 1
+    ledger = await rounds.until(lambda _: True)
+    assert (ledger.row(kept).state, ledger.row(lost).state, ledger.row(lost).attempts) == ("sending", "queued", 0)
+    assert ledger.row(lost).crashes == 0
+
+
+async def test_a_claim_that_was_not_answered_is_made_again(rounds):
+    email_id = await rounds.post("a@x.test")
+    rounds.start()
+    await rounds.until(lambda now: now.row(email_id).state == "sent")
+    (courier, _, _) = rounds.running[0]
+    lost = await rounds.post("b@x.test")
+    await rounds.execute(
+        "UPDATE deliveries SET state = 'sending', lease = (SELECT id FROM workers), attempts = 1 WHERE email_id = :id",
+        id=lost,
+    )
+    for _ in range(3):  # PostgreSQL ends the worker's sessions: some claim fails
+        await rounds.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        courier.hint([new_id()])
+        await asyncio.sleep(0.05)
+    await rounds.until(lambda now: now.row(lost).state == "sent")
+
+
+async def test_a_verdict_that_cannot_be_written_leaves_its_neighbours_alone(rounds):
+    ids = [await rounds.post(f"a{n}@x.test") for n in range(3)]
+    courier = rounds.start()
+    await rounds.round()
+    leases = courier._leases  # no relay can say a NUL any more
+    await rounds.execute("UPDATE deliveries SET state = 'queued'")
+    await rounds.stop()
+    _, emails = await lease(rounds, worker=leases.worker)
+    replies = ["ok", "\x00", "ok"]
+    written = await asyncio.gather(
+        *(leases.settle([verdict_of(email, reply=reply)]) for email, reply in zip(emails, replies, strict=True))
+    )
+    assert written == [True, False, True]
+    ledger = await rounds.until(lambda _: True)
+    assert [ledger.row(one).state for one in ids] == ["sent", "sending", "sent"]
+
+
+async def test_what_lost_its_hint_is_found_by_the_sweep(rounds):
+    first = await rounds.post("a@x.test")
+    await rounds.round()
+    second = await rounds.post("b@x.test")
+    await rounds.until(lambda now: now.row(second).state == "sent")
+    assert first != second
+
+
+async def test_content_comes_back_in_its_chunks(rounds):
+    content = b"Subject: x\r\n\r\n" + bytes(range(97, 122)) * 30_000 + b"\r\n"
+    await rounds.post("a@x.test", content=content)
+    _, (email,) = await lease(rounds)
+    async with rounds.database.hot_transaction() as connection:
+        found = await load_contents(connection, [email.content_id])
+    assert b"".join(found[email.content_id]) == content
+
+
+async def test_nobody_leases_without_being_among_the_workers(rounds):
+    await rounds.post("a@x.test")
+    async with rounds.database.hot_transaction() as connection:
+        assert await claim(connection, new_id(), rounds.clock.now(), 10, None) == []
+
+
+async def test_a_row_that_somebody_locks_is_passed_by(rounds):
+    locked, free = await rounds.post("a@x.test"), await rounds.post("b@x.test")
+    connection: asyncpg.Connection = await rounds.database.listen()
+    async with connection.transaction():
+        await connection.execute("SELECT FROM deliveries WHERE email_id = $1 FOR UPDATE", locked)
+        _, emails = await lease(rounds)
+        assert [email.email_id for email in emails] == [free]
+    await connection.close()
+
+
+async def test_a_sweep_leaves_the_living_alone(rounds):
+    await rounds.post("a@x.test")
+    await lease(rounds)
+    assert await sweep(rounds) == 0
+    async with rounds.database.reading() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM workers"))).scalar_one() == 1
