@@ -14,10 +14,10 @@ SOURCES := api workers hourpost migrations tests bench
 COMPILE := pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-FIND_PYTHON = for python in "$(PYTHON)" python3 python3.13 python3.12 python3.11 python3.14 python; do \
-	[ -n "$$python" ] || continue; \
-	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
-	python=; done; \
+FIND_PYTHON = if [ -n "$(PYTHON)" ]; then set -- "$(PYTHON)"; \
+	else set -- python3 python3.13 python3.12 python3.11 python3.14 python; fi; \
+	for python in "$$@" ''; do [ -n "$$python" ] || break; \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; done; \
 	[ -n "$$python" ] || { echo 'Hourpost needs Python 3.11 or newer with venv; set PYTHON=/path/to/python.' >&2; exit 1; }
 
 # uv of the machine where there is one, else one of our own in .venv.
