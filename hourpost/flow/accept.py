@@ -34,7 +34,7 @@ from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.rules.delivery_state import State
 from hourpost.rules.hour_tokens import Answer, Take, Taken
-from hourpost.rules.submission import Order, Receipt
+from hourpost.rules.submission import OnLimit, Order, Receipt
 from hourpost.suppressions.queries import find_suppressed
 
 _FLIGHTS = 2
@@ -317,6 +317,10 @@ def check_order(order: Order) -> None:
             place = "/to" if len(order.submissions) == 1 else f"/{index}/to"
             detail = f"{len(submission.recipients)} recipients are more than the plan's whole hour ({standing.limit})."
             raise ValidationFailed([Fault(place, detail)])
+    together = sum(len(one.recipients) for one in order.submissions if one.on_limit is OnLimit.REJECT)
+    if together > standing.limit:
+        detail = f"{together} recipients that must leave at once are more than the whole hour ({standing.limit})."
+        raise ValidationFailed([Fault("/on_limit", detail)])
 
 
 def _count(placements: Sequence[tuple[_Pending, placing.Placement]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,11 @@ from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import Account
 from hourpost.database import Database
 from hourpost.gateways.hour import RedisHour
+from migrations.upgrade import upgrade
 from tests.cast import make_account
 from tests.flow.office import Moment, Office
 from tests.flow.rounds import Rounds, start_far_end
+from tests.flow.servers import OwnPostgres, OwnRedis
 
 NewAccount = Callable[..., Awaitable[Account]]
 
@@ -71,3 +73,22 @@ async def rounds(fresh_database: Database, hour: RedisHour, clock: Moment, tmp_p
     await one.stop()
     await one.office.intake.stop()
     await far_end.sink.stop()
+
+
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+    """A Redis that the tests of one file may flush, kill and freeze."""
+    server = OwnRedis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OwnPostgres]:
+    """A migrated PostgreSQL that the tests of one file may kill."""
+    server = OwnPostgres(tmp_path_factory.mktemp("postgres"))
+    database = Database(server.url, pool_size=2)
+    await upgrade(database)
+    await database.close()
+    yield server
+    server.stop()

@@ -112,6 +112,12 @@ async def test_more_recipients_than_the_whole_hour_are_never_a_wait(office, new_
     assert (await read_ledger(database, account.id)).deliveries == []
 
 
+async def test_a_batch_that_must_leave_at_once_and_never_can_is_refused_for_good(office, new_account):
+    standing = make_standing(await new_account(2))
+    with pytest.raises(ValidationFailed):
+        await office.intake.accept(order(standing, *letters(3, on_limit=OnLimit.REJECT)))
+
+
 async def test_reject_is_told_to_the_second_when_to_come_back(office, new_account, database):
     account = await new_account(2)
     standing = make_standing(account)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
-import redis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -22,14 +19,13 @@ from hourpost.accounts.queries import Account
 from hourpost.database import Database
 from hourpost.emails.changes import cancel_email, reschedule_email
 from hourpost.emails.hour import give_back
-from hourpost.embedded.program import spawn, stop, wait_until_ready
-from hourpost.embedded.redis import EmbeddedRedis
 from hourpost.errors import Conflict, LimitExceeded, ServiceUnavailable
 from hourpost.gateways.hour import RedisHour
 from hourpost.rules.submission import OnLimit
 from tests.flow.ledger import HOUR, SLOT, Ledger, read_ledger
 from tests.flow.letters import letter, make_standing, order
 from tests.flow.office import Moment, Office
+from tests.flow.servers import OwnRedis
 
 DOOR = st.integers(0, 1)
 ACCEPT = st.tuples(
@@ -60,42 +56,12 @@ STEPS = st.lists(
 )
 
 
-class RedisOfOurOwn:
-    """One that the program may flush and restart."""
-
-    def __init__(self, folder: Path) -> None:
-        self.server = EmbeddedRedis(folder)
-        self.program = self.server.program()
-        self.start()
-
-    def start(self) -> None:
-        self.child = spawn(self.program, output=subprocess.DEVNULL)
-        wait_until_ready(self.program, self.child)
-        self.client = redis.Redis.from_url(self.server.url())
-
-    def restart(self) -> None:
-        self.child.kill()
-        self.child.wait()
-        self.start()
-
-    def stop(self) -> None:
-        self.client.close()
-        stop(self.program, self.child)
-
-
-@pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisOfOurOwn]:
-    server = RedisOfOurOwn(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.stop()
-
-
 @pytest_asyncio.fixture
-async def offices(database_url: str, own_redis: RedisOfOurOwn, clock: Moment) -> AsyncIterator[list[Office]]:
+async def offices(database_url: str, own_redis: OwnRedis, clock: Moment) -> AsyncIterator[list[Office]]:
     """Two processes."""
     made = []
     for _ in range(2):
-        hour = RedisHour(own_redis.server.url(), timeout_seconds=5, clock=clock)
+        hour = RedisHour(own_redis.url, timeout_seconds=5, clock=clock)
         made.append(Office(Database(database_url, pool_size=5), hour, clock))
     yield made
     for office in made:
@@ -109,7 +75,7 @@ class Life:
     """An account's, step by step; after each step nothing is under way, and the rows are judged."""
 
     offices: list[Office]
-    redis: RedisOfOurOwn
+    redis: OwnRedis
     account: Account
     limit: int = 8
     emails: list[UUID] = field(default_factory=list)
