@@ -15,7 +15,7 @@ from bench.sink import Sink
 from bench.sink_state import Config
 from hourpost.accounts.queries import Account
 from hourpost.database import Database
-from hourpost.flow.deliver import Courier, Pace, Signer
+from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
 from hourpost.gateways.relays import RelayPool, Timeouts, parse_relays
 from hourpost.rules.ids import new_id
@@ -82,14 +82,17 @@ class Rounds:
         return mail.email_id
 
     def start(
-        self, *, worker: UUID | None = None, lease_seconds: int = 30, signer: Signer | None = None, before=None
+        self,
+        *,
+        database: Database | None = None,
+        before: Callable[[Leases], Leases] = lambda leases: leases,
     ) -> Courier:
-        """A courier at work; ``before`` wraps its leases."""
+        """A courier at work; ``database`` and ``before`` (of its leases) come between where something goes wrong."""
         relays = f"smtp://u:p@127.0.0.1:{self.far_end.port}?tls=none&connections=4"
         pool = RelayPool(parse_relays(relays), hostname="me.test", timeouts=_QUICK)
-        leases = Leases(self.database, self.clock, worker or new_id(), "test", lease_seconds)
+        leases = Leases(self.database, self.clock, new_id(), "test", 30)
         pace = Pace(40, sweep_seconds=0.05, renew_seconds=5, clock=self.clock, jitter=lambda: 0.0)
-        courier = Courier(self.database, pool, signer or Unsigned(), before(leases) if before else leases, pace)
+        courier = Courier(database or self.database, pool, Unsigned(), before(leases), pace)
         self.running.append((courier, asyncio.create_task(courier.run()), pool))
         return courier
 
