@@ -22,6 +22,7 @@ from hourpost.gateways.hour import Hour
 from hourpost.gateways.metrics import OLDEST_WAITING_SECONDS
 
 _TICK_SECONDS = 0.5
+_LEAD_SECONDS = 1.0
 _LOOK_SECONDS = 3.0
 _COMPARE_SECONDS = 15.0
 _EXPIRE_SECONDS = 10.0
@@ -86,9 +87,11 @@ class Schedule:
         listener = await self._database.listen()
         try:
             await listener.execute(_NOTICE_DEATH)
-            await listener.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=None)
+            # Asked again and again: a session that waits for the lock does not notice that we have gone.
+            while not await listener.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110  # PostgreSQL rings no bell
+                await asyncio.sleep(_LEAD_SECONDS)
             await listener.add_listener("standing", self._hear)
-        except BaseException:  # a connection that is left open may be given the lock, and never use it
+        except BaseException:  # a connection that is left open would keep the lead, and do nothing with it
             listener.terminate()
             raise
         self._listener = listener

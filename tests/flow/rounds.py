@@ -15,6 +15,7 @@ from bench.sink import Sink
 from bench.sink_state import Config
 from hourpost.accounts.queries import Account
 from hourpost.database import Database
+from hourpost.errors import ServiceUnavailable
 from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
 from hourpost.gateways.relays import RelayPool, Timeouts, parse_relays
@@ -74,12 +75,21 @@ class Rounds:
         """Accept one email of the account and give its id."""
         if self.account is None:
             self.account = await make_account(self.database)
-        standing = make_standing(self.account, 1000)
+        standing = make_standing(self.account)
         if "test" in changes:
             standing = replace(standing, test=changes.pop("test"))
         mail = letter(*recipients, **changes)
         await self.office.intake.accept(order(standing, mail))
         return mail.email_id
+
+    async def post_when_back(self, *recipients: str, **changes: object) -> UUID:
+        """Accept one email as soon as PostgreSQL takes it."""
+        for _ in range(50):
+            try:
+                return await self.post(*recipients, **changes)
+            except ServiceUnavailable:
+                await asyncio.sleep(0.1)
+        raise AssertionError("PostgreSQL does not come back")
 
     def start(
         self,

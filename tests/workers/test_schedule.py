@@ -1,0 +1,191 @@
+"""The schedule, in real time: what is due leaves, whoever leads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+from hourpost.accounts.changes import set_plan
+from hourpost.rules.hour_tokens import Take, Want
+from tests.cast import make_account
+from tests.flow.letters import letters, make_standing, order
+from workers import schedule as module
+from workers.schedule import Schedule
+
+
+class Ticking:
+    """A schedule at work."""
+
+    def __init__(self, office):
+        self.schedule = Schedule(office.database, office.hour, office.releaser, office.clock)
+        self.task = asyncio.create_task(self.schedule.run())
+
+    async def stop(self):
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+        await self.schedule.close()
+
+
+@pytest_asyncio.fixture
+async def tick(rounds):
+    """Starts schedules that are stopped at the end."""
+    running = []
+
+    def start():
+        running.append(Ticking(rounds.office))
+        return running[-1]
+
+    rounds.account = await make_account(rounds.database)
+    yield start
+    for one in running:
+        await one.stop()
+
+
+async def give_limit(rounds, limit):
+    async with rounds.database.transaction() as connection:
+        rounds.account = await set_plan(connection, rounds.account.id, "path", limit)
+
+
+async def hold(rounds, limit, held):
+    """Use up the hour, and let so many wait."""
+    await give_limit(rounds, limit)
+    await rounds.office.intake.accept(order(make_standing(rounds.account, limit), *letters(limit + held)))
+
+
+async def test_what_is_scheduled_comes_due_is_held_and_leaves(rounds, tick):
+    tick()
+    moment = rounds.clock.now() + timedelta(seconds=0.7)
+    email_id = await rounds.post("a@x.test", scheduled_at=moment)
+    ledger = await rounds.until(lambda now: now.row(email_id).state == "queued")
+    ledger.check()
+    assert ledger.events[email_id, 0] == ["scheduled", "held", "queued"]
+    assert moment <= ledger.row(email_id).released_at < moment + timedelta(seconds=3)
+
+
+async def test_a_new_plan_paces_what_waits_anew_at_once(rounds, tick):
+    await hold(rounds, 1, 5)
+    tick()
+    await asyncio.sleep(1)  # it has looked, and would come back in an hour
+    began_at = time.monotonic()
+    await give_limit(rounds, 4)
+    await rounds.until(lambda now: now.count("queued") == 4)
+    assert time.monotonic() - began_at < 1.5
+
+
+async def test_a_smaller_plan_holds_back_at_once(rounds, tick):
+    await hold(rounds, 4, 3)
+    await give_limit(rounds, 2)
+    tick()
+    await asyncio.sleep(1)
+    ledger = await rounds.until(lambda _: True)
+    assert ledger.states == {"queued": 4, "held": 3}
+
+
+async def test_another_takes_over_when_the_first_ends(rounds, tick):
+    first = tick()
+    await asyncio.sleep(0.3)
+    tick()
+    await asyncio.sleep(0.3)
+    await first.stop()
+    email_id = await rounds.post("a@x.test", scheduled_at=rounds.clock.now() + timedelta(seconds=0.2))
+    await rounds.until(lambda now: now.row(email_id).state == "queued")
+
+
+async def test_one_that_waits_for_the_lead_ends_at_once_and_leaves_no_session_behind(rounds, tick):
+    first = tick()
+    await asyncio.sleep(0.3)
+    second = tick()
+    await asyncio.sleep(0.3)
+    began_at = time.monotonic()
+    await second.stop()
+    assert time.monotonic() - began_at < 1
+    query = text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%advisory%' AND pid <> pg_backend_pid()")
+    for _ in range(50):
+        async with rounds.database.reading() as connection:
+            if not (await connection.execute(query)).scalar_one():
+                break
+        await asyncio.sleep(0.02)
+    else:
+        raise AssertionError("somebody still asks for the lead")
+    await first.stop()
+
+
+async def test_the_leader_that_lost_its_session_leads_again(rounds, tick):
+    tick()
+    await asyncio.sleep(0.3)
+    async with rounds.database.transaction() as connection:
+        await connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid()"
+            )
+        )
+    email_id = await rounds.post_when_back("a@x.test", scheduled_at=rounds.clock.now() + timedelta(seconds=0.2))
+    await rounds.until(lambda now: now.row(email_id).state == "queued")
+
+
+async def test_an_error_of_our_own_does_not_end_it(rounds, tick, monkeypatch):
+    stumbled = asyncio.Event()
+    come_due = rounds.office.releaser.come_due
+
+    async def stumble():
+        if stumbled.is_set():
+            return await come_due()
+        stumbled.set()
+        raise KeyError("ours")
+
+    monkeypatch.setattr(rounds.office.releaser, "come_due", stumble)
+    tick()
+    email_id = await rounds.post("a@x.test", scheduled_at=rounds.clock.now() + timedelta(seconds=0.2))
+    await rounds.until(lambda now: now.row(email_id).state == "queued")
+    assert stumbled.is_set()
+
+
+async def test_tokens_that_nobody_stored_are_found_by_two_looks(rounds, tick, monkeypatch):
+    monkeypatch.setattr(module, "_COMPARE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.2)
+    await give_limit(rounds, 3)
+    await rounds.office.intake.accept(order(make_standing(rounds.account, 3)))
+    await rounds.office.hour.take(Take(rounds.account.id, 3, [Want(2)]))  # and its process is killed
+    await rounds.office.intake.accept(order(make_standing(rounds.account, 3)))
+    assert (await rounds.until(lambda _: True)).states == {"queued": 1, "held": 1}
+    tick()
+    ledger = await rounds.until(lambda now: now.count("queued") == 2)
+    ledger.check()
+
+
+@pytest.mark.parametrize("state", ["held", "scheduled", "deferred"])
+async def test_what_outlives_its_expiry_ends_by_itself(rounds, tick, monkeypatch, state):
+    monkeypatch.setattr(module, "_EXPIRE_SECONDS", 0.2)
+    await give_limit(rounds, 1)
+    await rounds.post("first@x.test")
+    email_id = await rounds.post("a@x.test", expires_at=rounds.clock.now() + timedelta(seconds=1))
+    if state != "held":
+        await rounds.execute(
+            "UPDATE deliveries SET state = :state, due_at = now() + interval '1 hour' WHERE email_id = :id",
+            state=state,
+            id=email_id,
+        )
+        await rounds.office.releaser.refill(rounds.account.id)
+    tick()
+    await rounds.until(lambda now: now.row(email_id).state == "expired")
+    assert (await rounds.office.hour.peek(rounds.account.id, 1)).waiting == 0
+
+
+async def test_old_keys_and_spends_are_cleared_away(rounds, tick):
+    await rounds.post("a@x.test")
+    await rounds.execute("UPDATE spends SET spent_at = spent_at - interval '4 hours'")
+    tick()
+    for _ in range(100):
+        async with rounds.database.reading() as connection:
+            if not (await connection.execute(text("SELECT count(*) FROM spends"))).scalar_one():
+                return
+        await asyncio.sleep(0.05)
+    raise AssertionError("spends of the day before are still there")

@@ -1,0 +1,66 @@
+"""A worker as a process: hints by Celery, and what a signal does to what it has in hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+async def test_a_hint_reaches_the_worker_long_before_a_sweep(rounds, start_worker):
+    await start_worker()
+    await asyncio.sleep(0.3)  # its first look is done
+    began_at = time.monotonic()
+    email_id = await rounds.post("a@x.test")
+    await rounds.until(lambda now: now.row(email_id).state == "sent")
+    assert time.monotonic() - began_at < 3
+
+
+async def test_a_lost_hint_is_found_by_the_sweep(rounds, start_worker, own_redis):
+    await start_worker(sweep_seconds=1)
+    own_redis.kill()
+    email_id = await rounds.post("a@x.test", test=True)
+    ledger = await rounds.until(lambda now: now.row(email_id).state == "sent")
+    own_redis.start()
+    ledger.check()
+
+
+async def test_redis_restarts_while_the_worker_is_busy_and_it_consumes_again(rounds, start_worker, own_redis):
+    """Versions of Celery and kombu differ in this; an upgrade must not bring the fault back."""
+    worker = await start_worker()
+    busy = [await rounds.post(f"slow+200.{n}@x.test") for n in range(40)]
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(own_redis.restart)
+    deadline = time.monotonic() + 15
+    heard = None
+    while heard is None:
+        assert time.monotonic() < deadline, "no hint was heard within 15 seconds"
+        email_id = await rounds.post("a@x.test", test=True)
+        await asyncio.sleep(0.3)
+        ledger = await rounds.until(lambda _: True)
+        heard = email_id if ledger.row(email_id).state == "sent" else None
+    assert worker.poll() is None
+    await rounds.until(lambda now: all(now.row(one).state == "sent" for one in busy))
+    assert len(rounds.far_end.taken) == 40
+
+
+async def test_what_a_killed_worker_had_in_hand_is_known_for_what_it_is(rounds, start_worker):
+    worker = await start_worker()
+    before_dot = await rounds.post("hang-at-rcpt@x.test")
+    after_dot = await rounds.post("slow+60000@x.test")
+    await rounds.until(lambda now: now.row(before_dot).state == "sending" and now.row(after_dot).dot_at is not None)
+    worker.kill()
+    await start_worker(sweep_seconds=1)
+    ledger = await rounds.until(lambda now: now.row(after_dot).crashes and now.row(before_dot).crashes)
+    assert ledger.events[before_dot, 0] == ["queued", "queued"]
+    assert ledger.events[after_dot, 0] == ["queued", "unknown"]
+    assert ledger.row(after_dot).state == "deferred"
+
+
+async def test_sigterm_lets_what_is_in_hand_end(rounds, start_worker):
+    worker = await start_worker()
+    email_id = await rounds.post("slow+1000@x.test")
+    await rounds.until(lambda now: now.row(email_id).dot_at is not None)
+    worker.terminate()
+    assert await asyncio.to_thread(worker.wait, 10) == 0
+    ledger = await rounds.until(lambda _: True)
+    assert ledger.events[email_id, 0] == ["queued", "sent"]
