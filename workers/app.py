@@ -62,6 +62,7 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
     async def close() -> None:
         if ticking and schedule and parts:
             ticking.cancel()
+            await asyncio.wait([ticking])
             await schedule.close()
             await parts.stop()
         await pool.drain(5.0)
