@@ -193,7 +193,7 @@ def test_unknown_user_and_wrong_secret_wait_alike(new_door: NewDoor) -> None:
             answers.append(client.ask(b"AUTH PLAIN " + word + b"\r\n"))
             waits.append(time.monotonic() - began)
     assert answers[0] == answers[1]
-    assert min(waits) >= 0.1
+    assert min(waits) >= 0.09  # two clocks
 
 
 def test_draining_sends_idle_sessions_away_and_lets_messages_end(new_door: NewDoor) -> None:
