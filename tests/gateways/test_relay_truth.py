@@ -95,6 +95,6 @@ def judge(ends: list[tuple[str, Outcome | None]], taken: Counter[str]) -> None:
         else:
             kinds["unknown"] += 1
             assert taken[message_id] <= 1, outcome
-    assert kinds["accepted"] > MESSAGES // 10, kinds
+    assert kinds["accepted"] > 0, kinds  # how many depends on the machine; that each kind was seen does not
     assert kinds["unknown"] > 0, kinds
     assert kinds["not taken"] > 0, kinds
