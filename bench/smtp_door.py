@@ -25,8 +25,8 @@ import uvloop
 from api.smtp.door import Door
 from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
-from api.smtp.tls import make_tls_context
 from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.tls import make_tls_context
 from hourpost.rules.delivery_state import State
 from hourpost.rules.submission import Order, Placed, Receipt
 from tests.fakes.standings import PASSWORD, USERNAME, FixedStandings

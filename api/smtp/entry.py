@@ -16,8 +16,8 @@ from api.smtp.door import Door
 from api.smtp.inbound import Inbound
 from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
-from api.smtp.tls import make_tls_context
 from hourpost.assembly import Parts, build_parts
+from hourpost.gateways.tls import make_tls_context
 from hourpost.settings import Settings
 
 

@@ -16,8 +16,8 @@ from api.smtp.inbound import Inbound
 from api.smtp.limits import Limits
 from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
-from api.smtp.tls import make_tls_context
 from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.tls import make_tls_context
 from tests.fakes.intake import RecordingIntake
 from tests.fakes.standings import FixedStandings
 from tests.fixtures.certificates import Certificate

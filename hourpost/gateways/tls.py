@@ -1,4 +1,4 @@
-"""The TLS of the door (RFC 8314 §4, RFC 9325)."""
+"""The TLS of the mail doors (RFC 8314 §4, RFC 9325)."""
 
 from __future__ import annotations
 
