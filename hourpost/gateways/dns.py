@@ -36,7 +36,7 @@ class ResolverDns:
     """
 
     def __init__(self, servers: str = "", *, timeout_seconds: float = 2.0, lifetime_seconds: float = 5.0) -> None:
-        self._servers = [_server(text) for text in servers.split()]
+        self._servers = [name_server(text) for text in servers.split()]
         self._timeout_seconds = timeout_seconds
         self._lifetime_seconds = lifetime_seconds
 
@@ -64,8 +64,8 @@ def _text(record: TXTBase) -> str:
     return b"".join(record.strings).decode("utf-8", "replace")
 
 
-def _server(text: str) -> Do53Nameserver:
-    """Raises: ValueError."""
+def name_server(text: str) -> Do53Nameserver:
+    """An address with or without a port: ``192.0.2.1:5353``. Raises: ValueError."""
     address, port = text, str(_PORT)
     if text.startswith("["):
         address, _, rest = text[1:].partition("]")

@@ -1,4 +1,4 @@
-"""A real name server on loopback: UDP, TXT records that a test sets, and the faults it asks for."""
+"""A real name server on loopback: UDP, the TXT and A records that a test sets, and the faults it asks for."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ import dns.rrset
 
 
 class DnsServer(asyncio.DatagramProtocol):
-    """Answers TXT questions from ``records``; a name in ``broken`` gets SERVFAIL, one in ``silent`` no answer."""
+    """Answers TXT questions from ``records`` and A questions from ``addresses``.
+
+    A name in ``broken`` gets SERVFAIL, one in ``silent`` no answer.
+    """
 
     def __init__(self) -> None:
         self.records: dict[str, list[str]] = {}
+        self.addresses: dict[str, list[str]] = {}
         self.broken: set[str] = set()
         self.silent: set[str] = set()
         self.questions: list[str] = []
@@ -43,9 +47,12 @@ class DnsServer(asyncio.DatagramProtocol):
         response.flags |= dns.flags.RA
         if name in self.broken:
             response.set_rcode(dns.rcode.SERVFAIL)
-        elif name not in self.records:
+        elif name not in self.records and name not in self.addresses:
             response.set_rcode(dns.rcode.NXDOMAIN)
-        elif self.records[name] and query.question[0].rdtype == dns.rdatatype.TXT:
+        elif name in self.addresses and query.question[0].rdtype == dns.rdatatype.A:
+            answer = dns.rrset.from_text(query.question[0].name, 60, "IN", "A", *self.addresses[name])
+            response.answer.append(answer)
+        elif self.records.get(name) and query.question[0].rdtype == dns.rdatatype.TXT:
             texts = [_quoted(text) for text in self.records[name]]
             response.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "TXT", *texts))
         return response

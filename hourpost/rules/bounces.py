@@ -1,0 +1,195 @@
+"""Reports about mail that we sent: bounces and delays (RFC 3464), complaints (RFC 5965), and bounces of older make.
+
+A report names recipients, and returns at least the header of the mail it is about; both may be missing or garbled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hourpost.rules.incoming import IncomingHeader, header_end
+from hourpost.rules.transfer_encoding import decode
+
+_LOOKED_AT_BYTES = 512 * 1024
+_MAX_PARTS = 50
+_MAX_DEPTH = 4
+_MAX_RECIPIENTS = 100
+_TEXT_CHARACTERS = 1000
+
+_FIELD = re.compile(r"(?m)^([!-9;-~]{1,80})[ \t]*:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)")
+_BOUNDARY = re.compile(r"boundary\s*=\s*(?:\"([^\"]{1,200})\"|([^\s;\"]{1,200}))", re.IGNORECASE)
+_MESSAGE_ID = re.compile(r"(?im)^[ \t>]*message-id[ \t]*:\s*(<[^<>\s]{1,250}@[^<>\s]{1,250}>)")
+_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_CODE = re.compile(r"(?<![\d.])([45]\d\d)[ \-]")
+_ADDRESS = re.compile(r"[^\s<>,;:\"()]{1,64}@[^\s<>,;:\"()]{1,255}")
+_BLANK_LINE = re.compile(r"\r?\n[ \t]*\r?\n")
+# <user@example.com>: and the reason on the next lines, or on the same one (qmail and its kin)
+_PARAGRAPH = re.compile(r"(?m)^<([^<>\s]{1,64}@[^<>\s]{1,255})>:[ \t]*(\r?\n)?((?:[^\r\n]+\r?\n?){1,12})")
+_SUBJECT = re.compile(
+    r"undeliver|delivery (?:status|failure|failed|has failed|problem)|failure notice|mail delivery|returned mail"
+    r"|nondeliver|non[- ]delivery|unzustellbar|rejected|could not be delivered",
+    re.IGNORECASE,
+)
+_DAEMON = re.compile(r"mailer-daemon|postmaster|mail delivery (?:sub)?system|microsoftexchange", re.IGNORECASE)
+
+
+class Action(StrEnum):
+    """What is reported of a recipient."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    COMPLAINED = "complained"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One recipient. ``address`` is as we wrote it, where the report says so; ``other_address`` where it went on to."""
+
+    address: str
+    action: Action
+    status: str | None = None  # 5.1.1
+    code: int | None = None
+    text: str = ""
+    other_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a report says; no recipients where only the returned mail tells which it was."""
+
+    message_id: str  # of the mail it is about, with its angle brackets; empty where it is not said
+    recipients: tuple[Reported, ...]
+
+
+def read_report(raw: bytes, header: IncomingHeader, *, is_null_sender: bool) -> Report | None:
+    """The report that a message is, or None. Never raises."""
+    kind = header.content_type.lower()
+    start = header_end(raw)
+    if kind.startswith("multipart/"):
+        parts = list(_walk(raw[start : start + _LOOKED_AT_BYTES], header.content_type, 0))
+        report = _read_parts(parts)
+        if report is not None:
+            return report
+    if (is_null_sender or _DAEMON.search(header.from_text)) and _looks_like_bounce(header):
+        return _read_plain(raw[start : start + _LOOKED_AT_BYTES], header)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    kind: str
+    text: str
+
+
+def _walk(body: bytes, content_type: str, depth: int) -> Iterator[_Part]:
+    match = _BOUNDARY.search(content_type)
+    if match is None or depth > _MAX_DEPTH:
+        return
+    boundary = re.escape((match[1] or match[2]).encode("utf-8", "replace"))
+    pieces = re.split(rb"(?m)^--" + boundary + rb"(?:--)?[ \t]*(?:\r?\n|\Z)", body, maxsplit=_MAX_PARTS)
+    for piece in pieces[1:]:
+        head, _, rest = piece.partition(b"\r\n\r\n") if not piece.startswith(b"\r\n") else (b"", b"", piece[2:])
+        fields = _fields(head.decode("utf-8", "replace") + "\n")
+        kind = fields.get("content-type", "text/plain")
+        if kind.lower().startswith("multipart/"):
+            yield from _walk(rest, kind, depth + 1)
+        else:
+            content = decode(fields.get("content-transfer-encoding", ""), rest)
+            yield _Part(kind.partition(";")[0].strip().lower(), content.decode("utf-8", "replace"))
+
+
+def _read_parts(parts: list[_Part]) -> Report | None:
+    """The report in the parts of a ``multipart/report``."""
+    returned = next((part.text for part in parts if part.kind in _RETURNED), "")
+    message_id = _find_message_id(returned)
+    for part in parts:
+        if part.kind in ("message/delivery-status", "message/global-delivery-status"):
+            found = tuple(_read_statuses(part.text))
+            return Report(message_id, found) if found or message_id else None
+        if part.kind == "message/feedback-report":
+            fields = _fields(part.text)
+            address = _find_address(fields.get("original-rcpt-to", ""))
+            text = fields.get("feedback-type", "abuse")[:_TEXT_CHARACTERS]
+            found = (Reported(address, Action.COMPLAINED, text=text),)
+            return Report(message_id, found) if message_id else None
+    return None
+
+
+_RETURNED = frozenset({"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"})
+
+
+def _read_statuses(text: str) -> Iterator[Reported]:
+    """The recipients of a delivery status; its first group is about the message (RFC 3464 §2.1)."""
+    for group in _BLANK_LINE.split(text.strip())[: _MAX_RECIPIENTS + 1]:
+        fields = _fields(group)
+        final, original = fields.get("final-recipient", ""), fields.get("original-recipient", "")
+        if not final and not original:
+            continue
+        try:
+            action = Action(_ACTIONS.get(fields.get("action", "failed").lower().split(" ")[0], ""))
+        except ValueError:  # relayed, expanded, or a word of its own: nothing is known yet
+            continue
+        diagnostic = _without_type(fields.get("diagnostic-code", ""))[:_TEXT_CHARACTERS]
+        status = _STATUS.search(fields.get("status", "")) or _STATUS.search(diagnostic)
+        code = _CODE.search(diagnostic + " ")
+        meant, reached = _find_address(original), _find_address(final)
+        yield Reported(
+            meant or reached, action, status[1] if status else None, int(code[1]) if code else None, diagnostic, reached
+        )
+
+
+_ACTIONS = {"failed": "failed", "failure": "failed", "delayed": "delayed", "delivered": "delivered"}
+
+
+def _read_plain(body: bytes, header: IncomingHeader) -> Report | None:
+    """The report in a bounce that is only text, as qmail and Exim write them."""
+    text = body.decode("utf-8", "replace")
+    message_id = _find_message_id(text)
+    found: list[Reported] = []
+    failed = (header.find(b"x-failed-recipients") or b"").decode("ascii", "replace")
+    for address in _ADDRESS.findall(failed)[:_MAX_RECIPIENTS]:
+        at = text.find(address)
+        found.append(_failed(address, text[at : at + _TEXT_CHARACTERS] if at >= 0 else ""))
+    if not found:
+        paragraphs = _PARAGRAPH.finditer(text[: 64 * 1024])
+        found = [_failed(match[1], match[3]) for match, _ in zip(paragraphs, range(_MAX_RECIPIENTS), strict=False)]
+    return Report(message_id, tuple(found)) if found or message_id else None
+
+
+def _failed(address: str, reason: str) -> Reported:
+    text = " ".join(reason.split())[:_TEXT_CHARACTERS]
+    status, code = _STATUS.search(text), _CODE.search(text)
+    return Reported(address, Action.FAILED, status[1] if status else None, int(code[1]) if code else None, text)
+
+
+def _looks_like_bounce(header: IncomingHeader) -> bool:
+    return _SUBJECT.search(header.subject) is not None or header.find(b"x-failed-recipients") is not None
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Fields by name in lower case, unfolded; of several with one name the first."""
+    found: dict[str, str] = {}
+    for match in _FIELD.finditer(text):
+        found.setdefault(match[1].lower(), " ".join(match[2].split()))
+    return found
+
+
+def _find_message_id(text: str) -> str:
+    match = _MESSAGE_ID.search(text[:_LOOKED_AT_BYTES])
+    return match[1] if match else ""
+
+
+def _without_type(value: str) -> str:
+    """``smtp; 550 …`` without its type (RFC 3464 §2.3.6)."""
+    kind, separator, rest = value.partition(";")
+    return rest.strip() if separator and " " not in kind.strip() else value.strip()
+
+
+def _find_address(value: str) -> str:
+    """The address of ``rfc822; user@example.com``."""
+    match = _ADDRESS.search(_without_type(value))
+    return match[0] if match else ""

@@ -1,0 +1,150 @@
+"""SPF, DKIM and DMARC of incoming mail against a real name server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+
+import pytest
+import pytest_asyncio
+
+from hourpost.gateways.authentication import MailAuthenticator, NameServers, Received
+from hourpost.gateways.authentication.dmarc_policies import organisation_of
+from hourpost.rules.authentication import Authentication
+from hourpost.rules.dkim import SigningKey, generate_keys, load_signing_key, sign
+from tests.fakes.dns_server import DnsServer, run_dns_server
+
+AT = datetime(2026, 11, 25, tzinfo=UTC)
+LETTER = b"From: A <a@my-shop.example.org>\r\nTo: b@acme.test\r\nSubject: hello\r\n\r\nOne line.\r\n"
+Keys = tuple[tuple[SigningKey, str], tuple[SigningKey, str]]
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[DnsServer]:
+    async with run_dns_server() as running:
+        yield running
+
+
+@pytest.fixture
+def authenticator(server: DnsServer) -> Iterator[MailAuthenticator]:
+    made = MailAuthenticator(NameServers(server.address, timeout_seconds=0.3))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def keys() -> Keys:
+    rsa, ed25519 = generate_keys()
+    return (
+        (load_signing_key("one", "my-shop.example.org", rsa.algorithm, rsa.private_pem), rsa.record),
+        (load_signing_key("two", "my-shop.example.org", ed25519.algorithm, ed25519.private_pem), ed25519.record),
+    )
+
+
+async def check(
+    authenticator: MailAuthenticator, content: bytes = LETTER, *, sender: str = "a@my-shop.example.org"
+) -> Authentication:
+    domains = ("my-shop.example.org",)
+    return await authenticator.authenticate(Received("192.0.2.7", "mx.example.org", sender, domains, content))
+
+
+@pytest.mark.parametrize(
+    ("record", "result"),
+    [
+        ("v=spf1 ip4:192.0.2.0/24 -all", "pass"),
+        ("v=spf1 a:mail.example.org -all", "pass"),
+        ("v=spf1 include:other.example.org ~all", "softfail"),
+        ("v=spf1 -all", "fail"),
+        ("v=spf1 nonsense:x -all", "permerror"),
+        ("v=spf1 include:silent.example.org -all", "temperror"),
+    ],
+)
+async def test_spf_is_evaluated_on_our_name_servers(server, authenticator, record, result):
+    server.publish("my-shop.example.org", "something else", record)
+    server.publish("other.example.org", "v=spf1 ip4:198.51.100.1 -all")
+    server.addresses["mail.example.org"] = ["192.0.2.7"]
+    server.broken.add("silent.example.org")
+    assert (await check(authenticator)).spf.result == result
+
+
+async def test_the_null_sender_is_judged_by_the_name_it_greets_with(server, authenticator):
+    server.publish("mx.example.org", "v=spf1 ip4:192.0.2.7 -all")
+    spf = (await check(authenticator, sender="")).spf
+    assert (spf.result, spf.identity, spf.domain) == ("pass", "helo", "mx.example.org")
+
+
+async def test_every_signature_is_verified_rsa_and_ed25519(server, authenticator, keys):
+    (rsa, rsa_record), (ed25519, ed25519_record) = keys
+    server.publish("one._domainkey.my-shop.example.org", rsa_record)
+    server.publish("two._domainkey.my-shop.example.org", ed25519_record)
+    signed = sign(LETTER, [rsa, ed25519], AT) + LETTER
+    good = (await check(authenticator, signed)).signatures
+    assert [(one.result, one.domain, one.selector) for one in good] == [
+        ("pass", "my-shop.example.org", "one"),
+        ("pass", "my-shop.example.org", "two"),
+    ]
+    forged = (await check(authenticator, signed.replace(b"One line", b"Two line"))).signatures
+    assert [one.result for one in forged] == ["fail", "fail"]
+    renamed = (await check(authenticator, signed.replace(b"Subject: hello", b"Subject: h3llo"))).signatures
+    assert [one.result for one in renamed] == ["fail", "fail"]
+
+
+async def test_a_signature_without_its_key_is_an_error_of_its_kind(server, authenticator, keys):
+    (rsa, _), _ = keys
+    signed = sign(LETTER, [rsa], AT) + LETTER
+    assert [one.result for one in (await check(authenticator, signed)).signatures] == ["permerror"]
+
+
+async def test_garbled_signatures_are_errors_and_never_raise(server, authenticator):
+    for field in (b"v=1", b"", b"\xff\xfe", b"v=1; a=rsa-sha256; b=!; bh=?; d=..; h=from; s= "):
+        found = await check(authenticator, b"DKIM-Signature: " + field + b"\r\n" + LETTER)
+        assert [one.result in ("fail", "permerror") for one in found.signatures] == [True]
+
+
+@pytest.mark.parametrize(
+    ("spf", "policy", "expected"),
+    [
+        ("v=spf1 ip4:192.0.2.7 -all", "v=DMARC1; p=reject", ("pass", "reject")),
+        ("v=spf1 -all", "v=DMARC1; p=reject; rua=mailto:x@example.org", ("fail", "reject")),
+        ("v=spf1 -all", "v=DMARC1; p=quarantine;", ("fail", "quarantine")),
+        ("v=spf1 -all", "v=DMARC1; p=none", ("fail", "none")),
+        ("v=spf1 -all", "v=spf1 -all", ("none", "")),
+    ],
+)
+async def test_dmarc_asks_that_what_passed_speaks_for_the_from_domain(server, authenticator, spf, policy, expected):
+    server.publish("my-shop.example.org", spf)
+    server.publish("_dmarc.my-shop.example.org", policy)
+    found = await check(authenticator)
+    assert (found.dmarc.result, found.dmarc.action) == expected
+    assert found.is_rejected is (expected == ("fail", "reject"))
+
+
+async def test_the_organisation_s_policy_for_its_subdomains_counts(server, authenticator):
+    server.publish("_dmarc.example.org", "v=DMARC1; p=none; sp=reject")
+    assert (await check(authenticator)).is_rejected
+
+
+async def test_mail_of_another_sender_passes_spf_but_not_dmarc(server, authenticator):
+    server.publish("bulk.example.net", "v=spf1 ip4:192.0.2.7 -all")
+    server.publish("_dmarc.my-shop.example.org", "v=DMARC1; p=reject")
+    found = await check(authenticator, sender="bounce@bulk.example.net")
+    assert (found.spf.result, found.dmarc.result) == ("pass", "fail")
+
+
+async def test_what_the_name_servers_do_not_answer_is_left_open(server, authenticator):
+    server.broken.update({"my-shop.example.org", "_dmarc.my-shop.example.org"})
+    found = await check(authenticator)
+    assert (found.spf.result, found.dmarc.result) == ("temperror", "temperror")
+    assert not found.is_rejected
+
+
+async def test_an_answer_is_asked_for_once(server, authenticator):
+    server.publish("my-shop.example.org", "v=spf1 ip4:192.0.2.7 -all")
+    for _ in range(3):
+        await check(authenticator)
+    assert server.questions.count("my-shop.example.org") == 1
+
+
+def test_an_organisation_is_one_label_below_the_public_suffix():
+    assert organisation_of("mail.my-shop.co.uk") == "my-shop.co.uk"
+    assert organisation_of("example.org") == "example.org"

@@ -1,0 +1,97 @@
+"""Bounces as servers write them: who did not get it, why, and which mail it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from hourpost.rules.bounces import Action, Report, Reported, read_report
+from hourpost.rules.incoming import read_incoming
+
+SAMPLES = Path(__file__).parent.parent / "dialogs" / "bounces"
+
+
+def read(text: bytes, *, is_null_sender: bool = True) -> Report | None:
+    raw = text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return read_report(raw, read_incoming(raw), is_null_sender=is_null_sender)
+
+
+def sample(name: str) -> Report:
+    report = read((SAMPLES / f"{name}.eml").read_bytes())
+    assert report is not None
+    return report
+
+
+def only(report: Report) -> Reported:
+    (one,) = report.recipients
+    return one
+
+
+def test_a_bounce_of_postfix():
+    report = sample("postfix")
+    assert report.message_id == "<em_1@acme.test>"
+    one = only(report)
+    assert (one.address, one.action, one.status, one.code) == ("nobody@far.example", Action.FAILED, "5.1.1", 550)
+    assert one.text.startswith("550 5.1.1 <nobody@far.example>: Recipient address rejected")
+
+
+def test_a_bounce_of_exchange_without_the_words_of_a_server():
+    one = only(sample("exchange"))
+    assert (one.address, one.status, one.code) == ("gone@corp.example", "5.1.10", 550)
+
+
+def test_a_delay_of_gmail_is_no_failure():
+    assert only(sample("gmail_delay")).action is Action.DELAYED
+
+
+def test_a_bounce_of_qmail_is_only_text():
+    report = sample("qmail")
+    assert report.message_id == "<em_2@acme.test>"
+    one = only(report)
+    assert (one.address, one.action, one.status) == ("bob@old.example", Action.FAILED, "5.1.1")
+
+
+def test_a_bounce_of_exim_names_its_recipients_in_a_header():
+    report = sample("exim")
+    assert report.message_id == "<em_3@acme.test>"
+    one = only(report)
+    assert (one.address, one.code) == ("carol@exim.example", 550)
+
+
+def test_the_original_recipient_is_the_one_we_wrote_to():
+    one = only(sample("forwarded"))
+    assert (one.address, one.other_address) == ("info@firm.example", "boss@elsewhere.example")
+
+
+def test_a_complaint_of_a_feedback_loop():
+    report = sample("complaint")
+    assert report.message_id == "<em_5@acme.test>"
+    assert only(report) == Reported("dave@mail.example", Action.COMPLAINED, text="abuse")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"From: a@b.example\nSubject: Undeliverable mail is our topic\n\n<x@y.example>: see above\n",
+        b"From: a@b.example\nSubject: hello\nContent-Type: multipart/report; boundary=x\n\n--x\n\nno report\n--x--\n",
+    ],
+)
+def test_mail_of_people_is_no_report(text):
+    assert read(text, is_null_sender=False) is None
+
+
+def test_an_answer_of_a_machine_is_no_report():
+    assert read(b"From: a@b.example\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nBack on Monday.\n") is None
+
+
+def test_whatever_comes_is_read_without_an_error():
+    chance = Random(7)
+    pieces = [path.read_bytes() for path in sorted(SAMPLES.glob("*.eml"))]
+    for _ in range(500):
+        raw = bytearray(chance.choice(pieces))
+        for _ in range(chance.randint(1, 8)):
+            start = chance.randrange(len(raw))
+            raw[start : start + chance.randint(0, 60)] = chance.randbytes(chance.randint(0, 20)).replace(b"\0", b"")
+        read(bytes(raw).replace(b"\r", b"").replace(b"\0", b""))
