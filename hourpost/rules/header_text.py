@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, a2b_qp, b2a_base64
+from encodings.aliases import aliases
 
 # C0 and C1 controls, NEL, the line and paragraph separators that str.splitlines honours, lone surrogates
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -11,6 +12,25 @@ _UNSAFE_BYTE = re.compile(rb"[\x00-\x1f\x7f]")
 # Wider than RFC 2047 allows, because the readers that can be fooled are lenient too
 _ENCODED_WORD = re.compile(r"=\?([^?\s]*)\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+_NOT_NAME = re.compile(r"[^a-z0-9]+")
+# Python looks for a module for each name that it does not know, and remembers the name for ever. Its names punycode
+# and idna are no charsets of mail, and decoding them takes time by the square.
+_NO_CHARSETS = frozenset(("punycode", "idna"))
+_CHARSETS = {
+    name: codec for alias, codec in aliases.items() if codec not in _NO_CHARSETS for name in (alias, codec)
+} | {
+    # What Python knows without an alias or under another name, and the wider sets that writers mean
+    "unicode_escape": "unicode_escape",
+    "koi8_u": "koi8_u",
+    "cp874": "cp874",
+    "windows_874": "cp874",
+    "iso_8859_8_i": "iso8859_8",
+    "iso_8859_8_e": "iso8859_8",
+    "windows_31j": "cp932",
+    "x_sjis": "cp932",
+    "gb2312": "gb18030",
+    "ks_c_5601_1987": "cp949",
+}
 # 39 bytes become a word of 64 characters, which fits on the first line after any usual name
 _BYTES_PER_WORD = 39
 
@@ -48,7 +68,8 @@ def decode_words(text: str) -> str:
     if "=?" not in text:
         return text
     parts: list[str] = []
-    charset, pending, end = "", b"", 0
+    charset, end = "", 0
+    pending = bytearray()
     for match in _ENCODED_WORD.finditer(text):
         between = text[end : match.start()]
         here = match[1].partition("*")[0].lower()
@@ -57,7 +78,7 @@ def decode_words(text: str) -> str:
             parts.append(decode_charset(pending, charset))
             if not pending or between.strip(" \t"):
                 parts.append(between)
-            charset, pending = here, b""
+            charset, pending = here, bytearray()
         pending += _bytes_of(match)
         end = match.end()
     parts.append(decode_charset(pending, charset))
@@ -70,14 +91,14 @@ def make_safe(text: str) -> str:
     return text if text.isprintable() else _UNSAFE.sub("\ufffd", text)
 
 
-def decode_charset(data: bytes, charset: str) -> str:
+def decode_charset(data: bytes | bytearray, charset: str) -> str:
     """Text from bytes in a named charset; as UTF-8 when the name means nothing, never refused."""
     name = charset.lower()
-    if name in ("", "utf-8", "utf8", "us-ascii", "ascii"):
+    codec = None if name in ("", "utf-8", "utf8", "us-ascii", "ascii") else _CHARSETS.get(_NOT_NAME.sub("_", name))
+    if codec is None:
         return data.decode("utf-8", "replace")
     try:
-        # Python's names for these two are no charsets of mail, and decoding them takes time by the square
-        text = data.decode("utf-8" if name in ("punycode", "idna") else name, "replace")
+        text = data.decode(codec, "replace")
     except (LookupError, ValueError):
         return data.decode("utf-8", "replace")
     # UTF-7 can yield half of a surrogate pair, which nothing downstream can write

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from binascii import a2b_base64, a2b_qp, b2a_base64, b2a_qp
 
 MAX_LINE_BYTES = 998
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n"
 _BASE64_LINE = 76
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
 def encode_text(text: str) -> tuple[str, bytes]:
@@ -51,7 +50,7 @@ def _decode_base64(data: bytes) -> bytes:
     try:
         return a2b_base64(data)
     except ValueError:
-        letters = _NOT_BASE64.sub(b"", data)
+        letters = data.translate(None, _NOT_BASE64)
         return a2b_base64(letters[: len(letters) - (len(letters) % 4 == 1)] + b"===")
 
 

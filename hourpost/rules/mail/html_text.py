@@ -1,0 +1,25 @@
+"""The words of an HTML page, for search and previews: no reader ever sees this as HTML."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+# Each alternative takes all the rest where its end is missing, or every "<" would look for it again
+_SILENT = re.compile(
+    r"<!--(?:.*?-->|.*)|<(script|style|title|template)\b(?:.*?</\1\s*+>|.*)", re.IGNORECASE | re.DOTALL
+)
+_INLINE = re.compile(r"</?(?:a|abbr|b|em|font|i|mark|s|small|span|strong|sub|sup|u|wbr)\b[^<>]*+>", re.IGNORECASE)
+_TAG = re.compile(r"<[A-Za-z/!?][^<>]*+>?")
+_ENTITY = re.compile(r"&#?[0-9A-Za-z]{1,31};?")
+
+
+def read_html(page: str) -> str:
+    """What a page says: without tags, comments, scripts and styles; blocks are parted by blanks."""
+    if "<" in page:
+        page = _TAG.sub(" ", _INLINE.sub("", _SILENT.sub(" ", page)))
+    return _ENTITY.sub(_decode, page) if "&" in page else page
+
+
+def _decode(match: re.Match[str]) -> str:
+    return unescape(match[0])
