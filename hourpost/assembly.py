@@ -11,8 +11,10 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.flow.accept import Intake
 from hourpost.flow.release import Releaser
 from hourpost.gateways.clock import Clock, SystemClock
+from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hints import CeleryHints
 from hourpost.gateways.hour import RedisHour
+from hourpost.mailboxes.store import MailStore
 from hourpost.settings import Settings
 
 _START_TRIES, _START_PAUSE_SECONDS = 300, 0.1
@@ -29,11 +31,13 @@ class Parts:
     intake: Intake
     releaser: Releaser
     standings: StandingCache
+    mail: MailStore
     clock: Clock
 
     async def start(self) -> None:
         """Begin to take orders, as soon as PostgreSQL answers. Raises: ServiceUnavailable after half a minute."""
         await self._listen()
+        await self.mail.start()
         await self.intake.start()
 
     async def _listen(self) -> None:
@@ -47,6 +51,7 @@ class Parts:
     async def stop(self) -> None:
         """Let what is under way end, then close every connection."""
         await self.intake.stop()
+        await self.mail.stop()
         await self.standings.stop()
         await self.hour.aclose()
         await self.database.close()
@@ -81,4 +86,6 @@ def build_parts(settings: Settings, application: str) -> Parts:
     hints = CeleryHints(broker_url(settings))
     intake = Intake(database, hour, hints, clock)
     releaser = Releaser(database, hour, hints, clock)
-    return Parts(settings, database, hour, hints, intake, releaser, StandingCache(database, clock), clock)
+    standings = StandingCache(database, clock)
+    mail = MailStore(database, RedisFolderFeed(settings.redis_url.get_secret_value()), clock)
+    return Parts(settings, database, hour, hints, intake, releaser, standings, mail, clock)

@@ -113,9 +113,18 @@ class Database:
 
         Raises: ServiceUnavailable; the outcome of a COMMIT is then unknown.
         """
+        async with self.hot_statements() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def hot_statements(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for ``HotStatement``s, each a transaction of its own: for reads, and for one write at a time.
+
+        Raises: ServiceUnavailable; whether a write was done is then unknown.
+        """
         try:
             pool = self._hot or await self._open_hot()
-            async with pool.acquire(timeout=10) as connection, connection.transaction():
+            async with pool.acquire(timeout=10) as connection:
                 yield connection
         except _HOT_AWAY as error:
             if isinstance(error, ValueError):  # asyncpg's word for a value of the wrong kind, of the same family

@@ -10,6 +10,7 @@ HourpostError
 │   └── Conflict                409: an idempotency key used for something else, a state that does not allow it
 └── Unavailable                 temporary: the same request may succeed later
     ├── LimitExceeded           429: plan, requests or backlog
+    ├── MailboxFull             507: the mailbox has no room for it
     ├── IdempotencyInFlight     409: the first request with this key has not ended yet
     └── ServiceUnavailable      503: PostgreSQL, Redis or a relay is away
 """
@@ -107,6 +108,12 @@ class LimitExceeded(Unavailable):
     def __init__(self, limit: str, message: str, *, retry_after_seconds: int) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
         self.limit = limit
+
+
+class MailboxFull(Unavailable):
+    """The mailbox has no room for it until something is deleted."""
+
+    name = "mailbox_full"
 
 
 class IdempotencyInFlight(Unavailable):

@@ -8,11 +8,14 @@ from hourpost.tables.credentials import Credential
 from hourpost.tables.deliveries import Attempt, Delivery, Event, Worker
 from hourpost.tables.domains import Domain
 from hourpost.tables.emails import ContentChunk, Email, IdempotencyKey
+from hourpost.tables.mailboxes import AppPassword, Folder, Keyword, Mailbox, MailboxAddress, Subscription
+from hourpost.tables.messages import Expunge, Message, MessageContent, MessageText, ThreadReference
 from hourpost.tables.metadata import Table, metadata
 from hourpost.tables.suppressions import Suppression
 
 __all__ = [
     "Account",
+    "AppPassword",
     "Attempt",
     "ContentChunk",
     "Credential",
@@ -20,12 +23,22 @@ __all__ = [
     "Domain",
     "Email",
     "Event",
+    "Expunge",
+    "Folder",
     "Hour",
     "IdempotencyKey",
+    "Keyword",
+    "Mailbox",
+    "MailboxAddress",
     "Membership",
+    "Message",
+    "MessageContent",
+    "MessageText",
     "Spend",
+    "Subscription",
     "Suppression",
     "Table",
+    "ThreadReference",
     "User",
     "Worker",
     "metadata",

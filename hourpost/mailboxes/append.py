@@ -1,0 +1,178 @@
+"""Append: messages in, UIDs out; what arrives together shares one commit, as in ``flow.accept``.
+
+While up to two commits are in flight, what arrives waits for the next. The second stores its content while the first
+holds the folder's lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from asyncpg import PostgresError
+
+from hourpost.database import Database
+from hourpost.errors import HourpostError, MailboxFull, NotFound, ServiceUnavailable
+from hourpost.gateways.clock import Clock
+from hourpost.mailboxes.append_statements import number_in_folders, store_content, store_rows
+from hourpost.mailboxes.parcels import Appended, Entry, Outcome
+
+_FLIGHTS = 2
+_ENTRIES_IN_A_FLIGHT = 500
+_BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
+
+Tell = Callable[[UUID, int], None]
+"""Called after a commit with a folder and its new MODSEQ."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class _Parcel:
+    entries: Sequence[Entry]
+    is_whole: bool  # all of it or nothing
+    answer: asyncio.Future[list[Outcome]]
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def resolve(self) -> None:
+        if not self.answer.done():
+            self.answer.set_result([self.outcomes[index] for index in range(len(self.entries))])
+
+
+class _Spoilt(Exception):
+    """Some entries cannot be stored: by index, why."""
+
+    def __init__(self, why: dict[int, HourpostError]) -> None:
+        super().__init__()
+        self.why = why
+
+
+class Appender:
+    """One per process and event loop."""
+
+    def __init__(self, database: Database, clock: Clock, tell: Tell) -> None:
+        self._database = database
+        self._clock = clock
+        self._tell = tell
+        self._queue: deque[_Parcel] = deque()
+        self._flights: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """Wait for the commits in flight."""
+        while self._flights:
+            await asyncio.wait(self._flights)
+
+    async def put(self, entries: Sequence[Entry], *, is_whole: bool) -> list[Outcome]:
+        """Store ``entries``; when this returns, they are committed. One outcome for each.
+
+        With ``is_whole`` all are stored, or none and each has its error; else each by itself.
+
+        Raises: ServiceUnavailable: PostgreSQL is away; whether they were stored is then not known.
+        """
+        parcel = _Parcel(entries, is_whole, asyncio.get_running_loop().create_future())
+        self._queue.append(parcel)
+        self._launch()
+        return await asyncio.shield(parcel.answer)
+
+    def _launch(self) -> None:
+        while self._queue and len(self._flights) < _FLIGHTS:
+            flight = asyncio.create_task(self._fly(self._board()))
+            self._flights.add(flight)
+            flight.add_done_callback(self._land)
+
+    def _land(self, flight: asyncio.Task[None]) -> None:
+        self._flights.discard(flight)
+        self._launch()
+
+    def _board(self) -> list[_Parcel]:
+        boarded, entries, size = [], 0, 0
+        while self._queue and entries < _ENTRIES_IN_A_FLIGHT and size < _BYTES_IN_A_FLIGHT:
+            parcel = self._queue.popleft()
+            boarded.append(parcel)
+            entries += len(parcel.entries)
+            size += sum(len(entry.letter.content) for entry in parcel.entries)
+        return boarded
+
+    async def _fly(self, boarded: list[_Parcel]) -> None:
+        try:
+            await self._commit(boarded)
+        except Exception as error:  # the outermost loop of appending: everybody on board must get an answer
+            await self._divert(boarded, error)
+
+    async def _divert(self, boarded: list[_Parcel], error: Exception) -> None:
+        """Answer a failed flight: one by one where one may have spoilt it for all, else the same error for all."""
+        if isinstance(error, (_Spoilt, PostgresError)) and len(boarded) > 1:
+            for parcel in boarded:
+                await self._fly([parcel])
+            return
+        if isinstance(error, _Spoilt):
+            await self._without(boarded[0], error.why)
+            return
+        if not isinstance(error, ServiceUnavailable):
+            log.error("appending failed", error=repr(error))
+        for parcel in boarded:
+            parcel.fail(error)
+
+    async def _without(self, parcel: _Parcel, why: dict[int, HourpostError]) -> None:
+        """Store the rest of a parcel, or say of a whole one why nothing of it was stored."""
+        if parcel.is_whole:
+            first = next(iter(why.values()))
+            parcel.outcomes = dict.fromkeys(range(len(parcel.entries)), first)
+            parcel.resolve()
+            return
+        parcel.outcomes.update(why)
+        await self._fly([parcel])
+
+    async def _commit(self, boarded: list[_Parcel]) -> None:
+        places = [(parcel, index) for parcel in boarded for index in _left(parcel)]
+        entries = [parcel.entries[index] for parcel, index in places]
+        if entries:
+            appended = await self._store(entries, self._clock.now())
+            for (parcel, index), one in zip(places, appended, strict=True):
+                parcel.outcomes[index] = one
+        for parcel in boarded:
+            parcel.resolve()
+        self._tell_all(parcel.outcomes[index] for parcel, index in places)
+
+    async def _store(self, entries: list[Entry], now: datetime) -> list[Appended]:
+        async with self._database.hot_transaction() as connection:
+            threads = await store_content(connection, entries)
+            with_room, folders = await store_rows(connection, entries, threads, now)
+            why = {
+                index: error
+                for index, entry in enumerate(entries)
+                if (error := _refusal(entry, with_room, folders)) is not None
+            }
+            if why:
+                raise _Spoilt(why)
+        return [
+            Appended(entry.folder_id, row.uidvalidity, row.first + number, row.modseq, entry.letter.content_id)
+            for entry, number in zip(entries, number_in_folders(entries), strict=True)
+            if (row := folders[entry.folder_id])
+        ]
+
+    def _tell_all(self, outcomes: Iterable[Outcome]) -> None:
+        modseqs = {one.folder_id: one.modseq for one in outcomes if isinstance(one, Appended)}
+        for folder_id, modseq in modseqs.items():
+            self._tell(folder_id, modseq)
+
+
+def _left(parcel: _Parcel) -> list[int]:
+    return [index for index in range(len(parcel.entries)) if index not in parcel.outcomes]
+
+
+def _refusal(entry: Entry, with_room: Collection[UUID], folders: Collection[UUID]) -> HourpostError | None:
+    if entry.folder_id in folders:
+        return None
+    if entry.mailbox_id in with_room:
+        return NotFound("There is no such folder.")
+    return MailboxFull("The mailbox is full.")

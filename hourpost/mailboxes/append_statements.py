@@ -1,0 +1,257 @@
+"""The two statements of an append: content before any lock, then quota, UIDs and rows under the folders' locks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Connection
+
+from hourpost.database import HotStatement
+from hourpost.mailboxes.parcels import Entry, Letter
+
+CHUNK_BYTES = 256 * 1024
+
+# References of messages that come together and belong together have one group, whose thread is the known one of the
+# nearest reference, else the first message's content.
+_CONTENT = HotStatement(
+    """
+WITH chunks AS (
+  INSERT INTO content_chunks (content_id, number, bytes)
+  SELECT * FROM unnest(CAST(:k_id AS uuid[]), CAST(:k_number AS int[]), CAST(:k_bytes AS bytea[]))
+), contents AS (
+  INSERT INTO message_contents (content_id, parser_version, size_bytes, header_size, envelope, body, bodystructure,
+    parts, message_id, in_reply_to, reference_ids, subject, base_subject, from_key, to_key, cc_key, display_from,
+    display_to, sent_at, preview, has_attachments)
+  SELECT c.id, c.version, c.size, c.header_size, c.envelope, c.body, c.bodystructure, c.parts, c.message_id,
+    c.in_reply_to, string_to_array(c.reference_ids, ' '), c.subject, c.base_subject, c.from_key, c.to_key, c.cc_key,
+    c.display_from, c.display_to, c.sent_at, c.preview, c.has_attachments
+  FROM unnest(CAST(:c_id AS uuid[]), CAST(:c_version AS int[]), CAST(:c_size AS int[]), CAST(:c_header_size AS int[]),
+    CAST(:c_envelope AS bytea[]), CAST(:c_body AS bytea[]), CAST(:c_bodystructure AS bytea[]),
+    CAST(:c_parts AS bytea[]), CAST(:c_message_id AS text[]), CAST(:c_in_reply_to AS text[]),
+    CAST(:c_reference_ids AS text[]), CAST(:c_subject AS text[]), CAST(:c_base_subject AS text[]),
+    CAST(:c_from_key AS text[]), CAST(:c_to_key AS text[]), CAST(:c_cc_key AS text[]), CAST(:c_display_from AS text[]),
+    CAST(:c_display_to AS text[]), CAST(:c_sent_at AS timestamptz[]), CAST(:c_preview AS text[]),
+    CAST(:c_has_attachments AS bool[]))
+    AS c(id, version, size, header_size, envelope, body, bodystructure, parts, message_id, in_reply_to, reference_ids,
+      subject, base_subject, from_key, to_key, cc_key, display_from, display_to, sent_at, preview, has_attachments)
+  ON CONFLICT DO NOTHING
+), texts AS (
+  INSERT INTO message_texts (content_id, header, body)
+  SELECT * FROM unnest(CAST(:c_id AS uuid[]), CAST(:c_search_header AS text[]), CAST(:c_search_text AS text[]))
+  ON CONFLICT DO NOTHING
+), named AS (
+  SELECT * FROM unnest(CAST(:n_mailbox AS uuid[]), CAST(:n_reference AS bigint[]), CAST(:n_group AS int[]),
+    CAST(:n_rank AS int[]), CAST(:n_thread AS uuid[])) AS n(mailbox, reference, grp, rank, thread)
+), known AS (
+  SELECT DISTINCT ON (n.grp) n.grp, t.thread_id
+  FROM named n JOIN thread_references t ON t.mailbox_id = n.mailbox AND t.reference = n.reference
+  ORDER BY n.grp, n.rank
+), new_names AS (
+  INSERT INTO thread_references (mailbox_id, reference, thread_id)
+  SELECT n.mailbox, n.reference, coalesce(k.thread_id, n.thread) FROM named n LEFT JOIN known k USING (grp)
+  ORDER BY 1, 2 ON CONFLICT DO NOTHING
+)
+SELECT grp, thread_id FROM known
+"""
+)
+
+_LOCK_MAILBOXES = HotStatement(
+    "SELECT id FROM mailboxes WHERE id = ANY(CAST(:mailboxes AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
+)
+_LOCK_FOLDERS = HotStatement(
+    "SELECT id FROM folders WHERE id = ANY(CAST(:folders AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
+)
+_ROWS = HotStatement(
+    """
+WITH room AS (
+  UPDATE mailboxes m SET used_bytes = m.used_bytes + q.size
+  FROM unnest(CAST(:q_mailbox AS uuid[]), CAST(:q_size AS bigint[])) AS q(mailbox, size)
+  WHERE m.id = q.mailbox AND m.deleted_at IS NULL AND m.used_bytes + q.size <= m.quota_bytes
+  RETURNING m.id
+), place AS (
+  UPDATE folders f SET uidnext = f.uidnext + t.count, highestmodseq = f.highestmodseq + 1,
+    messages = f.messages + t.count, unseen = f.unseen + t.unseen, deleted = f.deleted + t.deleted,
+    size_bytes = f.size_bytes + t.size
+  FROM room, unnest(CAST(:t_mailbox AS uuid[]), CAST(:t_folder AS uuid[]), CAST(:t_count AS int[]),
+    CAST(:t_unseen AS int[]), CAST(:t_deleted AS int[]), CAST(:t_size AS bigint[]))
+    AS t(mailbox, folder, count, unseen, deleted, size)
+  WHERE f.id = t.folder AND f.mailbox_id = t.mailbox AND room.id = t.mailbox
+  RETURNING f.id, f.uidvalidity, f.uidnext - t.count AS first, f.highestmodseq AS modseq
+), stored AS (
+  INSERT INTO messages (folder_id, uid, modseq, flags, keywords, size_bytes, received_at, saved_at, content_id,
+    thread_id)
+  SELECT p.id, p.first + r.number, p.modseq, r.flags, CAST(r.keywords AS smallint[]), r.size, r.received, :now,
+    r.content, r.thread
+  FROM unnest(CAST(:r_folder AS uuid[]), CAST(:r_number AS int[]), CAST(:r_flags AS int[]),
+    CAST(:r_keywords AS text[]), CAST(:r_size AS int[]), CAST(:r_received AS timestamptz[]),
+    CAST(:r_content AS uuid[]), CAST(:r_thread AS uuid[]))
+    AS r(folder, number, flags, keywords, size, received, content, thread)
+  JOIN place p ON p.id = r.folder
+)
+SELECT r.id AS mailbox_id, p.id AS folder_id, p.uidvalidity, p.first, p.modseq
+FROM room r LEFT JOIN (place p JOIN folders o ON o.id = p.id) ON o.mailbox_id = r.id
+"""
+)
+
+
+async def store_content(connection: Connection, entries: Sequence[Entry]) -> dict[tuple[UUID, UUID], UUID]:
+    """Store the letters of ``entries``; gives the thread of each in each mailbox (mailbox, content)."""
+    letters = {entry.letter.content_id: entry.letter for entry in entries}
+    threads = _Threads(entries)
+    arguments = {**_chunk_columns(letters.values()), **_content_columns(list(letters.values())), **threads.columns()}
+    found = {row.grp: row.thread_id for row in await _CONTENT.run(connection, arguments)}
+    return threads.resolve(found)
+
+
+async def store_rows(
+    connection: Connection, entries: Sequence[Entry], threads: dict[tuple[UUID, UUID], UUID], now: datetime
+) -> tuple[set[UUID], dict[UUID, Any]]:
+    """Store ``entries`` under the locks of their folders, the first of each folder with its ``first`` UID.
+
+    Gives the mailboxes that had room, and the row of each folder that is there.
+    """
+    mailboxes = sorted({entry.mailbox_id for entry in entries})
+    folders = sorted({entry.folder_id for entry in entries})
+    if len(mailboxes) > 1:
+        await _LOCK_MAILBOXES.run(connection, {"mailboxes": mailboxes})
+    if len(folders) > 1:
+        await _LOCK_FOLDERS.run(connection, {"folders": folders})
+    rows = await _ROWS.run(connection, {**_place_columns(entries), **_row_columns(entries, threads), "now": now})
+    return {row.mailbox_id for row in rows}, {row.folder_id: row for row in rows if row.folder_id is not None}
+
+
+class _Threads:
+    """Which entries belong together by what they refer to; everything within one mailbox."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._groups: dict[tuple[UUID, UUID], int] = {}  # of (mailbox, content)
+        self._names: dict[tuple[UUID, int], tuple[int, int]] = {}  # (mailbox, reference) to group and rank
+        self._first: list[tuple[UUID, UUID]] = []  # of each group: mailbox, content
+        for entry in entries:
+            self._add(entry.mailbox_id, entry.letter)
+
+    def _add(self, mailbox_id: UUID, letter: Letter) -> None:
+        key = (mailbox_id, letter.content_id)
+        if key in self._groups:
+            return
+        names = [(mailbox_id, reference) for reference in letter.references]
+        group = next((self._names[name][0] for name in names if name in self._names), None)
+        if group is None:
+            group = len(self._first)
+            self._first.append(key)
+        self._groups[key] = group
+        for rank, name in enumerate(names):
+            self._names.setdefault(name, (group, rank))
+
+    def columns(self) -> dict[str, Any]:
+        return {
+            "n_mailbox": [mailbox for mailbox, _ in self._names],
+            "n_reference": [reference for _, reference in self._names],
+            "n_group": [group for group, _ in self._names.values()],
+            "n_rank": [rank for _, rank in self._names.values()],
+            "n_thread": [self._first[group][1] for group, _ in self._names.values()],
+        }
+
+    def resolve(self, found: dict[int, UUID]) -> dict[tuple[UUID, UUID], UUID]:
+        return {key: found.get(group) or self._first[group][1] for key, group in self._groups.items()}
+
+
+def _chunk_columns(letters: Iterable[Letter]) -> dict[str, Any]:
+    chunks = [
+        (letter.content_id, number, letter.content[start : start + CHUNK_BYTES])
+        for letter in letters
+        if not letter.is_stored
+        for number, start in enumerate(range(0, len(letter.content) or 1, CHUNK_BYTES))
+    ]
+    return {
+        "k_id": [chunk[0] for chunk in chunks],
+        "k_number": [chunk[1] for chunk in chunks],
+        "k_bytes": [chunk[2] for chunk in chunks],
+    }
+
+
+_SAME_NAME = (
+    "header_size",
+    "envelope",
+    "body",
+    "bodystructure",
+    "parts",
+    "message_id",
+    "in_reply_to",
+    "subject",
+    "base_subject",
+    "from_key",
+    "to_key",
+    "cc_key",
+    "display_from",
+    "display_to",
+    "sent_at",
+    "preview",
+    "has_attachments",
+    "search_header",
+    "search_text",
+)
+
+
+def _content_columns(letters: list[Letter]) -> dict[str, Any]:
+    rendered = [letter.rendered for letter in letters]
+    return {
+        "c_id": [letter.content_id for letter in letters],
+        "c_size": [len(letter.content) for letter in letters],
+        "c_version": [one.parser_version for one in rendered],
+        "c_reference_ids": [" ".join(one.reference_ids) for one in rendered],
+        **{f"c_{name}": [getattr(one, name) for one in rendered] for name in _SAME_NAME},
+    }
+
+
+def _place_columns(entries: Sequence[Entry]) -> dict[str, Any]:
+    sizes = Counter[UUID]()
+    places: dict[UUID, list[int]] = {}
+    owners = {entry.folder_id: entry.mailbox_id for entry in entries}
+    for entry in entries:
+        size = len(entry.letter.content)
+        sizes[entry.mailbox_id] += size
+        place = places.setdefault(entry.folder_id, [0, 0, 0, 0])
+        for index, change in enumerate((1, int(not entry.flags & 1), int(entry.flags & 8 > 0), size)):
+            place[index] += change
+    return {
+        "q_mailbox": list(sizes),
+        "q_size": list(sizes.values()),
+        "t_mailbox": list(owners.values()),
+        "t_folder": list(owners),
+        "t_count": [places[folder][0] for folder in owners],
+        "t_unseen": [places[folder][1] for folder in owners],
+        "t_deleted": [places[folder][2] for folder in owners],
+        "t_size": [places[folder][3] for folder in owners],
+    }
+
+
+def _row_columns(entries: Sequence[Entry], threads: dict[tuple[UUID, UUID], UUID]) -> dict[str, Any]:
+    return {
+        "r_folder": [entry.folder_id for entry in entries],
+        "r_number": number_in_folders(entries),
+        "r_flags": [entry.flags for entry in entries],
+        "r_keywords": [_array(entry.keywords) for entry in entries],
+        "r_size": [len(entry.letter.content) for entry in entries],
+        "r_received": [entry.letter.received_at for entry in entries],
+        "r_content": [entry.letter.content_id for entry in entries],
+        "r_thread": [threads[(entry.mailbox_id, entry.letter.content_id)] for entry in entries],
+    }
+
+
+def number_in_folders(entries: Sequence[Entry]) -> list[int]:
+    """The place of each entry among those of its folder, from 0."""
+    counts = Counter[UUID]()
+    numbers = []
+    for entry in entries:
+        numbers.append(counts[entry.folder_id])
+        counts[entry.folder_id] += 1
+    return numbers
+
+
+def _array(numbers: tuple[int, ...]) -> str | None:
+    return "{" + ",".join(map(str, numbers)) + "}" if numbers else None

@@ -1,0 +1,88 @@
+"""Messages on their way into folders: what comes in together, where each goes, and what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from hourpost.errors import HourpostError
+from hourpost.mailboxes.rendering import Rendered
+from hourpost.rules.mail_flags import Flag
+
+_MOST_REFERENCES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to store, its lines ended by CRLF, byte for byte as it is to be read again.
+
+    ``received_at`` is its INTERNALDATE; None is now. ``keywords`` are names.
+    """
+
+    content: bytes = field(repr=False)
+    flags: Flag = Flag.NONE
+    keywords: tuple[str, ...] = ()
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One folder a message goes to; ``flags`` and ``keywords`` come on top of the message's own."""
+
+    mailbox_id: UUID
+    folder_id: UUID
+    flags: Flag = Flag.NONE
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a message is now (RFC 4315's APPENDUID)."""
+
+    folder_id: UUID
+    uidvalidity: int
+    uid: int
+    modseq: int
+    content_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message read and ready to be stored once, whatever number of folders it goes to.
+
+    ``is_stored``: its chunks are in PostgreSQL already, under ``content_id``.
+    """
+
+    content_id: UUID
+    content: bytes = field(repr=False)
+    rendered: Rendered = field(repr=False)
+    received_at: datetime
+    is_stored: bool = False
+
+    @property
+    def references(self) -> list[int]:
+        """Hashes of its own Message-ID and of those it answers, the nearest first."""
+        read = self.rendered
+        names = [read.message_id, read.in_reply_to, *reversed(read.reference_ids)]
+        return [_hash(name) for name in dict.fromkeys(names) if name][:_MOST_REFERENCES]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One letter for one folder, keywords as numbers."""
+
+    letter: Letter
+    mailbox_id: UUID
+    folder_id: UUID
+    flags: int
+    keywords: tuple[int, ...]
+
+
+Outcome = Appended | HourpostError
+"""What became of one entry: NotFound for a folder or mailbox that is gone, MailboxFull."""
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True)

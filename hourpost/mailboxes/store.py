@@ -1,0 +1,157 @@
+"""The store of mail as a process holds it: reads on one connection, changes in one transaction, and word after commit.
+
+Every change of a folder's messages goes through here, so that nobody forgets to tell. Reads are the functions of
+``folders``, ``messages``, ``contents``, ``changes_since`` and ``search``, run by ``read``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from asyncpg import Connection
+
+from hourpost.database import Database
+from hourpost.errors import HourpostError
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.folder_feed import FolderFeed
+from hourpost.mailboxes import message_changes
+from hourpost.mailboxes.append import Appender
+from hourpost.mailboxes.keywords import KeywordBook
+from hourpost.mailboxes.message_changes import Expunged, FlagChange, Stored, Way
+from hourpost.mailboxes.parcels import Appended, Entry, Letter, NewMessage, Outcome, Target
+from hourpost.mailboxes.rendering import render
+from hourpost.mailboxes.uid_ranges import ALL_UIDS, UidRanges
+from hourpost.rules.ids import new_id
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_RENDERED_AT_ONCE_BYTES = 256 * 1024
+
+
+class MailStore:
+    """Mailboxes' folders and messages, for one process and event loop."""
+
+    def __init__(self, database: Database, feed: FolderFeed, clock: Clock) -> None:
+        self.feed = feed
+        self._database = database
+        self._clock = clock
+        self._keywords = KeywordBook()
+        self._appender = Appender(database, clock, feed.publish)
+
+    async def start(self) -> None:
+        """Begin to hear of changes; Redis may be away."""
+        await self.feed.start()
+
+    async def stop(self) -> None:
+        """Wait for the commits in flight."""
+        await self._appender.stop()
+        await self.feed.stop()
+
+    async def read(
+        self, function: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one reading function, each of its statements with its own snapshot. Raises: ServiceUnavailable."""
+        async with self._database.hot_statements() as connection:
+            return await function(connection, *args, **kwargs)
+
+    async def keyword_names(self, mailbox_id: UUID) -> Mapping[int, str]:
+        """Every keyword of the mailbox, by the number that rows carry."""
+        return await self.read(self._keywords.names, mailbox_id)
+
+    async def keyword_names_of(self, mailbox_id: UUID, numbers: Sequence[int]) -> Mapping[int, str]:
+        """The same, asked of PostgreSQL only when one of ``numbers`` is not remembered."""
+        return await self.read(self._keywords.names_of, mailbox_id, numbers)
+
+    async def find_keyword_numbers(self, mailbox_id: UUID, names: Sequence[str]) -> list[int]:
+        """The numbers of those ``names`` that the mailbox knows."""
+        return await self.read(self._keywords.find_numbers, mailbox_id, names)
+
+    async def append(self, mailbox_id: UUID, folder_id: UUID, new: NewMessage) -> Appended:
+        """Store one message; committed when this returns.
+
+        Raises: NotFound, MailboxFull, ServiceUnavailable; ValidationFailed for too many keywords.
+        """
+        return (await self.append_all(mailbox_id, folder_id, [new]))[0]
+
+    async def append_all(self, mailbox_id: UUID, folder_id: UUID, news: Sequence[NewMessage]) -> list[Appended]:
+        """Store several messages, all or none (RFC 3502). Raises: as ``append``."""
+        target = Target(mailbox_id, folder_id)
+        entries = [await self._entry(await self._letter(new), new, target) for new in news]
+        return [_stored(outcome) for outcome in await self._appender.put(entries, is_whole=True)]
+
+    async def deliver(
+        self, new: NewMessage, targets: Sequence[Target], *, stored_content_id: UUID | None = None
+    ) -> list[Outcome]:
+        """Store one message in folders of several mailboxes, its content once; one outcome for each target.
+
+        ``stored_content_id``: its bytes are in ``content_chunks`` under this id already.
+
+        Raises: ServiceUnavailable: what was stored is then not known.
+        """
+        letter = await self._letter(new, stored_content_id)
+        entries = [await self._entry(letter, new, target) for target in targets]
+        return await self._appender.put(entries, is_whole=False)
+
+    async def store_flags(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, change: FlagChange) -> Stored:
+        """Change flags and keywords of messages. Raises: NotFound, ValidationFailed, ServiceUnavailable."""
+        numbers = await self._numbers(mailbox_id, change.keywords, is_new=change.way is not Way.REMOVE)
+        stored = await self._change(message_changes.store_flags, folder_id, ranges, change, numbers)
+        if stored.changed:
+            self.feed.publish(folder_id, stored.modseq)
+        return stored
+
+    async def expunge(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges = ALL_UIDS) -> Expunged:
+        r"""Take away what is \Deleted among ``ranges``. Raises: NotFound, ServiceUnavailable."""
+        return await self._expunge(mailbox_id, folder_id, ranges, any_flags=False)
+
+    async def remove(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges) -> Expunged:
+        """Take messages away whatever their flags, as POP3's QUIT does. Raises: NotFound, ServiceUnavailable."""
+        return await self._expunge(mailbox_id, folder_id, ranges, any_flags=True)
+
+    async def _expunge(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, *, any_flags: bool) -> Expunged:
+        place, now = (mailbox_id, folder_id), self._clock.now()
+        expunged = await self._change(message_changes.expunge, place, now, ranges, any_flags=any_flags)
+        if expunged.uids:
+            self.feed.publish(folder_id, expunged.modseq)
+        return expunged
+
+    async def _change(
+        self, function: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        async with self._database.hot_transaction() as connection:
+            return await function(connection, *args, **kwargs)
+
+    async def _letter(self, new: NewMessage, stored_content_id: UUID | None = None) -> Letter:
+        """Read a message; a large one in another thread, so that others are served meanwhile."""
+        if len(new.content) <= _RENDERED_AT_ONCE_BYTES:
+            rendered = render(new.content)
+        else:
+            rendered = await asyncio.to_thread(render, new.content)
+        received_at = new.received_at or self._clock.now()
+        content_id = stored_content_id or new_id()
+        return Letter(content_id, new.content, rendered, received_at, is_stored=stored_content_id is not None)
+
+    async def _entry(self, letter: Letter, new: NewMessage, target: Target) -> Entry:
+        numbers = await self._numbers(target.mailbox_id, (*new.keywords, *target.keywords), is_new=True)
+        flags = int(new.flags | target.flags)
+        return Entry(letter, target.mailbox_id, target.folder_id, flags, tuple(numbers))
+
+    async def _numbers(self, mailbox_id: UUID, keywords: Sequence[str], *, is_new: bool) -> list[int]:
+        if not keywords:
+            return []
+        if not is_new:
+            return await self.find_keyword_numbers(mailbox_id, keywords)
+        found = await self.find_keyword_numbers(mailbox_id, keywords)
+        if len(found) == len({keyword.lower() for keyword in keywords}):
+            return found
+        return await self._change(self._keywords.numbers, mailbox_id, keywords)
+
+
+def _stored(outcome: Outcome) -> Appended:
+    if isinstance(outcome, HourpostError):
+        raise outcome
+    return outcome

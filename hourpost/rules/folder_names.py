@@ -1,0 +1,59 @@
+"""Names of folders: Unicode, levels divided by ``/``; INBOX in any case is one name (RFC 9051 §5.1)."""
+
+from __future__ import annotations
+
+import unicodedata
+
+SEPARATOR = "/"
+INBOX = "INBOX"
+MAX_NAME_BYTES = 1000
+MAX_LEVELS = 32
+
+SPECIAL_USES = ("drafts", "sent", "junk", "trash", "archive")
+"""What a folder may be for; INBOX is known by its name (RFC 6154)."""
+
+DEFAULT_FOLDERS = (
+    (INBOX, None),
+    ("Drafts", "drafts"),
+    ("Sent", "sent"),
+    ("Junk", "junk"),
+    ("Trash", "trash"),
+    ("Archive", "archive"),
+)
+
+
+class FolderNameError(ValueError):
+    """The text is no name for a folder; the message says why."""
+
+
+def normalise_folder_name(text: str) -> str:
+    """The one form of a name: NFC, INBOX in capitals, also as a parent.
+
+    Raises: FolderNameError for an empty level, control characters, wildcards, or a name too long or too deep.
+    """
+    name = unicodedata.normalize("NFC", text)
+    levels = name.split(SEPARATOR)
+    if not all(levels):
+        raise FolderNameError("a folder's name has no empty levels")
+    if len(levels) > MAX_LEVELS:
+        raise FolderNameError(f"folders are at most {MAX_LEVELS} levels deep")
+    if not _is_storable(name) or len(name.encode()) > MAX_NAME_BYTES:
+        raise FolderNameError(f"a folder's name has up to {MAX_NAME_BYTES} bytes, no control characters, * or %")
+    if levels[0].upper() == INBOX:
+        levels[0] = INBOX
+    return SEPARATOR.join(levels)
+
+
+def parents_of(name: str) -> list[str]:
+    """Every name above ``name``, the highest first."""
+    levels = name.split(SEPARATOR)
+    return [SEPARATOR.join(levels[:count]) for count in range(1, len(levels))]
+
+
+def is_below(name: str, parent: str) -> bool:
+    """Whether ``parent`` stands above ``name``."""
+    return name.startswith(parent + SEPARATOR)
+
+
+def _is_storable(name: str) -> bool:
+    return not any(char in "*%" or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name)

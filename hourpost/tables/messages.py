@@ -1,0 +1,104 @@
+"""Messages of folders, their content, and the traces that expunged ones leave.
+
+The hot tables have no foreign keys, as those of emails have none.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, SmallInteger, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hourpost.tables.metadata import Table
+
+
+class Message(Table):
+    """One mail in one folder: only what changes, and what is asked for with it."""
+
+    __tablename__ = "messages"
+
+    folder_id: Mapped[UUID] = mapped_column(primary_key=True)
+    uid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    modseq: Mapped[int] = mapped_column(BigInteger)
+    flags: Mapped[int] = mapped_column(SmallInteger)  # bits of rules.mail_flags.Flag
+    keywords: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger))  # sorted; NULL where there are none
+    size_bytes: Mapped[int]
+    received_at: Mapped[datetime]  # INTERNALDATE
+    saved_at: Mapped[datetime]  # when it came into this folder (RFC 8514)
+    content_id: Mapped[UUID] = mapped_column(index=True)
+    thread_id: Mapped[UUID]
+
+    __table_args__ = (
+        Index(None, "folder_id", "modseq"),
+        {"postgresql_with": {"fillfactor": "85"}},
+    )
+
+
+class Expunge(Table):
+    """A message that was: told to clients that resynchronise, and its content still read by those not yet told."""
+
+    __tablename__ = "expunges"
+
+    folder_id: Mapped[UUID] = mapped_column(primary_key=True)
+    modseq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    uid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    flags: Mapped[int] = mapped_column(SmallInteger)
+    size_bytes: Mapped[int]
+    received_at: Mapped[datetime]
+    saved_at: Mapped[datetime]
+    content_id: Mapped[UUID]
+    thread_id: Mapped[UUID]
+    expunged_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "expunged_at", postgresql_using="brin"),)
+
+
+class MessageContent(Table):
+    """What was read off one mail's bytes when it came: the answers of FETCH ready to send, and the keys of SORT."""
+
+    __tablename__ = "message_contents"
+
+    content_id: Mapped[UUID] = mapped_column(primary_key=True)
+    parser_version: Mapped[int] = mapped_column(SmallInteger)
+    size_bytes: Mapped[int]
+    header_size: Mapped[int]
+    envelope: Mapped[bytes]
+    body: Mapped[bytes]
+    bodystructure: Mapped[bytes]
+    parts: Mapped[bytes]  # JSON, as rules.mail.parts packs it
+    message_id: Mapped[str]
+    in_reply_to: Mapped[str]
+    reference_ids: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    subject: Mapped[str]
+    base_subject: Mapped[str]
+    from_key: Mapped[str]
+    to_key: Mapped[str]
+    cc_key: Mapped[str]
+    display_from: Mapped[str]
+    display_to: Mapped[str]
+    sent_at: Mapped[datetime | None]
+    preview: Mapped[str]
+    has_attachments: Mapped[bool]
+
+
+class MessageText(Table):
+    """What SEARCH looks through: decoded and in lower case."""
+
+    __tablename__ = "message_texts"
+
+    content_id: Mapped[UUID] = mapped_column(primary_key=True)
+    header: Mapped[str]
+    body: Mapped[str]
+
+
+class ThreadReference(Table):
+    """Which thread of a mailbox a Message-ID belongs to, by its hash."""
+
+    __tablename__ = "thread_references"
+
+    mailbox_id: Mapped[UUID] = mapped_column(primary_key=True)
+    reference: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    thread_id: Mapped[UUID]
