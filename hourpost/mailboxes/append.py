@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from uuid import UUID
 
 import structlog
-from asyncpg import PostgresError
+from asyncpg import Connection, PostgresError
 
 from hourpost.database import Database
 from hourpost.errors import HourpostError, MailboxFull, NotFound, ServiceUnavailable
@@ -29,6 +28,9 @@ _BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
 Tell = Callable[[UUID, int], None]
 """Called after a commit with a folder and its new MODSEQ."""
 
+Also = Callable[[Connection], Awaitable[None]]
+"""What is written in the same transaction, after the messages."""
+
 log = structlog.get_logger()
 
 
@@ -37,6 +39,7 @@ class _Parcel:
     entries: Sequence[Entry]
     is_whole: bool  # all of it or nothing
     answer: asyncio.Future[list[Outcome]]
+    also: Also | None = None
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     def fail(self, error: BaseException) -> None:
@@ -56,6 +59,15 @@ class _Spoilt(Exception):
         self.why = why
 
 
+class _AlsoFailed(Exception):
+    """What goes with one parcel was refused; the others have nothing to do with it."""
+
+    def __init__(self, parcel: _Parcel, error: HourpostError) -> None:
+        super().__init__()
+        self.parcel = parcel
+        self.error = error
+
+
 class Appender:
     """One per process and event loop."""
 
@@ -71,14 +83,16 @@ class Appender:
         while self._flights:
             await asyncio.wait(self._flights)
 
-    async def put(self, entries: Sequence[Entry], *, is_whole: bool) -> list[Outcome]:
+    async def put(self, entries: Sequence[Entry], *, is_whole: bool, also: Also | None = None) -> list[Outcome]:
         """Store ``entries``; when this returns, they are committed. One outcome for each.
 
-        With ``is_whole`` all are stored, or none and each has its error; else each by itself.
+        With ``is_whole`` all are stored, or none and each has its error; else each by itself. ``also`` is run in the
+        transaction that stores them, perhaps more than once after others of the same commit had to be left out.
 
-        Raises: ServiceUnavailable: PostgreSQL is away; whether they were stored is then not known.
+        Raises: what ``also`` raises, and nothing is stored then; ServiceUnavailable: PostgreSQL is away, and whether
+            they were stored is not known.
         """
-        parcel = _Parcel(entries, is_whole, asyncio.get_running_loop().create_future())
+        parcel = _Parcel(entries, is_whole, asyncio.get_running_loop().create_future(), also)
         self._queue.append(parcel)
         self._launch()
         return await asyncio.shield(parcel.answer)
@@ -117,6 +131,10 @@ class Appender:
         if isinstance(error, _Spoilt):
             await self._without(boarded[0], error.why)
             return
+        if isinstance(error, _AlsoFailed):
+            error.parcel.fail(error.error)
+            await self._fly([parcel for parcel in boarded if parcel is not error.parcel])
+            return
         if not isinstance(error, ServiceUnavailable):
             log.error("appending failed", error=repr(error))
         for parcel in boarded:
@@ -136,14 +154,15 @@ class Appender:
         places = [(parcel, index) for parcel in boarded for index in _left(parcel)]
         entries = [parcel.entries[index] for parcel, index in places]
         if entries:
-            appended = await self._store(entries, self._clock.now())
+            appended = await self._store(entries, [parcel for parcel in boarded if parcel.also and _left(parcel)])
             for (parcel, index), one in zip(places, appended, strict=True):
                 parcel.outcomes[index] = one
         for parcel in boarded:
             parcel.resolve()
         self._tell_all(parcel.outcomes[index] for parcel, index in places)
 
-    async def _store(self, entries: list[Entry], now: datetime) -> list[Appended]:
+    async def _store(self, entries: list[Entry], more: Sequence[_Parcel]) -> list[Appended]:
+        now = self._clock.now()
         async with self._database.hot_transaction() as connection:
             threads = await store_content(connection, entries)
             with_room, folders = await store_rows(connection, entries, threads, now)
@@ -154,6 +173,8 @@ class Appender:
             }
             if why:
                 raise _Spoilt(why)
+            for parcel in more:
+                await _run_also(parcel, connection)
         return [
             Appended(entry.folder_id, row.uidvalidity, row.first + number, row.modseq, entry.letter.content_id)
             for entry, number in zip(entries, number_in_folders(entries), strict=True)
@@ -164,6 +185,14 @@ class Appender:
         modseqs = {one.folder_id: one.modseq for one in outcomes if isinstance(one, Appended)}
         for folder_id, modseq in modseqs.items():
             self._tell(folder_id, modseq)
+
+
+async def _run_also(parcel: _Parcel, connection: Connection) -> None:
+    assert parcel.also is not None
+    try:
+        await parcel.also(connection)
+    except HourpostError as error:
+        raise _AlsoFailed(parcel, error) from error
 
 
 def _left(parcel: _Parcel) -> list[int]:

@@ -18,13 +18,15 @@ _MOST_REFERENCES = 12
 class NewMessage:
     """A message to store, its lines ended by CRLF, byte for byte as it is to be read again.
 
-    ``received_at`` is its INTERNALDATE; None is now. ``keywords`` are names.
+    ``received_at`` is its INTERNALDATE; None is now. ``keywords`` are names. ``content_id`` is for who wants to find it
+    again; None is a new one.
     """
 
     content: bytes = field(repr=False)
     flags: Flag = Flag.NONE
     keywords: tuple[str, ...] = ()
     received_at: datetime | None = None
+    content_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from hourpost.errors import HourpostError
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.folder_feed import FolderFeed
 from hourpost.mailboxes import message_changes
-from hourpost.mailboxes.append import Appender
+from hourpost.mailboxes.append import Also, Appender
 from hourpost.mailboxes.keywords import KeywordBook
 from hourpost.mailboxes.message_changes import Expunged, FlagChange, Stored, Way
 from hourpost.mailboxes.parcels import Appended, Entry, Letter, NewMessage, Outcome, Target
@@ -84,17 +84,24 @@ class MailStore:
         return [_stored(outcome) for outcome in await self._appender.put(entries, is_whole=True)]
 
     async def deliver(
-        self, new: NewMessage, targets: Sequence[Target], *, stored_content_id: UUID | None = None
+        self,
+        new: NewMessage,
+        targets: Sequence[Target],
+        *,
+        stored_content_id: UUID | None = None,
+        is_whole: bool = False,
+        also: Also | None = None,
     ) -> list[Outcome]:
         """Store one message in folders of several mailboxes, its content once; one outcome for each target.
 
+        With ``is_whole`` in all of them or in none. ``also`` is run in the transaction that stores it.
         ``stored_content_id``: its bytes are in ``content_chunks`` under this id already.
 
-        Raises: ServiceUnavailable: what was stored is then not known.
+        Raises: what ``also`` raises, and nothing is stored then; ServiceUnavailable: what was stored is not known.
         """
         letter = await self._letter(new, stored_content_id)
         entries = [await self._entry(letter, new, target) for target in targets]
-        return await self._appender.put(entries, is_whole=False)
+        return await self._appender.put(entries, is_whole=is_whole, also=also)
 
     async def store_flags(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, change: FlagChange) -> Stored:
         """Change flags and keywords of messages. Raises: NotFound, ValidationFailed, ServiceUnavailable."""
@@ -132,7 +139,7 @@ class MailStore:
         else:
             rendered = await asyncio.to_thread(render, new.content)
         received_at = new.received_at or self._clock.now()
-        content_id = stored_content_id or new_id()
+        content_id = stored_content_id or new.content_id or new_id()
         return Letter(content_id, new.content, rendered, received_at, is_stored=stored_content_id is not None)
 
     async def _entry(self, letter: Letter, new: NewMessage, target: Target) -> Entry:
