@@ -174,6 +174,10 @@ _HOT_AWAY = (
     asyncpg.InsufficientResourcesError,
 )
 _HOT_CONNECTIONS = 4
+
+STATEMENT_FAULTS = (DBAPIError, asyncpg.PostgresError, asyncpg.DataError)
+"""What PostgreSQL or its driver says of a statement that it cannot run with these values."""
+
 _AWAY_TEXT = "The database is not reachable."
 _AWAY_STATES = ("08", "57P", "53", "58")
 

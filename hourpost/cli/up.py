@@ -22,7 +22,7 @@ from hourpost.embedded import capture_part
 from hourpost.embedded.certificate import Certificate, find_or_make
 from hourpost.embedded.first_steps_file import FirstSteps, read_first_steps
 from hourpost.embedded.instance import remove_instance, write_instance
-from hourpost.embedded.linux import use_few_arenas
+from hourpost.embedded.linux import use_few_arenas, yield_to_others
 from hourpost.embedded.lock import HomeTaken, lock_home
 from hourpost.embedded.postgres import EmbeddedPostgres
 from hourpost.embedded.program import Program, run
@@ -37,6 +37,8 @@ app = typer.Typer()
 
 # The schedule runs beside the courier here: a process of its own would change nothing on one machine.
 _PARTS = {"web": ("web",), "worker": ("worker", "--with-scheduler"), "smtp": ("smtp",)}
+# On one machine an answer comes before a delivery: the kernel still gives the worker a tenth of a core that all want.
+_NICENESS = {"worker": 10}
 _IMPORTS = ("hourpost.cli.web", "hourpost.cli.worker", "hourpost.cli.smtp", "api.smtp.entry", "workers.schedule")
 _NOISE = re.compile(  # of libraries: what Celery says of every root and at every end, what aiosmtpd says of itself
     r"^$|SecurityWarning|absolutely not recommended|specify a different user|User information:|_warn_or_raise"
@@ -177,7 +179,7 @@ class Run:
             prepare=partial(mark_starting, self._home, name),
             environment={"HOURPOST_HOME": str(self._home)},
             noise=_NOISE,
-            work=partial(command_line, args=list(words), prog_name="hourpost"),
+            work=partial(_work, words, _NICENESS.get(name, 0)),
         )
 
     def _welcome(self) -> None:
@@ -200,6 +202,12 @@ class Run:
         with suppress(OSError):
             sys.stderr.write(f"{name} │ {line}\n")
             sys.stderr.flush()
+
+
+def _work(words: tuple[str, ...], niceness: int) -> None:
+    """A part's life in its fork."""
+    yield_to_others(niceness)
+    command_line(args=list(words), prog_name="hourpost")
 
 
 def _import_parts() -> None:

@@ -13,9 +13,8 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
-from hourpost.database import Database
+from hourpost.database import STATEMENT_FAULTS, Database
 from hourpost.errors import (
     Fault,
     Forbidden,
@@ -24,10 +23,11 @@ from hourpost.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
-from hourpost.flow import limit, placing
+from hourpost.flow import placing
+from hourpost.flow.earlier import Known, find_earlier
 from hourpost.flow.enqueue import Enqueue
-from hourpost.flow.replay import Known, find_known, replay
-from hourpost.flow.store import insert_emails, insert_keys
+from hourpost.flow.replay import replay
+from hourpost.flow.store import Bundle, Fate, store
 from hourpost.flow.teller import Teller
 from hourpost.gateways import metrics
 from hourpost.gateways.clock import Clock
@@ -35,7 +35,6 @@ from hourpost.gateways.hour import Hour
 from hourpost.rules.delivery_state import State
 from hourpost.rules.hour_tokens import Answer, Take, Taken
 from hourpost.rules.submission import OnLimit, Order, Receipt
-from hourpost.suppressions.queries import find_suppressed
 
 _FLIGHTS = 2
 _EMAILS_IN_A_FLIGHT = 500
@@ -146,7 +145,7 @@ class Intake:
     async def _divert(self, boarded: list[_Pending], error: Exception) -> None:
         """Answer a failed flight: one by one where a single order may have spoilt it, else the same error for all."""
         waiting = [pending for pending in boarded if not pending.answer.done()]
-        if isinstance(error, DBAPIError) and len(waiting) > 1:
+        if isinstance(error, STATEMENT_FAULTS) and len(waiting) > 1:
             await self._give_back(waiting)
             for pending in waiting:
                 await self._fly([pending])
@@ -162,10 +161,10 @@ class Intake:
     async def _store_all(self, boarded: list[_Pending]) -> None:
         now = self._clock.now()
         orders = [pending.order for pending in boarded]
-        async with self._database.reading() as connection:
-            suppressed = await find_suppressed(connection, _pairs(orders))
-            known = await find_known(connection, orders)
-        todo = await self._answer_known(boarded, known)
+        async with self._database.hot_statements() as connection:
+            earlier = await find_earlier(connection, orders)
+        suppressed = earlier.suppressed
+        todo = await self._answer_known(boarded, earlier.known)
         for pending in todo:
             pending.request = placing.request_of(pending.order, suppressed, now)
         for attempt in range(_TRIES):
@@ -233,31 +232,25 @@ class Intake:
 
     async def _commit(self, todo: list[_Pending], suppressed: placing.Suppressed, now: datetime) -> list[_Pending]:
         """Store those whose debit still stands; gives the ones whose debit must be made again."""
-        placements: list[tuple[_Pending, placing.Placement]] = []
-        again: list[_Pending] = []
-        doubles: list[_Pending] = []
-        async with self._database.transaction() as connection:
-            void = await limit.confirm(connection, [one.taken for one in todo if one.taken])
-            again = [one for one in todo if one.taken and one.order.standing.account_id in void]
-            going = [one for one in todo if not one.taken or one.order.standing.account_id not in void]
-            fresh = await insert_keys(connection, [one.order for one in going], now)
-            for one in going:
-                if one.key and one.key not in fresh:
-                    doubles.append(one)
-                    continue
-                placement = placing.place(one.order, one.request, one.answers, one.taken, suppressed, now)
-                placements.append((one, placement))
-            await insert_emails(connection, [row for _, placement in placements for row in placement.stored], now)
-            unseen = _held_unseen(placements)
-            generations = await limit.lock_generations(connection, unseen)
-        _count(placements)
-        self._tell(placements)
+        placements = [placing.place(one.order, one.request, one.answers, one.taken, suppressed, now) for one in todo]
+        bundles = [
+            Bundle(one.order, one.taken.reading.generation if one.taken else None, placement.stored)
+            for one, placement in zip(todo, placements, strict=True)
+        ]
+        unseen = _held_unseen(zip(todo, placements, strict=True))
+        async with self._database.hot_statements() as connection:
+            fates = await store(connection, bundles, unseen, now)
+        judged = list(zip(todo, placements, fates, strict=True))
+        stored = [(one, placement) for one, placement, fate in judged if fate.is_confirmed and fate.is_new]
+        _count(stored)
+        self._tell(stored)
         if unseen:
-            self._later(self._lengthen(unseen, generations))
-        if doubles:
+            self._later(self._lengthen(_held_unseen(stored), _generations(judged)))
+        again = [one for one, _, fate in judged if not fate.is_confirmed]
+        if doubles := [one for one, _, fate in judged if fate.is_confirmed and not fate.is_new]:
             await self._give_back(doubles)
-            async with self._database.reading() as connection:
-                known = await find_known(connection, [one.order for one in doubles])
+            async with self._database.hot_statements() as connection:
+                known = (await find_earlier(connection, [one.order for one in doubles])).known
             again += await self._answer_known(doubles, known)
         return again
 
@@ -352,10 +345,10 @@ def _held_unseen(placements: Iterable[tuple[_Pending, placing.Placement]]) -> Co
     return rows
 
 
-def _pairs(orders: Iterable[Order]) -> list[tuple[UUID, str]]:
-    return [
-        (order.standing.account_id, address.lower())
-        for order in orders
-        for submission in order.submissions
-        for address in submission.recipients
-    ]
+def _generations(judged: Iterable[tuple[_Pending, placing.Placement, Fate]]) -> dict[UUID, int]:
+    """The generations of the accounts whose buckets were not asked."""
+    return {
+        pending.order.standing.account_id: fate.generation
+        for pending, _, fate in judged
+        if pending.taken is None and fate.generation is not None
+    }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,35 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost.errors import Conflict
+from hourpost.flow.earlier import Known
 from hourpost.rules.delivery_state import State
 from hourpost.rules.submission import Order, Placed, Receipt
 
-_FIND = text(
-    "SELECT k.account_id, k.key, k.body_sha256, k.answer FROM idempotency_keys k"
-    " JOIN unnest(CAST(:account AS uuid[]), CAST(:key AS text[])) AS w(account, key)"
-    " ON k.account_id = w.account AND k.key = w.key"
-)
 _STATES = text(
     "SELECT e.id, e.message_id, e.scheduled_at, d.address, d.state FROM emails e JOIN deliveries d ON d.email_id = e.id"
     " WHERE e.account_id = :account AND e.id = ANY(CAST(:ids AS uuid[])) ORDER BY e.id, d.position"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What an idempotency key was used for."""
-
-    body_sha256: bytes
-    answer: Mapping[str, Any]
-
-
-async def find_known(connection: AsyncConnection, orders: Iterable[Order]) -> dict[tuple[UUID, str], Known]:
-    """The keys of ``orders`` that were used before."""
-    keyed = [(order.standing.account_id, order.idempotency_key) for order in orders if order.idempotency_key]
-    if not keyed:
-        return {}
-    rows = await connection.execute(_FIND, {"account": [one for one, _ in keyed], "key": [key for _, key in keyed]})
-    return {(row.account_id, row.key): Known(row.body_sha256, row.answer) for row in rows}
 
 
 async def replay(connection: AsyncConnection, order: Order, known: Known) -> Receipt:

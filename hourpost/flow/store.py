@@ -1,17 +1,17 @@
-"""Store: the rows of many orders in one statement."""
+"""Store: all that belongs to many orders, in one statement that is its own transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
 import orjson
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost.database import HotStatement
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
 from hourpost.rules.submission import Order, Submission
@@ -39,71 +39,123 @@ class Stored:
     rows: tuple[Row, ...]
 
 
-_INSERT = text(
+_STORE = HotStatement(
     """
-WITH chunks AS (
-  INSERT INTO content_chunks (content_id, number, bytes)
-  SELECT * FROM unnest(CAST(:c_id AS uuid[]), CAST(:c_number AS int[]), CAST(:c_bytes AS bytea[]))
+WITH orders AS MATERIALIZED (
+  SELECT o.number, o.account, o.generation, o.key, o.body, o.answer
+  FROM unnest(:o_number::int[], :o_account::uuid[], :o_generation::int[], :o_key::text[], :o_body::bytea[],
+    :o_answer::text[]) AS o(number, account, generation, key, body, answer)
+), locked AS MATERIALIZED (
+  SELECT account_id, generation FROM hours WHERE account_id = ANY(:h_account::uuid[]) ORDER BY account_id FOR SHARE
+), standing AS MATERIALIZED (
+  SELECT o.*, l.generation AS current FROM orders o LEFT JOIN locked l ON l.account_id = o.account
+  WHERE o.generation IS NULL OR o.generation = l.generation
+), fresh AS (
+  INSERT INTO idempotency_keys (account_id, key, body_sha256, answer, created_at)
+  SELECT account, key, body, answer::jsonb, :now::timestamptz FROM standing WHERE key IS NOT NULL ORDER BY 1, 2
+  ON CONFLICT DO NOTHING RETURNING account_id, key
+), judged AS MATERIALIZED (
+  SELECT s.number, s.current, s.key IS NULL OR f.key IS NOT NULL AS is_new
+  FROM standing s LEFT JOIN fresh f ON f.account_id = s.account AND f.key = s.key
+), going AS MATERIALIZED (
+  SELECT number FROM judged WHERE is_new
 ), mails AS (
   INSERT INTO emails (id, account_id, credential_id, domain_id, source, test, envelope_from, header_from, from_address,
     subject, message_id, parts, tags, metadata, size_bytes, content_id, scheduled_at, expires_at, created_at)
   SELECT e.id, e.account, e.credential, e.domain, e.source, e.test, e.envelope_from, e.header_from, e.from_address,
     e.subject, e.message_id, e.parts::jsonb, e.tags::jsonb, e.metadata::jsonb, e.size, e.id, e.scheduled,
-    e.expires, :now
-  FROM unnest(CAST(:e_id AS uuid[]), CAST(:e_account AS uuid[]), CAST(:e_credential AS uuid[]),
-    CAST(:e_domain AS uuid[]), CAST(:e_source AS text[]), CAST(:e_test AS bool[]), CAST(:e_envelope_from AS text[]),
-    CAST(:e_header_from AS text[]), CAST(:e_from_address AS text[]), CAST(:e_subject AS text[]),
-    CAST(:e_message_id AS text[]), CAST(:e_parts AS text[]), CAST(:e_tags AS text[]), CAST(:e_metadata AS text[]),
-    CAST(:e_size AS int[]), CAST(:e_scheduled AS timestamptz[]), CAST(:e_expires AS timestamptz[]))
-    AS e(id, account, credential, domain, source, test, envelope_from, header_from, from_address, subject, message_id,
-      parts, tags, metadata, size, scheduled, expires)
+    e.expires, :now::timestamptz
+  FROM unnest(:e_order::int[], :e_id::uuid[], :e_account::uuid[], :e_credential::uuid[], :e_domain::uuid[],
+    :e_source::text[], :e_test::bool[], :e_envelope_from::text[], :e_header_from::text[], :e_from_address::text[],
+    :e_subject::text[], :e_message_id::text[], :e_parts::text[], :e_tags::text[], :e_metadata::text[],
+    :e_size::int[], :e_scheduled::timestamptz[], :e_expires::timestamptz[])
+    AS e(number, id, account, credential, domain, source, test, envelope_from, header_from, from_address, subject,
+      message_id, parts, tags, metadata, size, scheduled, expires) JOIN going USING (number)
+), chunks AS (
+  INSERT INTO content_chunks (content_id, number, bytes)
+  SELECT c.id, c.place, c.bytes
+  FROM unnest(:c_order::int[], :c_id::uuid[], :c_place::int[], :c_bytes::bytea[]) AS c(number, id, place, bytes)
+  JOIN going USING (number)
+), moving AS MATERIALIZED (
+  SELECT d.* FROM unnest(:d_order::int[], :d_email::uuid[], :d_position::int[], :d_account::uuid[],
+    :d_address::text[], :d_domain::text[], :d_state::text[], :d_due::timestamptz[], :d_released::timestamptz[],
+    :d_event::uuid[]) AS d(number, email, position, account, address, domain, state, due, released, event)
+  JOIN going USING (number)
 ), spent AS (
   INSERT INTO spends (account_id, spent_at, count)
-  SELECT account, released, count(*) FROM unnest(CAST(:d_account AS uuid[]), CAST(:d_released AS timestamptz[]))
-    AS d(account, released) WHERE released IS NOT NULL GROUP BY account, released
+  SELECT account, released, count(*) FROM moving WHERE released IS NOT NULL GROUP BY account, released
 ), moved AS (
   INSERT INTO deliveries (email_id, position, account_id, address, domain, state, due_at, released_at, attempts,
     crashes, changed_at)
-  SELECT d.email, d.position, d.account, d.address, d.domain, d.state, d.due, d.released, 0, 0, :now
-  FROM unnest(CAST(:d_email AS uuid[]), CAST(:d_position AS int[]), CAST(:d_account AS uuid[]),
-    CAST(:d_address AS text[]), CAST(:d_domain AS text[]), CAST(:d_state AS text[]), CAST(:d_due AS timestamptz[]),
-    CAST(:d_released AS timestamptz[])) AS d(email, position, account, address, domain, state, due, released)
+  SELECT email, position, account, address, domain, state, due, released, 0, 0, :now::timestamptz FROM moving
+), told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at)
+  SELECT email, event, position, account, state, :now::timestamptz FROM moving
 )
-INSERT INTO events (email_id, id, position, account_id, kind, at)
-SELECT d.email, d.event, d.position, d.account, d.state, :now
-FROM unnest(CAST(:d_email AS uuid[]), CAST(:d_event AS uuid[]), CAST(:d_position AS int[]),
-  CAST(:d_account AS uuid[]), CAST(:d_state AS text[])) AS d(email, event, position, account, state)
+SELECT number, current, is_new FROM judged
 """
 )
 
-_KEYS = text(
-    "INSERT INTO idempotency_keys (account_id, key, body_sha256, answer, created_at)"
-    " SELECT k.account, k.key, k.body, k.answer::jsonb, :now"
-    " FROM unnest(CAST(:account AS uuid[]), CAST(:key AS text[]), CAST(:body AS bytea[]), CAST(:answer AS text[]))"
-    " AS k(account, key, body, answer)"
-    " ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING account_id, key"
-)
 
+class Fate(NamedTuple):
+    """What became of an order that was to be stored.
 
-async def insert_keys(connection: AsyncConnection, orders: Iterable[Order], now: datetime) -> set[tuple[UUID, str]]:
-    """Store the idempotency keys of ``orders``; gives those that were not there before.
-
-    Waits for other transactions that are storing the same keys.
+    ``is_confirmed``: its debit stands, the bucket was not replaced since. ``is_new``: its idempotency key was not used
+    before. It is stored, with all that belongs to it, where both hold. ``generation`` is that of the account's bucket,
+    where it was asked for; one that is filled later has counted these rows.
     """
-    keyed = {(order.standing.account_id, order.idempotency_key): order for order in orders if order.idempotency_key}
-    if not keyed:
-        return set()
-    rows = await connection.execute(
-        _KEYS,
+
+    is_confirmed: bool
+    is_new: bool
+    generation: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An order about to be stored; ``generation`` is that of its debit, ``None`` where it has none."""
+
+    order: Order
+    generation: int | None
+    emails: tuple[Stored, ...]
+
+
+async def store(
+    connection: asyncpg.Connection, bundles: Sequence[Bundle], uncounted: Collection[UUID], now: datetime
+) -> list[Fate]:
+    """Store orders with their keys, emails, contents, deliveries, spends and first events, in one statement.
+
+    Locks the generations of the accounts that took tokens, and of those that are ``uncounted``, until the transaction
+    ends; waits for other transactions that are storing the same keys.
+    """
+    accounts = {one.order.standing.account_id for one in bundles if one.generation is not None}.union(uncounted)
+    emails = [(number, one) for number, bundle in enumerate(bundles) for one in bundle.emails]
+    rows = await _STORE.run(
+        connection,
         {
-            "account": [account for account, _ in keyed],
-            "key": [key for _, key in keyed],
-            "body": [order.body_sha256 for order in keyed.values()],
-            "answer": [_answer(order) for order in keyed.values()],
+            **_order_columns(bundles),
+            **_email_columns(emails),
+            **_chunk_columns(emails),
+            **_delivery_columns(emails),
+            "h_account": list(accounts),
             "now": now,
         },
     )
-    return {(row.account_id, row.key) for row in rows}
+    fates = [Fate(False, False, None)] * len(bundles)
+    for number, generation, is_new in rows:
+        fates[number] = Fate(True, is_new, generation)
+    return fates
+
+
+def _order_columns(bundles: Sequence[Bundle]) -> dict[str, Any]:
+    orders = [bundle.order for bundle in bundles]
+    return {
+        "o_number": list(range(len(orders))),
+        "o_account": [order.standing.account_id for order in orders],
+        "o_generation": [bundle.generation for bundle in bundles],
+        "o_key": [order.idempotency_key or None for order in orders],
+        "o_body": [order.body_sha256 for order in orders],
+        "o_answer": [_answer(order) if order.idempotency_key else None for order in orders],
+    }
 
 
 def _answer(order: Order) -> str:
@@ -111,19 +163,15 @@ def _answer(order: Order) -> str:
     return orjson.dumps(answer).decode()
 
 
-async def insert_emails(connection: AsyncConnection, stored: Sequence[Stored], now: datetime) -> None:
-    """Store emails with content, deliveries, spends and first events."""
-    if stored:
-        await connection.execute(_INSERT, {**_email_columns(stored), **_delivery_columns(stored), "now": now})
+Numbered = Sequence[tuple[int, Stored]]
+"""Emails, each with the number of its order."""
 
 
-def _email_columns(stored: Sequence[Stored]) -> dict[str, Any]:
+def _email_columns(emails: Numbered) -> dict[str, Any]:
+    stored = [one for _, one in emails]
     mails = [one.submission for one in stored]
-    chunks = [chunk for mail in mails for chunk in _chunks(mail)]
     return {
-        "c_id": [chunk[0] for chunk in chunks],
-        "c_number": [chunk[1] for chunk in chunks],
-        "c_bytes": [chunk[2] for chunk in chunks],
+        "e_order": [number for number, _ in emails],
         "e_id": [mail.email_id for mail in mails],
         "e_account": [one.order.standing.account_id for one in stored],
         "e_credential": [one.order.standing.credential_id for one in stored],
@@ -144,23 +192,28 @@ def _email_columns(stored: Sequence[Stored]) -> dict[str, Any]:
     }
 
 
-def _chunks(mail: Submission) -> list[tuple[UUID, int, bytes]]:
-    if len(mail.content) <= CHUNK_BYTES:
-        return [(mail.email_id, 0, mail.content)]
-    starts = range(0, len(mail.content), CHUNK_BYTES)
-    return [(mail.email_id, number, mail.content[start : start + CHUNK_BYTES]) for number, start in enumerate(starts)]
+def _chunk_columns(emails: Numbered) -> dict[str, Any]:
+    chunks = [
+        (number, one.submission.email_id, place, one.submission.content[start : start + CHUNK_BYTES])
+        for number, one in emails
+        for place, start in enumerate(range(0, max(1, len(one.submission.content)), CHUNK_BYTES))
+    ]
+    names = ("c_order", "c_id", "c_place", "c_bytes")
+    return dict(zip(names, zip(*chunks, strict=True), strict=True)) if chunks else {name: [] for name in names}
 
 
-def _delivery_columns(stored: Sequence[Stored]) -> dict[str, Any]:
-    rows = [(one, position, row) for one in stored for position, row in enumerate(one.rows)]
+def _delivery_columns(emails: Numbered) -> dict[str, Any]:
+    places = [(number, one, position) for number, one in emails for position in range(len(one.rows))]
+    rows = [row for _, one in emails for row in one.rows]
     return {
-        "d_email": [one.submission.email_id for one, _, _ in rows],
-        "d_position": [position for _, position, _ in rows],
-        "d_account": [one.order.standing.account_id for one, _, _ in rows],
-        "d_address": [row.address for _, _, row in rows],
-        "d_domain": [row.address.rpartition("@")[2].lower() for _, _, row in rows],
-        "d_state": [row.state.value for _, _, row in rows],
-        "d_due": [row.due_at for _, _, row in rows],
-        "d_released": [row.released_at for _, _, row in rows],
+        "d_order": [number for number, _, _ in places],
+        "d_email": [one.submission.email_id for _, one, _ in places],
+        "d_position": [position for _, _, position in places],
+        "d_account": [one.order.standing.account_id for _, one, _ in places],
+        "d_address": [row.address for row in rows],
+        "d_domain": [row.address.rpartition("@")[2].lower() for row in rows],
+        "d_state": [row.state.value for row in rows],
+        "d_due": [row.due_at for row in rows],
+        "d_released": [row.released_at for row in rows],
         "d_event": [new_id() for _ in rows],
     }

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select, text
+from sqlalchemy import ColumnElement, Row, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
@@ -46,24 +46,6 @@ class Suppression:
 
 
 COLUMNS = [getattr(tables.Suppression, field.name) for field in fields(Suppression)]
-
-_SUPPRESSED = text(
-    "SELECT p.account, p.address FROM unnest(CAST(:accounts AS uuid[]), CAST(:addresses AS text[]))"
-    " AS p(account, address) JOIN suppressions s ON s.account_id = p.account AND s.address = p.address"
-)
-
-
-async def find_suppressed(connection: AsyncConnection, pairs: Sequence[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
-    """Which of these (account, address) are suppressed, as they were given; case does not matter. One statement."""
-    if not pairs:
-        return set()
-    lowered = [(account, address.lower()) for account, address in pairs]
-    arguments = {"accounts": [account for account, _ in lowered], "addresses": [address for _, address in lowered]}
-    rows = await connection.execute(_SUPPRESSED, arguments)
-    found = {(row.account, row.address) for row in rows}
-    if not found:
-        return set()
-    return {pair for pair, lower in zip(pairs, lowered, strict=True) if lower in found}
 
 
 async def get_suppression(connection: AsyncConnection, account_id: UUID, key: str) -> Suppression:

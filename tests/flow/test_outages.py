@@ -130,9 +130,10 @@ async def test_tokens_of_a_commit_that_failed_are_there_for_the_next(world, own_
     """Also for who does not wait: nothing is held, so no comparison would find them."""
     office, account = world
     await again(office, account)
-    office.intake._teller._hour = Strike(office.hour, own_postgres.restart)
+    office.intake._teller._hour = Strike(office.hour, own_postgres.kill)
     with pytest.raises(ServiceUnavailable):
         await office.intake.accept(order(make_standing(account), *letters(4)))
+    own_postgres.start()
     for _ in range(20):
         try:
             await office.intake.accept(order(make_standing(account), *letters(4, on_limit=OnLimit.REJECT)))

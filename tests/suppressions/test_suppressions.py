@@ -13,7 +13,7 @@ from hourpost.errors import NotFound, ValidationFailed
 from hourpost.pages import Cursor
 from hourpost.rules.ids import new_id
 from hourpost.suppressions.changes import add_suppressions, remove_suppression, remove_suppressions
-from hourpost.suppressions.queries import Reason, Suppression, find_suppressed, get_suppression, list_suppressions
+from hourpost.suppressions.queries import Reason, Suppression, get_suppression, list_suppressions
 from tests.cast import make_account
 
 NOW = datetime.now(UTC)
@@ -24,17 +24,6 @@ async def add(
 ) -> list[Suppression]:
     async with database.transaction() as connection:
         return await add_suppressions(connection, account_id, addresses, NOW, reason=reason)
-
-
-async def test_what_is_suppressed_is_found_whatever_its_case(database: Database) -> None:
-    mine, theirs = (await make_account(database)).id, (await make_account(database)).id
-    await add(database, mine, "Anna@Example.net", "bob@example.net")
-    await add(database, theirs, "carl@example.net")
-    pairs = [(mine, "ANNA@example.net"), (mine, "carl@example.net"), (theirs, "carl@example.net"), (theirs, "x@y.net")]
-    async with database.reading() as connection:
-        assert await find_suppressed(connection, pairs) == {pairs[0], pairs[2]}
-        assert await find_suppressed(connection, []) == set()
-        assert await find_suppressed(connection, pairs[1:2]) == set()
 
 
 async def test_who_is_suppressed_stays_so_with_the_first_reason(database: Database) -> None:

@@ -1,0 +1,68 @@
+"""Earlier: what is known already of the orders on board — recipients that are suppressed, keys that were used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from hourpost.database import HotStatement
+from hourpost.rules.submission import Order
+
+_EARLIER = HotStatement(
+    "SELECT p.account, p.address AS name, NULL::bytea AS body_sha256, NULL::jsonb AS answer"
+    " FROM unnest(:s_account::uuid[], :s_address::text[]) AS p(account, address)"
+    " JOIN suppressions s ON s.account_id = p.account AND s.address = p.address"
+    " UNION ALL SELECT k.account_id, k.key, k.body_sha256, k.answer"
+    " FROM unnest(:k_account::uuid[], :k_key::text[]) AS w(account, key)"
+    " JOIN idempotency_keys k ON k.account_id = w.account AND k.key = w.key"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an idempotency key was used for."""
+
+    body_sha256: bytes
+    answer: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """(account, address in lower case) that are suppressed, and (account, key) that were used before."""
+
+    suppressed: set[tuple[UUID, str]]
+    known: dict[tuple[UUID, str], Known]
+
+
+async def find_earlier(connection: asyncpg.Connection, orders: Sequence[Order]) -> Earlier:
+    """What concerns ``orders``, in one statement."""
+    pairs = list(dict.fromkeys(_recipients(orders)))
+    keys = [(order.standing.account_id, order.idempotency_key) for order in orders if order.idempotency_key]
+    rows = await _EARLIER.run(
+        connection,
+        {
+            "s_account": [account for account, _ in pairs],
+            "s_address": [address for _, address in pairs],
+            "k_account": [account for account, _ in keys],
+            "k_key": [key for _, key in keys],
+        },
+    )
+    found = Earlier(set(), {})
+    for account, name, body_sha256, answer in rows:
+        if body_sha256 is None:
+            found.suppressed.add((account, name))
+        else:
+            found.known[account, name] = Known(body_sha256, orjson.loads(answer))
+    return found
+
+
+def _recipients(orders: Iterable[Order]) -> Iterable[tuple[UUID, str]]:
+    for order in orders:
+        for submission in order.submissions:
+            for address in submission.recipients:
+                yield order.standing.account_id, address.lower()
