@@ -59,6 +59,19 @@ class HotStatement:
         return rows
 
 
+@asynccontextmanager
+async def _ended_when_confused(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Closes a connection on which asyncpg has lost the thread.
+
+    So it does between the last words of a session that PostgreSQL ends and the end of the stream behind them.
+    """
+    try:
+        yield
+    except asyncpg.InternalClientError:
+        connection.terminate()
+        raise
+
+
 async def _keep_session(_: asyncpg.Connection) -> None:
     """Hot statements leave nothing behind in their session, so nothing is reset between them."""
 
@@ -124,7 +137,7 @@ class Database:
         """
         try:
             pool = self._hot or await self._open_hot()
-            async with pool.acquire(timeout=10) as connection:
+            async with pool.acquire(timeout=10) as connection, _ended_when_confused(connection):
                 yield connection
         except _HOT_AWAY as error:
             if isinstance(error, ValueError):  # asyncpg's word for a value of the wrong kind, of the same family
@@ -164,11 +177,12 @@ class Database:
 
 
 # asyncpg tells a lost or refused connection in several ways; a wrong statement is none of them.
-_AWAY = (OperationalError, InterfaceError, DBAPIError, OSError, TimeoutError)
+_AWAY = (OperationalError, InterfaceError, DBAPIError, OSError, TimeoutError, asyncpg.InternalClientError)
 _HOT_AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,

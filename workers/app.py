@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from uuid import UUID
 
 from celery import Celery
 from celery.signals import worker_ready
@@ -21,7 +20,6 @@ from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.hints import TASK, celery_app
 from hourpost.gateways.relays import RelayPool, parse_relays
-from hourpost.rules.ids import new_id
 from hourpost.settings import Settings
 from workers.courier_thread import CourierThread, Running
 from workers.schedule import Schedule
@@ -45,13 +43,13 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
     """A courier on the running loop, with its own connections; with ``schedules`` the schedule runs beside it."""
     database = Database(database_url, pool_size=settings.database_pool, application="hourpost worker")
     pool = RelayPool(parse_relays(settings.relays.get_secret_value()), hostname=settings.hostname)
-    worker: UUID = new_id()
     name = f"{socket.gethostname()}:{os.getpid()}"
-    leases = Leases(database, SystemClock(), worker, name, settings.lease_seconds)
+    leases = Leases(database, SystemClock(), name, settings.lease_seconds)
     pace = Pace(
         concurrency=max(settings.worker_concurrency, 2 * pool.capacity),
         sweep_seconds=settings.sweep_seconds,
         renew_seconds=settings.lease_seconds / 4,
+        grace_seconds=settings.lease_seconds,
     )
     courier = Courier(database, pool, DkimSigner(database, cipher), leases, pace)
 

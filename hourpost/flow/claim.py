@@ -31,10 +31,10 @@ WITH due AS (
     changed_at = :now
   FROM due WHERE d.email_id = due.email_id AND d.position = due.position
     AND EXISTS (SELECT 1 FROM workers WHERE id = :worker)
-  RETURNING d.email_id, d.position, d.address, d.attempts, d.waits_for, d.released_at
+  RETURNING d.lease, d.email_id, d.position, d.address, d.attempts, d.waits_for, d.released_at
 )
-SELECT c.email_id, c.position, c.address, c.attempts, c.waits_for, e.account_id, e.domain_id, e.test, e.envelope_from,
-  e.size_bytes, e.content_id, e.expires_at, e.created_at, a.unknown_policy, a.suspended_at,
+SELECT c.lease, c.email_id, c.position, c.address, c.attempts, c.waits_for, e.account_id, e.domain_id, e.test,
+  e.envelope_from, e.size_bytes, e.content_id, e.expires_at, e.created_at, a.unknown_policy, a.suspended_at,
   greatest(e.created_at, e.scheduled_at, c.released_at) AS leaves_at
 FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
 """
@@ -46,11 +46,11 @@ _CONTENT = HotStatement(
     " ORDER BY content_id, number"
 )
 # Leases begin and end by PostgreSQL's clock: a machine whose own is wrong would take everybody's work away.
-_RENEW = text(
+_ENROL = text(
     "INSERT INTO workers (id, name, leased_until, started_at)"
     " VALUES (:id, :name, now() + make_interval(secs => :seconds), now())"
-    " ON CONFLICT (id) DO UPDATE SET leased_until = excluded.leased_until"
 )
+_RENEW = text("UPDATE workers SET leased_until = now() + make_interval(secs => :seconds) WHERE id = :id")
 _DOT = HotStatement(
     "UPDATE deliveries d SET dot_at = :now"
     " FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS w(email, position)"
@@ -73,6 +73,7 @@ class Recipient:
 class Claimed:
     """One email with the deliveries of it that this worker has leased."""
 
+    lease: UUID  # under which they were claimed; what is written of them holds while the rows still have it
     email_id: UUID
     account_id: UUID
     domain_id: UUID | None
@@ -117,6 +118,7 @@ async def claim_suspect(connection: AsyncConnection, worker: UUID, now: datetime
 def _claimed(rows: list[Any]) -> Claimed:
     first = rows[0]
     return Claimed(
+        lease=first.lease,
         email_id=first.email_id,
         account_id=first.account_id,
         domain_id=first.domain_id,
@@ -142,9 +144,14 @@ async def load_contents(connection: asyncpg.Connection, content_ids: Sequence[UU
     return contents
 
 
-async def renew(connection: AsyncConnection, worker: UUID, name: str, lease_seconds: int) -> None:
-    """Say that the worker is alive: its leases hold for ``lease_seconds`` more."""
-    await connection.execute(_RENEW, {"id": worker, "name": name, "seconds": lease_seconds})
+async def enrol(connection: AsyncConnection, worker: UUID, name: str, lease_seconds: int) -> None:
+    """Begin leases under the new id ``worker``; they hold for ``lease_seconds``."""
+    await connection.execute(_ENROL, {"id": worker, "name": name, "seconds": lease_seconds})
+
+
+async def renew(connection: AsyncConnection, worker: UUID, lease_seconds: int) -> bool:
+    """Say that the worker is alive: its leases hold for ``lease_seconds`` more. False when a sweep has ended them."""
+    return bool((await connection.execute(_RENEW, {"id": worker, "seconds": lease_seconds})).rowcount)
 
 
 async def mark_dots(

@@ -44,11 +44,15 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much a worker does at once, how often it does its chores, and its sense of time and chance."""
+    """How much a worker does at once, how often it does its chores, and its sense of time and chance.
+
+    For ``grace_seconds`` after PostgreSQL has started nobody is taken for dead: who lives could not renew meanwhile.
+    """
 
     concurrency: int
     sweep_seconds: float
     renew_seconds: float
+    grace_seconds: float
     clock: Clock = field(default_factory=SystemClock)
     jitter: Callable[[], float] = random.random
 
@@ -167,6 +171,9 @@ class Courier:
     def _done(self, email: Claimed, task: asyncio.Task[None]) -> None:
         self._in_hand.difference_update(email.keys)
         self._sending.discard(task)
+        if not task.cancelled() and task.exception() is not None:  # its rows are still leased to us
+            log.error("a delivery was not settled", email_id=str(email.email_id), exc_info=task.exception())
+            self._is_claim_in_doubt = True
         if self._has_room and (self._hints or self._look_at_due):
             self._bell.set()
 
@@ -180,9 +187,9 @@ class Courier:
         except Exception:  # the outermost loop of one delivery: whatever it was, its lease must end
             log.exception("a delivery stumbled", email_id=str(email.email_id))
             found = self._put_off(email, Postponed("relay", 60.0, "an error of ours; it is logged"))
-        if not await self._leases.settle(found):  # sent or not, it must not be sent again and again
+        if not await self._leases.settle(email, found):  # sent or not, it must not be sent again and again
             now, reason = self._clock.now(), "what became of it could not be written"
-            await self._leases.settle([verdicts.failed(email, one, now, reason) for one in email.recipients])
+            await self._leases.settle(email, [verdicts.failed(email, one, now, reason) for one in email.recipients])
 
     def _put_off(self, email: Claimed, postponed: Postponed) -> list[Verdict]:
         now = self._clock.now()
@@ -246,7 +253,7 @@ class Courier:
 
     async def _sweep(self) -> None:
         async with self._database.transaction() as connection:
-            returned = await return_orphans(connection, self._clock.now())
+            returned = await return_orphans(connection, self._clock.now(), self._pace.grace_seconds)
         if returned:
             RETURNED_DELIVERIES.inc(returned)
             log.warning("deliveries of a lost worker were put back", deliveries=returned)

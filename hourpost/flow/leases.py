@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -14,74 +15,93 @@ import structlog
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.batcher import Batcher
-from hourpost.flow.claim import Claimed, mark_dots, renew
+from hourpost.flow.claim import Claimed, enrol, mark_dots, renew
 from hourpost.flow.record import record
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.metrics import DOT_SECONDS, SEND_SECONDS, VERDICT_SECONDS, VERDICTS
+from hourpost.rules.ids import new_id
 
 _RETRY_SECONDS = 0.5
 
 log = structlog.get_logger()
 
+Item = TypeVar("Item")
 Key = tuple[UUID, int]
+Dots = tuple[UUID, list[Key]]  # with the lease that they were claimed under
+Verdicts = tuple[UUID, list[Verdict]]
 
 
 class Leases:
-    """The final dots and the verdicts of one worker, each written many at a time."""
+    """The final dots and the verdicts of one worker, each written many at a time.
 
-    def __init__(self, database: Database, clock: Clock, worker: UUID, name: str, lease_seconds: int) -> None:
-        self.worker = worker
+    Claims are made under ``worker``. A worker whose leases a sweep has ended goes on under a new id: what it still has
+    in hand of the old one may be with another by now, or with itself for the second time.
+    """
+
+    def __init__(self, database: Database, clock: Clock, name: str, lease_seconds: int) -> None:
+        self.worker = new_id()
+        self._is_enrolled = False
         self._database = database
         self._clock = clock
         self._name = name
         self._lease_seconds = lease_seconds
-        self._dots: Batcher[list[Key], bool] = Batcher(self._write_dots, flights=1)
-        self._verdicts: Batcher[list[Verdict], bool] = Batcher(self._write_verdicts, flights=1)
+        self._dots: Batcher[Dots, bool] = Batcher(self._write_dots, flights=1)
+        self._verdicts: Batcher[Verdicts, bool] = Batcher(self._write_verdicts, flights=1)
 
     async def renew(self) -> None:
         """Hold every lease for another term. Raises: ServiceUnavailable."""
         async with self._database.transaction() as connection:
-            await renew(connection, self.worker, self._name, self._lease_seconds)
+            if self._is_enrolled and await renew(connection, self.worker, self._lease_seconds):
+                return
+        if self._is_enrolled:
+            log.warning("the leases of this worker had ended; it begins anew")
+        worker, self._is_enrolled = new_id(), False
+        async with self._database.transaction() as connection:
+            await enrol(connection, worker, self._name, self._lease_seconds)
+        self.worker, self._is_enrolled = worker, True
 
     async def may_end(self, email: Claimed) -> bool:
         """Write that the final dot of ``email`` goes out now; False when a lease was lost, or cannot be checked."""
         try:
-            return await self._dots.put(email.keys)
+            return await self._dots.put((email.lease, email.keys))
         except ServiceUnavailable:
             return False
 
-    async def settle(self, verdicts: list[Verdict]) -> bool:
-        """Write verdicts; tries until PostgreSQL has them, for an outcome that is forgotten is mail sent twice.
+    async def settle(self, email: Claimed, verdicts: list[Verdict]) -> bool:
+        """Write verdicts on ``email``, until PostgreSQL has them: an outcome that is forgotten is mail sent twice.
 
         False where PostgreSQL refuses them.
         """
-        return await self._verdicts.put(verdicts)
+        return await self._verdicts.put((email.lease, verdicts))
 
-    async def _write_dots(self, groups: Sequence[list[Key]]) -> list[bool]:
-        keys = [key for group in groups for key in group]
+    async def _write_dots(self, groups: Sequence[Dots]) -> list[bool]:
+        marked: set[tuple[UUID, Key]] = set()
         with DOT_SECONDS.time():
             async with self._database.hot_transaction() as connection:
-                marked = await mark_dots(connection, self.worker, keys, self._clock.now())
-        return [marked.issuperset(group) for group in groups]
+                for lease, keys in _by_lease(groups).items():
+                    found = await mark_dots(connection, lease, keys, self._clock.now())
+                    marked.update((lease, key) for key in found)
+        return [all((lease, key) in marked for key in keys) for lease, keys in groups]
 
-    async def _write_verdicts(self, groups: Sequence[list[Verdict]]) -> list[bool]:
+    async def _write_verdicts(self, groups: Sequence[Verdicts]) -> list[bool]:
         """Whether each group could be written: one that PostgreSQL refuses must not take its neighbours along."""
         try:
-            await self._write([verdict for group in groups for verdict in group])
+            for lease, verdicts in _by_lease(groups).items():
+                await self._write(lease, verdicts)
         except (asyncpg.PostgresError, ValueError):
-            log.exception("verdicts were refused", deliveries=sum(map(len, groups)))
+            log.exception("verdicts were refused", deliveries=sum(len(verdicts) for _, verdicts in groups))
             if len(groups) == 1:
                 return [False]
             return [(await self._write_verdicts([group]))[0] for group in groups]
         return [True] * len(groups)
 
-    async def _write(self, verdicts: list[Verdict]) -> None:
+    async def _write(self, lease: UUID, verdicts: list[Verdict]) -> None:
         while True:
             began_at = time.monotonic()
             try:
                 async with self._database.hot_transaction() as connection:
-                    await record(connection, self.worker, verdicts, self._clock.now())
+                    await record(connection, lease, verdicts, self._clock.now())
             except (ServiceUnavailable, asyncpg.TransactionRollbackError) as error:  # away, or a deadlock
                 log.warning("verdicts wait for the database", deliveries=len(verdicts), error=repr(error))
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -89,6 +109,14 @@ class Leases:
             VERDICT_SECONDS.observe(time.monotonic() - began_at)
             _count(verdicts)
             return
+
+
+def _by_lease(groups: Sequence[tuple[UUID, list[Item]]]) -> dict[UUID, list[Item]]:
+    """What belongs to one lease together; nearly always there is only one."""
+    found: defaultdict[UUID, list[Item]] = defaultdict(list)
+    for lease, items in groups:
+        found[lease] += items
+    return found
 
 
 def _count(verdicts: Sequence[Verdict]) -> None:

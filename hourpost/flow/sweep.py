@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,18 +18,21 @@ _UNKNOWN_SECONDS = 30
 _ROWS_AT_ONCE = 1000
 
 # A worker that is missing from `workers` is as dead as one whose lease ended: it lost its row to an earlier sweep.
+# While PostgreSQL was away nobody could renew, and an outcome that is known but not yet written must not be swept.
 _DEAD = text(
-    "DELETE FROM workers WHERE id IN"
-    " (SELECT id FROM workers WHERE leased_until < now() ORDER BY id FOR UPDATE SKIP LOCKED)"
+    "DELETE FROM workers WHERE id IN (SELECT id FROM workers WHERE leased_until < now()"
+    " AND pg_postmaster_start_time() <= now() - make_interval(secs => :grace) ORDER BY id FOR UPDATE SKIP LOCKED)"
 )
-_ORPHANS = text(
-    """
+_LEFT = """
 SELECT d.email_id, d.position, d.dot_at IS NOT NULL AS dotted, d.crashes, a.unknown_policy
-FROM deliveries d JOIN accounts a ON a.id = d.account_id
-WHERE d.state = 'sending' AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = d.lease)
+FROM deliveries d JOIN accounts a ON a.id = d.account_id WHERE d.state = 'sending' AND {which}
 LIMIT :most FOR UPDATE OF d SKIP LOCKED
 """
-)
+_NOT_IN_HAND = """d.lease = :worker AND NOT EXISTS (
+  SELECT 1 FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS h(email, position)
+  WHERE h.email = d.email_id AND h.position = d.position)"""
+_ORPHANS = text(_LEFT.format(which="NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = d.lease)"))
+_DROPPED = text(_LEFT.format(which=f"d.dot_at IS NOT NULL AND {_NOT_IN_HAND}"))
 _RETURN = text(
     """
 WITH w AS (
@@ -46,12 +50,9 @@ SELECT c.email_id, w.event_id, c.position, c.account_id, w.event, :now,
 FROM changed c JOIN w ON w.email = c.email_id AND w.position = c.position
 """
 )
-_STRAYS = text(
-    """
+_UNANSWERED = """
 WITH strays AS (
-  SELECT d.email_id, d.position FROM deliveries d WHERE d.lease = :worker AND d.state = 'sending'
-    AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS h(email, position)
-      WHERE h.email = d.email_id AND h.position = d.position)
+  SELECT d.email_id, d.position FROM deliveries d WHERE d.state = 'sending' AND d.dot_at IS NULL AND {not_in_hand}
   LIMIT :most FOR UPDATE SKIP LOCKED
 ), changed AS (
   UPDATE deliveries d SET state = 'queued', lease = NULL, dot_at = NULL, attempts = d.attempts - 1, changed_at = :now
@@ -62,7 +63,7 @@ INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
 SELECT email_id, uuidv7(), position, account_id, 'queued', :now,
   jsonb_build_object('reason', 'its claim was not answered') FROM changed
 """
-)
+_STRAYS = text(_UNANSWERED.format(not_in_hand=_NOT_IN_HAND))
 # Two hours back and no more: what is older was ended by an earlier sweep, or is found at its claim or release.
 _EXPIRE = text(
     """
@@ -84,14 +85,18 @@ SELECT account_id, count(*) FILTER (WHERE before = 'held') AS held FROM changed 
 )
 
 
-async def return_orphans(connection: AsyncConnection, now: datetime) -> int:
+async def return_orphans(connection: AsyncConnection, now: datetime, grace_seconds: float) -> int:
     """Put back what dead workers had in hand; gives how many.
 
     What may have been sent (its final dot was written) is *unknown*: sent again a little later, or parked where the
     account asked for at most once. What stopped its worker three times is parked as failed.
     """
-    await connection.execute(_DEAD)
+    await connection.execute(_DEAD, {"grace": grace_seconds})
     rows = (await connection.execute(_ORPHANS, {"most": _ROWS_AT_ONCE})).all()
+    return await _put_back(connection, rows, now)
+
+
+async def _put_back(connection: AsyncConnection, rows: Sequence[Any], now: datetime) -> int:
     if not rows:
         return 0
     fates = [_fate(row.dotted, row.crashes, row.unknown_policy, now) for row in rows]
@@ -123,7 +128,10 @@ def _fate(dotted: bool, crashes: int, unknown_policy: str, now: datetime) -> tup
 async def return_strays(
     connection: AsyncConnection, worker: UUID, in_hand: Collection[tuple[UUID, int]], now: datetime
 ) -> int:
-    """Put back what is leased to ``worker`` and not in its hands: a claim whose commit was not answered."""
+    """Put back what is leased to ``worker`` and not in its hands; gives how many.
+
+    That is a claim whose commit was not answered; where a final dot was written, a delivery that was dropped.
+    """
     arguments = {
         "worker": worker,
         "email": [email_id for email_id, _ in in_hand],
@@ -131,7 +139,9 @@ async def return_strays(
         "most": _ROWS_AT_ONCE,
         "now": now,
     }
-    return (await connection.execute(_STRAYS, arguments)).rowcount
+    dropped = (await connection.execute(_DROPPED, {key: arguments[key] for key in arguments if key != "now"})).all()
+    returned = await _put_back(connection, dropped, now)
+    return returned + (await connection.execute(_STRAYS, arguments)).rowcount
 
 
 async def expire(connection: AsyncConnection, now: datetime) -> list[tuple[UUID, int, int]]:

@@ -19,7 +19,6 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
 from hourpost.gateways.relays import RelayPool, Timeouts, parse_relays
-from hourpost.rules.ids import new_id
 from tests.cast import make_account
 from tests.flow.ledger import Ledger, read_ledger
 from tests.flow.letters import letter, make_standing, order
@@ -100,8 +99,8 @@ class Rounds:
         """A courier at work; ``database`` and ``before`` (of its leases) come between where something goes wrong."""
         relays = f"smtp://u:p@127.0.0.1:{self.far_end.port}?tls=none&connections=4"
         pool = RelayPool(parse_relays(relays), hostname="me.test", timeouts=_QUICK)
-        leases = Leases(self.database, self.clock, new_id(), "test", 30)
-        pace = Pace(40, sweep_seconds=0.05, renew_seconds=5, clock=self.clock, jitter=lambda: 0.0)
+        leases = Leases(self.database, self.clock, "test", 30)
+        pace = Pace(40, sweep_seconds=0.05, renew_seconds=5, grace_seconds=0, clock=self.clock, jitter=lambda: 0.0)
         courier = Courier(database or self.database, pool, Unsigned(), before(leases), pace)
         self.running.append((courier, asyncio.create_task(courier.run()), pool))
         return courier
@@ -110,7 +109,8 @@ class Rounds:
         """Let every courier end."""
         for courier, task, pool in self.running:
             courier.stop()
-            await asyncio.wait([task], timeout=PATIENCE)
+            done, _ = await asyncio.wait([task], timeout=PATIENCE)
+            assert all(one.exception() is None for one in done), "a courier died"
             await pool.drain(0.2)
         self.running.clear()
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from bench.sink_state import Fault
-from hourpost.flow.claim import claim, renew
+from hourpost.flow.claim import claim, enrol
 from hourpost.rules.ids import new_id
 
 
@@ -186,7 +186,7 @@ async def test_hints_for_emails_with_many_recipients_are_all_followed(rounds):
     ids = [await rounds.post(*(f"r{n}@x.test" for n in range(30))) for _ in range(5)]
     worker = new_id()
     async with rounds.database.transaction() as connection:
-        await renew(connection, worker, "test", 30)
+        await enrol(connection, worker, "test", 30)
     async with rounds.database.hot_transaction() as connection:
         first = await claim(connection, worker, rounds.clock.now(), 40, ids)
         second = await claim(connection, new_id(), rounds.clock.now(), 40, None)

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from hourpost.errors import ServiceUnavailable
-from hourpost.flow.claim import claim, load_contents, mark_dots, renew
+from hourpost.flow.claim import claim, enrol, load_contents, mark_dots
+from hourpost.flow.leases import Leases
 from hourpost.flow.record import record
 from hourpost.flow.sweep import return_orphans, return_strays
 from hourpost.flow.verdict import Try, Verdict
@@ -20,9 +21,10 @@ from hourpost.rules.ids import new_id
 
 async def lease(rounds, *, worker=None, most=100):
     """What a worker that takes everything has in hand."""
-    worker = worker or new_id()
-    async with rounds.database.transaction() as connection:
-        await renew(connection, worker, "dead", 30)
+    if worker is None:
+        worker = new_id()
+        async with rounds.database.transaction() as connection:
+            await enrol(connection, worker, "dead", 30)
     async with rounds.database.hot_transaction() as connection:
         return worker, await claim(connection, worker, rounds.clock.now(), most, None)
 
@@ -31,9 +33,9 @@ async def die(rounds, worker):
     await rounds.execute("UPDATE workers SET leased_until = now() - interval '1 second' WHERE id = :id", id=worker)
 
 
-async def sweep(rounds):
+async def sweep(rounds, grace_seconds=0):
     async with rounds.database.transaction() as connection:
-        return await return_orphans(connection, rounds.clock.now())
+        return await return_orphans(connection, rounds.clock.now(), grace_seconds)
 
 
 def verdict_of(email, state=State.SENT, reply="2.0.0 taken"):
@@ -140,6 +142,67 @@ async def test_what_is_leased_and_in_nobodys_hand_goes_back(rounds):
     assert ledger.row(lost).crashes == 0
 
 
+async def test_what_was_dropped_after_its_dot_is_unknown(rounds):
+    email_id = await rounds.post("a@x.test")
+    worker, (email,) = await lease(rounds)
+    async with rounds.database.hot_transaction() as connection:
+        await mark_dots(connection, worker, email.keys, rounds.clock.now())
+    async with rounds.database.transaction() as connection:
+        assert await return_strays(connection, worker, set(), rounds.clock.now()) == 1
+    ledger = await rounds.until(lambda _: True)
+    assert (ledger.row(email_id).state, ledger.events[email_id, 0]) == ("deferred", ["queued", "unknown"])
+
+
+async def test_a_delivery_that_stumbles_over_its_verdict_does_not_stay_leased(rounds):
+    email_id = await rounds.post("a@x.test")
+
+    class Stumbling:
+        """Leases that raise at the first verdict what nobody expects."""
+
+        def __init__(self, leases):
+            self._leases = leases
+            self._has_stumbled = False
+
+        def __getattr__(self, name):
+            return getattr(self._leases, name)
+
+        async def settle(self, email, verdicts):
+            if not self._has_stumbled:
+                self._has_stumbled = True
+                raise RuntimeError("as never before")
+            return await self._leases.settle(email, verdicts)
+
+    rounds.start(before=Stumbling)
+    ledger = await rounds.until(lambda now: now.row(email_id).state == "deferred")
+    assert ledger.events[email_id, 0] == ["queued", "unknown"]
+
+
+async def test_a_worker_that_a_sweep_took_for_dead_cannot_end_what_it_has_twice(rounds):
+    """It claims the same delivery again; what it began under its old lease must not send the dot."""
+    await rounds.post("a@x.test")
+    leases = Leases(rounds.database, rounds.clock, "stalled", 30)
+    await leases.renew()
+    _, (before,) = await lease(rounds, worker=leases.worker)
+    await die(rounds, leases.worker)
+    await sweep(rounds)
+    await leases.renew()
+    _, (again,) = await lease(rounds, worker=leases.worker)
+    assert again.keys == before.keys
+    answers = await asyncio.gather(leases.may_end(before), leases.may_end(again))
+    assert answers == [False, True]
+    await leases.settle(before, [verdict_of(before, State.BOUNCED)])
+    await leases.settle(again, [verdict_of(again)])
+    assert (await rounds.until(lambda _: True)).states == {"sent": 1}
+
+
+async def test_after_postgresql_has_started_nobody_is_taken_for_dead_for_a_lease(rounds):
+    await rounds.post("a@x.test")
+    worker, _ = await lease(rounds)
+    await die(rounds, worker)
+    assert await sweep(rounds, grace_seconds=1_000_000) == 0
+    assert await sweep(rounds) == 1
+
+
 class Unanswered:
     """A database whose first hot commit happens, and is not answered."""
 
@@ -178,7 +241,7 @@ async def test_a_verdict_that_cannot_be_written_leaves_its_neighbours_alone(roun
     _, emails = await lease(rounds, worker=leases.worker)
     replies = ["ok", "\x00", "ok"]
     written = await asyncio.gather(
-        *(leases.settle([verdict_of(email, reply=reply)]) for email, reply in zip(emails, replies, strict=True))
+        *(leases.settle(email, [verdict_of(email, reply=reply)]) for email, reply in zip(emails, replies, strict=True))
     )
     assert written == [True, False, True]
     ledger = await rounds.until(lambda _: True)

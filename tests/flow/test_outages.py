@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan
 from hourpost.database import Database
 from hourpost.errors import HourpostError, LimitExceeded, ServiceUnavailable
+from hourpost.flow.claim import claim
+from hourpost.flow.leases import Leases
+from hourpost.flow.verdict import rehearsed
 from hourpost.gateways.hour import RedisHour
 from hourpost.rules.hour_tokens import Take, Want
 from hourpost.rules.submission import OnLimit
 from tests.cast import make_account
+from tests.fakes.half_open import HalfOpen
 from tests.flow.ledger import read_ledger
 from tests.flow.letters import letter, letters, make_standing, order
 from tests.flow.office import Moment, Office
@@ -210,3 +218,42 @@ async def read_when_back(office, account):
         except ServiceUnavailable:
             await asyncio.sleep(0.1)
     raise AssertionError("PostgreSQL does not come back")
+
+
+async def test_an_outcome_is_written_though_its_session_was_just_ended(world, own_postgres):
+    """Between a session's last words and the end of its stream asyncpg raises an error of a family of its own."""
+    office, account = world
+    email_id = (await office.intake.accept(order(make_standing(account)))).placed[0].email_id
+    with tempfile.TemporaryDirectory(prefix="hp-") as folder:  # of a short name, as a socket needs it
+        async with HalfOpen(own_postgres.url, Path(folder)) as network:
+            database = Database(network.url, pool_size=2, application="half-open")
+            leases = Leases(database, office.clock, "test", 30)
+            await leases.renew()
+            async with database.hot_transaction() as connection:
+                (email,) = await claim(connection, leases.worker, office.clock.now(), 10, [email_id])
+            assert await leases.may_end(email)
+            await network.end_sessions(office.database, "half-open")
+            sent = [rehearsed(email, one, office.clock.now()) for one in email.recipients]
+            assert await leases.settle(email, sent)
+            await database.close()
+    ledger = await read_ledger(office.database, account.id)
+    assert ledger.events[email_id, 0] == ["queued", "sent"]
+
+
+async def test_a_session_that_was_just_ended_is_an_outage_of_one_transaction(world, own_postgres):
+    office, _ = world
+    with tempfile.TemporaryDirectory(prefix="hp-") as folder:
+        async with HalfOpen(own_postgres.url, Path(folder)) as network:
+            database = Database(network.url, pool_size=1, application="half-open")
+            for transaction in (database.hot_transaction, database.transaction):
+                await ask(transaction)
+                await network.end_sessions(office.database, "half-open")
+                with pytest.raises(ServiceUnavailable):
+                    await ask(transaction)
+                await ask(transaction)
+            await database.close()
+
+
+async def ask(transaction):
+    async with transaction() as connection:
+        await connection.execute("SELECT 1" if isinstance(connection, PoolConnectionProxy) else text("SELECT 1"))

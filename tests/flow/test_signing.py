@@ -7,7 +7,7 @@ import pytest
 
 from hourpost.accounts.changes import set_ed25519_signing
 from hourpost.domains.records import list_records
-from hourpost.flow.claim import claim, load_contents, renew
+from hourpost.flow.claim import claim, enrol, load_contents
 from hourpost.flow.signing import DkimSigner
 from hourpost.rules.ids import new_id
 from hourpost.rules.submission import SendingDomain
@@ -40,7 +40,7 @@ async def test_signed_mail_verifies_by_the_records_that_the_owner_publishes(roun
 async def _take(rounds):
     worker = new_id()
     async with rounds.database.transaction() as connection:
-        await renew(connection, worker, "test", 30)
+        await enrol(connection, worker, "test", 30)
     async with rounds.database.hot_transaction() as connection:
         return (await claim(connection, worker, rounds.clock.now(), 10, None))[0]
 
