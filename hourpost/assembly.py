@@ -9,7 +9,10 @@ from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.accept import Intake
+from hourpost.flow.forward import Forwarding
+from hourpost.flow.receive import Receiver
 from hourpost.flow.release import Releaser
+from hourpost.gateways.authentication import MailAuthenticator, NameServers
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hints import CeleryHints
@@ -57,6 +60,24 @@ class Parts:
         await self.database.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Mailroom:
+    """What takes mail in; ``start`` before use, ``stop`` after."""
+
+    receiver: Receiver
+    store: MailStore
+    authenticator: MailAuthenticator
+
+    async def start(self) -> None:
+        """Begin to tell other processes what has come."""
+        await self.store.start()
+
+    async def stop(self) -> None:
+        """Wait for the commits in flight."""
+        await self.store.stop()
+        self.authenticator.close()
+
+
 def broker_url(settings: Settings) -> str:
     """Celery's Redis: its own where one is configured, else database 0 of the buckets' server."""
     if settings.broker_url is not None:
@@ -89,3 +110,14 @@ def build_parts(settings: Settings, application: str) -> Parts:
     standings = StandingCache(database, clock)
     mail = MailStore(database, RedisFolderFeed(settings.redis_url.get_secret_value()), clock)
     return Parts(settings, database, hour, hints, intake, releaser, standings, mail, clock)
+
+
+def build_mailroom(parts: Parts) -> Mailroom:
+    """What takes mail in, on the connections of ``parts``. Raises: ValueError for a name server that is none."""
+    settings = parts.settings
+    assert settings.redis_url is not None
+    store = MailStore(parts.database, RedisFolderFeed(settings.redis_url.get_secret_value()), parts.clock)
+    authenticator = MailAuthenticator(NameServers(settings.dns_servers))
+    forwarding = Forwarding(parts.hour, parts.clock)
+    receiver = Receiver(parts.database, store, authenticator, forwarding, parts.clock, settings.hostname)
+    return Mailroom(receiver, store, authenticator)

@@ -16,7 +16,8 @@ from api.smtp.door import Door
 from api.smtp.inbound import Inbound
 from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
-from hourpost.assembly import Parts, build_parts
+from hourpost.assembly import Parts, build_mailroom, build_parts
+from hourpost.flow.receive import Receiver
 from hourpost.gateways.tls import make_tls_context
 from hourpost.settings import Settings
 
@@ -36,9 +37,11 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     parts = build_parts(settings, "hourpost smtp")
+    mailroom = build_mailroom(parts)
     await parts.start()
+    await mailroom.start()
     try:
-        server = build_server(settings, parts, certificate)
+        server = build_server(settings, parts, mailroom.receiver, certificate)
         await server.start()
         gc.collect()
         gc.freeze()
@@ -47,17 +50,18 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
         await stopped.wait()
         await server.drain()
     finally:
+        await mailroom.stop()
         await parts.stop()
 
 
-def build_server(settings: Settings, parts: Parts, certificate: tuple[Path, Path]) -> SmtpServer:
+def build_server(settings: Settings, parts: Parts, receiver: Receiver, certificate: tuple[Path, Path]) -> SmtpServer:
     """The three ports of the settings on the running loop, not listening yet. Raises: OSError."""
     door = Door(settings.hostname, make_tls_context(*certificate), asyncio.get_running_loop().time)
     submitting = Submitting(parts.standings, parts.intake, parts.clock, settings.hostname)
     return SmtpServer(
         door,
         [
-            Listener(settings.host, settings.smtp_port, Inbound()),
+            Listener(settings.host, settings.smtp_port, Inbound(receiver)),
             Listener(settings.host, settings.submission_port, submitting),
             Listener(settings.host, settings.submissions_port, submitting, implicit_tls=True),
         ],

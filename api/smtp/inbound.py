@@ -1,13 +1,32 @@
-"""Port 25: listens and offers TLS, knows no recipient of its own, and relays for nobody."""
+"""Port 25: takes mail for the mailboxes and routes of verified domains, and relays for nobody (RFC 5321)."""
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
 from api.smtp.commands import MailRequest, RecipientRequest
-from api.smtp.replies import OUT_OF_SEQUENCE, refuse
+from api.smtp.replies import refuse, write_reply
 from api.smtp.sasl import Login
 from api.smtp.transaction import Transaction
-from hourpost.errors import NotAuthenticated
+from hourpost.errors import Forbidden, MailboxFull, NotAuthenticated
+from hourpost.flow.receive import Envelope
+from hourpost.inbound.addressees import Addressee
 from hourpost.rules.submission import Standing
+
+_NO_RELAYING = "relaying denied: customers send over the submission ports 587 and 465"
+
+
+class Receives(Protocol):
+    """The way in."""
+
+    async def find(self, address: str) -> Addressee | None:
+        """Whom an address is for; None where it is of no verified domain. Raises: ServiceUnavailable."""
+        ...
+
+    async def receive(self, envelope: Envelope, raw: bytes) -> str:
+        """Store a message; gives its id. Raises: ContentError, HourpostError."""
+        ...
 
 
 class Inbound:
@@ -16,6 +35,9 @@ class Inbound:
     offers_auth = False
     requires_tls = False
 
+    def __init__(self, receiver: Receives) -> None:
+        self._receiver = receiver
+
     async def log_in(self, login: Login) -> Standing:
         """Nobody logs in here. Raises: NotAuthenticated."""
         raise NotAuthenticated("Log in on the submission ports.")
@@ -23,10 +45,34 @@ class Inbound:
     def admit_sender(self, standing: Standing | None, request: MailRequest) -> None:
         """Anybody may begin, also with the null sender."""
 
-    def admit_recipient(self, standing: Standing | None, request: RecipientRequest) -> None:
-        """Nobody has a mailbox here. Raises: Refusal."""
-        raise refuse(550, "5.7.1", "relaying denied: customers send over the submission ports 587 and 465")
+    def admit_recipient(
+        self, standing: Standing | None, transaction: Transaction, request: RecipientRequest
+    ) -> Coroutine[Any, Any, None]:
+        """Pass those who have a mailbox or a route here, and have room. Raises, when awaited: Refusal."""
+        return self._find(transaction, request)
+
+    async def _find(self, transaction: Transaction, request: RecipientRequest) -> None:
+        address = request.address.spec
+        found = await self._receiver.find(address)
+        if found is None:
+            raise refuse(550, "5.7.1", _NO_RELAYING)
+        is_report = transaction.mail.sender is None
+        if not found.is_open and not is_report:
+            raise refuse(550, "5.1.1", f"there is no mailbox {address} here")
+        mailbox = found.mailbox
+        if mailbox is not None and mailbox.used_bytes + transaction.mail.size_bytes >= mailbox.quota_bytes:
+            raise refuse(452, "4.2.2", "the mailbox is full")
+        if address not in transaction.recipients:
+            transaction.addressees.append(found)
 
     async def take(self, login: Login | None, transaction: Transaction, content: bytes) -> bytes:
-        """Without a recipient there is nothing to take."""
-        return OUT_OF_SEQUENCE
+        """Have a message stored for all its recipients. Raises: ContentError, Refusal, HourpostError."""
+        sender = transaction.mail.sender
+        envelope = Envelope(transaction.hop, sender.spec if sender else "", tuple(transaction.addressees))
+        try:
+            incoming_id = await self._receiver.receive(envelope, content)
+        except MailboxFull as error:
+            raise refuse(452, "4.2.2", "a mailbox is full") from error
+        except Forbidden as error:
+            raise refuse(550, "5.1.1", error.message) from error
+        return write_reply(250, "2.0.0", f"stored as {incoming_id}")

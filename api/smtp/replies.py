@@ -8,6 +8,7 @@ from hourpost.errors import (
     HourpostError,
     IdempotencyInFlight,
     LimitExceeded,
+    MailboxFull,
     MessageTooLarge,
     NotAuthenticated,
     ServiceUnavailable,
@@ -78,6 +79,7 @@ def write_accepted(receipt: Receipt) -> bytes:
 # The first that fits; a temporary limit never gets a permanent code
 _CODES: tuple[tuple[type[HourpostError], int, str], ...] = (
     (LimitExceeded, 452, "4.4.5"),
+    (MailboxFull, 452, "4.2.2"),
     (IdempotencyInFlight, 451, "4.3.2"),
     (ServiceUnavailable, 451, "4.3.0"),
     (NotAuthenticated, 550, "5.7.1"),

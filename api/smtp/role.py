@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from api.smtp.commands import MailRequest, RecipientRequest
 from api.smtp.sasl import Login
@@ -24,8 +25,10 @@ class Role(Protocol):
         """Pass whoever may begin a transaction. Raises: Refusal."""
         ...
 
-    def admit_recipient(self, standing: Standing | None, request: RecipientRequest) -> None:
-        """Pass recipients that mail may go to. Raises: Refusal."""
+    def admit_recipient(
+        self, standing: Standing | None, transaction: Transaction, request: RecipientRequest
+    ) -> Coroutine[Any, Any, None] | None:
+        """Pass recipients that mail may go to, at once or after a look. Raises, also later: Refusal, HourpostError."""
         ...
 
     async def take(self, login: Login | None, transaction: Transaction, content: bytes) -> bytes:

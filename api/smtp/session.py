@@ -10,7 +10,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from api.smtp import replies
-from api.smtp.commands import Command, parse_chunk, parse_client_name, parse_command, parse_mail, parse_recipient
+from api.smtp.commands import (
+    Command,
+    MailRequest,
+    RecipientRequest,
+    parse_chunk,
+    parse_client_name,
+    parse_command,
+    parse_mail,
+    parse_recipient,
+)
 from api.smtp.door import Door
 from api.smtp.login import LoginDialog, verify
 from api.smtp.readers import ChunkReader, DataReader, Held
@@ -21,6 +30,7 @@ from api.smtp.transaction import Transaction
 from hourpost.errors import HourpostError
 from hourpost.gateways.metrics import SMTP_LOGINS, SMTP_MESSAGES
 from hourpost.rules.canonical import ContentError
+from hourpost.rules.incoming import Hop
 from hourpost.rules.submission import Standing
 
 Answer = bytes | Coroutine[Any, Any, bytes]
@@ -148,18 +158,32 @@ class Session:
         self.role.admit_sender(self.standing, request)
         if request.size_bytes > self.door.limits.message_bytes:
             raise Refusal(replies.TOO_LARGE)
-        self._transaction = Transaction(request)
+        self._transaction = Transaction(request, self._hop(request))
         return replies.SENDER_OK
 
-    def rcpt(self, command: Command) -> bytes:
+    def rcpt(self, command: Command) -> Answer:
         """RCPT: who is to get it."""
         transaction = self._transaction
         if transaction is None or transaction.chunks is not None:
             raise refuse(503, "5.5.1", "say MAIL first" if transaction is None else "the message has begun already")
         request = parse_recipient(command.argument, smtputf8=transaction.mail.smtputf8)
-        self.role.admit_recipient(self.standing, request)
         if len(transaction.recipients) >= self.door.limits.recipients:
             raise refuse(452, "4.5.3", f"too many recipients: at most {self.door.limits.recipients} for one message")
+        look = self.role.admit_recipient(self.standing, transaction, request)
+        if look is not None:
+            return self._admit(look, transaction, request)
+        transaction.add(request)
+        return replies.RECIPIENT_OK
+
+    async def _admit(
+        self, look: Coroutine[Any, Any, None], transaction: Transaction, request: RecipientRequest
+    ) -> bytes:
+        try:
+            await look
+        except Refusal as refusal:
+            return self.refused(refusal)
+        except HourpostError as error:
+            return replies.translate(error)
         transaction.add(request)
         return replies.RECIPIENT_OK
 
@@ -265,6 +289,12 @@ class Session:
             return replies.translate(error)
         finally:
             source.release()
+
+    def _hop(self, request: MailRequest) -> Hop:
+        """Where the transaction comes from (RFC 3848, RFC 6531 §4.3)."""
+        extended = "UTF8SMTP" if request.smtputf8 else "ESMTP"
+        protocol = (extended if self._is_extended else "SMTP") + ("S" if self.is_secure and self._is_extended else "")
+        return Hop(self._client_name, self.address, protocol)
 
     def _forget(self) -> None:
         """End the transaction, whatever there is of it."""

@@ -63,7 +63,7 @@ class Submitting:
             raise refuse(550, "5.7.1", "the null sender <> is for the notices of mail servers; send from an address")
         _require_domain(standing, request.sender)
 
-    def admit_recipient(self, standing: Standing | None, request: RecipientRequest) -> None:
+    def admit_recipient(self, standing: Standing | None, transaction: Transaction, request: RecipientRequest) -> None:
         """A customer may write to anybody."""
 
     async def take(self, login: Login | None, transaction: Transaction, content: bytes) -> bytes:

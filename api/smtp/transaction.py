@@ -6,14 +6,21 @@ from dataclasses import dataclass, field
 
 from api.smtp.commands import MailRequest, RecipientRequest
 from api.smtp.readers import Held
+from hourpost.inbound.addressees import Addressee
+from hourpost.rules.incoming import Hop
 
 
 @dataclass(slots=True)
 class Transaction:
-    """The envelope so far; ``chunks`` is the content of a transaction by BDAT, which ``is_spoilt`` by an error."""
+    """The envelope so far; ``chunks`` is the content of a transaction by BDAT, which ``is_spoilt`` by an error.
+
+    ``addressees`` are where the recipients of incoming mail have led.
+    """
 
     mail: MailRequest
+    hop: Hop
     recipients: dict[str, RecipientRequest] = field(default_factory=dict)
+    addressees: list[Addressee] = field(default_factory=list)
     chunks: Held | None = None
     is_spoilt: bool = False
 

@@ -17,6 +17,7 @@ SMTP_LOGINS = Counter("hourpost_smtp_logins_total", "Logins by SMTP, by the code
 SMTP_MESSAGES = Counter(
     "hourpost_smtp_messages_total", "Messages that came in whole, by the code of the answer.", ["code"]
 )
+INBOUND_MESSAGES = Counter("hourpost_inbound_messages_total", "Messages that came in from outside, by kind.", ["kind"])
 ACCEPTED_EMAILS = Counter(
     "hourpost_accepted_emails_total", "Emails that were accepted, by door and mode.", ["door", "mode"]
 )

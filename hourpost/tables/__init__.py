@@ -8,6 +8,7 @@ from hourpost.tables.credentials import Credential
 from hourpost.tables.deliveries import Attempt, Delivery, Event, Worker
 from hourpost.tables.domains import Domain
 from hourpost.tables.emails import ContentChunk, Email, IdempotencyKey
+from hourpost.tables.inbound import SentCopy
 from hourpost.tables.mailboxes import AppPassword, Folder, Keyword, Mailbox, MailboxAddress, Subscription
 from hourpost.tables.messages import Expunge, Message, MessageContent, MessageText, ThreadReference
 from hourpost.tables.metadata import Table, metadata
@@ -34,6 +35,7 @@ __all__ = [
     "Message",
     "MessageContent",
     "MessageText",
+    "SentCopy",
     "Spend",
     "Subscription",
     "Suppression",

@@ -35,6 +35,7 @@ def _door(certificate: Certificate) -> Iterator[RunningDoor]:
 def door(_door: RunningDoor) -> RunningDoor:
     _door.intake.reset()
     _door.standings.reset()
+    _door.mailroom.reset()
     return _door
 
 

@@ -19,6 +19,7 @@ from api.smtp.submit import Submitting
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.tls import make_tls_context
 from tests.fakes.intake import RecordingIntake
+from tests.fakes.mailroom import RecordingMailroom
 from tests.fakes.standings import FixedStandings
 from tests.fixtures.certificates import Certificate
 
@@ -30,12 +31,13 @@ class RunningDoor:
 
     def __init__(self, certificate: Certificate, limits: Limits, *, tick_seconds: float = 1.0) -> None:
         self.intake = RecordingIntake()
+        self.mailroom = RecordingMailroom()
         self.standings = FixedStandings()
         self.loop = uvloop.new_event_loop()
         self.door = Door(HOSTNAME, make_tls_context(certificate.cert, certificate.key), self.loop.time, limits)
         role = Submitting(self.standings, self.intake, SystemClock(), HOSTNAME)
         listeners = [
-            Listener("127.0.0.1", 0, Inbound()),
+            Listener("127.0.0.1", 0, Inbound(self.mailroom)),
             Listener("127.0.0.1", 0, role),
             Listener("127.0.0.1", 0, role, implicit_tls=True),
         ]

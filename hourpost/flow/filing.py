@@ -1,0 +1,180 @@
+"""Filing: what was sent from a mailbox's address goes into its Sent folder, and shows there what became of it.
+
+Nothing here is on the way of an email: accepting writes one row, and this sweep does the rest for many at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from hourpost.database import Database, HotStatement
+from hourpost.errors import HourpostError, NotFound
+from hourpost.gateways.clock import Clock
+from hourpost.mailboxes.message_changes import FlagChange, Way
+from hourpost.mailboxes.parcels import NewMessage, Target
+from hourpost.mailboxes.store import MailStore
+from hourpost.rules.delivery_state import State
+from hourpost.rules.mail_flags import Flag
+from hourpost.rules.sent_outcome import is_settled, outcome_of
+
+_FILED_AT_ONCE = 50
+_LOOKED_AT_ONCE = 500
+_ADOPTION = timedelta(minutes=10)  # so long a client may take to file its own copy
+
+# Of those that a client files itself, the message is looked for among the latest of the Sent folder
+_UNFILED = HotStatement(
+    """
+SELECT s.email_id, s.mailbox_id, s.is_own, s.created_at, e.message_id, e.content_id, f.id AS folder_id, (
+    SELECT m.content_id FROM messages m JOIN message_contents c ON c.content_id = m.content_id
+    WHERE m.folder_id = f.id AND m.uid > f.uidnext - 100 AND c.message_id = e.message_id
+    ORDER BY m.uid DESC LIMIT 1) AS found_id
+FROM sent_copies s JOIN emails e ON e.id = s.email_id
+JOIN mailboxes b ON b.id = s.mailbox_id AND b.deleted_at IS NULL
+LEFT JOIN folders f ON f.mailbox_id = s.mailbox_id AND f.special_use = 'sent'
+WHERE NOT s.settled AND s.content_id IS NULL ORDER BY s.looked_at LIMIT :most
+"""
+)
+_FILED = HotStatement(
+    "UPDATE sent_copies s SET content_id = w.content, settled = w.settled, looked_at = :now"
+    " FROM unnest(CAST(:email AS uuid[]), CAST(:content AS uuid[]), CAST(:settled AS bool[]))"
+    " AS w(email, content, settled) WHERE s.email_id = w.email"
+)
+_OPEN = HotStatement(
+    """
+WITH copies AS (
+  SELECT s.email_id, s.mailbox_id, s.content_id, s.outcome, s.looked_at FROM sent_copies s
+  WHERE NOT s.settled AND s.content_id IS NOT NULL ORDER BY s.looked_at LIMIT :most
+)
+SELECT c.*,
+  (SELECT array_agg(DISTINCT d.state) FROM deliveries d WHERE d.email_id = c.email_id) AS states
+FROM copies c
+"""
+)
+_PLACES = HotStatement(
+    "SELECT m.content_id, m.folder_id, m.uid FROM messages m JOIN folders f ON f.id = m.folder_id"
+    " JOIN unnest(CAST(:content AS uuid[]), CAST(:mailbox AS uuid[])) AS w(content, mailbox)"
+    " ON m.content_id = w.content AND f.mailbox_id = w.mailbox"
+)
+_LOOKED = HotStatement(
+    "UPDATE sent_copies s SET outcome = string_to_array(w.outcome, ' '), looked_at = :now,"
+    " settled = w.settled AND s.looked_at = w.seen"  # else something was heard since we looked
+    " FROM unnest(CAST(:email AS uuid[]), CAST(:outcome AS text[]), CAST(:settled AS bool[]),"
+    "  CAST(:seen AS timestamptz[])) AS w(email, outcome, settled, seen) WHERE s.email_id = w.email"
+)
+_CONTENT = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :content ORDER BY number")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What the messages of one copy carry, and are to carry."""
+
+    copy: Any
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    is_settled: bool
+
+
+class Filing:
+    """The sweep. Safe to run in several processes at once, useful in one."""
+
+    def __init__(self, database: Database, store: MailStore, clock: Clock) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+
+    async def sweep(self) -> int:
+        """File what is new and write outcomes; gives how many copies it looked at. Raises: ServiceUnavailable."""
+        return await self._file() + await self._mark()
+
+    async def _file(self) -> int:
+        async with self._database.hot_statements() as connection:
+            rows = await _UNFILED.run(connection, {"most": _FILED_AT_ONCE})
+        filed = [(row.email_id, *await self._file_one(row)) for row in rows]
+        if filed:
+            emails, contents, settled = map(list, zip(*filed, strict=True))
+            arguments = {"email": emails, "content": contents, "settled": settled, "now": self._clock.now()}
+            async with self._database.hot_transaction() as connection:
+                await _FILED.run(connection, arguments)
+        return len(filed)
+
+    async def _file_one(self, row: Any) -> tuple[UUID | None, bool]:
+        """The content of the copy, and whether nothing more is to be done about it."""
+        if row.found_id is not None:
+            return row.found_id, False
+        if row.is_own:
+            return None, self._clock.now() > row.created_at + _ADOPTION
+        if row.folder_id is None:  # its owner has no Sent folder
+            return None, True
+        async with self._database.hot_statements() as connection:
+            content = b"".join(chunk.bytes for chunk in await _CONTENT.run(connection, {"content": row.content_id}))
+        if not content:
+            return None, True
+        new = NewMessage(content, flags=Flag.SEEN, received_at=row.created_at)
+        outcome = (await self._store.deliver(new, [Target(row.mailbox_id, row.folder_id)]))[0]
+        if isinstance(outcome, HourpostError):
+            log.info("a sent email was not filed", email_id=str(row.email_id), reason=outcome.name)
+            return None, True
+        return outcome.content_id, False
+
+    async def _mark(self) -> int:
+        async with self._database.hot_statements() as connection:
+            rows = await _OPEN.run(connection, {"most": _LOOKED_AT_ONCE})
+        changes = [_change_of(row) for row in rows]
+        await self._show([change for change in changes if change.before != change.after])
+        if changes:
+            await self._note(changes, self._clock.now())
+        return len(changes)
+
+    async def _show(self, changes: Sequence[_Change]) -> None:
+        """Change the keywords of the messages, of one folder and one kind together."""
+        groups: dict[tuple[UUID, UUID, Way, tuple[str, ...]], list[int]] = defaultdict(list)
+        for change, folder_id, uid in await self._places(changes):
+            mailbox = change.copy.mailbox_id
+            gone = tuple(word for word in change.before if word not in change.after)
+            new = tuple(word for word in change.after if word not in change.before)
+            for way, words in ((Way.REMOVE, gone), (Way.ADD, new)):
+                if words:
+                    groups[mailbox, folder_id, way, words].append(uid)
+        for (mailbox, folder_id, way, words), uids in groups.items():
+            try:
+                ranges = [(uid, uid) for uid in sorted(uids)]
+                await self._store.store_flags(mailbox, folder_id, ranges, FlagChange(way, Flag.NONE, words))
+            except NotFound:  # its folder went away meanwhile
+                continue
+
+    async def _places(self, changes: Sequence[_Change]) -> Iterable[tuple[_Change, UUID, int]]:
+        if not changes:
+            return []
+        arguments = {
+            "content": [change.copy.content_id for change in changes],
+            "mailbox": [change.copy.mailbox_id for change in changes],
+        }
+        by_content = {change.copy.content_id: change for change in changes}
+        async with self._database.hot_statements() as connection:
+            rows = await _PLACES.run(connection, arguments)
+        return [(by_content[row.content_id], row.folder_id, row.uid) for row in rows]
+
+    async def _note(self, changes: Sequence[_Change], now: datetime) -> None:
+        arguments = {
+            "email": [change.copy.email_id for change in changes],
+            "outcome": [" ".join(change.after) for change in changes],
+            "settled": [change.is_settled for change in changes],
+            "seen": [change.copy.looked_at for change in changes],
+            "now": now,
+        }
+        async with self._database.hot_transaction() as connection:
+            await _LOOKED.run(connection, arguments)
+
+
+def _change_of(row: Any) -> _Change:
+    states = [State(word) for word in row.states or ()]
+    return _Change(row, tuple(row.outcome), outcome_of(states), is_settled(states))

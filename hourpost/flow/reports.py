@@ -1,0 +1,153 @@
+"""Reports: what others tell us later of mail that had left: bounces, complaints, and news that it arrived.
+
+A report counts only with the Message-ID of one of the account's own emails, which only those know who got it: without
+it anybody could have any address suppressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from hourpost.database import HotStatement
+from hourpost.errors import ServiceUnavailable
+from hourpost.rules.bounces import Action, Report, Reported
+from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import new_id
+from hourpost.rules.smtp_replies import is_bad_address
+
+_STATES = {Action.FAILED: State.BOUNCED, Action.DELIVERED: State.DELIVERED}
+_BEFORE = {
+    State.BOUNCED: (State.SENT, State.DELIVERED, State.UNKNOWN),
+    State.DELIVERED: (State.SENT, State.UNKNOWN),
+}
+
+# Locked until the transaction ends: a worker that is just writing its verdict comes first.
+_FIND = HotStatement(
+    "SELECT d.email_id, d.position, d.address, d.state FROM emails e JOIN deliveries d ON d.email_id = e.id"
+    " WHERE e.message_id = :message_id AND e.account_id = :account ORDER BY d.email_id, d.position FOR UPDATE OF d"
+)
+_CHANGE = HotStatement(
+    """
+WITH r AS (
+  SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:state AS text[]),
+    CAST(:event AS text[]), CAST(:event_id AS uuid[]), CAST(:detail AS text[]))
+    AS r(email, position, state, event, event_id, detail)
+), changed AS (
+  UPDATE deliveries d SET state = r.state, changed_at = :now, waits_for = NULL
+  FROM r WHERE d.email_id = r.email AND d.position = r.position AND r.state IS NOT NULL
+), filed AS (
+  UPDATE sent_copies s SET settled = false, looked_at = :now FROM r WHERE s.email_id = r.email AND r.state IS NOT NULL
+)
+INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+SELECT r.email, r.event_id, r.position, :account, r.event, :now, r.detail::jsonb FROM r
+"""
+)
+_SUPPRESS = HotStatement(
+    "INSERT INTO suppressions (account_id, address, id, reason, email_id, created_at)"
+    " SELECT :account, w.address, w.id, w.reason, w.email, :now"
+    " FROM unnest(CAST(:address AS text[]), CAST(:id AS uuid[]), CAST(:reason AS text[]), CAST(:email AS uuid[]))"
+    " AS w(address, id, reason, email) ORDER BY 2 ON CONFLICT DO NOTHING"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a report says of one delivery."""
+
+    email_id: UUID
+    position: int
+    address: str  # as we wrote to it
+    reported: Reported
+
+    @property
+    def state(self) -> State | None:
+        """The state that follows, or None where only an event does."""
+        return _STATES.get(self.reported.action)
+
+    @property
+    def suppression(self) -> str | None:
+        """The reason why nothing is sent there any more."""
+        one = self.reported
+        if one.action is Action.COMPLAINED:
+            return "complaint"
+        code = one.code or (int(one.status[0]) * 100 + 50 if one.status else None)
+        return "bounce" if one.action is Action.FAILED and is_bad_address(code, one.status, one.text) else None
+
+
+async def record_report(
+    connection: asyncpg.Connection, account_id: UUID, report: Report, source: dict[str, Any], now: datetime
+) -> int:
+    """Write what a report says about the account's deliveries; gives how many it was about.
+
+    ``source`` goes into the events' detail. Raises: ServiceUnavailable while a delivery is still being sent.
+    """
+    if not report.message_id:
+        return 0
+    rows = await _FIND.run(connection, {"message_id": report.message_id, "account": account_id})
+    news = [one for one in match(report, rows) if one.reported.action is not Action.DELAYED]
+    states = {(row.email_id, row.position): State(row.state) for row in rows}
+    if any(states[one.email_id, one.position] is State.SENDING for one in news):
+        raise ServiceUnavailable("That delivery is just being sent.", retry_after_seconds=60)
+    fresh = [one for one in news if one.state is None or states[one.email_id, one.position] in _BEFORE[one.state]]
+    if fresh:
+        await _write(connection, account_id, fresh, source, now)
+    return len(news)
+
+
+def match(report: Report, rows: Sequence[Any]) -> Iterable[News]:
+    """Which deliveries (``email_id``, ``position``, ``address``) a report speaks of.
+
+    A recipient that we never wrote to is where the only recipient has sent it on to.
+    """
+    by_address = {row.address.lower(): row for row in rows}
+    only = rows[0] if len(rows) == 1 else None
+    seen = set()
+    for one in report.recipients:
+        named = (by_address.get(address.lower()) for address in (one.address, one.other_address))
+        row = next((row for row in named if row is not None), only)
+        if row is not None and row.position not in seen:
+            seen.add(row.position)
+            yield News(row.email_id, row.position, row.address, one)
+
+
+async def _write(
+    connection: asyncpg.Connection, account_id: UUID, news: Sequence[News], source: dict[str, Any], now: datetime
+) -> None:
+    await _CHANGE.run(
+        connection,
+        {
+            "email": [one.email_id for one in news],
+            "position": [one.position for one in news],
+            "state": [one.state.value if one.state else None for one in news],
+            "event": [one.state.value if one.state else "complained" for one in news],
+            "event_id": [new_id() for _ in news],
+            "detail": [_detail(one.reported, source) for one in news],
+            "account": account_id,
+            "now": now,
+        },
+    )
+    bad = [(one, reason) for one in news if (reason := one.suppression) is not None]
+    if bad:
+        await _SUPPRESS.run(
+            connection,
+            {
+                "account": account_id,
+                "address": [one.address.lower() for one, _ in bad],
+                "id": [new_id() for _ in bad],
+                "reason": [reason for _, reason in bad],
+                "email": [one.email_id for one, _ in bad],
+                "now": now,
+            },
+        )
+
+
+def _detail(one: Reported, source: dict[str, Any]) -> str:
+    said = {"code": one.code, "enhanced": one.status, "reply": one.text.replace("\x00", "")}
+    return orjson.dumps({**said, **source}).decode()

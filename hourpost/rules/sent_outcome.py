@@ -1,0 +1,31 @@
+"""What became of a sent email, as keywords on its copy in the Sent folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hourpost.rules.delivery_state import WAITING, State
+
+DELIVERED, BOUNCED, DEFERRED = "$Delivered", "$Bounced", "$Deferred"
+KEYWORDS = (DELIVERED, BOUNCED, DEFERRED)
+
+_ARRIVED = frozenset({State.SENT, State.DELIVERED})
+_LOST = frozenset({State.BOUNCED, State.SUPPRESSED, State.EXPIRED, State.FAILED})
+
+
+def outcome_of(states: Iterable[State]) -> tuple[str, ...]:
+    """The keywords for the states of all its deliveries: one that was lost shows, whatever became of the others."""
+    known = frozenset(states)
+    found = []
+    if known and known <= _ARRIVED:
+        found.append(DELIVERED)
+    if known & _LOST:
+        found.append(BOUNCED)
+    if State.DEFERRED in known:
+        found.append(DEFERRED)
+    return tuple(found)
+
+
+def is_settled(states: Iterable[State]) -> bool:
+    """Whether nothing of it waits any more."""
+    return not WAITING.intersection(states)

@@ -1,0 +1,43 @@
+"""A way in that knows a fixed cast of addresses, and remembers what came."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hourpost.errors import HourpostError
+from hourpost.flow.receive import Envelope
+from hourpost.inbound.addressees import Addressee
+from hourpost.mailboxes.queries import Recipient
+
+ACCOUNT = UUID(int=1)
+QUOTA_BYTES = 1_000_000
+
+
+def addressee(address: str, *, used_bytes: int = 0) -> Addressee:
+    mailbox = Recipient(address, UUID(int=3), ACCOUNT, UUID(int=4), None, QUOTA_BYTES, used_bytes)
+    return Addressee(address, ACCOUNT, mailbox)
+
+
+class RecordingMailroom:
+    """Every address of ``acme.test`` that begins with ``box`` is a mailbox, ``full`` one that is full."""
+
+    def __init__(self) -> None:
+        self.came: list[tuple[Envelope, bytes]] = []
+        self.error: HourpostError | Exception | None = None
+
+    def reset(self) -> None:
+        self.__init__()
+
+    async def find(self, address: str) -> Addressee | None:
+        local, _, domain = address.partition("@")
+        if domain != "acme.test":
+            return None
+        if local == "full":
+            return addressee(address, used_bytes=QUOTA_BYTES)
+        return addressee(address) if local.startswith("box") else Addressee(address, ACCOUNT, None)
+
+    async def receive(self, envelope: Envelope, raw: bytes) -> str:
+        if self.error is not None:
+            raise self.error
+        self.came.append((envelope, raw))
+        return "in_1"

@@ -1,0 +1,38 @@
+"""The way in, as the SMTP process has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from hourpost.database import Database
+from hourpost.flow.forward import Forwarding
+from hourpost.flow.receive import Receiver
+from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.folder_feed import RedisFolderFeed
+from hourpost.gateways.hour import RedisHour
+from hourpost.mailboxes.store import MailStore
+from tests.inbound.house import HOSTNAME, FixedAuthentication, House, make_house
+
+
+@pytest_asyncio.fixture
+async def mail_store(database: Database, redis_url: str) -> AsyncIterator[MailStore]:
+    store = MailStore(database, RedisFolderFeed(redis_url), SystemClock())
+    await store.start()
+    yield store
+    await store.stop()
+
+
+@pytest_asyncio.fixture
+async def hour(redis_url: str) -> AsyncIterator[RedisHour]:
+    gateway = RedisHour(redis_url, timeout_seconds=5)
+    yield gateway
+    await gateway.aclose()
+
+
+@pytest_asyncio.fixture
+async def house(database: Database, mail_store: MailStore, hour: RedisHour) -> House:
+    clock, authentication = SystemClock(), FixedAuthentication()
+    receiver = Receiver(database, mail_store, authentication, Forwarding(hour, clock), clock, HOSTNAME)
+    return await make_house(database, receiver, authentication)

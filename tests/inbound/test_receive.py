@@ -1,0 +1,102 @@
+"""Incoming mail: into the right folders, marked, whole or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from hourpost.errors import Forbidden, MailboxFull
+from hourpost.mailboxes.changes import add_alias, delete_mailbox
+from hourpost.rules.authentication import Authentication, Dmarc, Spf
+from hourpost.rules.line_ends import ContentError
+from tests.inbound.house import HOSTNAME, House
+
+LETTER = (
+    b"From: Ada <ada@far.example>\r\nTo: x\r\nSubject: hello\r\nMessage-ID: <1@far.example>\r\n\r\n.one\r\n\r\ntwo\r\n"
+)
+
+
+async def test_a_message_is_stored_as_it_came_below_what_we_put_on_top(house: House):
+    info = await house.mailbox("info")
+    incoming_id = await house.receive(LETTER, "info")
+    (stored,) = await house.stored(info)
+    assert stored.endswith(LETTER)
+    top = stored[: -len(LETTER)].decode()
+    assert top.startswith("Return-Path: <ada@far.example>\r\nReceived: from client.example ([192.0.2.7])\r\n")
+    assert f"by {HOSTNAME} with ESMTPS id {incoming_id}\r\n\tfor <info@{house.domain.name}>;" in top
+    assert f"Authentication-Results: {HOSTNAME};\r\n\tspf=none;\r\n\tdkim=none;\r\n\tdmarc=none" in top
+
+
+async def test_results_that_claim_to_be_ours_do_not_come_in(house: House):
+    info = await house.mailbox("info")
+    await house.receive(f"Authentication-Results: {HOSTNAME}; spf=pass\r\n".encode() + LETTER, "info")
+    (stored,) = await house.stored(info)
+    assert stored.count(b"Authentication-Results") == 1
+    assert b"spf=pass" not in stored
+
+
+async def test_one_message_for_several_mailboxes_is_kept_once(house: House):
+    one, two = await house.mailbox("one"), await house.mailbox("two")
+    async with house.database.transaction() as connection:
+        await add_alias(connection, house.account.id, one.id, f"other@{house.domain.name}", house.account.created_at)
+    await house.receive(LETTER, "one", "two", "other", "two+tag")
+    assert [len(await house.stored(box)) for box in (one, two)] == [1, 1]
+    contents = await house.rows(
+        "SELECT DISTINCT m.content_id FROM messages m JOIN folders f ON f.id = m.folder_id"
+        " WHERE f.mailbox_id IN (:one, :two)",
+        one=one.id,
+        two=two.id,
+    )
+    assert len(contents) == 1
+
+
+async def test_what_the_owner_of_its_domain_rejects_goes_to_junk(house: House):
+    info = await house.mailbox("info")
+    house.authentication.found = Authentication(Spf("fail", "far.example"), (), Dmarc("fail", "far.example", "reject"))
+    await house.receive(LETTER, "info")
+    assert await house.stored(info) == []
+    (stored,) = await house.stored(info, "Junk")
+    assert b"dmarc=fail (p=reject) header.from=far.example" in stored
+
+
+async def test_a_full_mailbox_keeps_a_message_from_everybody(house: House):
+    await house.mailbox("full", quota_bytes=100)
+    info = await house.mailbox("info")
+    with pytest.raises(MailboxFull):
+        await house.receive(LETTER, "info", "full")
+    assert await house.stored(info) == []
+
+
+async def test_a_mailbox_that_is_closed_meanwhile_takes_nothing(house: House):
+    info = await house.mailbox("info")
+    await house.receive(LETTER, "info")
+    async with house.database.transaction() as connection:
+        await delete_mailbox(connection, house.account.id, info.id, house.account.created_at)
+    with pytest.raises(MailboxFull):
+        await house.receive(LETTER, "info")
+
+
+async def test_an_address_without_a_mailbox_takes_reports_about_our_mail_only(house: House):
+    with pytest.raises(Forbidden):
+        await house.receive(LETTER, "nobody", sender="")
+
+
+async def test_a_loop_is_refused(house: House):
+    await house.mailbox("info")
+    with pytest.raises(ContentError) as refused:
+        await house.receive(b"Received: from a by b\r\n" * 51 + LETTER, "info")
+    assert refused.value.reply.startswith("554 5.4.6")
+
+
+async def test_an_answer_is_told_as_an_event_of_what_it_answers(house: House):
+    await house.mailbox("info")
+    email_id, message_id = await house.sent("bob@far.example", "ada@far.example")
+    await house.receive(f"In-Reply-To: {message_id}\r\n".encode() + LETTER, "info")
+    assert await house.events(email_id) == [(1, "replied")]
+
+
+async def test_answers_of_machines_and_to_others_are_no_events(house: House):
+    await house.mailbox("info")
+    email_id, message_id = await house.sent("ada@far.example")
+    await house.receive(f"In-Reply-To: {message_id}\r\nAuto-Submitted: auto-replied\r\n".encode() + LETTER, "info")
+    await house.receive(b"References: <nobody@knows.example>\r\n" + LETTER, "info")
+    assert await house.events(email_id) == []

@@ -1,0 +1,116 @@
+"""Bounces that come back find the delivery that they speak of, in the account that they were sent to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hourpost.errors import Forbidden, ServiceUnavailable
+from tests.cast import make_account, make_domain
+from tests.inbound.house import House
+
+
+def bounce(message_id: str, *groups: str) -> bytes:
+    """A report of a server with one group for each recipient."""
+    status = "\r\n\r\n".join(["Reporting-MTA: dns; far.example", *groups])
+    return (
+        "From: MAILER-DAEMON@far.example\r\nSubject: Undelivered\r\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        f"--b\r\nContent-Type: message/delivery-status\r\n\r\n{status}\r\n"
+        f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: {message_id}\r\n--b--\r\n"
+    ).encode()
+
+
+def failed(address: str, status: str = "5.1.1", words: str = "550 5.1.1 no such user") -> str:
+    return f"Final-Recipient: rfc822; {address}\r\nAction: failed\r\nStatus: {status}\r\nDiagnostic-Code: smtp; {words}"
+
+
+async def states(house: House, email_id) -> list[str]:
+    rows = await house.rows("SELECT state FROM deliveries WHERE email_id = :id ORDER BY position", id=email_id)
+    return [row.state for row in rows]
+
+
+async def suppressed(house: House) -> list[tuple[str, str]]:
+    rows = await house.rows("SELECT address, reason FROM suppressions WHERE account_id = :id", id=house.account.id)
+    return [(row.address, row.reason) for row in rows]
+
+
+async def test_a_late_bounce_is_recorded_and_suppresses_the_address(house: House):
+    email_id, message_id = await house.sent("ada@far.example", "Bob@far.example")
+    await house.receive(bounce(message_id, failed("bob@far.example")), "anything", sender="")
+    assert await states(house, email_id) == ["sent", "bounced"]
+    assert await house.events(email_id) == [(1, "bounced")]
+    assert await suppressed(house) == [("bob@far.example", "bounce")]
+    (event,) = await house.rows("SELECT detail FROM events WHERE email_id = :id", id=email_id)
+    assert event.detail["reply"] == "550 5.1.1 no such user"
+    assert (event.detail["code"], event.detail["enhanced"]) == (550, "5.1.1")
+
+
+async def test_the_same_bounce_twice_is_one(house: House):
+    email_id, message_id = await house.sent("ada@far.example")
+    for _ in range(2):
+        await house.receive(bounce(message_id, failed("ada@far.example")), "anything", sender="")
+    assert await house.events(email_id) == [(0, "bounced")]
+
+
+async def test_a_mailbox_that_is_full_is_a_bounce_but_no_suppression(house: House):
+    email_id, message_id = await house.sent("ada@far.example", state="delivered")
+    report = bounce(message_id, failed("ada@far.example", "5.2.2", "552 5.2.2 over quota"))
+    await house.receive(report, "anything", sender="")
+    assert await states(house, email_id) == ["bounced"]
+    assert await suppressed(house) == []
+
+
+async def test_who_was_written_to_only_may_have_gone_elsewhere(house: House):
+    email_id, message_id = await house.sent("info@firm.example")
+    await house.receive(bounce(message_id, failed("boss@elsewhere.example")), "anything", sender="")
+    assert await states(house, email_id) == ["bounced"]
+    assert await suppressed(house) == [("info@firm.example", "bounce")]
+
+
+async def test_a_delay_changes_nothing_and_news_of_arrival_do(house: House):
+    email_id, message_id = await house.sent("ada@far.example", "bob@far.example")
+    delayed = "Final-Recipient: rfc822; ada@far.example\r\nAction: delayed\r\nStatus: 4.4.1"
+    arrived = "Final-Recipient: rfc822; bob@far.example\r\nAction: delivered\r\nStatus: 2.0.0"
+    await house.receive(bounce(message_id, delayed, arrived), "anything", sender="")
+    assert await states(house, email_id) == ["sent", "delivered"]
+
+
+async def test_a_report_goes_into_the_mailbox_too_where_there_is_one(house: House):
+    info = await house.mailbox("info")
+    email_id, message_id = await house.sent("ada@far.example")
+    await house.receive(bounce(message_id, failed("ada@far.example")), "info", sender="")
+    assert await states(house, email_id) == ["bounced"]
+    assert len(await house.stored(info)) == 1
+
+
+async def test_a_report_about_the_mail_of_others_changes_nothing(house: House):
+    other = replace(house, account=await make_account(house.database))
+    other.domain = await make_domain(house.database, other.account)
+    email_id, message_id = await other.sent("ada@far.example")
+    with pytest.raises(Forbidden):
+        await house.receive(bounce(message_id, failed("ada@far.example")), "anything", sender="")
+    assert await states(other, email_id) == ["sent"]
+
+
+async def test_a_report_that_is_faster_than_our_own_note_comes_again(house: House):
+    email_id, message_id = await house.sent("ada@far.example", state="sending")
+    with pytest.raises(ServiceUnavailable):
+        await house.receive(bounce(message_id, failed("ada@far.example")), "anything", sender="")
+    assert await states(house, email_id) == ["sending"]
+
+
+async def test_a_complaint_suppresses_and_leaves_the_state(house: House):
+    email_id, message_id = await house.sent("ada@far.example")
+    complaint = (
+        "From: fbl@far.example\r\nSubject: complaint\r\n"
+        "Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n"
+        "--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n"
+        f"Original-Rcpt-To: ada@far.example\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: {message_id}\r\n"
+        "--b--\r\n"
+    ).encode()
+    await house.receive(complaint, "anything", sender="fbl@far.example")
+    assert await states(house, email_id) == ["sent"]
+    assert await house.events(email_id) == [(0, "complained")]
+    assert await suppressed(house) == [("ada@far.example", "complaint")]
