@@ -10,7 +10,7 @@ PYTHON ?=
 BIN := .venv/bin
 RUN := $(BIN)/.ready-to-run
 DEV := $(BIN)/.ready-to-test
-SOURCES := api workers hourpost migrations tests bench
+SOURCES := api workers hourpost migrations tests bench hatch_build.py
 COMPILE := pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 	--no-emit-index-url --no-emit-find-links
 
@@ -26,15 +26,15 @@ UV = uv=$$(command -v uv) && "$$uv" --version >/dev/null 2>&1 || { uv=$(BIN)/uv;
 
 INSTALL = "$$uv" pip install --quiet --compile-bytecode --python $(BIN)/python
 
-.PHONY: help run test lint bench drill format lock clean
+.PHONY: help run test lint bench drill assets screenshots format lock clean
 
 help: ## Say what there is to do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-run: $(RUN) ## Run the whole service in the foreground; Ctrl-C stops it
+run: $(RUN) assets ## Run the whole service in the foreground; Ctrl-C stops it
 	@$(BIN)/hourpost up
 
-test: $(DEV) ## Run all tests on a real PostgreSQL and Redis
+test: $(DEV) assets ## Run all tests on a real PostgreSQL and Redis
 	@$(BIN)/python -m pytest
 
 lint: $(DEV) ## Style, types, architecture, dependencies
@@ -45,11 +45,17 @@ lint: $(DEV) ## Style, types, architecture, dependencies
 	@$(BIN)/deptry .
 	@$(BIN)/python -m pytest tests/test_architecture.py
 
-bench: $(DEV) ## Measure from outside, beside Postfix where installed; CASES="single smtp" picks
+bench: $(DEV) assets ## Measure from outside, beside Postfix where installed; CASES="single smtp" picks
 	@$(BIN)/python -m bench.run $(CASES)
 
-drill: $(DEV) ## Kill everything in turn under load, and count what was lost
+drill: $(DEV) assets ## Kill everything in turn under load, and count what was lost
 	@$(BIN)/python -m bench.drill
+
+assets: | $(RUN) ## Bundle the dashboard's scripts and styles, where they changed
+	@$(BIN)/python hatch_build.py
+
+screenshots: $(DEV) assets ## Picture every page, phone and desktop, light and dark, into var/screenshots
+	@$(BIN)/python -m tests.end_to_end.screenshots
 
 format: $(DEV) ## Put the sources into shape
 	@$(BIN)/ruff check --fix --quiet $(SOURCES)
@@ -63,6 +69,7 @@ lock: $(BIN)/python ## Lock the newest dependencies, with hashes and without nam
 
 clean: ## Remove .venv and what tools leave behind; var/ with its data stays
 	@rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf api/web/dashboard/static api/web/dashboard/assets/node_modules
 	@find api workers hourpost migrations tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from hatch_build import Assets
 from hourpost.database import Database
 from hourpost.embedded.postgres import EmbeddedPostgres
 from hourpost.embedded.program import Program, spawn, stop, wait_until_ready
@@ -25,6 +26,12 @@ from tests.fixtures.ports import free_port
 
 T = TypeVar("T")
 _TEMPLATE = "hourpost"
+
+
+@pytest.fixture(scope="session")
+def assets() -> None:
+    """The dashboard's scripts and styles, bundled where they changed; the network is needed the first time."""
+    Assets(Path(__file__).parent.parent).build()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from api.web import openapi
+from api.web.dashboard.application import Crossing, build_dashboard
 from api.web.dependencies import RequestRate
 from api.web.errors import MethodNotAllowed, to_response, unforeseen
 from api.web.faults import pointer_to
@@ -61,7 +62,8 @@ def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None
         app.include_router(noun.router, include_in_schema=False)
     openapi.install(app)
     # Outside of FastAPI's own layers, so that the hot path does not pass through them
-    app.middleware_stack = Front(app.build_middleware_stack(), public_url=settings.public_url, hot=HOT)
+    doors = Crossing(app.build_middleware_stack(), build_dashboard(settings, parts))
+    app.middleware_stack = Front(doors, public_url=settings.public_url, hot=HOT)
     return app
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from api.web.app import build_app
 from api.web.parts import Parts
 from hourpost.assembly import build_parts
+from hourpost.gateways.attempts import RedisAttempts
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
 from hourpost.settings import Settings
@@ -53,6 +54,8 @@ class _Server(uvicorn.Server):
 def create_app_of(settings: Settings) -> FastAPI:
     """The application on the servers that ``settings`` name; its lifespan opens and closes them."""
     core = build_parts(settings, "hourpost web")
+    assert settings.redis_url is not None  # as build_parts has found it
+    attempts = RedisAttempts(settings.redis_url.get_secret_value())
     parts = Parts(
         settings=settings,
         database=core.database,
@@ -62,6 +65,7 @@ def create_app_of(settings: Settings) -> FastAPI:
         clock=core.clock,
         dns=ResolverDns(settings.dns_servers),
         cipher=Cipher.from_settings(settings),
+        attempts=attempts,
         revision=newest_file_revision(),
     )
 
@@ -71,6 +75,7 @@ def create_app_of(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
+            await attempts.aclose()
             await core.stop()
 
     return build_app(settings, parts, lifespan)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
+from hourpost.gateways.attempts import Attempts
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.dns import Dns
 from hourpost.gateways.encryption import Cipher
@@ -37,6 +38,7 @@ class Parts:
     clock: Clock
     dns: Dns
     cipher: Cipher
+    attempts: Attempts
     revision: str | None
     """The migration that this code expects the database to have."""
 

@@ -49,6 +49,13 @@ async def create_account(connection: AsyncConnection, new: NewAccount, now: date
     return await get_account(connection, account_id)
 
 
+async def rename_account(connection: AsyncConnection, account_id: UUID, name: str) -> Account:
+    """Call an account something else. Raises: NotFound, ValidationFailed."""
+    if faults := _name_faults(name):
+        raise ValidationFailed(faults)
+    return await _update(connection, account_id, {"name": name.strip()})
+
+
 async def set_plan(
     connection: AsyncConnection, account_id: UUID, plan: str | None, own_limit: int | None = None
 ) -> Account:
@@ -103,8 +110,7 @@ async def _owner(connection: AsyncConnection, new: NewAccount, email: str, now: 
 
 def _check_new(new: NewAccount) -> str:
     faults = _plan_faults(new.plan)
-    if not 1 <= len(new.name.strip()) <= MAX_NAME or not new.name.isprintable():
-        faults.append(Fault("/name", f"the name must have 1 to {MAX_NAME} visible characters"))
+    faults += _name_faults(new.name)
     try:
         address = parse_address(new.email)
     except AddressError as error:
@@ -118,3 +124,9 @@ def _plan_faults(plan: str | None) -> list[Fault]:
     if plan is None or plan in PLANS:
         return []
     return [Fault("/plan", f"there is no plan {plan!r}; plans are {', '.join(PLANS)}")]
+
+
+def _name_faults(name: str) -> list[Fault]:
+    if 1 <= len(name.strip()) <= MAX_NAME and name.isprintable():
+        return []
+    return [Fault("/name", f"the name must have 1 to {MAX_NAME} visible characters")]

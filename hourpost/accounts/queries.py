@@ -52,6 +52,9 @@ class User:
     email: str
     name: str
     password_hash: str | None
+    totp_secret: bytes | None
+    totp_step: int | None
+    is_staff: bool
     created_at: datetime
 
 
@@ -103,6 +106,26 @@ async def find_user_by_email(connection: AsyncConnection, email: str) -> User | 
     statement = select(*_USER_COLUMNS).where(tables.User.email == email.lower())
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else User(**row._mapping)
+
+
+async def get_user(connection: AsyncConnection, user_id: UUID) -> User:
+    """The user. Raises: NotFound."""
+    row = (await connection.execute(select(*_USER_COLUMNS).where(tables.User.id == user_id))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such user.")
+    return User(**row._mapping)
+
+
+async def list_accounts_of(connection: AsyncConnection, user_id: UUID) -> list[tuple[Account, str]]:
+    """The accounts that a user is a member of, the oldest first, each with the role."""
+    statement = (
+        select(*_COLUMNS, tables.Membership.role)
+        .join(tables.Membership, tables.Membership.account_id == tables.Account.id)
+        .where(tables.Membership.user_id == user_id)
+        .order_by(tables.Account.id)
+    )
+    rows = (await connection.execute(statement)).all()
+    return [(Account(*row[:-1]), row[-1]) for row in rows]
 
 
 async def _find(connection: AsyncConnection, statement: Select[Any]) -> Account | None:

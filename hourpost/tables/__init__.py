@@ -13,11 +13,13 @@ from hourpost.tables.mailboxes import AppPassword, Folder, Keyword, Mailbox, Mai
 from hourpost.tables.messages import Expunge, Message, MessageContent, MessageText, ThreadReference
 from hourpost.tables.metadata import Table, metadata
 from hourpost.tables.suppressions import Suppression
+from hourpost.tables.users import AuditEntry, Invitation, OneTimeToken, Passkey, RecoveryCode, Session
 
 __all__ = [
     "Account",
     "AppPassword",
     "Attempt",
+    "AuditEntry",
     "ContentChunk",
     "Credential",
     "Delivery",
@@ -28,6 +30,7 @@ __all__ = [
     "Folder",
     "Hour",
     "IdempotencyKey",
+    "Invitation",
     "Keyword",
     "Mailbox",
     "MailboxAddress",
@@ -35,7 +38,11 @@ __all__ = [
     "Message",
     "MessageContent",
     "MessageText",
+    "OneTimeToken",
+    "Passkey",
+    "RecoveryCode",
     "SentCopy",
+    "Session",
     "Spend",
     "Subscription",
     "Suppression",

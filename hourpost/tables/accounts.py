@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hourpost.tables.metadata import Table
@@ -42,6 +42,9 @@ class User(Table):
     email: Mapped[str] = mapped_column(unique=True)  # lower case
     name: Mapped[str]
     password_hash: Mapped[str | None]  # argon2id
+    totp_secret: Mapped[bytes | None]  # encrypted; the second factor is on when it is there
+    totp_step: Mapped[int | None] = mapped_column(BigInteger)  # of the newest code that was used
+    is_staff: Mapped[bool] = mapped_column(server_default="false")
     created_at: Mapped[datetime]
 
 

@@ -45,7 +45,9 @@ NewCustomer = Callable[..., Awaitable[Customer]]
 
 
 @pytest.fixture(scope="session")
-def web(database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWeb]:
+def web(
+    assets: None, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningWeb]:
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),
         database_url=database_url,

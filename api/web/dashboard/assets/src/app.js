@@ -1,0 +1,83 @@
+// What a page does beyond its forms and links: the live parts, copying, menus that close, moments in the reader's time.
+import htmx from "htmx.org";
+import "./passkeys.js";
+
+window.htmx = htmx;
+htmx.config.includeIndicatorStyles = false; // our Content-Security-Policy allows no style in a page
+htmx.config.allowEval = false;
+htmx.config.allowScriptTags = false;
+htmx.config.selfRequestsOnly = true;
+document.documentElement.classList.add("has-script");
+
+// Live parts ask again at each tick: hx-trigger="tick from:body". Nobody looks at a hidden page, so it does not tick.
+const TICK_MS = 4000;
+const tick = () => document.hidden || htmx.trigger(document.body, "tick");
+setInterval(tick, TICK_MS);
+document.addEventListener("visibilitychange", tick);
+
+document.addEventListener("click", (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (copy) copyText(copy);
+  const opener = event.target.closest("[data-dialog]");
+  if (opener) {
+    event.preventDefault();
+    document.getElementById(opener.dataset.dialog)?.showModal();
+  }
+  if (event.target.closest("[data-close]")) event.target.closest("dialog")?.close();
+  for (const menu of document.querySelectorAll("details.drop[open], details.confirm[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const menu = document.activeElement?.closest("details.drop[open], details.confirm[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
+async function copyText(button) {
+  const source = button.dataset.copy ? document.getElementById(button.dataset.copy) : button.parentElement.querySelector("code, pre");
+  await navigator.clipboard.writeText(source.textContent);
+  button.dataset.copied = "";
+  const label = button.getAttribute("aria-label");
+  button.setAttribute("aria-label", "Copied");
+  setTimeout(() => {
+    delete button.dataset.copied;
+    button.setAttribute("aria-label", label);
+  }, 1600);
+}
+
+// A form is sent once.
+document.addEventListener("submit", (event) => {
+  if (event.defaultPrevented || event.target.method === "get") return;
+  const button = event.submitter;
+  if (button) setTimeout(() => (button.disabled = true));
+});
+window.addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("form button:disabled:not([data-off])")) button.disabled = false;
+});
+
+// Some choices are sent as they are made.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const short = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const FORMATS = { full, short, clock, day };
+
+function tellTimes(root) {
+  for (const time of root.querySelectorAll("time[data-as]")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    time.textContent = FORMATS[time.dataset.as].format(moment);
+    time.title = full.format(moment);
+  }
+}
+
+tellTimes(document);
+document.addEventListener("htmx:afterSwap", (event) => tellTimes(event.detail.elt?.parentElement ?? document));

@@ -1,0 +1,45 @@
+// Charts over time. A page holds <figure class="chart" data-chart="ID"> and a <script type="application/json" id="ID">
+// with { "times": [unix seconds], "series": [{ "label", "tone", "values": [] }] }; a table with the same numbers stands
+// beside it for those who have no script.
+import uPlot from "uplot";
+
+const style = getComputedStyle(document.documentElement);
+const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+
+function draw(figure) {
+  const source = document.getElementById(figure.dataset.chart);
+  if (!source) return;
+  const { times, series } = JSON.parse(source.textContent);
+  figure.replaceChildren();
+  const axis = { stroke: colour("text-3"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "12px Inter Variable" };
+  const chart = new uPlot(
+    {
+      width: figure.clientWidth,
+      height: figure.clientHeight || 220,
+      cursor: { y: false, points: { size: 7 } },
+      legend: { live: true },
+      scales: { y: { range: (_, __, most) => [0, Math.max(4, most * 1.08)] } },
+      axes: [axis, { ...axis, size: 48 }],
+      series: [
+        {},
+        ...series.map((one) => ({
+          label: one.label,
+          stroke: colour(one.tone),
+          fill: `color-mix(in srgb, ${colour(one.tone)} 12%, transparent)`,
+          width: 2,
+          points: { show: false },
+        })),
+      ],
+    },
+    [times, ...series.map((one) => one.values)],
+    figure,
+  );
+  new ResizeObserver(() => chart.setSize({ width: figure.clientWidth, height: figure.clientHeight || 220 })).observe(figure);
+}
+
+function drawAll(root) {
+  for (const figure of root.querySelectorAll("[data-chart]")) draw(figure);
+}
+
+drawAll(document);
+document.addEventListener("htmx:afterSettle", (event) => drawAll(event.target));

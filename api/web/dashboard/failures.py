@@ -1,0 +1,76 @@
+"""Errors as pages, each translated once; who is not logged in is led to the log-in."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from starlette.responses import JSONResponse, Response
+
+from api.web.dashboard.visitors import Guest, guest
+from api.web.errors import status_of
+from api.web.parts import parts_of
+from hourpost.errors import HourpostError, LimitExceeded, NotAuthenticated, NotFound, Unavailable
+
+_TITLES = {
+    403: "This is not for you",
+    404: "There is nothing here",
+    405: "That does not work here",
+    409: "That does not work now",
+    422: "That did not fit",
+    429: "Too much at once",
+    500: "Something went wrong on our side",
+    503: "A part of the service is away",
+}
+
+
+async def on_error(request: Request, error: Any) -> Response:
+    """The page of a named error."""
+    if isinstance(error, NotAuthenticated):
+        return _to_log_in(request)
+    status = status_of(error)
+    response = await _page(request, status, error.message)
+    if isinstance(error, Unavailable | LimitExceeded):
+        response.headers["Retry-After"] = str(max(1, error.retry_after_seconds or 1))
+    return response
+
+
+async def on_surprise(request: Request, _: Any) -> Response:
+    """The page of what nobody foresaw; the outermost layer writes it to the log."""
+    return await _page(request, 500, "The number below helps us to find out what it was.")
+
+
+async def on_http_error(request: Request, error: Any) -> Response:
+    """The page of what the router itself refuses."""
+    if error.status_code == 405:
+        return await _page(request, 405, "This page cannot be used that way.")
+    if error.status_code == 400:
+        return await _page(request, 422, "The form could not be read.")
+    return await on_error(request, NotFound("The page may have moved, or the address has a typing error."))
+
+
+async def on_invalid_parameters(request: Request, error: Any) -> Response:
+    """The page of an address with a query that cannot be."""
+    names = ", ".join(sorted({str(one["loc"][-1]) for one in error.errors()}))
+    return await _page(request, 422, f"The address has something in it that cannot be: {names}.")
+
+
+def _to_log_in(request: Request) -> Response:
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    path = "/login" if request.method != "GET" or asked == "/app" else f"/login?next={quote(asked, safe='/')}"
+    if "hx-request" in request.headers:
+        return Response(status_code=204, headers={"HX-Redirect": "/login"})
+    return Response(status_code=303, headers={"Location": path})
+
+
+async def _page(request: Request, status: int, message: str) -> Response:
+    if request.headers.get("accept", "").startswith("application/json"):
+        return JSONResponse({"message": message}, status)
+    context: dict[str, Any] = {"status_code": status, "title": _TITLES.get(status, _TITLES[500]), "message": message}
+    context["request_id"] = request.scope.get("state", {}).get("request_id", "")
+    try:
+        asker = await guest(request)
+    except HourpostError:  # PostgreSQL is away, which may be what the page is about
+        asker = Guest(request, parts_of(request), None)
+    return await asker.page("error.html", status=status, **context)

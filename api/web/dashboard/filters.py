@@ -1,0 +1,73 @@
+"""How templates write numbers, money, sizes and moments."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup, escape
+
+_FORMATS = {"full": "%d %b %Y, %H:%M:%S UTC", "short": "%d %b, %H:%M UTC", "clock": "%H:%M UTC", "day": "%d %b %Y"}
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def number(value: float) -> str:
+    """1,234."""
+    return f"{value:,}"
+
+
+def money(cents: int) -> str:
+    """$50, or $12.34."""
+    dollars, rest = divmod(abs(cents), 100)
+    sign = "-" if cents < 0 else ""
+    return f"{sign}${dollars:,}.{rest:02d}" if rest else f"{sign}${dollars:,}"
+
+
+def size(count: float) -> str:
+    """4.2 MB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def moment(value: datetime | None, form: str = "short") -> Markup:
+    """A ``<time>`` in UTC, which the page's script tells in the reader's own zone; forms: full, short, clock, day."""
+    if value is None:
+        return Markup("<span class=faint>—</span>")
+    value = value.astimezone(UTC)
+    text = value.strftime(_FORMATS[form])
+    return Markup('<time datetime="{}" data-as="{}">{}</time>').format(value.isoformat(), form, escape(text))
+
+
+def duration(value: float | timedelta) -> str:
+    """2 hours 5 minutes: the two largest units."""
+    seconds = round(value.total_seconds() if isinstance(value, timedelta) else value)
+    words = []
+    for name, length in _UNITS:
+        count, seconds = divmod(seconds, length)
+        if count:
+            words.append(f"{count:,} {name}{'s' if count > 1 else ''}")
+    return " ".join(words[:2]) or "no time"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """1 email, 2 emails."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def initials(name: str) -> str:
+    """AL for Ada Lovelace."""
+    words = [word for word in name.replace("@", " ").split() if word[0].isalnum()]
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+FILTERS = {
+    "number": number,
+    "money": money,
+    "size": size,
+    "moment": moment,
+    "duration": duration,
+    "plural": plural,
+    "initials": initials,
+}

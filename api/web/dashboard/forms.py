@@ -1,0 +1,46 @@
+"""Forms: their fields as texts, and what was wrong with them by field."""
+
+from __future__ import annotations
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from hourpost.errors import HourpostError, ValidationFailed
+
+Form = dict[str, str]
+"""The fields of a form, without the spaces around them; of several with one name, the last."""
+
+MAX_FIELDS = 200
+_AS_TYPED = frozenset({"password", "new_password", "current_password"})
+
+
+async def read_form(request: Request) -> Form:
+    """The text fields of the request's body; passwords as they were typed."""
+    async with request.form(max_files=0, max_fields=MAX_FIELDS) as found:
+        return {
+            name: value if name in _AS_TYPED else value.strip()
+            for name, value in found.multi_items()
+            if not isinstance(value, UploadFile)
+        }
+
+
+def faults_by_field(error: HourpostError) -> dict[str, str]:
+    """What was wrong: by the name of its field, and under ``""`` what concerns the whole."""
+    if not isinstance(error, ValidationFailed):
+        return {"": error.message}
+    faults: dict[str, str] = {}
+    for fault in error.faults:
+        faults.setdefault(fault.pointer.strip("/").partition("/")[0], _sentence(fault.detail))
+    return faults
+
+
+def local_path(text: str | None, otherwise: str) -> str:
+    """A path of ours that a request names to be led to, or ``otherwise`` for anything that could lead elsewhere."""
+    if not text or not text.startswith("/") or text.startswith(("//", "/\\")) or not text.isprintable():
+        return otherwise
+    return text
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", "…")) else text + "."

@@ -1,0 +1,54 @@
+"""The hour as every page shows it: used, remaining, held, and its minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.web.parts import Parts
+from hourpost.accounts.queries import Account
+from hourpost.errors import ServiceUnavailable
+from hourpost.flow import limit
+
+BAR_WIDTH, BAR_STEP, HEIGHT = 2, 3, 36
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What the meter shows. ``limit`` 0: no plan; ``is_known`` False: Redis is away."""
+
+    limit: int
+    used: int = 0
+    remaining: int = 0
+    held: int = 0
+    held_until: datetime | None = None
+    minutes: tuple[int, ...] = ()
+    is_known: bool = True
+
+    @property
+    def busiest(self) -> int:
+        """The most in one minute."""
+        return max(self.minutes, default=0)
+
+    def bars(self) -> list[tuple[int, float, float]]:
+        """Left, top and height of a bar for each minute in which something was used."""
+        full = max(self.busiest, self.limit / 60, 1)
+        found = []
+        for index, count in enumerate(self.minutes):
+            if count:
+                height = max(2.0, round(count / full * (HEIGHT - 2), 1))
+                found.append((index * BAR_STEP, HEIGHT - 1 - height, height))
+        return found
+
+
+async def read_meter(parts: Parts, account: Account) -> Meter:
+    """The hour of an account as it is now."""
+    if not account.limit:
+        return Meter(0)
+    try:
+        reading = await limit.read(parts.hour, parts.database, account.id, account.limit)
+    except ServiceUnavailable:
+        return Meter(account.limit, is_known=False)
+    until = limit.to_moment(reading.schedule.when(reading.waiting)) if reading.waiting else None
+    minutes = reading.schedule.per_minute()
+    return Meter(account.limit, reading.used, reading.remaining, reading.waiting, until, minutes)

@@ -1,0 +1,113 @@
+"""The audit log: who did what, when and from where; entries are only added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.pages import Cursor, Page, read_page
+from hourpost.rules.ids import new_id, to_text
+
+PREFIX = "aud"
+
+WORDS: dict[str, str] = {
+    "logged_in": "logged in",
+    "log_in_failed": "gave a wrong password",
+    "logged_out": "logged out",
+    "signed_up": "signed up",
+    "password_changed": "changed the password",
+    "password_reset": "reset the password by mail",
+    "address_changed": "changed the email address",
+    "totp_enabled": "turned on codes by app",
+    "totp_disabled": "turned off codes by app",
+    "passkey_added": "added a passkey",
+    "passkey_removed": "removed a passkey",
+    "recovery_codes_made": "made new recovery codes",
+    "recovery_code_used": "logged in with a recovery code",
+    "session_ended": "logged another browser out",
+    "member_invited": "invited a member",
+    "invitation_withdrawn": "withdrew an invitation",
+    "member_joined": "joined",
+    "member_left": "left",
+    "member_removed": "removed a member",
+    "role_changed": "changed a role",
+    "account_created": "created the account",
+    "account_renamed": "renamed the account",
+    "account_exported": "exported the account",
+}
+"""What an action reads like after the actor's name; other nouns add theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, from where, and in which account if it is about one."""
+
+    user_id: UUID | None
+    email: str
+    address: str
+    account_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that somebody did."""
+
+    id: UUID
+    account_id: UUID | None
+    user_id: UUID | None
+    actor: str
+    action: str
+    detail: dict[str, Any]
+    address: str
+    at: datetime
+
+    @property
+    def public_id(self) -> str:
+        """``aud_…``."""
+        return to_text(PREFIX, self.id)
+
+    @property
+    def words(self) -> str:
+        """The action as people read it."""
+        return WORDS.get(self.action, self.action.replace("_", " "))
+
+
+_COLUMNS = [getattr(tables.AuditEntry, field.name) for field in fields(Entry)]
+
+
+async def note(connection: AsyncConnection, actor: Actor, action: str, now: datetime, **detail: Any) -> None:
+    """Add an entry in the caller's transaction, so that it is there exactly when the act is."""
+    values = {
+        "id": new_id(),
+        "account_id": actor.account_id,
+        "user_id": actor.user_id,
+        "actor": actor.email,
+        "action": action,
+        "detail": detail,
+        "address": actor.address,
+        "at": now,
+    }
+    await connection.execute(insert(tables.AuditEntry).values(values))
+
+
+async def list_entries(connection: AsyncConnection, account_id: UUID, cursor: Cursor) -> Page[Entry]:
+    """One page of what was done in an account, the newest first."""
+    statement = select(*_COLUMNS).where(tables.AuditEntry.account_id == account_id)
+    return (await read_page(connection, statement, tables.AuditEntry.id, cursor)).map(_entry)
+
+
+async def list_own_entries(connection: AsyncConnection, user_id: UUID, cursor: Cursor) -> Page[Entry]:
+    """One page of what a user did with their own log-in."""
+    table = tables.AuditEntry
+    statement = select(*_COLUMNS).where(table.user_id == user_id, table.account_id.is_(None))
+    return (await read_page(connection, statement, table.id, cursor)).map(_entry)
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(**row._mapping)

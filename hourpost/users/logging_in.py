@@ -1,0 +1,73 @@
+"""Logging in: from a password to a session, with a second factor between where the user has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.accounts.passwords import is_password
+from hourpost.accounts.queries import User, find_user_by_email
+from hourpost.database import Database
+from hourpost.errors import Fault, ValidationFailed
+from hourpost.gateways.attempts import Attempts, Counted
+from hourpost.users.audit import Actor, note
+from hourpost.users.sessions import Browser, start_session
+
+_FREE_BY_USER = 5
+_FREE_BY_ADDRESS = 50
+_WRONG = "The email address or the password is not right."
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The token of a new session; with ``awaits_second`` the second factor is asked for next."""
+
+    token: str
+    awaits_second: bool
+
+
+async def log_in(
+    database: Database, attempts: Attempts, email: str, password: str, browser: Browser, now: datetime
+) -> LoggedIn:
+    """Start a session for who knows the password.
+
+    Raises: ValidationFailed in the same words and after the same work whatever was wrong; LimitExceeded;
+    ServiceUnavailable.
+    """
+    email = email.strip().lower()
+    by_user = Counted("login", email, _FREE_BY_USER)
+    by_address = Counted("login-from", browser.address, _FREE_BY_ADDRESS)
+    await attempts.begin([by_user, by_address])
+    async with database.reading() as connection:
+        user = await find_user_by_email(connection, email)
+        second = user is not None and await has_second_factor(connection, user)
+    is_right = await is_password(password, user.password_hash if user else None)
+    if user is None or not is_right:
+        if user is not None:
+            async with database.transaction() as connection:
+                await note(connection, Actor(user.id, user.email, browser.address), "log_in_failed", now)
+        raise ValidationFailed([Fault("", _WRONG)])
+    async with database.transaction() as connection:
+        token = await start_session(connection, user.id, browser, now, awaits_second=second)
+        if not second:
+            await note(connection, Actor(user.id, user.email, browser.address), "logged_in", now)
+    await attempts.uncount(by_address)
+    if not second:
+        await attempts.forget(by_user)
+    return LoggedIn(token, second)
+
+
+async def has_second_factor(connection: AsyncConnection, user: User) -> bool:
+    """Whether a password alone does not log this user in."""
+    return user.totp_secret is not None or await has_passkey(connection, user.id)
+
+
+async def has_passkey(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Whether the user has a passkey."""
+    statement = select(tables.Passkey.id).where(tables.Passkey.user_id == user_id).limit(1)
+    return (await connection.execute(statement)).first() is not None

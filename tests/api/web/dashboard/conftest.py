@@ -1,0 +1,50 @@
+"""One site for all tests of the folder, over plain HTTP as `hourpost up` serves it, and its cast."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from hourpost.database import Database
+from hourpost.settings import Settings
+from tests.api.web.dashboard.people import Cast, Surfer, make_cast, new_surfer
+from tests.api.web.running import RunningWeb
+
+
+@pytest.fixture(scope="session")
+def site(
+    assets: None, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningWeb]:
+    settings = Settings(
+        _env_file=None,
+        home=tmp_path_factory.mktemp("home"),
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_key="a secret of the tests, long enough",
+        embedded=True,
+        log_level="error",
+    )
+    running = RunningWeb(settings)
+    yield running
+    running.stop()
+
+
+@pytest_asyncio.fixture
+async def cast(site: RunningWeb, database: Database) -> AsyncIterator[Cast]:
+    made = await make_cast(database, site.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def owner(cast: Cast) -> Surfer:
+    return cast["owner"]
+
+
+@pytest.fixture
+def nobody(site: RunningWeb) -> Iterator[Surfer]:
+    surfer = new_surfer(site.url)
+    yield surfer
+    surfer.http.close()

@@ -1,0 +1,56 @@
+"""What each may do: a row for every route of the dashboard. A new page adds its rows here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MEMBERS = ("owner", "admin", "developer", "viewer", "billing")
+READERS = ("owner", "admin", "developer", "viewer")
+DEVELOPERS = ("owner", "admin", "developer")
+BILLERS = ("owner", "admin", "billing")
+MANAGERS = ("owner", "admin")
+OWNERS = ("owner",)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A route and who may use it: those get ``status``, other members 403, nobody is sent to log in.
+
+    A path with places (``{email_id}``, filled from the cast's ``things``) gives the stranger 404; another one shows the
+    stranger their own account. ``EVERYBODY``: a public page. ``route`` is the template where the path is an example.
+    """
+
+    method: str
+    path: str
+    who: tuple[str, ...] = MEMBERS
+    status: int = 200
+    form: dict[str, str] = field(default_factory=dict)
+    route: str = ""
+
+    @property
+    def template(self) -> str:
+        return self.route or self.path
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+EVERYBODY = (*MEMBERS, "stranger", "staff", "nobody")
+LOGGED_IN = (*MEMBERS, "stranger", "staff")
+STAFF = ("staff",)
+
+ROWS = (
+    Row("GET", "/", EVERYBODY),
+    Row("GET", "/static/{asset}", EVERYBODY, route="/static/{name}"),
+    Row("GET", "/app"),
+    Row("GET", "/app/hour"),
+    Row("GET", "/app/account"),
+    Row("POST", "/app/account", MANAGERS, 303, {"name": "Acme again"}),
+    Row("POST", "/app/accounts/choose", MEMBERS, 303, {"account": "{account_id}"}),
+)
+ELSEWHERE = {
+    ("GET", "/login"): "test_login.py",
+    ("POST", "/login"): "test_login.py",
+    ("POST", "/logout"): "test_login.py",
+}
+"""Routes whose answer depends on more than who asks, and where they are tested."""

@@ -1,0 +1,90 @@
+"""Logging in and out, and what a session is worth."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from hourpost.accounts.passwords import hash_password
+from hourpost.database import Database
+from tests.api.web.dashboard.people import Surfer, join, make_user, text_of
+from tests.api.web.running import RunningWeb
+from tests.cast import make_account
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+async def email(database: Database) -> str:
+    """The address of an owner with a password."""
+    account = await make_account(database)
+    user_id, email = await make_user(database, await hash_password(PASSWORD))
+    await join(database, account, user_id, "owner")
+    return email
+
+
+def log_in(surfer: Surfer, email: str, password: str = PASSWORD, **fields: str) -> httpx.Response:
+    return surfer.post("/login", {"email": email, "password": password, **fields})
+
+
+def test_who_knows_the_password_is_let_in(nobody: Surfer, email: str) -> None:
+    answer = log_in(nobody, email.upper())
+    assert answer.headers["location"] == "/app"
+    assert nobody.follow(answer).status_code == 200
+
+
+def test_a_wrong_password_and_an_unknown_address_are_answered_alike(nobody: Surfer, email: str) -> None:
+    wrong, unknown = log_in(nobody, email, "not this one"), log_in(nobody, f"{uuid4().hex}@acme.test")
+    assert wrong.status_code == unknown.status_code == 422
+    assert "is not right" in text_of(wrong)
+    assert text_of(wrong) == text_of(unknown).replace(unknown.request.url.path, "/login")
+    assert nobody.token is None
+
+
+def test_a_log_in_gives_a_new_token_and_ends_the_one_before(nobody: Surfer, email: str) -> None:
+    log_in(nobody, email)
+    first = nobody.token
+    log_in(nobody, email)
+    assert nobody.token != first
+    nobody.http.cookies.set("hourpost", first or "")
+    assert nobody.get("/app").status_code == 303
+
+
+def test_who_logs_out_is_out_also_with_the_old_cookie(nobody: Surfer, email: str) -> None:
+    log_in(nobody, email)
+    token = nobody.token
+    assert nobody.post("/logout").headers["location"] == "/login"
+    nobody.http.cookies.set("hourpost", token or "")
+    assert nobody.get("/app").status_code == 303
+
+
+def test_one_is_led_back_to_the_page_one_wanted(nobody: Surfer, email: str) -> None:
+    sent = nobody.get("/app/account?x=1")
+    assert sent.headers["location"] == "/login?next=/app/account%3Fx%3D1"
+    assert 'value="/app/account?x=1"' in nobody.follow(sent).text
+    assert log_in(nobody, email, next="/app/account").headers["location"] == "/app/account"
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x"])
+def test_one_is_never_led_elsewhere(nobody: Surfer, email: str, elsewhere: str) -> None:
+    assert log_in(nobody, email, next=elsewhere).headers["location"] == "/app"
+
+
+def test_after_some_wrong_passwords_one_must_wait(nobody: Surfer, email: str) -> None:
+    answers = [log_in(nobody, email, f"wrong number {count}") for count in range(6)]
+    assert [answer.status_code for answer in answers[:5]] == [422] * 5
+    assert answers[5].status_code == 429
+    assert int(answers[5].headers["retry-after"]) >= 1
+    assert log_in(nobody, email).status_code == 429
+
+
+def test_the_cookie_is_for_this_host_alone_where_there_is_tls(web: RunningWeb, database: Database, email: str) -> None:
+    with httpx.Client(base_url=web.url, headers={"Origin": "https://post.example"}) as client:
+        answer = client.post("/login", data={"email": email, "password": PASSWORD})
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-hourpost=")
+    for part in ("Secure", "HttpOnly", "SameSite=lax", "Path=/"):
+        assert part in cookie
+    assert "max-age=" in answer.headers["strict-transport-security"]

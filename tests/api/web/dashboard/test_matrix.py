@@ -1,0 +1,67 @@
+"""Every route as every role, a stranger and nobody, compared with the table of what each may do."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.routing import APIRoute
+
+from api.web.dashboard.routes import PAGES, ROUTERS
+from api.web.dashboard.statics import manifest
+from hourpost.database import Database
+from tests.api.web.dashboard.matrix import ELSEWHERE, EVERYBODY, ROWS, STAFF, Row
+from tests.api.web.dashboard.people import Cast, make_cast
+from tests.api.web.running import RunningWeb
+
+_cast: list[Cast] = []
+
+
+@pytest.fixture
+async def everybody(site: RunningWeb, database: Database) -> Cast:
+    """One cast for the whole table."""
+    if not _cast:
+        _cast.append(await make_cast(database, site.url))
+        _cast[0].things |= {"asset": manifest()["app.css"], "account_id": _cast[0].account.public_id}
+    return _cast[0]
+
+
+def expected(row: Row, who: str) -> set[int]:
+    if who in row.who:
+        return {row.status}
+    if who == "nobody":
+        return {303}
+    if row.who == STAFF:
+        return {404}
+    if who in ("stranger", "staff"):
+        has_places = "{" in row.path or any("{" in value for value in row.form.values())
+        return {404} if has_places else {row.status}
+    return {403}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_each_may_do_what_the_table_says(everybody: Cast, row: Row) -> None:
+    path = row.path.format(**everybody.things)
+    form = {name: value.format(**everybody.things) for name, value in row.form.items()}
+    for who in EVERYBODY[::-1]:  # the owner last, who may change what others look at
+        surfer = everybody[who]
+        answer = surfer.get(path) if row.method == "GET" else surfer.post(path, form)
+        assert answer.status_code in expected(row, who), f"{who}: {answer.status_code} {answer.text[:300]}"
+        if who == "nobody" and who not in row.who:
+            assert answer.headers["location"].startswith("/login")
+
+
+def test_every_route_is_in_the_table() -> None:
+    routes = {
+        (method, route.path)
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
+    listed = {(row.method, row.template) for row in ROWS} | set(ELSEWHERE)
+    assert not routes - listed
+    assert not listed - routes
+
+
+def test_no_page_stands_in_the_way_of_the_rest_api() -> None:
+    taken = {"emails", "domains", "api-keys", "smtp-credentials", "suppressions", "usage", "plans", "v1", "docs"}
+    assert not PAGES & taken
