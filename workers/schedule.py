@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from hourpost.database import Database
 from hourpost.emails.oldest import read_oldest_seconds
+from hourpost.emails.tallies import count_events
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.release import Releaser
 from hourpost.flow.sweep import expire
@@ -28,6 +29,7 @@ _COMPARE_SECONDS = 15.0
 _EXPIRE_SECONDS = 10.0
 _PRUNE_SECONDS = 600.0
 _MEASURE_SECONDS = 15.0
+_TALLY_SECONDS = 10.0
 _LOCK = 0x7363_6865  # "sche": one schedule at a time is enough; two would do no harm
 # A leader whose machine is gone without a word holds the lock until PostgreSQL notices.
 _NOTICE_DEATH = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
@@ -113,6 +115,7 @@ class Schedule:
         await self._every("compare", _COMPARE_SECONDS, self._compare)
         await self._every("expire", _EXPIRE_SECONDS, self._expire)
         await self._every("measure", _MEASURE_SECONDS, self._measure)
+        await self._every("tally", _TALLY_SECONDS, self._tally)
         await self._every("prune", _PRUNE_SECONDS, self._prune)
 
     async def _every(self, name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
@@ -155,6 +158,12 @@ class Schedule:
             oldest = await read_oldest_seconds(connection, self._clock.now())
         for cause, seconds in oldest.items():
             OLDEST_WAITING_SECONDS.labels(cause).set(seconds)
+
+    async def _tally(self) -> None:
+        async with self._database.transaction() as connection:
+            is_behind = await count_events(connection, self._clock.now())
+        if is_behind:
+            self._due["tally"] = 0.0
 
     async def _prune(self) -> None:
         now = self._clock.now()

@@ -137,4 +137,4 @@ def failed(email: Claimed, recipient: Recipient, now: datetime, reason: str) -> 
 def rehearsed(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
     """The verdict of test mode: everything but the sending was done."""
     attempt = Try("test", "dot", 250, "2.0.0", "Test mode: nothing left.", None, 0.0)
-    return Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=attempt)
+    return Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=attempt, detail={"test": True})

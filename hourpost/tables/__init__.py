@@ -13,6 +13,7 @@ from hourpost.tables.mailboxes import AppPassword, Folder, Keyword, Mailbox, Mai
 from hourpost.tables.messages import Expunge, Message, MessageContent, MessageText, ThreadReference
 from hourpost.tables.metadata import Table, metadata
 from hourpost.tables.suppressions import Suppression
+from hourpost.tables.tallies import Tally, TallyMark
 from hourpost.tables.users import AuditEntry, Invitation, OneTimeToken, Passkey, RecoveryCode, Session
 
 __all__ = [
@@ -47,6 +48,8 @@ __all__ = [
     "Subscription",
     "Suppression",
     "Table",
+    "Tally",
+    "TallyMark",
     "ThreadReference",
     "User",
     "Worker",
