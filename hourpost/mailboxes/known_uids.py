@@ -1,0 +1,37 @@
+"""Reading the UIDs of a folder as they were at a MODSEQ, for sessions that were told its numbers then."""
+
+from __future__ import annotations
+
+from array import array
+from uuid import UUID
+
+from asyncpg import Connection
+
+from hourpost.database import HotStatement
+
+_MODSEQ = HotStatement("SELECT highestmodseq FROM folders WHERE id = :folder")
+# One statement, so that nothing is expunged between its halves
+_AS_OF = HotStatement(
+    """
+SELECT string_agg(int4send(uid), '' ORDER BY uid) AS uids FROM (
+  SELECT uid FROM messages WHERE folder_id = :folder AND uid < :uidnext
+  UNION ALL
+  SELECT uid FROM expunges WHERE folder_id = :folder AND modseq > :modseq AND uid < :uidnext
+) known
+"""
+)
+
+
+async def find_modseq(connection: Connection, folder_id: UUID) -> int | None:
+    """The folder's highest MODSEQ; None when it is gone."""
+    rows = await _MODSEQ.run(connection, {"folder": folder_id})
+    return rows[0].highestmodseq if rows else None
+
+
+async def list_uids_as_of(connection: Connection, folder_id: UUID, modseq: int, uidnext: int) -> array[int]:
+    """The UIDs that the folder had when its MODSEQ and UIDNEXT were these, ascending, four bytes each."""
+    arguments = {"folder": folder_id, "modseq": modseq, "uidnext": uidnext}
+    found = (await _AS_OF.run(connection, arguments))[0].uids
+    uids = array("I", found or b"")
+    uids.byteswap()
+    return uids
