@@ -17,6 +17,7 @@ from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hints import CeleryHints
 from hourpost.gateways.hour import RedisHour
+from hourpost.gateways.throttle import RedisThrottle
 from hourpost.mailboxes.store import MailStore
 from hourpost.settings import Settings
 
@@ -36,6 +37,7 @@ class Parts:
     standings: StandingCache
     mail: MailStore
     clock: Clock
+    throttle: RedisThrottle
 
     async def start(self) -> None:
         """Begin to take orders, as soon as PostgreSQL answers. Raises: ServiceUnavailable after half a minute."""
@@ -56,6 +58,7 @@ class Parts:
         await self.intake.stop()
         await self.mail.stop()
         await self.standings.stop()
+        await self.throttle.aclose()
         await self.hour.aclose()
         await self.database.close()
 
@@ -78,6 +81,12 @@ class Mailroom:
         self.authenticator.close()
 
 
+def redis_url(settings: Settings) -> str:
+    """The Redis of what is counted over all processes."""
+    assert settings.redis_url is not None  # the entry point has filled in the embedded server's
+    return settings.redis_url.get_secret_value()
+
+
 def broker_url(settings: Settings) -> str:
     """Celery's Redis: its own where one is configured, else database 0 of the buckets' server."""
     if settings.broker_url is not None:
@@ -86,8 +95,7 @@ def broker_url(settings: Settings) -> str:
 
 
 def _redis(settings: Settings, number: int) -> str:
-    assert settings.redis_url is not None  # the entry point has filled in the embedded server's
-    url = settings.redis_url.get_secret_value()
+    url = redis_url(settings)
     if "://" in url and url.startswith(("redis+socket", "unix")):
         return url
     head, _, tail = url.partition("://")
@@ -98,25 +106,24 @@ def _redis(settings: Settings, number: int) -> str:
 def build_parts(settings: Settings, application: str) -> Parts:
     """Everything of a door on the running loop; ``application`` names it in PostgreSQL."""
     assert settings.database_url is not None
-    assert settings.redis_url is not None
     clock = SystemClock()
     database = Database(
         settings.database_url.get_secret_value(), pool_size=settings.database_pool, application=application
     )
-    hour = RedisHour(settings.redis_url.get_secret_value())
+    hour = RedisHour(redis_url(settings))
+    throttle = RedisThrottle(redis_url(settings))
     hints = CeleryHints(broker_url(settings))
     intake = Intake(database, hour, hints, clock)
     releaser = Releaser(database, hour, hints, clock)
     standings = StandingCache(database, clock)
-    mail = MailStore(database, RedisFolderFeed(settings.redis_url.get_secret_value()), clock)
-    return Parts(settings, database, hour, hints, intake, releaser, standings, mail, clock)
+    mail = MailStore(database, RedisFolderFeed(redis_url(settings)), clock)
+    return Parts(settings, database, hour, hints, intake, releaser, standings, mail, clock, throttle)
 
 
 def build_mailroom(parts: Parts) -> Mailroom:
     """What takes mail in, on the connections of ``parts``. Raises: ValueError for a name server that is none."""
     settings = parts.settings
-    assert settings.redis_url is not None
-    store = MailStore(parts.database, RedisFolderFeed(settings.redis_url.get_secret_value()), parts.clock)
+    store = MailStore(parts.database, RedisFolderFeed(redis_url(settings)), parts.clock)
     authenticator = MailAuthenticator(NameServers(settings.dns_servers))
     forwarding = Forwarding(parts.hour, parts.clock)
     receiver = Receiver(parts.database, store, authenticator, forwarding, parts.clock, settings.hostname)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from api.smtp.guard import Guard
 from api.smtp.limits import Limits
 from api.smtp.readers import Budget
+from hourpost.gateways.throttle import LocalThrottle, LoginThrottle
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class Door:
     tls: ssl.SSLContext | None
     seconds: Callable[[], float]
     limits: Limits = field(default_factory=Limits)
+    throttle: LoginThrottle = field(default_factory=LocalThrottle)
     is_draining: bool = False
     guard: Guard = field(init=False)
     budget: Budget = field(init=False)

@@ -56,7 +56,8 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
 
 def build_server(settings: Settings, parts: Parts, receiver: Receiver, certificate: tuple[Path, Path]) -> SmtpServer:
     """The three ports of the settings on the running loop, not listening yet. Raises: OSError."""
-    door = Door(settings.hostname, make_tls_context(*certificate), asyncio.get_running_loop().time)
+    seconds = asyncio.get_running_loop().time
+    door = Door(settings.hostname, make_tls_context(*certificate), seconds, throttle=parts.throttle)
     submitting = Submitting(parts.standings, parts.intake, parts.clock, settings.hostname)
     return SmtpServer(
         door,

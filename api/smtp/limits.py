@@ -27,7 +27,4 @@ class Limits:
     goodbye_seconds: float = 2.0  # for a client's own end of TLS after ours
     slow_after_seconds: float = 30.0  # until then a message may come as slowly as it likes
     least_bytes_per_second: float = 256.0
-    login_delay_seconds: float = 0.25  # after the first failure; each further one doubles it
-    longest_login_delay_seconds: float = 8.0
-    forget_failures_seconds: float = 900.0
     drain_seconds: float = 20.0

@@ -12,6 +12,7 @@ from api.smtp.replies import Refusal, refuse
 from api.smtp.role import Role
 from api.smtp.sasl import ASK_PASSWORD, ASK_PLAIN, ASK_USERNAME, Login, malformed, parse_login_part, parse_plain
 from hourpost.errors import Forbidden, HourpostError, NotAuthenticated
+from hourpost.gateways.throttle import login_keys
 from hourpost.rules.submission import Standing
 
 log = structlog.get_logger()
@@ -53,18 +54,20 @@ class LoginDialog:
 
 async def verify(door: Door, role: Role, address: str, login: Login) -> Standing:
     """Who this is; who failed before waits longer each time. Raises: Refusal."""
-    guard = door.guard
-    user = f"user {login.username.lower()}"
-    await asyncio.sleep(guard.login_delay(address, door.seconds()))
+    keys = login_keys(address, "smtp", login.username)
+    waited = await door.throttle.delay(keys)
+    await asyncio.sleep(waited)
     started = door.seconds()
     try:
-        return await role.log_in(login)
+        standing = await role.log_in(login)
     except (NotAuthenticated, Forbidden) as error:
-        guard.login_failed(address, started)
-        guard.login_failed(user, started)
+        wait = await door.throttle.failed(keys)
         log.info("login refused", address=address, username=login.username[:100], reason=error.name)
         # Counted from the start, so that the answer does not tell how long the look-up took
-        await asyncio.sleep(started + guard.login_delay(user, started) - door.seconds())
+        await asyncio.sleep(started + wait - door.seconds())
         raise Refusal(replies.BAD_LOGIN) from error
     except HourpostError as error:
         raise refuse(454, "4.7.0", error.message) from error
+    if waited:
+        await door.throttle.succeeded(keys)
+    return standing

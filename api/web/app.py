@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 
 from api.web import openapi
 from api.web.dashboard.application import Crossing, build_dashboard
-from api.web.dependencies import RequestRate
 from api.web.errors import MethodNotAllowed, to_response, unforeseen
 from api.web.faults import pointer_to
 from api.web.front import Endpoint, Front
@@ -22,6 +21,7 @@ from api.web.v1 import api_keys, domains, emails, explained, health, plans, smtp
 from api.web.v1.documented import ERRORS
 from api.web.v1.sending import send_batch, send_email
 from hourpost.errors import Fault, HourpostError, NotFound, ValidationFailed
+from hourpost.gateways.request_rate import RequestRate
 from hourpost.settings import Settings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

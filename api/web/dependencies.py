@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 from uuid import UUID
 
@@ -11,33 +10,11 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.requests import Request
 
 from api.web.parts import Parts, parts_of
-from hourpost.errors import Fault, Forbidden, LimitExceeded, NotAuthenticated, NotFound, ValidationFailed
+from hourpost.errors import Fault, Forbidden, NotAuthenticated, NotFound, ValidationFailed
+from hourpost.gateways.request_rate import RequestRate
 from hourpost.pages import DEFAULT_LIMIT, MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text
 from hourpost.rules.submission import Standing
-
-_MAX_COUNTED = 10_000
-
-
-class RequestRate:
-    """Counts requests of each credential within the running second."""
-
-    def __init__(self, per_second: int) -> None:
-        self._per_second = per_second
-        self._second = 0
-        self._counts: dict[UUID | None, int] = {}
-
-    def count(self, credential: UUID | None) -> None:
-        """Count one request. Raises: LimitExceeded."""
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second = second
-            self._counts.clear()
-        count = self._counts.get(credential, 0) + 1
-        self._counts[credential] = count
-        if count > self._per_second:
-            message = f"More than {self._per_second} requests in one second."
-            raise LimitExceeded("requests", message, retry_after_seconds=1)
 
 
 async def authenticate(request: Request) -> Standing:

@@ -11,10 +11,11 @@ from fastapi import FastAPI
 
 from api.web.app import build_app
 from api.web.parts import Parts
-from hourpost.assembly import build_parts
+from hourpost.assembly import build_parts, redis_url
 from hourpost.gateways.attempts import RedisAttempts
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
+from hourpost.gateways.optional_redis import OptionalRedis
 from hourpost.settings import Settings
 from migrations.revision import newest_file_revision
 
@@ -70,12 +71,14 @@ def create_app_of(settings: Settings) -> FastAPI:
     )
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await core.start()
+        app.state.rate.share(OptionalRedis(redis_url(settings)))
         try:
             yield
         finally:
             await attempts.aclose()
+            await app.state.rate.stop()
             await core.stop()
 
     return build_app(settings, parts, lifespan)

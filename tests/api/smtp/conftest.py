@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from api.smtp.limits import Limits
+from hourpost.gateways.throttle import Growth, LocalThrottle, LoginThrottle
 from tests.api.smtp.dialog import Client
 from tests.api.smtp.running import RunningDoor
 from tests.fixtures.certificates import Certificate, self_signed
 
-FAST = {
-    "goodbye_seconds": 0.2,
-    "login_delay_seconds": 0.01,
-    "longest_login_delay_seconds": 0.02,
-    "forget_failures_seconds": 0.05,
-}
+FAST = {"goodbye_seconds": 0.2}
+FORGETFUL = Growth(first_seconds=0.01, longest_seconds=0.02, forget_seconds=0.05)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +23,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture(scope="session")
 def _door(certificate: Certificate) -> Iterator[RunningDoor]:
-    running = RunningDoor(certificate, Limits(**FAST))
+    running = RunningDoor(certificate, Limits(**FAST), LocalThrottle(FORGETFUL))
     yield running
     running.stop()
 
@@ -44,8 +41,9 @@ def new_door(certificate: Certificate) -> Iterator[Callable[..., RunningDoor]]:
     """Opens doors with other limits."""
     opened: list[RunningDoor] = []
 
-    def open_door(**limits: float) -> RunningDoor:
-        opened.append(RunningDoor(certificate, Limits(**{**FAST, "drain_seconds": 1.0, **limits}), tick_seconds=0.02))
+    def open_door(*, throttle: LoginThrottle | None = None, **changes: float) -> RunningDoor:
+        limits = Limits(**{**FAST, "drain_seconds": 1.0, **changes})
+        opened.append(RunningDoor(certificate, limits, throttle or LocalThrottle(FORGETFUL), tick_seconds=0.02))
         return opened[-1]
 
     yield open_door

@@ -17,6 +17,7 @@ from api.smtp.limits import Limits
 from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
 from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.throttle import LoginThrottle
 from hourpost.gateways.tls import make_tls_context
 from tests.fakes.intake import RecordingIntake
 from tests.fakes.mailroom import RecordingMailroom
@@ -29,12 +30,15 @@ HOSTNAME = "mail.test"
 class RunningDoor:
     """Ports: ``inbound``, ``submission`` (STARTTLS), ``submissions`` (TLS)."""
 
-    def __init__(self, certificate: Certificate, limits: Limits, *, tick_seconds: float = 1.0) -> None:
+    def __init__(
+        self, certificate: Certificate, limits: Limits, throttle: LoginThrottle, *, tick_seconds: float = 1.0
+    ) -> None:
         self.intake = RecordingIntake()
         self.mailroom = RecordingMailroom()
         self.standings = FixedStandings()
         self.loop = uvloop.new_event_loop()
-        self.door = Door(HOSTNAME, make_tls_context(certificate.cert, certificate.key), self.loop.time, limits)
+        context = make_tls_context(certificate.cert, certificate.key)
+        self.door = Door(HOSTNAME, context, self.loop.time, limits, throttle)
         role = Submitting(self.standings, self.intake, SystemClock(), HOSTNAME)
         listeners = [
             Listener("127.0.0.1", 0, Inbound(self.mailroom)),

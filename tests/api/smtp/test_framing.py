@@ -18,11 +18,12 @@ from api.smtp.replies import Refusal
 from api.smtp.sasl import parse_login_part, parse_plain
 from api.smtp.submit import Submitting
 from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.throttle import Growth, LocalThrottle
 from hourpost.rules.canonical import ContentError
 from tests.fakes.intake import RecordingIntake
 from tests.fakes.standings import FixedStandings
 
-LIMITS = Limits(message_bytes=300, errors=100, login_delay_seconds=0, longest_login_delay_seconds=0)
+LIMITS = Limits(message_bytes=300, errors=100)
 HEAD = b"From: a@acme.test\r\n\r\n"
 PIECES = [
     b"MAIL FROM:<a@acme.test>\r\n",
@@ -69,7 +70,7 @@ async def talk(chunks: list[bytes]) -> tuple[bytes, int]:
     """What a session under TLS that is logged in answers, and how many messages it took."""
     intake = RecordingIntake()
     loop = asyncio.get_running_loop()
-    door = Door("mail.test", None, loop.time, LIMITS)
+    door = Door("mail.test", None, loop.time, LIMITS, LocalThrottle(Growth(0, 0)))
     role = Submitting(FixedStandings(), intake, SystemClock(), "mail.test")
     connection, wire = Connection(door, role, "127.0.0.1", set(), is_secure=True), Wire()
     connection.connection_made(wire)

@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from api.smtp.guard import Guard
-from api.smtp.limits import Limits
+from hourpost.gateways.throttle import Growth, LocalThrottle
 from tests.api.smtp.dialog import Client
 from tests.api.smtp.running import RunningDoor
 
@@ -150,7 +149,7 @@ def test_garbage_in_place_of_a_handshake_frees_its_place(new_door: NewDoor) -> N
 
 
 def test_each_failed_login_of_an_address_waits_longer(new_door: NewDoor) -> None:
-    door = new_door(login_delay_seconds=0.05, longest_login_delay_seconds=0.4, forget_failures_seconds=60)
+    door = new_door(throttle=LocalThrottle(Growth(0.05, 0.4, 60)))
     waits = []
     for _ in range(4):
         with Client(door, "submissions") as client:
@@ -163,29 +162,10 @@ def test_each_failed_login_of_an_address_waits_longer(new_door: NewDoor) -> None
     assert [wait >= least for wait, least in zip(waits, (0.05, 0.15, 0.3, 0.6), strict=True)] == [True] * 4
 
 
-def test_the_delay_doubles_up_to_its_end_and_is_forgotten() -> None:
-    guard = Guard(Limits(login_delay_seconds=0.25, longest_login_delay_seconds=1, forget_failures_seconds=60))
-    delays = [guard.login_delay("a", 0)]
-    for _ in range(4):
-        guard.login_failed("a", 0)
-        delays.append(guard.login_delay("a", 0))
-    assert delays == [0, 0.25, 0.5, 1, 1]
-    assert guard.login_delay("b", 0) == 0
-    assert guard.login_delay("a", 61) == 0
-
-
-def test_what_is_remembered_of_failures_is_bounded() -> None:
-    guard = Guard(Limits())
-    for number in range(12_000):
-        guard.login_failed(f"address {number}", 0)
-    assert guard.login_delay("address 0", 0) == 0
-    assert guard.login_delay("address 11999", 0) > 0
-
-
 def test_unknown_user_and_wrong_secret_wait_alike(new_door: NewDoor) -> None:
     answers, waits = [], []
     for word in (b"AGFjbWUAd3Jvbmc=", b"AG5vYm9keQB3cm9uZw=="):
-        door = new_door(login_delay_seconds=0.1, longest_login_delay_seconds=0.1, forget_failures_seconds=60)
+        door = new_door(throttle=LocalThrottle(Growth(0.1, 0.1, 60)))
         with Client(door, "submissions") as client:
             client.line()
             client.ask(b"EHLO x\r\n")
