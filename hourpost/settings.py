@@ -62,7 +62,10 @@ class Settings(BaseSettings):
     database_pool: int = Field(8, ge=2, description="PostgreSQL connections of one process.")
     api_key: SecretStr | None = Field(None, description="API key that `hourpost send` uses.")
     stripe_secret_key: SecretStr | None = Field(None, description="Without it plans are switched free of charge.")
-    stripe_webhook_secret: SecretStr | None = Field(None, description="Verifies Stripe's webhooks.")
+    stripe_webhook_secret: SecretStr | None = Field(
+        None, description="Verifies Stripe's webhooks; two, space-separated, while one replaces the other."
+    )
+    stripe_api_url: str | None = Field(None, description="Stripe's API at another address, for tests.")
 
     @cached_property
     def public_url(self) -> str:

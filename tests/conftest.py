@@ -67,7 +67,7 @@ async def template_url(postgres: EmbeddedPostgres) -> str:
 @pytest_asyncio.fixture(scope="session")
 async def database_url(template_url: str, postgres: EmbeddedPostgres) -> str:
     """The database that tests share; each makes accounts of its own in it."""
-    return await _copy_template(postgres)
+    return await copy_template(postgres)
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -81,7 +81,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture
 async def fresh_database_url(template_url: str, postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """A database that only this test sees, for what looks at all accounts at once: claims, sweeps, schedules."""
-    url = await _copy_template(postgres)
+    url = await copy_template(postgres)
     yield url
     connection = await asyncpg.connect(postgres.url("postgres"))
     await connection.execute(f'DROP DATABASE "{_name_of(url)}" WITH (FORCE)')
@@ -139,7 +139,8 @@ def _running(server: T, program: Program) -> Iterator[T]:
         stop(program, child)
 
 
-async def _copy_template(postgres: EmbeddedPostgres) -> str:
+async def copy_template(postgres: EmbeddedPostgres) -> str:
+    """A database of the caller's own, as new; gives its address."""
     name = f"test_{uuid4().hex}"
     connection = await asyncpg.connect(postgres.url("postgres"))
     await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE} STRATEGY file_copy')

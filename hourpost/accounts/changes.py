@@ -70,7 +70,19 @@ async def set_plan(
         faults.append(Fault("/limit", "an hourly limit needs a plan"))
     if faults:
         raise ValidationFailed(faults)
-    return await _update(connection, account_id, {"plan": plan, "own_limit": own_limit})
+    return await _update(connection, account_id, {"plan": plan, "own_limit": own_limit, "lapsed_at": None})
+
+
+async def switch_plan(
+    connection: AsyncConnection, account_id: UUID, plan: str | None, lapsed_at: datetime | None = None
+) -> Account:
+    """Give an account the plan it has paid for, or none since ``lapsed_at``; a limit of its own stays as it is.
+
+    What waits is paced anew at once. Raises: NotFound, ValidationFailed.
+    """
+    if faults := _plan_faults(plan):
+        raise ValidationFailed(faults)
+    return await _update(connection, account_id, {"plan": plan, "lapsed_at": None if plan else lapsed_at})
 
 
 async def suspend_account(connection: AsyncConnection, account_id: UUID, now: datetime) -> Account:

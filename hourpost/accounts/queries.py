@@ -21,7 +21,7 @@ PREFIX = "acc"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A customer. ``own_limit`` is an operator's, in place of the plan's."""
+    """A customer. ``own_limit`` is an operator's, in place of the plan's; ``lapsed_at``: its plan ended unpaid."""
 
     id: UUID
     name: str
@@ -31,6 +31,7 @@ class Account:
     unknown_policy: str
     signs_ed25519: bool
     suspended_at: datetime | None
+    lapsed_at: datetime | None
     created_at: datetime
 
     @property

@@ -15,7 +15,7 @@ from hourpost.rules.submission import SendingDomain, Standing
 
 _BY_HASH = text(
     "SELECT c.id, c.account_id, c.kind, c.scope, c.test, c.domain_id, c.expires_at, c.username, c.token_sha256,"
-    "  a.plan, a.own_limit, a.suspended_at,"
+    "  a.plan, a.own_limit, a.suspended_at, a.lapsed_at,"
     "  d.id AS verified_id, d.name AS verified_name, d.dkim_seen_at"
     " FROM credentials c JOIN accounts a ON a.id = c.account_id"
     " LEFT JOIN domains d ON d.account_id = c.account_id AND d.status = 'verified'"
@@ -50,6 +50,7 @@ def _standing(row: Row[Any], domains: dict[str, SendingDomain]) -> Standing:
         plan=row.plan,
         limit=hourly_limit(row.plan, row.own_limit),
         suspended=row.suspended_at is not None,
+        lapsed=row.lapsed_at is not None,
         only_domain_id=row.domain_id,
         domains=domains,
         expires_at=row.expires_at,

@@ -20,6 +20,7 @@ from hourpost.errors import (
     Forbidden,
     HourpostError,
     IdempotencyInFlight,
+    LimitExceeded,
     ServiceUnavailable,
     ValidationFailed,
 )
@@ -40,6 +41,9 @@ _FLIGHTS = 2
 _EMAILS_IN_A_FLIGHT = 500
 _BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
 _TRIES = 4
+# For now, and not for ever: who keeps the mail and tries again loses nothing.
+_LAPSED = "The plan of this account has ended unpaid: choose or pay one in the dashboard. What waits already is kept."
+_LAPSED_SECONDS = 3600
 
 log = structlog.get_logger()
 
@@ -95,7 +99,7 @@ class Intake:
         Raises:
             Forbidden: the account may not send.
             ValidationFailed: more recipients than the plan's whole hour.
-            LimitExceeded: no room, and the order does not wait, or no more may wait.
+            LimitExceeded: no room, and the order does not wait, or no more may wait, or the plan has ended unpaid.
             Conflict: its idempotency key was used for another body.
             IdempotencyInFlight: the first order with this key has not ended.
             ServiceUnavailable: PostgreSQL is away; whether it was stored is then not known.
@@ -297,12 +301,14 @@ class Intake:
 
 
 def check_order(order: Order) -> None:
-    """Refuse what the account may not send at all. Raises: Forbidden, ValidationFailed."""
+    """Refuse what the account may not send at all. Raises: Forbidden, LimitExceeded, ValidationFailed."""
     standing = order.standing
     if standing.suspended:
         raise Forbidden("restricted_api_key", "This account is suspended; write to support.")
     if standing.test:
         return
+    if standing.plan is None and standing.lapsed:
+        raise LimitExceeded("plan", _LAPSED, retry_after_seconds=_LAPSED_SECONDS)
     if standing.plan is None:
         raise Forbidden("restricted_api_key", "This account has no plan: choose one, or send with a test key.")
     for index, submission in enumerate(order.submissions):

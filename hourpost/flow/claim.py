@@ -34,7 +34,7 @@ WITH due AS (
   RETURNING d.lease, d.email_id, d.position, d.address, d.attempts, d.waits_for, d.released_at
 )
 SELECT c.lease, c.email_id, c.position, c.address, c.attempts, c.waits_for, e.account_id, e.domain_id, e.test,
-  e.envelope_from, e.size_bytes, e.content_id, e.expires_at, e.created_at, a.unknown_policy, a.suspended_at,
+  e.envelope_from, e.size_bytes, e.content_id, e.expires_at, e.created_at, a.unknown_policy, a.suspended_at, a.plan,
   greatest(e.created_at, e.scheduled_at, c.released_at) AS leaves_at
 FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
 """
@@ -86,6 +86,7 @@ class Claimed:
     leaves_at: datetime  # when it was free to leave: its moment had come and its hour had room
     parks_unknown: bool
     is_suspended: bool
+    is_unpaid: bool  # its account has no plan
     recipients: tuple[Recipient, ...]
 
     @property
@@ -131,6 +132,7 @@ def _claimed(rows: list[Any]) -> Claimed:
         leaves_at=max(row.leaves_at for row in rows),
         parks_unknown=first.unknown_policy == "park",
         is_suspended=first.suspended_at is not None,
+        is_unpaid=first.plan is None,
         recipients=tuple(Recipient(r.position, r.address, r.attempts, r.waits_for) for r in rows),
     )
 

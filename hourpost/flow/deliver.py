@@ -201,8 +201,8 @@ class Courier:
             return [verdicts.expired(email, one, now) for one in email.recipients]
         if email.test:
             return [verdicts.rehearsed(email, one, now) for one in email.recipients]
-        if email.is_suspended:
-            return [verdicts.suspended(email, one, now) for one in email.recipients]
+        if email.is_suspended or email.is_unpaid:
+            return [verdicts.stopped(email, one, now) for one in email.recipients]
         if content is not None:
             return await self._send(email, content)
         async with self._large:

@@ -14,7 +14,7 @@ from hourpost.rules.delivery_state import State
 from hourpost.rules.smtp_replies import ReplyClass, classify, is_bad_address
 
 _WITHDRAWN_SECONDS = 5
-_SUSPENDED_SECONDS = 600
+_STOPPED_SECONDS = 600
 _REPLY_CHARACTERS = 1000
 
 
@@ -106,9 +106,10 @@ def of_postponed(email: Claimed, recipient: Recipient, postponed: Postponed, now
     return _wait(email, recipient, due_at, postponed.reason, postponed.held_by)
 
 
-def suspended(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
-    """The verdict while the account is suspended: it waits."""
-    return _wait(email, recipient, now + timedelta(seconds=_SUSPENDED_SECONDS), "the account is suspended", "account")
+def stopped(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
+    """The verdict while the account may not hand over: it is suspended or has no plan. It waits."""
+    reason = "the account is suspended" if email.is_suspended else "the account has no plan"
+    return _wait(email, recipient, now + timedelta(seconds=_STOPPED_SECONDS), reason, "account")
 
 
 def _wait(email: Claimed, recipient: Recipient, due_at: datetime, reason: str, waits_for: str | None = None) -> Verdict:

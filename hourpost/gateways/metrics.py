@@ -55,6 +55,8 @@ RETURNED_DELIVERIES = Counter("hourpost_returned_deliveries_total", "Deliveries 
 OLDEST_WAITING_SECONDS = Gauge(
     "hourpost_oldest_waiting_seconds", "Age of the oldest delivery that waits, by cause; the scheduler's.", ["cause"]
 )
+BILLING_ALERTS = Counter("hourpost_billing_alerts_total", "What of billing an operator ought to look at.", ["kind"])
+STRIPE_EVENTS = Counter("hourpost_stripe_events_total", "Stripe's webhooks, by what became of them.", ["outcome"])
 
 log = structlog.get_logger()
 

@@ -46,6 +46,7 @@ class Standing:
     only_domain_id: UUID | None  # the credential's restriction
     domains: dict[str, SendingDomain] = field(default_factory=dict)  # verified ones, by name
     expires_at: datetime | None = None
+    lapsed: bool = False  # the plan has ended unpaid
 
     def sending_domain(self, name: str) -> SendingDomain | None:
         """The verified domain that this credential may send from, or None. ``name`` is normalised."""

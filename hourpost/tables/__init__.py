@@ -4,6 +4,16 @@ Queries, rules and anything that changes a row belong to the nouns and to the fl
 """
 
 from hourpost.tables.accounts import Account, Hour, Membership, Spend, User
+from hourpost.tables.billing import (
+    BillingAlert,
+    BillingNotice,
+    Customer,
+    Entitlement,
+    HourPeak,
+    Invoice,
+    StripeEvent,
+    PlanSubscription,
+)
 from hourpost.tables.credentials import Credential
 from hourpost.tables.deliveries import Attempt, Delivery, Event, Worker
 from hourpost.tables.domains import Domain
@@ -21,17 +31,23 @@ __all__ = [
     "AppPassword",
     "Attempt",
     "AuditEntry",
+    "BillingAlert",
+    "BillingNotice",
     "ContentChunk",
     "Credential",
+    "Customer",
     "Delivery",
     "Domain",
     "Email",
+    "Entitlement",
     "Event",
     "Expunge",
     "Folder",
     "Hour",
+    "HourPeak",
     "IdempotencyKey",
     "Invitation",
+    "Invoice",
     "Keyword",
     "Mailbox",
     "MailboxAddress",
@@ -41,10 +57,12 @@ __all__ = [
     "MessageText",
     "OneTimeToken",
     "Passkey",
+    "PlanSubscription",
     "RecoveryCode",
     "SentCopy",
     "Session",
     "Spend",
+    "StripeEvent",
     "Subscription",
     "Suppression",
     "Table",

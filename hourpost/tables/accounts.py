@@ -24,6 +24,7 @@ class Account(Table):
     unknown_policy: Mapped[str] = mapped_column(server_default="retry")
     signs_ed25519: Mapped[bool] = mapped_column(server_default="false")
     suspended_at: Mapped[datetime | None]
+    lapsed_at: Mapped[datetime | None]  # its plan has ended unpaid: what waits goes on waiting
     created_at: Mapped[datetime]
 
     __table_args__ = (

@@ -1,0 +1,133 @@
+"""Writing what Stripe said, and what follows from it. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.accounts.changes import switch_plan
+from hourpost.accounts.queries import get_account
+from hourpost.billing.notices import notices_of, write_notices
+from hourpost.billing.queries import get_entitlement
+from hourpost.gateways.metrics import BILLING_ALERTS
+from hourpost.gateways.stripe import Invoice
+from hourpost.rules.subscriptions import Entitlement, Subscription, judge
+
+log = structlog.get_logger()
+
+# What was put off because nobody paid need not wait for its next look.
+_WAKE = text(
+    "UPDATE deliveries SET due_at = :now"
+    " WHERE account_id = :account AND state = 'deferred' AND waits_for = 'account' AND due_at > :now"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that Stripe said of one customer at one time."""
+
+    customer_id: str
+    exists: bool
+    subscriptions: tuple[Subscription, ...]
+    invoices: tuple[Invoice, ...]
+
+
+async def add_customer(connection: AsyncConnection, customer_id: str, account_id: UUID, now: datetime) -> None:
+    """Remember who the account is at Stripe; told twice, it stays as it is."""
+    row = {"id": customer_id, "account_id": account_id, "created_at": now}
+    await connection.execute(insert(tables.Customer).values(row).on_conflict_do_nothing())
+
+
+async def remember_checkout(connection: AsyncConnection, customer_id: str, checkout_id: str) -> None:
+    """Keep which checkout was opened last."""
+    statement = update(tables.Customer).where(tables.Customer.id == customer_id).values(checkout_id=checkout_id)
+    await connection.execute(statement)
+
+
+async def write_found(connection: AsyncConnection, account_id: UUID, found: Found, now: datetime) -> Entitlement:
+    """Write what was found, and give the account what it is entitled to. Raises: NotFound."""
+    before = await get_entitlement(connection, account_id, lock=True)
+    account = await get_account(connection, account_id)
+    judgement = judge(found.subscriptions, before, account.plan, now)
+    await _put(connection, tables.PlanSubscription, [_row_of(one, account_id) for one in found.subscriptions])
+    await _put(connection, tables.Invoice, [asdict(one) | {"account_id": account_id} for one in found.invoices])
+    await _mark_synced(connection, found, now)
+    await _write_alerts(connection, account_id, [*judgement.alerts, *_disputes(found.invoices)], now)
+    await write_entitlement(connection, account_id, before, judgement.entitlement, now)
+    notices = notices_of(before, judgement.entitlement, found.subscriptions)
+    await write_notices(connection, account_id, notices, now)
+    return judgement.entitlement
+
+
+async def write_entitlement(
+    connection: AsyncConnection, account_id: UUID, before: Entitlement, after: Entitlement, now: datetime
+) -> None:
+    """Write what an account is entitled to; its plan follows where that has changed, so an operator's word stands."""
+    if after == before:
+        return
+    row = asdict(after) | {"account_id": account_id, "changed_at": now}
+    await _put(connection, tables.Entitlement, [row], key="account_id")
+    if after.plan == before.plan:
+        return
+    await switch_plan(connection, account_id, after.plan, lapsed_at=now)
+    if after.plan is not None:
+        await connection.execute(_WAKE, {"account": account_id, "now": now})
+    log.info("the plan changed", account_id=str(account_id), plan=after.plan, status=after.status)
+
+
+async def _put(connection: AsyncConnection, table: Any, rows: Sequence[dict[str, Any]], key: str = "id") -> None:
+    """Insert the rows, or overwrite those that exist."""
+    if rows:
+        statement = insert(table).values(list(rows))
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in (key, "account_id")}
+        await connection.execute(statement.on_conflict_do_update(index_elements=[key], set_=changed))
+
+
+def _row_of(one: Subscription, account_id: UUID) -> dict[str, Any]:
+    row = asdict(one) | {"account_id": account_id}
+    del row["price"], row["items"], row["invoice_created_at"]
+    return row | {"price_id": one.price.id, "plan": one.price.plan, "amount_cents": one.price.amount_cents}
+
+
+async def _mark_synced(connection: AsyncConnection, found: Found, now: datetime) -> None:
+    values: dict[str, Any] = {"synced_at": now} if found.exists else {"synced_at": now, "deleted_at": now}
+    await connection.execute(update(tables.Customer).where(tables.Customer.id == found.customer_id).values(values))
+    if not found.exists:
+        gone = update(tables.PlanSubscription).where(tables.PlanSubscription.customer_id == found.customer_id)
+        await connection.execute(gone.values(status="canceled"))
+
+
+def _disputes(invoices: Sequence[Invoice]) -> list[tuple[str, str]]:
+    disputed = [one.number or one.id for one in invoices if one.is_disputed]
+    return [("disputed", ", ".join(sorted(disputed)))] if disputed else []
+
+
+async def _write_alerts(
+    connection: AsyncConnection, account_id: UUID, alerts: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    """What is so stands there once; what is no longer so goes."""
+    table = tables.BillingAlert
+    details: dict[str, list[str]] = {}
+    for kind, detail in alerts:
+        details.setdefault(kind, []).append(detail)
+    await connection.execute(delete(table).where(table.account_id == account_id, table.kind.not_in(details)))
+    for kind, detail in ((kind, "; ".join(texts)) for kind, texts in details.items()):
+        row = {"account_id": account_id, "kind": kind, "detail": detail, "created_at": now}
+        statement = insert(table).values(row)
+        statement = statement.on_conflict_do_update(
+            index_elements=["account_id", "kind"],
+            set_={"detail": detail, "created_at": now},
+            where=table.detail != detail,
+        )
+        if (await connection.execute(statement.returning(table.kind))).one_or_none() is not None:
+            BILLING_ALERTS.labels(kind).inc()
+            log.error("billing needs a look", account_id=str(account_id), kind=kind, detail=detail)

@@ -1,0 +1,60 @@
+"""From one plan to another: which way it goes, when it begins, and what does not allow it. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from hourpost.errors import Conflict
+from hourpost.gateways.stripe import Preview
+from hourpost.rules.plans import PLANS
+from hourpost.rules.subscriptions import PAID, Price, Subscription
+
+_PREVIEW_HOLDS = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change of plan: ``kind`` is upgrade (now, against ``preview``), downgrade (at ``starts_at``) or same."""
+
+    kind: str
+    from_plan: str | None
+    to_plan: str
+    price_cents: int
+    starts_at: datetime
+    preview: Preview | None = None
+
+    def costing(self, preview: Preview) -> Move:
+        """The same move with what it costs at once."""
+        return replace(self, preview=preview)
+
+
+def current_of(subscriptions: Sequence[Subscription]) -> Subscription:
+    """The subscription to change: the best that is alive. Raises: Conflict without one."""
+    alive = [one for one in subscriptions if one.is_live]
+    if not alive:
+        raise Conflict("not_subscribed", "There is no subscription: choose a plan first.")
+    return max(alive, key=lambda one: (one.status in PAID, one.price.amount_cents or 0, one.id))
+
+
+def move_of(current: Subscription, plan: str, price: Price, now: datetime) -> Move:
+    """What it means to change the subscription to that plan. Raises: Conflict."""
+    if current.status not in PAID:
+        raise Conflict("payment_due", "The open invoice comes first: pay it, then change the plan.")
+    if current.ends_at is not None:
+        raise Conflict("ending", "This subscription is about to end: resume it first, then change the plan.")
+    if current.items != 1 or current.price.plan is None:
+        raise Conflict("unusual_subscription", "This subscription cannot be changed here; please write to support.")
+    cents = price.amount_cents if price.amount_cents is not None else PLANS[plan].price_cents
+    if plan == current.price.plan:
+        return Move("same", plan, plan, cents, now)
+    if PLANS[plan].hourly_limit > PLANS[current.price.plan].hourly_limit:
+        return Move("upgrade", current.price.plan, plan, cents, now)
+    return Move("downgrade", current.price.plan, plan, cents, current.period_end)
+
+
+def check_moment(at: datetime, current: Subscription, now: datetime) -> None:
+    """Refuse to charge for a moment other than the one that was shown lately. Raises: Conflict."""
+    if not max(now - _PREVIEW_HOLDS, current.period_start) <= at <= now:
+        raise Conflict("preview_too_old", "The price may have changed meanwhile: please look at it again.")

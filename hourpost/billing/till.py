@@ -1,0 +1,190 @@
+"""The till: where accounts pay. Each step reads Stripe anew under the account's lock, and writes what it finds."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+from uuid import UUID
+
+from hourpost.accounts.queries import Account
+from hourpost.billing.changes import Found, add_customer, remember_checkout, write_found
+from hourpost.billing.lock import lock_billing
+from hourpost.billing.moves import Move, check_moment, current_of, move_of
+from hourpost.billing.queries import Customer, count_customers, find_customer, get_entitlement
+from hourpost.database import Database
+from hourpost.errors import Conflict, NotFound
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.stripe import NewCheckout, NewCustomer, Stripe, StripeUnknown
+from hourpost.rules.subscriptions import Entitlement, Price, Subscription
+
+
+class Till:
+    """Sells plans at ``stripe``; ``plan_url`` is the page that people come back to.
+
+    Everything raises ServiceUnavailable while Stripe or PostgreSQL is away, and StripeRefused for what Stripe refuses.
+    """
+
+    def __init__(self, database: Database, stripe: Stripe, clock: Clock, plan_url: str) -> None:
+        self._database = database
+        self._stripe = stripe
+        self._clock = clock
+        self._plan_url = plan_url
+
+    async def sync(self, account_id: UUID) -> Entitlement | None:
+        """Read Stripe anew and write what it says; None for an account that is no customer."""
+        async with lock_billing(self._database, account_id):
+            customer = await self._customer(account_id)
+            return None if customer is None else (await self._read(customer))[1]
+
+    async def check_out(self, account: Account, plan: str, nonce: str) -> str:
+        """The address at which to pay for a first plan; the same ``nonce`` leads to the same checkout.
+
+        Raises: Conflict while there is a subscription that is not over.
+        """
+        async with lock_billing(self._database, account.id):
+            customer = await self._known_customer(account)
+            subscriptions, _ = await self._read(customer)
+            if any(one.is_live for one in subscriptions):
+                raise Conflict("already_subscribed", "There is a subscription already: change that one.")
+            price = await self._price(plan)
+            new = NewCheckout(
+                customer.id, account.public_id, price.id, f"{self._plan_url}/return", self._plan_url, nonce
+            )
+            checkout = await self._stripe.open_checkout(new)
+            if checkout.url is None:
+                raise Conflict("checkout_over", "This checkout is over; please look at your plan again.")
+            # Of two that are open at once both could be paid.
+            if customer.checkout_id not in (None, checkout.id):
+                await self._expire(customer.checkout_id or "")
+            async with self._database.transaction() as connection:
+                await remember_checkout(connection, customer.id, checkout.id)
+            return checkout.url
+
+    async def come_back(self, account_id: UUID, checkout_id: str) -> Entitlement:
+        """Who returns from a checkout need not wait for the webhook. Raises: NotFound for another's checkout."""
+        checkout = await self._stripe.get_checkout(checkout_id)
+        async with self._database.reading() as connection:
+            customer = await find_customer(connection, account_id)
+        if customer is None or checkout.customer_id != customer.id:
+            raise NotFound("There is no such checkout.")
+        entitlement = await self.sync(account_id)
+        assert entitlement is not None  # the customer was there just now
+        return entitlement
+
+    async def portal(self, account_id: UUID) -> str:
+        """The address of Stripe's page for cards and invoices. Raises: NotFound for who never paid."""
+        customer = await self._customer(account_id)
+        if customer is None:
+            raise NotFound("This account has nothing to pay yet.")
+        return await self._stripe.open_portal(customer.id, self._plan_url)
+
+    async def preview(self, account_id: UUID, plan: str) -> Move:
+        """What a change to that plan would mean and cost, and when it would begin. Raises: Conflict."""
+        customer = await self._paying_customer(account_id)
+        current = current_of(await self._stripe.list_subscriptions(customer.id))
+        price = await self._price(plan)
+        now = self._clock.now()
+        move = move_of(current, plan, price, now)
+        if move.kind != "upgrade":
+            return move
+        return move.costing(await self._stripe.preview(current, price.id, now))
+
+    async def change(self, account_id: UUID, plan: str, at: datetime) -> Move:
+        """Change the plan as was previewed at ``at``: upwards now, downwards when the paid period ends.
+
+        Raises: Conflict, also when the preview is too old to be charged.
+        """
+        async with lock_billing(self._database, account_id):
+            customer, current = await self._current(account_id)
+            price = await self._price(plan)
+            move = move_of(current, plan, price, self._clock.now())
+            if move.kind == "upgrade":
+                check_moment(at, current, self._clock.now())
+                await self._release(current)
+                await self._stripe.upgrade(current, price.id, at)
+            elif move.kind == "downgrade":
+                await self._stripe.schedule_price(current, price.id)
+            else:
+                await self._release(current)
+            await self._read(customer)
+            return move
+
+    async def cancel(self, account_id: UUID) -> None:
+        """Let the subscription end with what is paid for. Raises: Conflict."""
+        async with lock_billing(self._database, account_id):
+            customer, current = await self._current(account_id)
+            await self._release(current)
+            await self._stripe.cancel_at_period_end(current, wanted=True)
+            await self._read(customer)
+
+    async def resume(self, account_id: UUID) -> None:
+        """Let a subscription go on that was canceled for later. Raises: Conflict."""
+        async with lock_billing(self._database, account_id):
+            customer, current = await self._current(account_id)
+            await self._stripe.cancel_at_period_end(current, wanted=False)
+            await self._read(customer)
+
+    async def _customer(self, account_id: UUID) -> Customer | None:
+        async with self._database.reading() as connection:
+            return await find_customer(connection, account_id)
+
+    async def _paying_customer(self, account_id: UUID) -> Customer:
+        customer = await self._customer(account_id)
+        if customer is None:
+            raise Conflict("not_subscribed", "There is no subscription yet: choose a plan first.")
+        return customer
+
+    async def _current(self, account_id: UUID) -> tuple[Customer, Subscription]:
+        customer = await self._paying_customer(account_id)
+        subscriptions, _ = await self._read(customer)
+        return customer, current_of(subscriptions)
+
+    async def _read(self, customer: Customer) -> tuple[tuple[Subscription, ...], Entitlement]:
+        exists, subscriptions, invoices = await asyncio.gather(
+            self._stripe.customer_exists(customer.id),
+            self._stripe.list_subscriptions(customer.id),
+            self._stripe.list_invoices(customer.id),
+        )
+        found = Found(customer.id, exists, subscriptions if exists else (), invoices)
+        async with self._database.transaction() as connection:
+            entitlement = await write_found(connection, customer.account_id, found, self._clock.now())
+        return found.subscriptions, entitlement
+
+    async def _known_customer(self, account: Account) -> Customer:
+        """The customer of the account, made where there is none, or none any more."""
+        customer = await self._customer(account.id)
+        if customer is not None and await self._is_there(customer):
+            return customer
+        async with self._database.reading() as connection:
+            number = await count_customers(connection, account.id)
+        new = NewCustomer(account.public_id, account.name, account.email, number)
+        customer_id = await self._stripe.create_customer(new)
+        async with self._database.transaction() as connection:
+            await add_customer(connection, customer_id, account.id, self._clock.now())
+        return Customer(customer_id, account.id, None, None)
+
+    async def _is_there(self, customer: Customer) -> bool:
+        try:
+            await self._read(customer)
+        except StripeUnknown:  # another Stripe, or its test mode: harmless as long as nothing is paid for there
+            async with self._database.transaction() as connection:
+                if (await get_entitlement(connection, customer.account_id)).plan is not None:
+                    raise
+                gone = Found(customer.id, False, (), ())
+                await write_found(connection, customer.account_id, gone, self._clock.now())
+        return await self._customer(customer.account_id) is not None
+
+    async def _price(self, plan: str) -> Price:
+        price = (await self._stripe.list_prices()).get(plan)
+        if price is None:
+            raise Conflict("plan_not_sold", "This plan cannot be bought at the moment; please write to support.")
+        return price
+
+    async def _release(self, current: Subscription) -> None:
+        if current.schedule_id is not None:
+            await self._stripe.release_schedule(current.schedule_id)
+
+    async def _expire(self, checkout_id: str) -> None:
+        with suppress(StripeUnknown):
+            await self._stripe.expire_checkout(checkout_id)

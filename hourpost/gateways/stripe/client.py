@@ -1,0 +1,297 @@
+"""Stripe over HTTP: the ``stripe`` package with its asynchronous client and a pinned version of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import TypeVar
+
+import stripe
+
+from hourpost.errors import ServiceUnavailable
+from hourpost.gateways.stripe.objects import (
+    Checkout,
+    Invoice,
+    NewCheckout,
+    NewCustomer,
+    Preview,
+    Product,
+    StripeRefused,
+    StripeUnknown,
+)
+from hourpost.gateways.stripe.reading import (
+    PLAN_KEY,
+    read_checkout,
+    read_invoice,
+    read_preview,
+    read_price,
+    read_subscription,
+)
+from hourpost.rules.subscriptions import LOOKUP_KEYS, Price, Subscription, lookup_key
+from hourpost.settings import Settings
+
+# Pinned: webhooks and answers keep this shape until it is raised here, and the tests with it.
+API_VERSION = "2026-10-28.endive"
+CURRENCY = "usd"
+_TIMEOUT_SECONDS = 20
+_RETRIES = 2
+_INVOICES = 24
+_AWAY_TEXT = "Stripe does not answer at the moment; nothing was changed, please try again soon."
+
+Found = TypeVar("Found")
+
+
+def open_stripe(settings: Settings) -> RealStripe | None:
+    """Stripe as the settings name it; None without a key: then plans cost nothing."""
+    if settings.stripe_secret_key is None:
+        return None
+    return RealStripe(settings.stripe_secret_key.get_secret_value(), settings.stripe_api_url)
+
+
+class RealStripe:
+    """Asks Stripe, or what ``url`` names in its place. Use it on one event loop."""
+
+    def __init__(self, key: str, url: str | None = None) -> None:
+        self._http = stripe.HTTPXClient(timeout=_TIMEOUT_SECONDS)
+        client = stripe.StripeClient(
+            key,
+            stripe_version=API_VERSION,
+            base_addresses={"api": url} if url else None,
+            max_network_retries=_RETRIES,
+            http_client=self._http,
+        )
+        self._api = client.v1
+
+    async def create_customer(self, new: NewCustomer) -> str:
+        """The id of a new customer; asked again for the same one, the same id."""
+        created = await _ask(
+            self._api.customers.create_async(
+                {"name": new.name, "email": new.email, "metadata": {"hourpost_account": new.account_id}},
+                {"idempotency_key": f"hourpost-customer-{new.account_id}-{new.number}"},
+            )
+        )
+        return created.id
+
+    async def customer_exists(self, customer_id: str) -> bool:
+        """Whether there is such a customer still: False once it was deleted. Raises: StripeUnknown."""
+        found = await _ask(self._api.customers.retrieve_async(customer_id))
+        return not getattr(found, "deleted", False)
+
+    async def find_customer_of_charge(self, charge_id: str) -> str | None:
+        """Whose charge it is, or None."""
+        try:
+            found = await _ask(self._api.charges.retrieve_async(charge_id))
+        except StripeUnknown:
+            return None
+        customer: str | None = found.to_dict().get("customer")
+        return customer
+
+    async def list_subscriptions(self, customer_id: str) -> tuple[Subscription, ...]:
+        """All there were, whatever became of them; empty for a customer that is gone."""
+        try:
+            found = await _ask(
+                self._api.subscriptions.list_async(
+                    {
+                        "customer": customer_id,
+                        "status": "all",
+                        "limit": 100,
+                        "expand": ["data.latest_invoice", "data.schedule"],
+                    }
+                )
+            )
+        except StripeUnknown:
+            return ()
+        rows = [one.to_dict() for one in found.data]
+        known = {price.id: plan for plan, price in (await self.list_prices()).items()} if rows else {}
+        return tuple(read_subscription(row, known) for row in rows if row["items"]["data"])
+
+    async def list_invoices(self, customer_id: str) -> tuple[Invoice, ...]:
+        """The newest 24, newest first; empty for a customer that is gone."""
+        try:
+            found = await _ask(
+                self._api.invoices.list_async(
+                    {"customer": customer_id, "limit": _INVOICES, "expand": ["data.payments"]}
+                )
+            )
+            # Since March 2025 an invoice does not tell what was given back, and a charge not what it was for.
+            charges = await _ask(self._api.charges.list_async({"customer": customer_id, "limit": 2 * _INVOICES}))
+        except StripeUnknown:
+            return ()
+        by_intent = {row["payment_intent"]: row for row in (one.to_dict() for one in charges.data)}
+        return tuple(read_invoice(one.to_dict(), by_intent) for one in found.data if one.status != "draft")
+
+    async def list_prices(self) -> dict[str, Price]:
+        """The present prices by plan."""
+        found = await _ask(self._api.prices.list_async({"lookup_keys": list(LOOKUP_KEYS), "limit": 100}))
+        prices = [read_price(one.to_dict()) for one in found.data]
+        return {price.plan: price for price in prices if price.plan}
+
+    async def put_product(self, plan: str, name: str, description: str, amount_cents: int) -> Product:
+        """See to it that a plan has its product and its price; an earlier price goes on for who has it."""
+        product_id = f"hourpost_{plan}"
+        try:
+            await _ask(self._api.products.update_async(product_id, {"name": name, "description": description}))
+        except StripeUnknown:
+            await _ask(
+                self._api.products.create_async(
+                    {"id": product_id, "name": name, "description": description, "metadata": {PLAN_KEY: plan}}
+                )
+            )
+        price = (await self.list_prices()).get(plan)
+        if price is not None:  # known by this when its lookup key has moved on
+            await _ask(self._api.prices.update_async(price.id, {"metadata": {PLAN_KEY: plan}}))
+        if price is None or price.amount_cents != amount_cents:
+            created = await _ask(
+                self._api.prices.create_async(
+                    {
+                        "product": product_id,
+                        "currency": CURRENCY,
+                        "unit_amount": amount_cents,
+                        "recurring": {"interval": "month"},
+                        "lookup_key": lookup_key(plan),
+                        "transfer_lookup_key": True,
+                        "metadata": {PLAN_KEY: plan},
+                    }
+                )
+            )
+            price = read_price(created.to_dict())
+        return Product(product_id, name, price)
+
+    async def open_checkout(self, new: NewCheckout) -> Checkout:
+        """A page to pay a plan on."""
+        created = await _ask(
+            self._api.checkout.sessions.create_async(
+                {
+                    "mode": "subscription",
+                    "customer": new.customer_id,
+                    "client_reference_id": new.account_id,
+                    "line_items": [{"price": new.price_id, "quantity": 1}],
+                    "allow_promotion_codes": True,
+                    "success_url": f"{new.return_url}?session_id={{CHECKOUT_SESSION_ID}}",
+                    "cancel_url": new.cancel_url,
+                    "subscription_data": {"metadata": {"hourpost_account": new.account_id}},
+                },
+                {"idempotency_key": f"hourpost-checkout-{new.account_id}-{new.price_id}-{new.nonce}"},
+            )
+        )
+        return read_checkout(created.to_dict())
+
+    async def get_checkout(self, checkout_id: str) -> Checkout:
+        """How far a checkout has come."""
+        return read_checkout((await _ask(self._api.checkout.sessions.retrieve_async(checkout_id))).to_dict())
+
+    async def expire_checkout(self, checkout_id: str) -> None:
+        """Close a checkout that nobody has paid on; one that is over already stays as it is."""
+        if (await self.get_checkout(checkout_id)).status == "open":
+            await _ask(self._api.checkout.sessions.expire_async(checkout_id))
+
+    async def open_portal(self, customer_id: str, return_url: str) -> str:
+        """The address of the page for cards, addresses and invoices."""
+        session = await _ask(
+            self._api.billing_portal.sessions.create_async({"customer": customer_id, "return_url": return_url})
+        )
+        return session.url
+
+    async def preview(self, subscription: Subscription, price_id: str, at: datetime) -> Preview:
+        """What a change to that price at that moment would cost at once."""
+        found = await _ask(
+            self._api.invoices.create_preview_async(
+                {
+                    "customer": subscription.customer_id,
+                    "subscription": subscription.id,
+                    "subscription_details": {
+                        "items": [{"id": subscription.item_id, "price": price_id}],
+                        "proration_behavior": "always_invoice",
+                        "proration_date": int(at.timestamp()),
+                    },
+                }
+            )
+        )
+        return read_preview(found.to_dict(), at)
+
+    async def upgrade(self, subscription: Subscription, price_id: str, at: datetime) -> None:
+        """Change the price now and bill the difference; the change holds only when that is paid."""
+        moment = int(at.timestamp())
+        await _ask(
+            self._api.subscriptions.update_async(
+                subscription.id,
+                {
+                    "items": [{"id": subscription.item_id, "price": price_id}],
+                    "proration_behavior": "always_invoice",
+                    "proration_date": moment,
+                    "payment_behavior": "pending_if_incomplete",
+                },
+                {"idempotency_key": f"hourpost-upgrade-{subscription.id}-{price_id}-{moment}"},
+            )
+        )
+
+    async def schedule_price(self, subscription: Subscription, price_id: str) -> None:
+        """Change the price when the paid period ends."""
+        schedules = self._api.subscription_schedules
+        schedule_id = subscription.schedule_id
+        if schedule_id is None:
+            schedule_id = (await _ask(schedules.create_async({"from_subscription": subscription.id}))).id
+        start, end = int(subscription.period_start.timestamp()), int(subscription.period_end.timestamp())
+        await _ask(
+            schedules.update_async(
+                schedule_id,
+                {
+                    "end_behavior": "release",
+                    "proration_behavior": "none",
+                    "phases": [
+                        {
+                            "items": [{"price": subscription.price.id, "quantity": 1}],
+                            "start_date": start,
+                            "end_date": end,
+                        },
+                        {
+                            "items": [{"price": price_id, "quantity": 1}],
+                            "start_date": end,
+                            "duration": {"interval": "month", "interval_count": 1},
+                            "proration_behavior": "none",
+                        },
+                    ],
+                },
+            )
+        )
+
+    async def release_schedule(self, schedule_id: str) -> None:
+        """Forget a change that was scheduled."""
+        await _ask(self._api.subscription_schedules.release_async(schedule_id))
+
+    async def cancel_at_period_end(self, subscription: Subscription, *, wanted: bool) -> None:
+        """Let a subscription end with its paid period, or let it go on after all."""
+        if not wanted and subscription.ends_at is not None and not subscription.at_period_end:
+            await _ask(self._api.subscriptions.update_async(subscription.id, {"cancel_at": ""}))
+            return
+        await _ask(self._api.subscriptions.update_async(subscription.id, {"cancel_at_period_end": wanted}))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # the package leaves it untyped
+
+
+async def _ask(question: Awaitable[Found]) -> Found:
+    try:
+        return await question
+    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+        raise _away(error) from error
+    except stripe.InvalidRequestError as error:
+        kind = StripeUnknown if error.code == "resource_missing" or error.http_status == 404 else StripeRefused
+        raise kind(f"Stripe says: {error.user_message or 'that is not possible.'}", cause=_cause(error)) from error
+    except stripe.CardError as error:
+        text = error.user_message or "the card was declined."
+        raise StripeRefused(f"Stripe says: {text}", cause=_cause(error)) from error
+    except (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError) as error:
+        raise StripeRefused("The payment could not be set up; we have been told.", cause=_cause(error)) from error
+    except stripe.StripeError as error:
+        raise _away(error) from error
+
+
+def _away(error: stripe.StripeError) -> ServiceUnavailable:
+    return ServiceUnavailable(_AWAY_TEXT, retry_after_seconds=30, cause=_cause(error))
+
+
+def _cause(error: stripe.StripeError) -> str:
+    """What an operator needs to find it at Stripe; no key is in it."""
+    return f"{type(error).__name__} {error.code or ''} {error.request_id or ''}: {error.user_message or error}"[:500]

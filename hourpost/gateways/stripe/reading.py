@@ -1,0 +1,135 @@
+"""Stripe's JSON as our objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hourpost.gateways.stripe.objects import Checkout, Invoice, Preview, PreviewLine
+from hourpost.rules.plans import PLANS
+from hourpost.rules.subscriptions import LOOKUP_KEYS, Price, Subscription
+
+PLAN_KEY = "hourpost_plan"  # in the metadata of prices and schedules
+
+
+def read_moment(seconds: int) -> datetime:
+    """The moment of Stripe's seconds."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else read_moment(seconds)
+
+
+def read_price(price: Mapping[str, Any]) -> Price:
+    """A price. Its lookup key moves on to a newer one when the amount changes, its metadata stays."""
+    metadata = price.get("metadata") or {}
+    plan = LOOKUP_KEYS.get(price.get("lookup_key") or "") or metadata.get(PLAN_KEY)
+    return Price(price["id"], plan if plan in PLANS else None, price.get("unit_amount"))
+
+
+def read_subscription(found: Mapping[str, Any], plans: Mapping[str, str]) -> Subscription:
+    """A subscription with its ``latest_invoice`` and ``schedule`` expanded; ``plans`` are those of known price ids."""
+    items = found["items"]["data"]
+    item = items[0]
+    return Subscription(
+        id=found["id"],
+        customer_id=_id(found["customer"]) or "",
+        status=found["status"],
+        created_at=read_moment(found["created"]),
+        item_id=item["id"],
+        price=_known(read_price(item["price"]), plans),
+        # On items since the version of March 2025: those of one subscription may differ
+        period_start=read_moment(item["current_period_start"]),
+        period_end=read_moment(item["current_period_end"]),
+        items=len(items),
+        ends_at=_ends_at(found, item),
+        at_period_end=bool(found.get("cancel_at_period_end")),
+        **_schedule(found.get("schedule"), plans),
+        **_pending(found.get("pending_update"), item, plans),
+        **_latest_invoice(found.get("latest_invoice")),
+    )
+
+
+def _id(thing: Any) -> str | None:
+    return thing if thing is None or isinstance(thing, str) else thing["id"]
+
+
+def _known(price: Price, plans: Mapping[str, str]) -> Price:
+    return price if price.plan else Price(price.id, plans.get(price.id), price.amount_cents)
+
+
+def _ends_at(found: Mapping[str, Any], item: Mapping[str, Any]) -> datetime | None:
+    if found.get("ended_at"):
+        return _moment(found["ended_at"])
+    moments = [found["cancel_at"]] if found.get("cancel_at") else []
+    if found.get("cancel_at_period_end"):
+        moments.append(item["current_period_end"])
+    return read_moment(min(moments)) if moments else None
+
+
+def _schedule(schedule: Any, plans: Mapping[str, str]) -> dict[str, Any]:
+    """Of a schedule: its id, and the next phase that changes the price."""
+    if not isinstance(schedule, Mapping) or schedule.get("status") not in ("active", "not_started"):
+        return {}
+    current = (schedule.get("current_phase") or {}).get("end_date")
+    for phase in schedule.get("phases") or ():
+        if current is not None and phase["start_date"] >= current:
+            price = phase["items"][0]["price"]
+            plan = read_price(price).plan if isinstance(price, Mapping) else None
+            plan = plan or plans.get(_id(price) or "") or (schedule.get("metadata") or {}).get(PLAN_KEY)
+            moment = read_moment(phase["start_date"])
+            return {"schedule_id": schedule["id"], "next_plan": plan, "next_plan_at": moment}
+    return {"schedule_id": schedule["id"]}
+
+
+def _pending(pending: Any, item: Mapping[str, Any], plans: Mapping[str, str]) -> dict[str, Any]:
+    """Of a change that is not paid yet: the plan it leads to."""
+    for one in (pending or {}).get("subscription_items") or ():
+        if one["id"] == item["id"] and one["price"]["id"] != item["price"]["id"]:
+            return {"pending_plan": _known(read_price(one["price"]), plans).plan}
+    return {}
+
+
+def _latest_invoice(invoice: Any) -> dict[str, Any]:
+    if not isinstance(invoice, Mapping):
+        return {"invoice_id": invoice}
+    return {
+        "invoice_id": invoice["id"],
+        "invoice_status": invoice["status"],
+        "invoice_url": invoice.get("hosted_invoice_url"),
+        "invoice_created_at": read_moment(invoice["created"]),
+    }
+
+
+def read_invoice(found: Mapping[str, Any], charges: Mapping[str, Mapping[str, Any]]) -> Invoice:
+    """A bill with its ``payments`` expanded; ``charges`` are the customer's, by the payment intent they belong to."""
+    payments = (found.get("payments") or {}).get("data") or ()
+    intents = [_id(one["payment"].get("payment_intent")) for one in payments]
+    paid = [charges[intent] for intent in intents if intent is not None and intent in charges]
+    return Invoice(
+        id=found["id"],
+        number=found.get("number"),
+        status=found["status"],
+        total_cents=found["total"],
+        due_cents=found["amount_remaining"],
+        refunded_cents=sum(one["amount_refunded"] for one in paid),
+        is_disputed=any(one["disputed"] for one in paid),
+        currency=found["currency"],
+        created_at=read_moment(found["created"]),
+        url=found.get("hosted_invoice_url"),
+        pdf_url=found.get("invoice_pdf"),
+    )
+
+
+def read_preview(found: Mapping[str, Any], at: datetime) -> Preview:
+    """A bill to be."""
+    lines = tuple(PreviewLine(one.get("description") or "", one["amount"]) for one in found["lines"]["data"])
+    return Preview(found["amount_due"], found["currency"], lines, at)
+
+
+def read_checkout(found: Mapping[str, Any]) -> Checkout:
+    """A checkout session."""
+    paid = found["payment_status"] in ("paid", "no_payment_required")
+    return Checkout(found["id"], found.get("url"), found["status"], _id(found.get("customer")), paid)

@@ -1,0 +1,112 @@
+"""Buying a first plan."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hourpost.errors import Conflict, NotFound, ServiceUnavailable
+from hourpost.rules.plans import PLANS
+from tests.billing.conftest import PLAN_URL, Shop
+
+
+async def test_who_pays_a_checkout_gets_the_plan(shop: Shop) -> None:
+    account = await shop.account()
+    url = await shop.till.check_out(account, "normal", "once")
+    assert (await shop.look(account)).plan is None
+    assert shop.fake.pay(url).startswith(f"{PLAN_URL}/return?session_id=cs_test_")
+    entitlement = await shop.till.sync(account.id)
+    assert entitlement is not None
+    assert (entitlement.plan, entitlement.status) == ("normal", "active")
+    assert (await shop.look(account)).limit == PLANS["normal"].hourly_limit
+
+
+async def test_who_comes_back_before_the_webhook_has_the_plan_already(shop: Shop) -> None:
+    account = await shop.account()
+    location = shop.fake.pay(await shop.till.check_out(account, "path", "once"))
+    entitlement = await shop.till.come_back(account.id, location.partition("session_id=")[2])
+    assert entitlement.plan == (await shop.look(account)).plan == "path"
+    await shop.receive()  # the webhooks that follow change nothing
+    assert (await shop.look(account)).plan == "path"
+
+
+async def test_the_checkout_of_another_is_not_found(shop: Shop) -> None:
+    mine, others = await shop.account(), await shop.account()
+    location = shop.fake.pay(await shop.till.check_out(others, "skilled", "once"))
+    await shop.till.check_out(mine, "path", "once")
+    with pytest.raises(NotFound):
+        await shop.till.come_back(mine.id, location.partition("session_id=")[2])
+    assert (await shop.look(mine)).plan is None
+
+
+async def test_a_checkout_takes_promotion_codes_and_belongs_to_one_customer(shop: Shop) -> None:
+    account = await shop.account()
+    await shop.till.check_out(account, "path", "once")
+    session = shop.fake.state.all("checkout.session")[0]
+    assert session["allow_promotion_codes"] is True
+    assert session["client_reference_id"] == account.public_id
+    assert session["customer"] == (await shop.customer(account)).id
+
+
+async def test_a_form_sent_twice_opens_one_checkout(shop: Shop) -> None:
+    account = await shop.account()
+    first, second = await asyncio.gather(
+        shop.till.check_out(account, "path", "the form"), shop.till.check_out(account, "path", "the form")
+    )
+    assert first == second
+    assert len(shop.fake.state.all("customer")) == 1
+
+
+async def test_a_second_checkout_closes_the_first_so_that_not_both_are_paid(shop: Shop) -> None:
+    account = await shop.account()
+    await shop.till.check_out(account, "path", "one tab")
+    await shop.till.check_out(account, "skilled", "another tab")
+    newest, older = shop.fake.state.all("checkout.session")
+    assert (older["status"], newest["status"]) == ("expired", "open")
+
+
+async def test_a_subscriber_is_not_sold_a_second_subscription(shop: Shop) -> None:
+    account = await shop.subscriber()
+    with pytest.raises(Conflict, match="change that one"):
+        await shop.till.check_out(account, "skilled", "again")
+
+
+async def test_a_price_that_stripe_does_not_have_is_not_sold(shop: Shop) -> None:
+    account = await shop.account()
+    shop.fake.state.things[shop.fake.price("premium")]["lookup_key"] = None
+    with pytest.raises(Conflict, match="cannot be bought"):
+        await shop.till.check_out(account, "premium", "once")
+
+
+async def test_an_account_with_an_operators_plan_keeps_it_until_it_has_paid_for_another(shop: Shop) -> None:
+    account = await shop.account("path")
+    url = await shop.till.check_out(account, "skilled", "once")
+    await shop.till.sync(account.id)
+    assert (await shop.look(account)).plan == "path"
+    shop.fake.pay(url)
+    await shop.till.sync(account.id)
+    assert (await shop.look(account)).plan == "skilled"
+
+
+async def test_while_stripe_is_away_nothing_changes_and_the_customer_is_told(shop: Shop) -> None:
+    account = await shop.subscriber("normal")
+    shop.fake.is_down = True
+    with pytest.raises(ServiceUnavailable, match="Stripe does not answer"):
+        await shop.till.sync(account.id)
+    assert (await shop.look(account)).plan == "normal"
+
+
+async def test_the_api_version_is_pinned_and_creations_carry_keys_of_ours(shop: Shop) -> None:
+    account = await shop.subscriber()
+    by_path = dict(zip([path for _, path in shop.fake.calls], shop.fake.headers, strict=True))
+    assert {headers["stripe-version"] for headers in shop.fake.headers} == {"2026-10-28.endive"}
+    assert by_path["/v1/customers"]["idempotency-key"] == f"hourpost-customer-{account.public_id}-0"
+    assert by_path["/v1/checkout/sessions"]["idempotency-key"].startswith(f"hourpost-checkout-{account.public_id}-")
+
+
+async def test_the_portal_opens_for_a_customer_only(shop: Shop) -> None:
+    with pytest.raises(NotFound):
+        await shop.till.portal((await shop.account()).id)
+    account = await shop.subscriber()
+    assert (await shop.till.portal(account.id)).startswith(f"{shop.fake.base}/pages/portal/")

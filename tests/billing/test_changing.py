@@ -1,0 +1,139 @@
+"""Changing a plan that is paid for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from hourpost.accounts.changes import set_plan
+from hourpost.billing.queries import find_current
+from hourpost.errors import Conflict
+from tests.billing.conftest import Shop
+
+
+async def test_an_upgrade_shows_the_difference_and_charges_exactly_that(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    shop.pass_time(days=15)
+    move = await shop.till.preview(account.id, "skilled")
+    assert move.kind == "upgrade"
+    assert move.preview is not None
+    assert move.preview.due_cents == 22500 // 2 - 5000 // 2
+    assert [line.amount_cents for line in move.preview.lines] == [-2500, 11250]
+    shop.pass_time(hours=0.2)  # thinking
+    await shop.till.change(account.id, "skilled", move.preview.at)
+    assert shop.fake.state.all("invoice")[0]["total"] == move.preview.due_cents
+    assert (await shop.look(account)).plan == "skilled"
+
+
+async def test_an_upgrade_holds_only_when_it_is_paid(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    shop.fake.state.cards[(await shop.customer(account)).id] = "authenticate"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    assert (await shop.look(account)).plan == "path"
+    async with shop.database.reading() as connection:
+        current = await find_current(connection, account.id)
+    assert current is not None
+    assert (current.plan, current.pending_plan, current.invoice_status) == ("path", "skilled", "open")
+    assert current.invoice_url is not None
+    shop.fake.confirm(current.invoice_url)  # the bank has asked, and is content
+    await shop.receive()
+    assert (await shop.look(account)).plan == "skilled"
+
+
+async def test_an_upgrade_that_nobody_pays_is_forgotten(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    shop.fake.state.cards[(await shop.customer(account)).id] = "declined"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    shop.pass_time(days=1)
+    await shop.receive()
+    async with shop.database.reading() as connection:
+        current = await find_current(connection, account.id)
+    assert current is not None
+    assert (current.plan, current.pending_plan) == ("path", None)
+    assert (await shop.look(account)).plan == "path"
+
+
+@pytest.mark.parametrize("minutes", [-31, 1])
+async def test_nobody_chooses_the_moment_that_is_charged_for(shop: Shop, minutes: int) -> None:
+    account = await shop.subscriber("path")
+    shop.pass_time(days=10)
+    with pytest.raises(Conflict, match="look at it again"):
+        await shop.till.change(account.id, "skilled", shop.clock.now() + timedelta(minutes=minutes))
+    assert (await shop.look(account)).plan == "path"
+
+
+async def test_a_downgrade_begins_when_the_paid_period_ends_and_costs_nothing_now(shop: Shop) -> None:
+    account = await shop.subscriber("skilled")
+    move = await shop.till.preview(account.id, "path")
+    assert (move.kind, move.preview, move.price_cents) == ("downgrade", None, 5000)
+    await shop.till.change(account.id, "path", shop.clock.now())
+    async with shop.database.reading() as connection:
+        current = await find_current(connection, account.id)
+    assert current is not None
+    assert (current.plan, current.next_plan, current.next_plan_at) == ("skilled", "path", current.period_end)
+    shop.pass_time(days=29)
+    await shop.receive()
+    assert (await shop.look(account)).plan == "skilled"
+    shop.pass_time(days=2)
+    await shop.receive()
+    assert (await shop.look(account)).plan == "path"
+    assert shop.fake.state.all("invoice")[0]["total"] == 5000
+    assert len(shop.fake.state.all("invoice")) == 2
+
+
+async def test_a_downgrade_can_be_changed_and_taken_back(shop: Shop) -> None:
+    account = await shop.subscriber("skilled")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    await shop.till.change(account.id, "normal", shop.clock.now())
+    async with shop.database.reading() as connection:
+        current = await find_current(connection, account.id)
+    assert current is not None
+    assert current.next_plan == "normal"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    shop.pass_time(days=31)
+    await shop.receive()
+    assert (await shop.look(account)).plan == "skilled"
+
+
+async def test_an_upgrade_and_a_cancellation_overrule_a_downgrade(shop: Shop) -> None:
+    up, gone = await shop.subscriber("premium"), await shop.subscriber("premium")
+    for account in (up, gone):
+        await shop.till.change(account.id, "path", shop.clock.now())
+    await shop.till.change(up.id, "skilled", shop.clock.now())
+    await shop.till.cancel(gone.id)
+    shop.pass_time(days=31)
+    await shop.receive()
+    await shop.lapse()
+    assert (await shop.look(up)).plan == "skilled"
+    assert (await shop.look(gone)).plan is None
+
+
+async def test_what_is_owed_comes_before_a_change(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    shop.fake.state.cards[(await shop.customer(account)).id] = "declined"
+    shop.pass_time(days=31)
+    with pytest.raises(Conflict, match="open invoice"):
+        await shop.till.preview(account.id, "skilled")
+
+
+async def test_what_is_about_to_end_is_resumed_before_it_is_changed(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    await shop.till.cancel(account.id)
+    with pytest.raises(Conflict, match="resume"):
+        await shop.till.change(account.id, "skilled", shop.clock.now())
+
+
+async def test_who_has_no_subscription_has_nothing_to_change(shop: Shop) -> None:
+    account = await shop.account("path")
+    for step in (shop.till.cancel(account.id), shop.till.resume(account.id), shop.till.preview(account.id, "path")):
+        with pytest.raises(Conflict, match="choose a plan first"):
+            await step
+
+
+async def test_a_limit_of_its_own_outlives_a_change_of_plan(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    async with shop.database.transaction() as connection:
+        await set_plan(connection, account.id, "path", 9000)
+    await shop.till.change(account.id, "normal", shop.clock.now())
+    assert (await shop.look(account)).own_limit == 9000

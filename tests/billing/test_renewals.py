@@ -1,0 +1,252 @@
+"""What becomes of a subscription as time passes: renewals, failures, recovery, ends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from hourpost.accounts.changes import set_plan
+from hourpost.accounts.queries import Account
+from hourpost.billing.notices import list_unmailed
+from hourpost.billing.queries import list_alerts, list_invoices
+from hourpost.rules.subscriptions import GRACE
+from tests.billing.conftest import Shop
+
+
+async def notices(shop: Shop, account: Account) -> list[str]:
+    async with shop.database.reading() as connection:
+        return [one.kind for one in await list_unmailed(connection) if one.account_id == account.id]
+
+
+async def failing(shop: Shop, plan: str = "normal") -> Account:
+    """An account whose renewal has just failed."""
+    account = await shop.subscriber(plan)
+    shop.fake.state.cards[(await shop.customer(account)).id] = "declined"
+    shop.pass_time(days=30, hours=1)
+    await shop.receive()
+    return account
+
+
+async def test_a_renewal_that_is_paid_goes_on(shop: Shop) -> None:
+    account = await shop.subscriber("normal")
+    shop.pass_time(days=30, hours=1)
+    await shop.receive()
+    entitlement = await shop.entitlement(account)
+    assert (entitlement.plan, entitlement.status) == ("normal", "active")
+    assert entitlement.ends_at is not None
+    assert entitlement.ends_at - shop.clock.now() > timedelta(days=29) + GRACE
+    async with shop.database.reading() as connection:
+        assert [one.status for one in await list_invoices(connection, account.id)] == ["paid", "paid"]
+
+
+async def test_a_renewal_that_fails_keeps_sending_through_the_grace_and_is_told_once(shop: Shop) -> None:
+    account = await failing(shop)
+    entitlement = await shop.entitlement(account)
+    assert (entitlement.plan, entitlement.status) == ("normal", "past_due")
+    assert entitlement.ends_at is not None
+    assert timedelta(days=6, hours=22) < entitlement.ends_at - shop.clock.now() <= GRACE
+    shop.pass_time(days=3, hours=1)  # another try fails
+    await shop.receive()
+    assert await shop.entitlement(account) == entitlement
+    assert await notices(shop, account) == ["past_due"]
+
+
+async def test_the_grace_ends_without_a_word_of_stripes(shop: Shop) -> None:
+    account = await failing(shop)
+    shop.fake.is_down = True
+    shop.clock.advance(6.9 * 86400)
+    await shop.lapse()
+    assert (await shop.look(account)).plan == "normal"
+    shop.clock.advance(0.2 * 86400)
+    await shop.lapse()
+    lapsed = await shop.look(account)
+    assert (lapsed.plan, lapsed.lapsed_at) == (None, shop.clock.now())
+    assert await notices(shop, account) == ["past_due", "ended"]
+
+
+async def test_a_retry_that_is_paid_recovers_and_a_later_failure_has_its_own_grace(shop: Shop) -> None:
+    account = await failing(shop)
+    shop.fake.state.cards.clear()
+    shop.pass_time(days=3, hours=1)
+    await shop.receive()
+    entitlement = await shop.entitlement(account)
+    assert (entitlement.status, entitlement.past_due_at) == ("active", None)
+    shop.fake.state.cards[(await shop.customer(account)).id] = "declined"
+    shop.pass_time(days=28)
+    await shop.receive()
+    again = await shop.entitlement(account)
+    assert again.ends_at is not None
+    assert (again.status, again.ends_at > shop.clock.now()) == ("past_due", True)
+    assert await notices(shop, account) == ["past_due", "past_due"]
+
+
+@pytest.mark.parametrize("end", ["unpaid", "canceled"])
+async def test_what_stays_unpaid_stops_and_paying_starts_it_again(shop: Shop, end: str) -> None:
+    shop.fake.state.after_last_retry = end
+    account = await failing(shop)
+    shop.pass_time(days=7, hours=1)
+    await shop.receive()
+    stopped = await shop.look(account)
+    assert (stopped.plan, stopped.lapsed_at is None) == (None, False)
+    assert (await shop.entitlement(account)).status == end
+    if end == "unpaid":
+        shop.fake.state.settle(shop.fake.state.all("invoice", status="open")[0])
+        await shop.receive()
+    else:
+        await shop.buy(account, "normal")
+    paid = await shop.look(account)
+    assert (paid.plan, paid.lapsed_at) == ("normal", None)
+
+
+async def test_a_late_word_of_a_failure_does_not_lengthen_the_grace(shop: Shop) -> None:
+    account = await shop.subscriber()
+    shop.fake.state.cards[(await shop.customer(account)).id] = "declined"
+    shop.pass_time(days=34)  # four days without webhooks
+    await shop.receive()
+    entitlement = await shop.entitlement(account)
+    assert entitlement.ends_at is not None
+    assert entitlement.ends_at - shop.clock.now() <= timedelta(days=3)
+
+
+async def test_an_outage_of_stripe_does_not_stop_mail(shop: Shop) -> None:
+    account = await shop.subscriber()
+    shop.fake.is_down = True
+    shop.clock.advance(timedelta(days=36).total_seconds())  # six days after the period's end
+    await shop.clerk.work()
+    await shop.lapse()
+    assert (await shop.look(account)).plan == "path"
+
+
+async def test_what_is_canceled_stays_until_the_period_ends(shop: Shop) -> None:
+    account = await shop.subscriber()
+    await shop.till.cancel(account.id)
+    shop.pass_time(days=29)
+    await shop.receive()
+    await shop.lapse()
+    assert (await shop.look(account)).plan == "path"
+    shop.clock.advance(86401)  # our own clock ends it, before any webhook comes
+    await shop.lapse()
+    assert (await shop.look(account)).plan is None
+    shop.fake.state.advance(86401)
+    await shop.receive()
+    assert (await shop.entitlement(account)).status == "canceled"
+
+
+async def test_what_was_canceled_can_be_resumed_before_it_ends(shop: Shop) -> None:
+    account = await shop.subscriber()
+    await shop.till.cancel(account.id)
+    await shop.till.resume(account.id)
+    shop.pass_time(days=30, hours=1)
+    await shop.receive()
+    await shop.lapse()
+    assert ((await shop.look(account)).plan, (await shop.entitlement(account)).status) == ("path", "active")
+
+
+async def test_a_date_that_was_set_at_stripe_ends_it_and_can_be_taken_back(shop: Shop) -> None:
+    account = await shop.subscriber()
+    subscription = shop.fake.subscription()
+    subscription["cancel_at"] = shop.fake.state.now + 10 * 86400
+    await shop.till.sync(account.id)
+    entitlement = await shop.entitlement(account)
+    assert entitlement.ends_at == shop.clock.now() + timedelta(days=10)
+    await shop.till.resume(account.id)
+    assert subscription["cancel_at"] is None
+    subscription["cancel_at"] = shop.fake.state.now + 10 * 86400
+    await shop.till.sync(account.id)
+    shop.pass_time(days=10, hours=1)
+    await shop.lapse()
+    assert (await shop.look(account)).plan is None
+
+
+async def test_a_refund_and_a_dispute_are_seen_and_stop_nothing(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    invoice = shop.fake.state.all("invoice")[0]
+    shop.fake.state.refund(invoice, 5000)
+    shop.fake.state.dispute(invoice)
+    await shop.receive()
+    async with shop.database.reading() as connection:
+        seen = (await list_invoices(connection, account.id))[0]
+        alerts = [one.kind for one in await list_alerts(connection)]
+    assert (seen.refunded_cents, seen.is_disputed) == (5000, True)
+    assert alerts == ["disputed"]
+    assert (await shop.look(account)).plan == "premium"
+
+
+async def test_a_customer_that_was_deleted_stops_and_may_come_again_as_another(shop: Shop) -> None:
+    account = await shop.subscriber()
+    first = await shop.customer(account)
+    customer = shop.fake.state.things[first.id]
+    shop.fake.state.cancel_now(shop.fake.subscription())
+    shop.fake.state.event("customer.deleted", customer)
+    customer["deleted"] = True
+    await shop.receive()
+    assert (await shop.look(account)).plan is None
+    await shop.buy(account, "skilled")
+    assert (await shop.look(account)).plan == "skilled"
+    assert (await shop.customer(account)).id != first.id
+
+
+async def test_a_customer_that_stripe_does_not_know_keeps_its_plan(shop: Shop) -> None:
+    """The key of another Stripe account must not stop everybody's mail."""
+    account = await shop.subscriber()
+    del shop.fake.state.things[(await shop.customer(account)).id]
+    await shop.receive()
+    assert (await shop.look(account)).plan == "path"
+    async with shop.database.reading() as connection:
+        errors = (await connection.execute(text("SELECT DISTINCT error FROM stripe_events WHERE due_at > now()"))).all()
+    assert len(errors) == 1
+
+
+@pytest.mark.parametrize("status", ["incomplete", "incomplete_expired"])
+async def test_what_was_never_paid_never_starts_and_takes_nothing_away(shop: Shop, status: str) -> None:
+    nothing, given = await shop.account(), await shop.account("premium")
+    for account in (nothing, given):
+        await shop.till.check_out(account, "path", "once")
+        shop.fake.state.subscribe((await shop.customer(account)).id, shop.fake.price("skilled"), status=status)
+        await shop.till.sync(account.id)
+    assert (await shop.look(nothing)).plan is None
+    assert (await shop.look(given)).plan == "premium"
+
+
+async def test_an_unknown_price_alerts_and_never_takes_the_plan_away(shop: Shop) -> None:
+    account = await shop.subscriber("normal")
+    other = shop.fake.api.create_price({"product": "x", "lookup_key": None, "unit_amount": "99"})
+    shop.fake.subscription()["items"]["data"][0]["price"] = other["id"]
+    await shop.till.sync(account.id)
+    assert (await shop.look(account)).plan == "normal"
+    async with shop.database.reading() as connection:
+        assert [one.kind for one in await list_alerts(connection)] == ["unknown_price"]
+    shop.fake.subscription()["items"]["data"][0]["price"] = shop.fake.price("normal")
+    await shop.till.sync(account.id)
+    async with shop.database.reading() as connection:
+        assert await list_alerts(connection) == []
+
+
+async def test_a_price_whose_key_moved_on_to_a_newer_one_is_still_known(shop: Shop) -> None:
+    account = await shop.account()
+    await shop.stripe.put_product("path", "Path", "1000 an hour", 5000)  # with the plan in the price's metadata
+    await shop.buy(account, "path")
+    await shop.stripe.put_product("path", "Path", "1000 an hour", 6000)
+    await shop.till.sync(account.id)
+    assert (await shop.look(account)).plan == "path"
+    async with shop.database.reading() as connection:
+        assert await list_alerts(connection) == []
+
+
+async def test_of_two_paid_subscriptions_the_better_counts_and_somebody_is_told(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    shop.fake.state.subscribe((await shop.customer(account)).id, shop.fake.price("path"))
+    await shop.receive()
+    assert (await shop.look(account)).plan == "premium"
+    async with shop.database.reading() as connection:
+        assert [one.kind for one in await list_alerts(connection)] == ["several_subscriptions"]
+
+
+async def test_an_operators_word_stands_until_something_changes_at_stripe(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    async with shop.database.transaction() as connection:
+        await set_plan(connection, account.id, "skilled", 7000)
+    await shop.till.sync(account.id)
+    assert (await shop.look(account)).limit == 7000
