@@ -11,8 +11,8 @@ from hourpost.tables.billing import (
     Entitlement,
     HourPeak,
     Invoice,
-    StripeEvent,
     PlanSubscription,
+    StripeEvent,
 )
 from hourpost.tables.credentials import Credential
 from hourpost.tables.deliveries import Attempt, Delivery, Event, Worker
