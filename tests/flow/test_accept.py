@@ -104,6 +104,14 @@ async def test_an_account_that_may_not_send_is_refused(office, new_account, chan
     assert caught.value.name == "restricted_api_key"
 
 
+async def test_an_account_whose_plan_has_ended_unpaid_is_asked_to_come_again(office, new_account):
+    """Who keeps mail and tries again (429, 452) loses nothing; a refusal for good would throw it away."""
+    account = await new_account()
+    with pytest.raises(LimitExceeded, match="ended unpaid") as caught:
+        await office.intake.accept(order(make_standing(account, plan=None, lapsed=True)))
+    assert (caught.value.limit, caught.value.permanent) == ("plan", False)
+
+
 async def test_more_recipients_than_the_whole_hour_are_never_a_wait(office, new_account, database):
     account = await new_account(2)
     with pytest.raises(ValidationFailed) as caught:
