@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="PEM key of the mail doors.")
     embedded: bool = Field(False, description="Set by `hourpost up`: *.test domains verify by themselves.")
     dns_servers: str = Field("", description="Name servers for verification, space-separated; the system's when empty.")
+    outgoing_networks: str = Field(
+        "", description="Networks besides the open internet that webhooks may call, space-separated; 10.1.0.0/16."
+    )
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
     requests_per_second: int = Field(5000, ge=1, description="HTTP requests a second of one credential, on all parts.")

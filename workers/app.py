@@ -13,18 +13,22 @@ from celery.signals import worker_ready
 
 from hourpost.assembly import build_parts
 from hourpost.database import Database
+from hourpost.flow.call import Caller
 from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
 from hourpost.flow.signing import DkimSigner
 from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.hints import TASK, celery_app
+from hourpost.gateways.outgoing import HttpOutgoing, allowed_networks
 from hourpost.gateways.relays import RelayPool, parse_relays
 from hourpost.settings import Settings
 from workers.courier_thread import CourierThread, Running
 from workers.schedule import Schedule
 
 _DRAIN_SECONDS = 20.0
+_CALLS_SECONDS = 5.0  # what is under way after that has a lease that ends
 
 
 def build_app(broker_url: str, hint: Callable[[list[str]], None]) -> Celery:
@@ -52,6 +56,10 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
         grace_seconds=settings.lease_seconds,
     )
     courier = Courier(database, pool, DkimSigner(database, cipher), leases, pace)
+    outgoing = HttpOutgoing(ResolverDns(settings.dns_servers).find_addresses, allowed_networks(settings))
+    caller = Caller(database, outgoing, cipher)
+    leases.on_calls = caller.ring
+    calling = asyncio.create_task(caller.run())
 
     parts = build_parts(settings, "hourpost scheduler") if schedules else None
     schedule = Schedule(parts.database, parts.hour, parts.releaser, parts.clock) if parts else None
@@ -63,6 +71,9 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
             await asyncio.wait([ticking])
             await schedule.close()
             await parts.stop()
+        caller.stop()
+        await asyncio.wait([calling], timeout=_CALLS_SECONDS)
+        await outgoing.close()
         await pool.drain(5.0)
         await database.close()
 

@@ -37,6 +37,8 @@ _NOTICE_DEATH = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; 
 _PRUNE = (
     (text("DELETE FROM spends WHERE spent_at < :before"), timedelta(hours=3)),
     (text("DELETE FROM idempotency_keys WHERE created_at < :before"), timedelta(hours=24)),
+    (text("DELETE FROM webhook_calls WHERE created_at < :before"), timedelta(days=30)),
+    (text("DELETE FROM webhook_attempts WHERE sent_at < :before"), timedelta(days=30)),
 )
 
 log = structlog.get_logger()

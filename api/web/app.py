@@ -17,7 +17,18 @@ from api.web.errors import MethodNotAllowed, to_response, unforeseen
 from api.web.faults import pointer_to
 from api.web.front import Endpoint, Front
 from api.web.parts import Parts
-from api.web.v1 import api_keys, domains, emails, explained, health, plans, smtp_credentials, suppressions, usage
+from api.web.v1 import (
+    api_keys,
+    domains,
+    emails,
+    explained,
+    health,
+    plans,
+    smtp_credentials,
+    suppressions,
+    usage,
+    webhooks,
+)
 from api.web.v1.documented import ERRORS
 from api.web.v1.sending import send_batch, send_email
 from hourpost.errors import Fault, HourpostError, NotFound, ValidationFailed
@@ -32,7 +43,7 @@ HOT: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/emails/batch"): send_batch,
     ("POST", "/emails/batch"): send_batch,
 }
-_NOUNS = (emails, domains, api_keys, smtp_credentials, suppressions, usage, plans)
+_NOUNS = (emails, domains, api_keys, smtp_credentials, suppressions, usage, plans, webhooks)
 
 
 def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:

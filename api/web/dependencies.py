@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -83,3 +84,19 @@ ThePartsOf = Annotated[Parts, Depends(parts_of)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items, at most.")]
 After = Annotated[str | None, Query(description="The id that the page comes after: older items.")]
 Before = Annotated[str | None, Query(description="The id that the page comes before: newer items.")]
+
+
+@dataclass(frozen=True, slots=True)
+class PageAsked:
+    """The page that a request asks for, in one parameter of the route."""
+
+    limit: Limit = DEFAULT_LIMIT
+    after: After = None
+    before: Before = None
+
+    def cursor(self, prefix: str) -> Cursor:
+        """The same with ids of ``prefix``. Raises: ValidationFailed."""
+        return cursor(prefix, self.limit, self.after, self.before)
+
+
+Paging = Annotated[PageAsked, Depends()]

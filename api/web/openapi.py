@@ -16,6 +16,7 @@ from api.web.v1.email_fields import EmailFields
 from api.web.v1.emails import Reschedule
 from api.web.v1.smtp_credentials import NewSmtpCredential
 from api.web.v1.suppressions import ManyAddresses, ManyRemoved, NewSuppression
+from api.web.v1.webhooks import NewWebhook, WebhookChange
 
 _BODIES = (
     EmailFields,
@@ -29,6 +30,8 @@ _BODIES = (
     NewSuppression,
     ManyAddresses,
     ManyRemoved,
+    NewWebhook,
+    WebhookChange,
 )
 DESCRIPTION = """
 Send email within the hour of your plan: what finds no room is held and leaves by itself.
@@ -48,6 +51,7 @@ TAGS = [
     {"name": "API keys", "description": "For this API; also accepted as passwords by the SMTP doors."},
     {"name": "SMTP credentials", "description": "For programs that speak SMTP: ports 587 and 465."},
     {"name": "suppressions", "description": "Addresses that are never sent to."},
+    {"name": "webhooks", "description": "Have your own address called when something happens to an email."},
     {"name": "usage", "description": "Your plan and its hour."},
     {"name": "health", "description": "For operators."},
 ]

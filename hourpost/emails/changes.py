@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +10,31 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.rules.delivery_state import CANCELABLE, State, may_become
 from hourpost.rules.ids import new_id
+from hourpost.webhooks.telling import with_calls
 
 Delivery, Email = tables.Delivery, tables.Email
+
+_APPEND = text(
+    with_calls(
+        """
+WITH told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+  SELECT CAST(:email_id AS uuid), e.id, e.position, CAST(:account_id AS uuid), :kind, :at,
+    nullif(CAST(:detail AS jsonb), 'null')
+  FROM unnest(CAST(:event AS uuid[]), CAST(:position AS int[])) AS e(id, position)
+  {told}
+)
+{calls}
+"""
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,7 @@ async def cancel_email(connection: AsyncConnection, account_id: UUID, email_id: 
             return GivenBack(account_id)
         raise Conflict("not_cancelable", "This email has left, or ended otherwise: nothing of it can be canceled.")
     await _change(connection, email_id, going, {"state": State.CANCELED, "released_at": None}, now)
-    event = {"account_id": account_id, "email_id": email_id, "kind": State.CANCELED, "at": now, "detail": None}
+    event = {"account_id": account_id, "email_id": email_id, "kind": State.CANCELED, "at": now, "detail": "null"}
     await _append_events(connection, going, event)
     spent = Counter(row.released_at for row in going if row.released_at is not None and not email.test)
     return await _give_back(connection, account_id, going, spent)
@@ -71,7 +88,7 @@ async def reschedule_email(
         raise Conflict("not_reschedulable", "This email does not wait any more: its moment cannot be changed.")
     await connection.execute(update(Email).where(Email.id == email_id).values(scheduled_at=moment))
     await _change(connection, email_id, going, {"state": State.SCHEDULED, "due_at": moment}, now)
-    detail = {"scheduled_at": moment.isoformat()}
+    detail = json.dumps({"scheduled_at": moment.isoformat()})
     event = {"account_id": account_id, "email_id": email_id, "kind": State.SCHEDULED, "at": now, "detail": detail}
     await _append_events(connection, going, event)
     return await _give_back(connection, account_id, going, Counter())
@@ -104,8 +121,8 @@ async def _change(
 
 
 async def _append_events(connection: AsyncConnection, going: Sequence[Any], event: dict[str, Any]) -> None:
-    rows = [{**event, "id": new_id(), "position": row.position} for row in going]
-    await connection.execute(insert(tables.Event), rows)
+    ids = {"event": [new_id() for _ in going], "position": [row.position for row in going]}
+    await connection.execute(_APPEND, event | ids)
 
 
 async def _give_back(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
@@ -41,6 +41,7 @@ class Leases:
 
     def __init__(self, database: Database, clock: Clock, name: str, lease_seconds: int) -> None:
         self.worker = new_id()
+        self.on_calls: Callable[[], None] = lambda: None  # told when webhooks are to be called
         self._is_enrolled = False
         self._database = database
         self._clock = clock
@@ -101,13 +102,15 @@ class Leases:
             began_at = time.monotonic()
             try:
                 async with self._database.hot_transaction() as connection:
-                    await record(connection, lease, verdicts, self._clock.now())
+                    calls = await record(connection, lease, verdicts, self._clock.now())
             except (ServiceUnavailable, asyncpg.TransactionRollbackError) as error:  # away, or a deadlock
                 log.warning("verdicts wait for the database", deliveries=len(verdicts), error=repr(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             VERDICT_SECONDS.observe(time.monotonic() - began_at)
             _count(verdicts)
+            if calls:
+                self.on_calls()
             return
 
 

@@ -16,9 +16,11 @@ import orjson
 from hourpost.database import HotStatement
 from hourpost.flow.verdict import Verdict
 from hourpost.rules.ids import new_id
+from hourpost.webhooks.telling import with_calls
 
 _RECORD = HotStatement(
-    """
+    with_calls(
+        """
 WITH v AS (
   SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:state AS text[]),
     CAST(:due AS timestamptz[]), CAST(:waits_for AS text[]), CAST(:tried AS bool[]), CAST(:event AS text[]),
@@ -39,11 +41,15 @@ WITH v AS (
     v.seconds
   FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.tried
   ON CONFLICT DO NOTHING
-)
-INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
-SELECT c.email_id, v.event_id, c.position, c.account_id, v.event, :now, v.detail::jsonb
-FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.event IS NOT NULL
+), told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+  SELECT c.email_id, v.event_id, c.position, c.account_id, v.event, :now, v.detail::jsonb
+  FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.event IS NOT NULL
+  {told}
+), calls AS ({calls})
+SELECT count(*) AS calls FROM calls
 """
+    )
 )
 _SUPPRESS = HotStatement(
     "INSERT INTO suppressions (account_id, address, id, reason, email_id, created_at)"
@@ -53,9 +59,9 @@ _SUPPRESS = HotStatement(
 )
 
 
-async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> None:
-    """Write the verdicts of ``worker``; one delivery at most once among them."""
-    await _RECORD.run(connection, {**_columns(verdicts, now), "worker": worker, "now": now})
+async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> int:
+    """Write the verdicts of ``worker``, one delivery at most once among them; gives how many webhooks are to call."""
+    told = await _RECORD.run(connection, {**_columns(verdicts, now), "worker": worker, "now": now})
     bad = [verdict for verdict in verdicts if verdict.suppresses]
     if bad:
         await _SUPPRESS.run(
@@ -67,6 +73,8 @@ async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequenc
                 "now": now,
             },
         )
+    calls: int = told[0].calls
+    return calls
 
 
 def _columns(verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:

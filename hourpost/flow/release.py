@@ -23,6 +23,7 @@ from hourpost.rules.hour import HOUR_US, slots_of
 from hourpost.rules.hour_tokens import Mode, Reading, Take, Taken, Want
 from hourpost.rules.ids import new_id
 from hourpost.rules.plans import hourly_limit
+from hourpost.webhooks.telling import with_calls
 
 TURN = 250
 _SCHEDULED_AT_ONCE = 1000
@@ -50,7 +51,8 @@ ORDER BY d.due_at, d.email_id, d.position LIMIT :most
 """
 )
 _CHANGE = text(
-    """
+    with_calls(
+        """
 WITH w AS (
   SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:event_id AS uuid[]))
     AS w(email, position, event_id)
@@ -65,9 +67,11 @@ WITH w AS (
 ), told AS (
   INSERT INTO events (email_id, id, position, account_id, kind, at)
   SELECT email_id, event_id, position, account_id, :state, :now FROM changed
-)
+  {told}
+), calls AS ({calls})
 SELECT email_id FROM changed
 """
+    )
 )
 _ACCOUNT = text("SELECT plan, own_limit, suspended_at FROM accounts WHERE id = :account")
 _SPENDS = text(
@@ -76,7 +80,8 @@ _SPENDS = text(
 )
 _WAITING = text("SELECT count(*) FROM deliveries WHERE account_id = :account AND state = 'held'")
 _COME_DUE = text(
-    """
+    with_calls(
+        """
 WITH due AS (
   SELECT email_id, position FROM deliveries WHERE state = 'scheduled' AND due_at <= :now ORDER BY due_at
   LIMIT :most FOR UPDATE SKIP LOCKED
@@ -87,9 +92,11 @@ WITH due AS (
 ), told AS (
   INSERT INTO events (email_id, id, position, account_id, kind, at)
   SELECT email_id, uuidv7(), position, account_id, state, :now FROM changed
-)
+  {told}
+), calls AS ({calls})
 SELECT email_id, account_id, state FROM changed
 """
+    )
 )
 
 

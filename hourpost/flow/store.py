@@ -15,6 +15,7 @@ from hourpost.database import HotStatement
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
 from hourpost.rules.submission import Order, Submission
+from hourpost.webhooks.telling import with_calls
 
 CHUNK_BYTES = 256 * 1024
 
@@ -40,7 +41,8 @@ class Stored:
 
 
 _STORE = HotStatement(
-    """
+    with_calls(
+        """
 WITH orders AS MATERIALIZED (
   SELECT o.number, o.account, o.generation, o.key, o.body, o.answer
   FROM unnest(:o_number::int[], :o_account::uuid[], :o_generation::int[], :o_key::text[], :o_body::bytea[],
@@ -91,9 +93,11 @@ WITH orders AS MATERIALIZED (
 ), told AS (
   INSERT INTO events (email_id, id, position, account_id, kind, at)
   SELECT email, event, position, account, state, :now::timestamptz FROM moving
-)
+  {told}
+), calls AS ({calls})
 SELECT number, current, is_new FROM judged
 """
+    )
 )
 
 

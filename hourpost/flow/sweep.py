@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost.flow import limit
 from hourpost.rules.ids import new_id
+from hourpost.webhooks.telling import with_calls
 
 MAX_CRASHES = 3
 _UNKNOWN_SECONDS = 30
@@ -34,7 +35,8 @@ _NOT_IN_HAND = """d.lease = :worker AND NOT EXISTS (
 _ORPHANS = text(_LEFT.format(which="NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = d.lease)"))
 _DROPPED = text(_LEFT.format(which=f"d.dot_at IS NOT NULL AND {_NOT_IN_HAND}"))
 _RETURN = text(
-    """
+    with_calls(
+        """
 WITH w AS (
   SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:state AS text[]),
     CAST(:event AS text[]), CAST(:event_id AS uuid[]), CAST(:due AS timestamptz[]))
@@ -43,12 +45,16 @@ WITH w AS (
   UPDATE deliveries d SET state = w.state, due_at = w.due, lease = NULL, dot_at = NULL, crashes = d.crashes + 1,
     changed_at = :now
   FROM w WHERE d.email_id = w.email AND d.position = w.position RETURNING d.email_id, d.position, d.account_id
+), told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+  SELECT c.email_id, w.event_id, c.position, c.account_id, w.event, :now,
+    jsonb_build_object('reason', 'its worker went away')
+  FROM changed c JOIN w ON w.email = c.email_id AND w.position = c.position
+  {told}
 )
-INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
-SELECT c.email_id, w.event_id, c.position, c.account_id, w.event, :now,
-  jsonb_build_object('reason', 'its worker went away')
-FROM changed c JOIN w ON w.email = c.email_id AND w.position = c.position
+{calls}
 """
+    )
 )
 _UNANSWERED = """
 WITH strays AS (
@@ -58,15 +64,19 @@ WITH strays AS (
   UPDATE deliveries d SET state = 'queued', lease = NULL, dot_at = NULL, attempts = d.attempts - 1, changed_at = :now
   FROM strays s WHERE d.email_id = s.email_id AND d.position = s.position
   RETURNING d.email_id, d.position, d.account_id
-)
-INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
-SELECT email_id, uuidv7(), position, account_id, 'queued', :now,
-  jsonb_build_object('reason', 'its claim was not answered') FROM changed
+), told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+  SELECT email_id, uuidv7(), position, account_id, 'queued', :now,
+    jsonb_build_object('reason', 'its claim was not answered') FROM changed
+  {told}
+), calls AS ({calls})
+SELECT email_id FROM changed
 """
-_STRAYS = text(_UNANSWERED.format(not_in_hand=_NOT_IN_HAND))
+_STRAYS = text(with_calls(_UNANSWERED).format(not_in_hand=_NOT_IN_HAND))
 # Two hours back and no more: what is older was ended by an earlier sweep, or is found at its claim or release.
 _EXPIRE = text(
-    """
+    with_calls(
+        """
 WITH over AS (
   SELECT d.email_id, d.position, d.state FROM emails e JOIN deliveries d ON d.email_id = e.id
   WHERE e.expires_at > :since AND e.expires_at <= :now AND d.state IN ('scheduled', 'held', 'queued', 'deferred')
@@ -79,9 +89,11 @@ WITH over AS (
   INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
   SELECT email_id, uuidv7(), position, account_id, 'expired', :now,
     jsonb_build_object('reason', 'its expiry has passed') FROM changed
-)
+  {told}
+), calls AS ({calls})
 SELECT account_id, count(*) FILTER (WHERE before = 'held') AS held FROM changed GROUP BY account_id
 """
+    )
 )
 
 
@@ -141,7 +153,7 @@ async def return_strays(
     }
     dropped = (await connection.execute(_DROPPED, {key: arguments[key] for key in arguments if key != "now"})).all()
     returned = await _put_back(connection, dropped, now)
-    return returned + (await connection.execute(_STRAYS, arguments)).rowcount
+    return returned + len((await connection.execute(_STRAYS, arguments)).all())
 
 
 async def expire(connection: AsyncConnection, now: datetime) -> list[tuple[UUID, int, int]]:

@@ -1,9 +1,10 @@
-"""DNS: the TXT records of a name, asked of the system's name servers or of those that the settings name."""
+"""DNS: TXT records and addresses of a name, asked of the system's name servers or of those that the settings name."""
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Any, Protocol
 
 from dns.asyncresolver import Resolver
 from dns.exception import DNSException
@@ -12,6 +13,7 @@ from dns.rdtypes.txtbase import TXTBase
 from dns.resolver import NXDOMAIN, NoAnswer
 
 from hourpost.errors import ServiceUnavailable
+from hourpost.rules.reachable import Address
 
 _PORT = 53
 
@@ -25,6 +27,10 @@ class Dns(Protocol):
 
     async def find_txt(self, name: str) -> tuple[str, ...]:
         """The TXT records of ``name``, each joined; empty when it has none. Raises: DnsUnavailable."""
+        ...
+
+    async def find_addresses(self, name: str) -> tuple[Address, ...]:
+        """The addresses of ``name``, IPv4 first; empty when it has none. Raises: DnsUnavailable."""
         ...
 
 
@@ -42,14 +48,28 @@ class ResolverDns:
 
     async def find_txt(self, name: str) -> tuple[str, ...]:
         """The TXT records of ``name``. Raises: DnsUnavailable."""
+        return tuple(_text(record) for record in await self._ask(name, "TXT") if isinstance(record, TXTBase))
+
+    async def find_addresses(self, name: str) -> tuple[Address, ...]:
+        """The addresses of ``name``; those of localhost are known (RFC 6761 §6.3). Raises: DnsUnavailable."""
+        host = name.rstrip(".").lower()
+        if host == "localhost" or host.endswith(".localhost"):
+            return (ip_address("127.0.0.1"), ip_address("::1"))
+        found = await asyncio.gather(self._ask(host, "A"), self._ask(host, "AAAA"), return_exceptions=True)
+        answers = [one for one in found if not isinstance(one, BaseException)]
+        addresses = tuple(ip_address(record.address) for answer in answers for record in answer)
+        if not addresses and len(answers) < len(found):
+            raise next(one for one in found if isinstance(one, BaseException))
+        return addresses
+
+    async def _ask(self, name: str, kind: str) -> list[Any]:
         try:
-            answer = await self._resolver().resolve(f"{name}.", "TXT")
+            return list(await self._resolver().resolve(f"{name}.", kind))
         except (NXDOMAIN, NoAnswer):
-            return ()
+            return []
         except (DNSException, OSError) as error:
             message = f"The name servers gave no answer about {name}."
             raise DnsUnavailable(message, retry_after_seconds=30, cause=repr(error)) from error
-        return tuple(_text(record) for record in answer if isinstance(record, TXTBase))
 
     def _resolver(self) -> Resolver:
         resolver = Resolver(configure=not self._servers)

@@ -57,6 +57,7 @@ OLDEST_WAITING_SECONDS = Gauge(
 )
 BILLING_ALERTS = Counter("hourpost_billing_alerts_total", "What of billing an operator ought to look at.", ["kind"])
 STRIPE_EVENTS = Counter("hourpost_stripe_events_total", "Stripe's webhooks, by what became of them.", ["outcome"])
+WEBHOOK_CALLS = Counter("hourpost_webhook_calls_total", "Calls of customers' webhooks, by outcome.", ["outcome"])
 
 log = structlog.get_logger()
 

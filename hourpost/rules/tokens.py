@@ -8,8 +8,7 @@ import zlib
 LIVE = "hp_live_"
 TEST = "hp_test_"
 SMTP = "hp_smtp_"
-MAILBOX = "hp_mbox_"
-PREFIXES = (LIVE, TEST, SMTP, MAILBOX)
+PREFIXES = (LIVE, TEST, SMTP)
 ENTROPY_BYTES = 22
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

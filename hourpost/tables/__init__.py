@@ -25,6 +25,7 @@ from hourpost.tables.metadata import Table, metadata
 from hourpost.tables.suppressions import Suppression
 from hourpost.tables.tallies import Tally, TallyMark
 from hourpost.tables.users import AuditEntry, Invitation, OneTimeToken, Passkey, RecoveryCode, Session
+from hourpost.tables.webhooks import Webhook, WebhookAttempt, WebhookCall
 
 __all__ = [
     "Account",
@@ -70,6 +71,9 @@ __all__ = [
     "TallyMark",
     "ThreadReference",
     "User",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookCall",
     "Worker",
     "metadata",
 ]

@@ -209,3 +209,36 @@ class UsageShape(Shape):
     held: int
     next_release_at: Annotated[datetime | None, Field(description="When the next held delivery leaves.")]
     held_until: Annotated[datetime | None, Field(description="When the last of those held now leaves.")]
+
+
+class WebhookShape(Created):
+    """An address that is called."""
+
+    model_config = ConfigDict(title="Webhook")
+
+    endpoint: str
+    events: list[str]
+    status: Literal["enabled", "disabled"]
+    disabled_at: datetime | None
+    disabled_reason: str | None
+    failing_since: Annotated[datetime | None, Field(description="The first failure after the last success.")]
+    created_at: datetime
+    signing_secret: str | None = None
+
+
+class WebhookIssued(WebhookShape):
+    """A webhook with its new secret."""
+
+    signing_secret: Annotated[str, Field(examples=["whsec_…"])]
+
+
+class WebhookEventShape(Created):
+    """One event of a webhook."""
+
+    model_config = ConfigDict(title="WebhookEvent")
+
+    type: str
+    status: Literal["pending", "attempting", "success", "failed"]
+    created_at: datetime
+    next_attempt_at: datetime | None
+    payload: Annotated[dict[str, Any] | None, Field(description="Null once the email is no longer kept.")]

@@ -30,19 +30,32 @@ PLACES = [
     ("DELETE", "/v1/smtp-credentials/{smtp}"),
     ("GET", "/v1/suppressions/{suppression}"),
     ("DELETE", "/v1/suppressions/{suppression}"),
+    ("GET", "/v1/webhooks/{webhook}"),
+    ("PATCH", "/v1/webhooks/{webhook}"),
+    ("DELETE", "/v1/webhooks/{webhook}"),
+    ("POST", "/v1/webhooks/{webhook}/signing-secret/rotate"),
+    ("GET", "/v1/webhooks/{webhook}/events"),
+    ("GET", "/v1/webhooks/{webhook}/events/{event}"),
+    ("POST", "/v1/webhooks/{webhook}/events/{event}/replay"),
+    ("GET", "/v1/webhooks/{webhook}/events/{event}/attempts"),
 ]
 BODIES = {"/v1/emails/{email}": {"scheduled_at": "in 1 hour"}}
 
 
 @pytest.fixture
 def owned(owner: Customer) -> dict[str, str]:
-    return {
+    hook = {"endpoint": "https://acme.example/", "events": ["email.scheduled"]}
+    webhook = owner.http.post("/v1/webhooks", json=hook).json()["id"]
+    owned = {
         "email": owner.send(scheduled_at="in 1 day").json()["id"],
         "domain": owner.domain.public_id,
         "key": owner.http.post("/v1/api-keys", json={"name": "k"}).json()["id"],
         "smtp": owner.http.post("/v1/smtp-credentials", json={"name": "k"}).json()["id"],
         "suppression": owner.http.post("/v1/suppressions", json={"email": "x@example.net"}).json()["id"],
+        "webhook": webhook,
     }
+    event = owner.http.get(f"/v1/webhooks/{webhook}/events").json()["data"][0]["id"]
+    return owned | {"event": event}
 
 
 @pytest.mark.parametrize(("method", "place"), PLACES)
@@ -51,7 +64,7 @@ def test_only_the_owner_finds_what_is_theirs(
 ) -> None:
     path, body = place.format(**owned), None
     if method == "PATCH":
-        body = BODIES.get(place, {} if "domain" in place else {"name": "other"})
+        body = BODIES.get(place, {} if "domain" in place or "webhook" in place else {"name": "other"})
     strange = stranger.http.request(method, path, json=body)
     assert (strange.status_code, strange.json()["name"]) == (404, "not_found")
     unknown = nobody.request(method, path, json=body)
@@ -61,7 +74,7 @@ def test_only_the_owner_finds_what_is_theirs(
 
 def test_a_stranger_sees_nothing_in_lists(owner: Customer, stranger: Customer, owned: dict[str, str]) -> None:
     theirs = {stranger.domain.public_id}
-    for noun in ("emails", "domains", "api-keys", "smtp-credentials", "suppressions"):
+    for noun in ("emails", "domains", "api-keys", "smtp-credentials", "suppressions", "webhooks"):
         seen = {item["id"] for item in stranger.http.get(f"/v1/{noun}").json()["data"]}
         assert not seen & set(owned.values()), noun
         assert noun != "domains" or seen == theirs

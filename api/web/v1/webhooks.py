@@ -1,0 +1,203 @@
+"""Webhooks: addresses that are called when something happens to an email."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from starlette.requests import Request
+
+from api.web.answers import Json, list_of
+from api.web.bodies import extra_for, read_fields
+from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
+from api.web.parts import Parts
+from api.web.v1 import shapes
+from api.web.v1.documented import body, route
+from hourpost.gateways.outgoing import allowed_networks
+from hourpost.rules.ids import to_text
+from hourpost.webhooks import changes, queries
+from hourpost.webhooks.kinds import KINDS
+from hourpost.webhooks.queries import ATTEMPT_PREFIX, EVENT_PREFIX, PREFIX, StoredAttempt, StoredCall, Webhook
+
+router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+
+_EXAMPLE: dict[str, Any] = {"endpoint": "https://acme.example/hooks", "events": ["email.delivered", "email.bounced"]}
+_EVENTS = f"What it is called for: {', '.join(KINDS)}."
+State = Literal["pending", "success", "failed"]
+
+
+class NewWebhook(BaseModel):
+    """An address to call."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _EXAMPLE})
+
+    endpoint: str = Field(max_length=changes.MAX_ENDPOINT, description="Reached by https, on the open internet.")
+    events: list[str] = Field(max_length=100, description=_EVENTS)
+
+
+class WebhookChange(BaseModel):
+    """What is to change; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"status": "enabled"}})
+
+    endpoint: str | None = Field(None, max_length=changes.MAX_ENDPOINT)
+    events: list[str] | None = Field(None, max_length=100, description=_EVENTS)
+    status: Literal["enabled", "disabled"] | None = Field(None, description="Disabled, it is called for nothing.")
+
+
+NEW = TypeAdapter(NewWebhook)
+CHANGE = TypeAdapter(WebhookChange)
+
+
+@router.post("", **route("create_webhook", shapes.WebhookIssued, 201, openapi_extra=body("NewWebhook")))
+async def create_webhook(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Have an address called. The answer holds the secret that signs the calls (Standard Webhooks)."""
+    fields = await read_fields(request, NEW)
+    types = _known(request, fields.events)
+    changes.check(fields.endpoint, types, allowed_networks(parts.settings))
+    async with parts.database.transaction() as connection:
+        made = await changes.create_webhook(
+            connection, caller.account_id, fields.endpoint, types, parts.cipher, parts.clock.now()
+        )
+    view = _view(made.webhook) | {"signing_secret": made.secret}
+    return Json(view, 201, {"Location": f"/v1/webhooks/{made.webhook.public_id}"})
+
+
+@router.get("", **route("list_webhooks", shapes.Listed))
+async def list_webhooks(caller: Manager, parts: ThePartsOf, paging: Paging) -> Response:
+    """List the webhooks of the account, newest first."""
+    page = paging.cursor(PREFIX)
+    async with parts.database.reading() as connection:
+        return list_of((await queries.list_webhooks(connection, caller.account_id, page)).map(_view))
+
+
+@router.get("/{webhook_id}", **route("get_webhook", shapes.WebhookShape))
+async def get_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get a webhook; with its signing secret, unless the key may only read."""
+    webhook = await _webhook(webhook_id, caller, parts)
+    secret = changes.reveal_secret(webhook, parts.cipher) if caller.scope == "full" else None
+    return Json(_view(webhook) | {"signing_secret": secret})
+
+
+@router.patch("/{webhook_id}", **route("update_webhook", shapes.WebhookShape, openapi_extra=body("WebhookChange")))
+async def update_webhook(webhook_id: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Change a webhook. Enabling it again starts its five days anew; disabling it ends what it is owed."""
+    wanted = id_of(PREFIX, webhook_id, "webhook")
+    fields = await read_fields(request, CHANGE)
+    types = _known(request, fields.events) if fields.events is not None else None
+    changes.check(fields.endpoint, types, allowed_networks(parts.settings))
+    change = changes.Change(fields.endpoint, types, None if fields.status is None else fields.status == "enabled")
+    async with parts.database.transaction() as connection:
+        now = parts.clock.now()
+        return Json(_view(await changes.update_webhook(connection, caller.account_id, wanted, change, now)))
+
+
+@router.delete("/{webhook_id}", **route("delete_webhook", shapes.Deleted))
+async def delete_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Delete a webhook with its events."""
+    wanted = id_of(PREFIX, webhook_id, "webhook")
+    async with parts.database.transaction() as connection:
+        await changes.delete_webhook(connection, caller.account_id, wanted)
+    return Json({"object": "webhook", "id": webhook_id, "deleted": True})
+
+
+@router.post("/{webhook_id}/signing-secret/rotate", **route("rotate_webhook_secret", shapes.WebhookIssued))
+async def rotate_webhook_secret(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Give a webhook a new secret. For 24 hours calls are signed with both, so that none is refused meanwhile."""
+    wanted = id_of(PREFIX, webhook_id, "webhook")
+    async with parts.database.transaction() as connection:
+        made = await changes.rotate_secret(connection, caller.account_id, wanted, parts.cipher, parts.clock.now())
+    return Json(_view(made.webhook) | {"signing_secret": made.secret})
+
+
+@router.get("/{webhook_id}/events", **route("list_webhook_events", shapes.Listed))
+async def list_webhook_events(
+    webhook_id: str,
+    caller: Manager,
+    parts: ThePartsOf,
+    paging: Paging,
+    state: Annotated[State | None, Query(alias="status", description="Only those in this state.")] = None,
+) -> Response:
+    """List the events of the last 30 days that the webhook was or will be called for, newest first."""
+    page = paging.cursor(EVENT_PREFIX)
+    webhook = await _webhook(webhook_id, caller, parts)
+    async with parts.database.reading() as connection:
+        return list_of((await queries.list_calls(connection, webhook, page, state)).map(_call_view))
+
+
+@router.get("/{webhook_id}/events/{event_id}", **route("get_webhook_event", shapes.WebhookEventShape))
+async def get_webhook_event(webhook_id: str, event_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get an event with what the webhook is told of it."""
+    webhook = await _webhook(webhook_id, caller, parts)
+    async with parts.database.reading() as connection:
+        call = await queries.get_call(connection, webhook, id_of(EVENT_PREFIX, event_id, "event"))
+        payload = await queries.get_payload(connection, call)
+    next_at = call.due_at if call.state == "pending" else None
+    return Json(_call_view(call) | {"object": "webhook_event", "next_attempt_at": next_at, "payload": payload})
+
+
+@router.post("/{webhook_id}/events/{event_id}/replay", **route("replay_webhook_event", shapes.Created))
+async def replay_webhook_event(webhook_id: str, event_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Call the webhook for this event again, now, with the same id."""
+    webhook = await _webhook(webhook_id, caller, parts)
+    async with parts.database.transaction() as connection:
+        wanted = id_of(EVENT_PREFIX, event_id, "event")
+        await changes.replay(connection, webhook, wanted, parts.clock.now())
+    return Json({"object": "webhook_event", "id": event_id})
+
+
+@router.get("/{webhook_id}/events/{event_id}/attempts", **route("list_webhook_attempts", shapes.Listed))
+async def list_webhook_attempts(
+    webhook_id: str, event_id: str, caller: Manager, parts: ThePartsOf, paging: Paging
+) -> Response:
+    """List the tries at an event, newest first, with the first 4 KB of each answer."""
+    page = paging.cursor(ATTEMPT_PREFIX)
+    webhook = await _webhook(webhook_id, caller, parts)
+    async with parts.database.reading() as connection:
+        call = await queries.get_call(connection, webhook, id_of(EVENT_PREFIX, event_id, "event"))
+        return list_of((await queries.list_attempts(connection, call, page)).map(_attempt_view))
+
+
+async def _webhook(webhook_id: str, caller: Manager, parts: Parts) -> Webhook:
+    async with parts.database.reading() as connection:
+        return await queries.get_webhook(connection, caller.account_id, id_of(PREFIX, webhook_id, "webhook"))
+
+
+def _known(request: Request, types: list[str]) -> list[str]:
+    """At the root, where clients of others come, types that never occur here are left out."""
+    known = [name for name in types if name in KINDS]
+    return known if known and extra_for(request) == "ignore" else types
+
+
+def _view(webhook: Webhook) -> dict[str, Any]:
+    return {
+        "object": "webhook",
+        "id": webhook.public_id,
+        "endpoint": webhook.endpoint,
+        "events": webhook.types,
+        "status": "enabled" if webhook.disabled_at is None else "disabled",
+        "disabled_at": webhook.disabled_at,
+        "disabled_reason": webhook.disabled_reason,
+        "failing_since": webhook.failing_since,
+        "created_at": webhook.created_at,
+    }
+
+
+def _call_view(call: StoredCall) -> dict[str, Any]:
+    return {
+        "id": to_text(EVENT_PREFIX, call.event_id),
+        "type": call.type,
+        "created_at": call.created_at,
+        "status": "attempting" if call.state == "pending" and call.attempts else call.state,
+    }
+
+
+def _attempt_view(attempt: StoredAttempt) -> dict[str, Any]:
+    return {
+        "id": to_text(ATTEMPT_PREFIX, attempt.id),
+        "http_status_code": attempt.status,
+        "response": attempt.response,
+        "sent_at": attempt.sent_at,
+        "seconds": attempt.seconds,
+    }

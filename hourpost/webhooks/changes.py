@@ -1,0 +1,188 @@
+"""Changing webhooks. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
+from hourpost.gateways.encryption import Cipher
+from hourpost.rules import webhook_signing
+from hourpost.rules.ids import new_id
+from hourpost.rules.reachable import LOOPBACK, Network, is_reachable
+from hourpost.webhooks.kinds import KINDS, kinds_of
+from hourpost.webhooks.queries import Webhook, columns, get_webhook, to_webhook
+
+MAX_WEBHOOKS = 50
+MAX_ENDPOINT = 2000
+OLD_SECRET_HOURS = 24
+
+Hook, Call = tables.Webhook, tables.WebhookCall
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A webhook with its secret as text."""
+
+    webhook: Webhook
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to change of a webhook; None stays as it is."""
+
+    endpoint: str | None = None
+    types: Sequence[str] | None = None
+    enabled: bool | None = None
+
+
+def check(endpoint: str | None, types: Sequence[str] | None, allowed: Sequence[Network], *, place: str = "") -> None:
+    """``allowed`` are networks besides the open internet. Raises: ValidationFailed, with every fault."""
+    faults = []
+    if endpoint is not None and (words := _fault_of(endpoint, allowed)):
+        faults.append(Fault(f"{place}/endpoint", f"`endpoint` {words}"))
+    if types is not None and not types:
+        faults.append(Fault(f"{place}/events", "`events` must name at least one type"))
+    for index, name in enumerate(types or ()):
+        if name not in KINDS:
+            known = ", ".join(KINDS)
+            faults.append(Fault(f"{place}/events/{index}", f"there are no events {name[:60]!a}; there are {known}"))
+    if faults:
+        raise ValidationFailed(faults)
+
+
+async def create_webhook(
+    connection: AsyncConnection, account_id: UUID, endpoint: str, types: Sequence[str], cipher: Cipher, now: datetime
+) -> Issued:
+    """A new webhook, of fields that ``check`` has seen. Raises: Conflict when there are too many."""
+    count = select(func.count()).select_from(Hook).where(Hook.account_id == account_id)
+    if (await connection.execute(count)).scalar_one() >= MAX_WEBHOOKS:
+        raise Conflict("too_many_webhooks", f"An account has at most {MAX_WEBHOOKS} webhooks.")
+    webhook_id, secret = new_id(), webhook_signing.new_secret()
+    values = {
+        "id": webhook_id,
+        "account_id": account_id,
+        "endpoint": endpoint,
+        "kinds": kinds_of(types),
+        "secret": cipher.seal(secret, secret_row(webhook_id)),
+        "created_at": now,
+    }
+    row = (await connection.execute(insert(Hook).values(values).returning(*columns()))).one()
+    return Issued(to_webhook(row), webhook_signing.to_text(secret))
+
+
+async def update_webhook(
+    connection: AsyncConnection, account_id: UUID, webhook_id: UUID, change: Change, now: datetime
+) -> Webhook:
+    """Change a webhook. Enabled again, it has another five days; disabled, what it is owed ends. Raises: NotFound."""
+    values: dict[str, Any] = {}
+    if change.endpoint is not None:
+        values["endpoint"] = change.endpoint
+    if change.types is not None:
+        values["kinds"] = kinds_of(change.types)
+    if change.enabled is True:
+        values |= {"disabled_at": None, "disabled_reason": None, "failing_since": None}
+    if change.enabled is False:
+        values |= {"disabled_at": func.coalesce(Hook.disabled_at, now)}
+    if not values:
+        return await get_webhook(connection, account_id, webhook_id)
+    webhook = await _update(connection, account_id, webhook_id, values)
+    if change.enabled is False:
+        await end_calls(connection, webhook_id)
+    return webhook
+
+
+async def end_calls(connection: AsyncConnection, webhook_id: UUID) -> None:
+    """Call a disabled webhook for nothing more; each can be replayed."""
+    await connection.execute(
+        update(Call).where(Call.webhook_id == webhook_id, Call.state == "pending").values(state="failed")
+    )
+
+
+async def rotate_secret(
+    connection: AsyncConnection, account_id: UUID, webhook_id: UUID, cipher: Cipher, now: datetime
+) -> Issued:
+    """Give a webhook a new secret; the old one signs beside it for a day. Raises: NotFound."""
+    webhook = await get_webhook(connection, account_id, webhook_id)
+    secret = webhook_signing.new_secret()
+    values = {
+        "secret": cipher.seal(secret, secret_row(webhook_id)),
+        "old_secret": webhook.secret,
+        "old_secret_until": now + timedelta(hours=OLD_SECRET_HOURS),
+    }
+    return Issued(await _update(connection, account_id, webhook_id, values), webhook_signing.to_text(secret))
+
+
+async def delete_webhook(connection: AsyncConnection, account_id: UUID, webhook_id: UUID) -> None:
+    """Delete a webhook with its events. Raises: NotFound."""
+    statement = delete(Hook).where(Hook.account_id == account_id, Hook.id == webhook_id).returning(Hook.id)
+    if (await connection.execute(statement)).one_or_none() is None:
+        raise NotFound("There is no such webhook.")
+
+
+async def replay(connection: AsyncConnection, webhook: Webhook, event_id: UUID, now: datetime) -> None:
+    """Call a webhook for an event again, at once and with all tries. Raises: NotFound; Conflict while disabled."""
+    if webhook.disabled_at is not None:
+        raise Conflict("webhook_disabled", "This webhook is disabled: enable it first.")
+    statement = (
+        update(Call)
+        .where(Call.webhook_id == webhook.id, Call.event_id == event_id)
+        .values(state="pending", attempts=0, due_at=now)
+        .returning(Call.event_id)
+    )
+    if (await connection.execute(statement)).one_or_none() is None:
+        raise NotFound("There is no such event.")
+
+
+def reveal_secret(webhook: Webhook, cipher: Cipher) -> str:
+    """The present secret as text. Raises: CannotDecrypt."""
+    return webhook_signing.to_text(cipher.open(webhook.secret, secret_row(webhook.id)))
+
+
+def secret_row(webhook_id: UUID) -> str:
+    """What a webhook's secrets are sealed for."""
+    return f"webhooks:{webhook_id}:secret"
+
+
+async def _update(connection: AsyncConnection, account_id: UUID, webhook_id: UUID, values: dict[str, Any]) -> Webhook:
+    statement = update(Hook).where(Hook.account_id == account_id, Hook.id == webhook_id).values(values)
+    row = (await connection.execute(statement.returning(*columns()))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such webhook.")
+    return to_webhook(row)
+
+
+def _fault_of(endpoint: str, allowed: Sequence[Network]) -> str | None:
+    if len(endpoint) > MAX_ENDPOINT or not endpoint.isascii() or not endpoint.isprintable() or " " in endpoint:
+        return f"must be an address of at most {MAX_ENDPOINT} ASCII characters"
+    try:
+        parts = urlsplit(endpoint)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "must be an address such as https://example.com/hooks"
+    if not host or port == 0 or parts.username is not None or parts.fragment:
+        return "must be an address such as https://example.com/hooks, without a user or a fragment"
+    return _fault_of_place(parts, host, allowed)
+
+
+def _fault_of_place(parts: SplitResult, host: str, allowed: Sequence[Network]) -> str | None:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        if parts.scheme != "https" and not (parts.scheme == "http" and host == "localhost" and LOOPBACK[0] in allowed):
+            return "must begin with https://"
+        return None if "." in host or host == "localhost" else "must have a full name as its host"
+    if not is_reachable(address, allowed):
+        return "must be an address of the open internet"
+    is_near = any(address in network for network in allowed if network.version == address.version)
+    return None if parts.scheme == "https" or (parts.scheme == "http" and is_near) else "must begin with https://"

@@ -1,0 +1,52 @@
+"""Telling: a call for each webhook that wants an event, written in the transaction that writes the event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost.rules.ids import new_id
+
+_TOLD = "RETURNING email_id, id, account_id, kind, at"
+_CALLS = """
+  INSERT INTO webhook_calls (webhook_id, event_id, email_id, kind, due_at, created_at)
+  SELECT w.id, t.id, t.email_id, t.kind, t.at, t.at
+  FROM told t JOIN webhooks w ON w.account_id = t.account_id
+  WHERE t.kind = ANY(w.kinds) AND w.disabled_at IS NULL
+  RETURNING webhook_id
+"""
+
+_ANNOUNCE = text(
+    """
+INSERT INTO webhook_calls (webhook_id, event_id, kind, payload, due_at, created_at)
+SELECT id, CAST(:event AS uuid), :kind, CAST(:payload AS jsonb), :now, :now FROM webhooks
+WHERE account_id = :account AND :kind = ANY(kinds) AND disabled_at IS NULL
+"""
+)
+
+
+def with_calls(statement: str) -> str:
+    """A statement that writes events in its part ``told``, with the calls of webhooks written along.
+
+    ``{told}`` stands at the end of that part, ``{calls}`` where the calls are written. An account without webhooks
+    costs one look into their index.
+    """
+    return statement.replace("{told}", _TOLD).replace("{calls}", _CALLS)
+
+
+async def announce(
+    connection: AsyncConnection, account_id: UUID, kind: str, data: Mapping[str, Any], now: datetime
+) -> int:
+    """Tell the webhooks of an account of something that is no event of a delivery; gives how many will be called.
+
+    ``data`` becomes the field ``data`` of the call. ``kind`` is one of ``kinds.TYPES``.
+    """
+    payload = orjson.dumps(data, option=orjson.OPT_UTC_Z).decode()
+    arguments = {"event": new_id(), "kind": kind, "payload": payload, "account": account_id, "now": now}
+    return (await connection.execute(_ANNOUNCE, arguments)).rowcount
