@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hourpost.credentials.standing import StandingCache
@@ -17,7 +19,9 @@ from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hints import CeleryHints
 from hourpost.gateways.hour import RedisHour
+from hourpost.gateways.login_throttle import RedisLoginThrottle
 from hourpost.gateways.throttle import RedisThrottle
+from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore
 from hourpost.settings import Settings
 
@@ -36,27 +40,22 @@ class Parts:
     releaser: Releaser
     standings: StandingCache
     mail: MailStore
+    logins: MailboxLogins
     clock: Clock
     throttle: RedisThrottle
 
     async def start(self) -> None:
         """Begin to take orders, as soon as PostgreSQL answers. Raises: ServiceUnavailable after half a minute."""
-        await self._listen()
+        await _patiently(self.standings.start)
+        await _patiently(self.logins.start)
         await self.mail.start()
         await self.intake.start()
-
-    async def _listen(self) -> None:
-        for _ in range(_START_TRIES):
-            try:
-                return await self.standings.start()
-            except ServiceUnavailable:
-                await asyncio.sleep(_START_PAUSE_SECONDS)
-        await self.standings.start()
 
     async def stop(self) -> None:
         """Let what is under way end, then close every connection."""
         await self.intake.stop()
         await self.mail.stop()
+        await self.logins.stop()
         await self.standings.stop()
         await self.throttle.aclose()
         await self.hour.aclose()
@@ -79,6 +78,15 @@ class Mailroom:
         """Wait for the commits in flight."""
         await self.store.stop()
         self.authenticator.close()
+
+
+async def _patiently(start: Callable[[], Awaitable[None]]) -> None:
+    for _ in range(_START_TRIES):
+        try:
+            return await start()
+        except ServiceUnavailable:
+            await asyncio.sleep(_START_PAUSE_SECONDS)
+    await start()
 
 
 def redis_url(settings: Settings) -> str:
@@ -117,7 +125,13 @@ def build_parts(settings: Settings, application: str) -> Parts:
     releaser = Releaser(database, hour, hints, clock)
     standings = StandingCache(database, clock)
     mail = MailStore(database, RedisFolderFeed(redis_url(settings)), clock)
-    return Parts(settings, database, hour, hints, intake, releaser, standings, mail, clock, throttle)
+    logins = MailboxLogins(database, RedisLoginThrottle(redis_url(settings)), clock, _login_key(settings))
+    return Parts(settings, database, hour, hints, intake, releaser, standings, mail, logins, clock, throttle)
+
+
+def _login_key(settings: Settings) -> bytes:
+    secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else ""
+    return hashlib.sha256(b"mailbox logins\0" + secret.encode()).digest()
 
 
 def build_mailroom(parts: Parts) -> Mailroom:

@@ -1,4 +1,4 @@
-"""The connection on which PostgreSQL tells this process whose standing has changed."""
+"""The connection on which PostgreSQL tells this process what it must no longer remember."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from hourpost.accounts.notices import STANDING_CHANNEL
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 
@@ -26,13 +25,15 @@ _log = structlog.get_logger(__name__)
 class ChangeListener:
     """LISTENs, and again after every loss. While it does not hear, nothing may be remembered.
 
-    ``on_change`` is told each account; ``on_silence`` is called whenever changes may have been missed.
+    ``on_change`` is told the id that each word on the channel names; ``on_silence`` is called whenever changes may
+    have been missed.
     """
 
     def __init__(
-        self, database: Database, *, on_change: Callable[[UUID], None], on_silence: Callable[[], None]
+        self, database: Database, channel: str, *, on_change: Callable[[UUID], None], on_silence: Callable[[], None]
     ) -> None:
         self._database = database
+        self._channel = channel
         self._on_change = on_change
         self._on_silence = on_silence
         self._task: asyncio.Task[None] | None = None
@@ -46,7 +47,7 @@ class ChangeListener:
             raise ServiceUnavailable(
                 "The database is not reachable.", retry_after_seconds=5, cause=repr(error)
             ) from error
-        self._task = asyncio.create_task(self._run(connection, ended), name="standing changes")
+        self._task = asyncio.create_task(self._run(connection, ended), name=f"{self._channel} changes")
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -61,7 +62,7 @@ class ChangeListener:
             try:
                 await _watch(connection, ended)
             except _LOST as error:
-                _log.warning("changes of standing are not heard", cause=repr(error))
+                _log.warning("changes are not heard", channel=self._channel, cause=repr(error))
             finally:
                 self._fall_silent()
                 await _close(connection)
@@ -81,7 +82,7 @@ class ChangeListener:
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: self._end(ended))
         try:
-            await connection.add_listener(STANDING_CHANNEL, self._heard)
+            await connection.add_listener(self._channel, self._heard)
         except BaseException:
             connection.terminate()
             raise
@@ -100,11 +101,11 @@ class ChangeListener:
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
         try:
-            account_id = UUID(payload)
+            changed_id = UUID(payload)
         except ValueError:
             self._on_silence()
         else:
-            self._on_change(account_id)
+            self._on_change(changed_id)
 
 
 async def _watch(connection: asyncpg.Connection, ended: asyncio.Event) -> None:

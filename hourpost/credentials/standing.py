@@ -7,6 +7,7 @@ import hmac
 from time import monotonic
 from uuid import UUID
 
+from hourpost.accounts.notices import STANDING_CHANNEL
 from hourpost.credentials.listening import ChangeListener
 from hourpost.credentials.lookup import Found, find_standing
 from hourpost.credentials.usage import UsageLog
@@ -32,7 +33,7 @@ class StandingCache:
         self._known: dict[bytes, tuple[float, Found | None]] = {}
         self._digests: dict[UUID, set[bytes]] = {}  # of what is known, by account
         self._loading: dict[bytes, asyncio.Task[Found | None]] = {}
-        self._listener = ChangeListener(database, on_change=self._forget, on_silence=self._forget_all)
+        self._listener = ChangeListener(database, STANDING_CHANNEL, on_change=self._forget, on_silence=self._forget_all)
         self._usage = UsageLog(database, clock)
 
     async def start(self) -> None:

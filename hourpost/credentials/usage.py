@@ -17,23 +17,24 @@ from hourpost.gateways.clock import Clock
 _INTERVAL_SECONDS = 15.0
 
 # In order and without waiting: two processes that write the same credentials must not lock each other out.
-_WRITE = text(
-    "WITH due AS (SELECT id FROM credentials WHERE id = ANY(CAST(:ids AS uuid[]))"
+_WRITE = (
+    "WITH due AS (SELECT id FROM {table} WHERE id = ANY(CAST(:ids AS uuid[]))"
     "   AND (last_used_at IS NULL OR last_used_at <= CAST(:now AS timestamptz) - interval '1 minute')"
     "   ORDER BY id FOR UPDATE SKIP LOCKED)"
-    " UPDATE credentials c SET last_used_at = :now FROM due WHERE c.id = due.id"
+    " UPDATE {table} c SET last_used_at = :now FROM due WHERE c.id = due.id"
 )
 
 _log = structlog.get_logger(__name__)
 
 
 class UsageLog:
-    """Add to ``credentials`` what is used; a task of its own writes it."""
+    """Add to ``credentials`` what is used; a task of its own writes it into ``table``."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, table: str = "credentials") -> None:
         self.credentials: set[UUID] = set()
         self._database = database
         self._clock = clock
+        self._write = text(_WRITE.format(table=table))
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -55,7 +56,7 @@ class UsageLog:
         try:
             if used:
                 async with self._database.transaction() as connection:
-                    await connection.execute(_WRITE, {"ids": list(used), "now": self._clock.now()})
+                    await connection.execute(self._write, {"ids": list(used), "now": self._clock.now()})
         except BaseException as error:
             self.credentials |= used
             if not isinstance(error, (ServiceUnavailable, DBAPIError)):

@@ -12,6 +12,7 @@ from asyncpg import Connection
 
 from hourpost.database import HotStatement
 from hourpost.mailboxes.parcels import Entry, Letter
+from hourpost.rules.mail.storing import pack_parts
 
 CHUNK_BYTES = 256 * 1024
 
@@ -23,21 +24,28 @@ WITH chunks AS (
   INSERT INTO content_chunks (content_id, number, bytes)
   SELECT * FROM unnest(CAST(:k_id AS uuid[]), CAST(:k_number AS int[]), CAST(:k_bytes AS bytea[]))
 ), contents AS (
-  INSERT INTO message_contents (content_id, parser_version, size_bytes, header_size, envelope, body, bodystructure,
-    parts, message_id, in_reply_to, reference_ids, subject, base_subject, from_key, to_key, cc_key, display_from,
-    display_to, sent_at, preview, has_attachments)
-  SELECT c.id, c.version, c.size, c.header_size, c.envelope, c.body, c.bodystructure, c.parts, c.message_id,
-    c.in_reply_to, string_to_array(c.reference_ids, ' '), c.subject, c.base_subject, c.from_key, c.to_key, c.cc_key,
-    c.display_from, c.display_to, c.sent_at, c.preview, c.has_attachments
-  FROM unnest(CAST(:c_id AS uuid[]), CAST(:c_version AS int[]), CAST(:c_size AS int[]), CAST(:c_header_size AS int[]),
-    CAST(:c_envelope AS bytea[]), CAST(:c_body AS bytea[]), CAST(:c_bodystructure AS bytea[]),
-    CAST(:c_parts AS bytea[]), CAST(:c_message_id AS text[]), CAST(:c_in_reply_to AS text[]),
-    CAST(:c_reference_ids AS text[]), CAST(:c_subject AS text[]), CAST(:c_base_subject AS text[]),
-    CAST(:c_from_key AS text[]), CAST(:c_to_key AS text[]), CAST(:c_cc_key AS text[]), CAST(:c_display_from AS text[]),
-    CAST(:c_display_to AS text[]), CAST(:c_sent_at AS timestamptz[]), CAST(:c_preview AS text[]),
-    CAST(:c_has_attachments AS bool[]))
-    AS c(id, version, size, header_size, envelope, body, bodystructure, parts, message_id, in_reply_to, reference_ids,
-      subject, base_subject, from_key, to_key, cc_key, display_from, display_to, sent_at, preview, has_attachments)
+  INSERT INTO message_contents (
+    content_id, parser_version, size_bytes, header_size, envelope, body, bodystructure, parts, message_id,
+    in_reply_to, reference_ids, subject, base_subject, is_reply, from_key, to_key, cc_key, display_from_key,
+    display_to_key, from_text, to_text, sent_at, sent_on, preview, has_attachments
+  )
+  SELECT c.id, c.parser_version, c.size, c.header_size, c.envelope, c.body, c.bodystructure, c.parts, c.message_id,
+  c.in_reply_to, string_to_array(c.reference_ids, ' '), c.subject, c.base_subject, c.is_reply, c.from_key, c.to_key,
+  c.cc_key, c.display_from_key, c.display_to_key, c.from_text, c.to_text, c.sent_at, c.sent_on, c.preview,
+  c.has_attachments
+  FROM unnest(
+    CAST(:c_id AS uuid[]), CAST(:c_parser_version AS int[]), CAST(:c_size AS int[]), CAST(:c_header_size AS int[]),
+    CAST(:c_envelope AS bytea[]), CAST(:c_body AS bytea[]), CAST(:c_bodystructure AS bytea[]), CAST(:c_parts AS
+    bytea[]), CAST(:c_message_id AS text[]), CAST(:c_in_reply_to AS text[]), CAST(:c_reference_ids AS text[]),
+    CAST(:c_subject AS text[]), CAST(:c_base_subject AS text[]), CAST(:c_is_reply AS bool[]), CAST(:c_from_key AS
+    text[]), CAST(:c_to_key AS text[]), CAST(:c_cc_key AS text[]), CAST(:c_display_from_key AS text[]),
+    CAST(:c_display_to_key AS text[]), CAST(:c_from_text AS text[]), CAST(:c_to_text AS text[]), CAST(:c_sent_at AS
+    timestamptz[]), CAST(:c_sent_on AS date[]), CAST(:c_preview AS text[]), CAST(:c_has_attachments AS bool[])
+  ) AS c(
+    id, parser_version, size, header_size, envelope, body, bodystructure, parts, message_id, in_reply_to,
+    reference_ids, subject, base_subject, is_reply, from_key, to_key, cc_key, display_from_key, display_to_key,
+    from_text, to_text, sent_at, sent_on, preview, has_attachments
+  )
   ON CONFLICT DO NOTHING
 ), texts AS (
   INSERT INTO message_texts (content_id, header, body)
@@ -175,21 +183,25 @@ def _chunk_columns(letters: Iterable[Letter]) -> dict[str, Any]:
 
 
 _SAME_NAME = (
+    "parser_version",
     "header_size",
     "envelope",
     "body",
     "bodystructure",
-    "parts",
     "message_id",
     "in_reply_to",
     "subject",
     "base_subject",
+    "is_reply",
     "from_key",
     "to_key",
     "cc_key",
-    "display_from",
-    "display_to",
+    "display_from_key",
+    "display_to_key",
+    "from_text",
+    "to_text",
     "sent_at",
+    "sent_on",
     "preview",
     "has_attachments",
     "search_header",
@@ -198,13 +210,13 @@ _SAME_NAME = (
 
 
 def _content_columns(letters: list[Letter]) -> dict[str, Any]:
-    rendered = [letter.rendered for letter in letters]
+    scanned = [letter.scanned for letter in letters]
     return {
         "c_id": [letter.content_id for letter in letters],
         "c_size": [len(letter.content) for letter in letters],
-        "c_version": [one.parser_version for one in rendered],
-        "c_reference_ids": [" ".join(one.reference_ids) for one in rendered],
-        **{f"c_{name}": [getattr(one, name) for one in rendered] for name in _SAME_NAME},
+        "c_parts": [pack_parts(one.parts) for one in scanned],
+        "c_reference_ids": [" ".join(one.references) for one in scanned],
+        **{f"c_{name}": [getattr(one, name) for one in scanned] for name in _SAME_NAME},
     }
 
 

@@ -34,7 +34,7 @@ class Want(IntFlag):
 class MessageRow(Protocol):
     """A row of ``list_rows``; what was not wanted is not there.
 
-    ``keywords`` are numbers of the mailbox's keywords or None; ``parts`` is packed as ``rendering`` packs it.
+    ``keywords`` are numbers of the mailbox's keywords or None; ``parts`` is for ``rules.mail.storing.unpack_parts``.
     """
 
     uid: int
@@ -54,11 +54,11 @@ class MessageRow(Protocol):
     parser_version: int
     preview: str  # PREVIEW
     subject: str  # SUMMARY
-    display_from: str
-    display_to: str
+    from_text: str
+    to_text: str
     sent_at: datetime | None
-    message_id: str
-    in_reply_to: str
+    message_id: str | None
+    in_reply_to: str | None
     has_attachments: bool
 
 
@@ -71,7 +71,7 @@ _COLUMNS = {
     Want.BODYSTRUCTURE: "c.bodystructure",
     Want.PARTS: "c.parts, c.header_size, c.parser_version",
     Want.PREVIEW: "c.preview",
-    Want.SUMMARY: "c.subject, c.display_from, c.display_to, c.sent_at, c.message_id, c.in_reply_to, c.has_attachments",
+    Want.SUMMARY: "c.subject, c.from_text, c.to_text, c.sent_at, c.message_id, c.in_reply_to, c.has_attachments",
 }
 _OF_CONTENT = Want(sum(one for one in _COLUMNS if one >= Want.ENVELOPE))
 _ONE_RANGE = "messages m{content} WHERE m.folder_id = :folder AND m.uid BETWEEN :first AND :last"

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hourpost.errors import HourpostError
-from hourpost.mailboxes.rendering import Rendered
+from hourpost.rules.mail.scanned import Scanned
 from hourpost.rules.mail_flags import Flag
 
 _MOST_REFERENCES = 12
@@ -59,15 +59,15 @@ class Letter:
 
     content_id: UUID
     content: bytes = field(repr=False)
-    rendered: Rendered = field(repr=False)
+    scanned: Scanned = field(repr=False)
     received_at: datetime
     is_stored: bool = False
 
     @property
     def references(self) -> list[int]:
         """Hashes of its own Message-ID and of those it answers, the nearest first."""
-        read = self.rendered
-        names = [read.message_id, read.in_reply_to, *reversed(read.reference_ids)]
+        read = self.scanned
+        names = [read.message_id, read.in_reply_to, *reversed(read.references)]
         return [_hash(name) for name in dict.fromkeys(names) if name][:_MOST_REFERENCES]
 
 

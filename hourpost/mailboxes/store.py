@@ -22,14 +22,14 @@ from hourpost.mailboxes.append import Also, Appender
 from hourpost.mailboxes.keywords import KeywordBook
 from hourpost.mailboxes.message_changes import Expunged, FlagChange, Stored, Way
 from hourpost.mailboxes.parcels import Appended, Entry, Letter, NewMessage, Outcome, Target
-from hourpost.mailboxes.rendering import render
 from hourpost.mailboxes.uid_ranges import ALL_UIDS, UidRanges
 from hourpost.rules.ids import new_id
+from hourpost.rules.mail.scan import scan
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_RENDERED_AT_ONCE_BYTES = 256 * 1024
+_SCANNED_AT_ONCE_BYTES = 256 * 1024
 
 
 class MailStore:
@@ -134,13 +134,13 @@ class MailStore:
 
     async def _letter(self, new: NewMessage, stored_content_id: UUID | None = None) -> Letter:
         """Read a message; a large one in another thread, so that others are served meanwhile."""
-        if len(new.content) <= _RENDERED_AT_ONCE_BYTES:
-            rendered = render(new.content)
+        if len(new.content) <= _SCANNED_AT_ONCE_BYTES:
+            scanned = scan(new.content)
         else:
-            rendered = await asyncio.to_thread(render, new.content)
+            scanned = await asyncio.to_thread(scan, new.content)
         received_at = new.received_at or self._clock.now()
         content_id = stored_content_id or new.content_id or new_id()
-        return Letter(content_id, new.content, rendered, received_at, is_stored=stored_content_id is not None)
+        return Letter(content_id, new.content, scanned, received_at, is_stored=stored_content_id is not None)
 
     async def _entry(self, letter: Letter, new: NewMessage, target: Target) -> Entry:
         numbers = await self._numbers(target.mailbox_id, (*new.keywords, *target.keywords), is_new=True)

@@ -8,7 +8,8 @@ import zlib
 LIVE = "hp_live_"
 TEST = "hp_test_"
 SMTP = "hp_smtp_"
-PREFIXES = (LIVE, TEST, SMTP)
+MAILBOX = "hp_mbox_"
+PREFIXES = (LIVE, TEST, SMTP, MAILBOX)
 ENTROPY_BYTES = 22
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

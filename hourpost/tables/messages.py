@@ -5,7 +5,7 @@ The hot tables have no foreign keys, as those of emails have none.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, SmallInteger, Text
@@ -68,18 +68,22 @@ class MessageContent(Table):
     envelope: Mapped[bytes]
     body: Mapped[bytes]
     bodystructure: Mapped[bytes]
-    parts: Mapped[bytes]  # JSON, as rules.mail.parts packs it
-    message_id: Mapped[str]
-    in_reply_to: Mapped[str]
+    parts: Mapped[bytes]  # as rules.mail.storing packs them
+    message_id: Mapped[str | None]
+    in_reply_to: Mapped[str | None]
     reference_ids: Mapped[list[str]] = mapped_column(ARRAY(Text))
     subject: Mapped[str]
     base_subject: Mapped[str]
+    is_reply: Mapped[bool]
     from_key: Mapped[str]
     to_key: Mapped[str]
     cc_key: Mapped[str]
-    display_from: Mapped[str]
-    display_to: Mapped[str]
+    display_from_key: Mapped[str]
+    display_to_key: Mapped[str]
+    from_text: Mapped[str]
+    to_text: Mapped[str]
     sent_at: Mapped[datetime | None]
+    sent_on: Mapped[date | None]
     preview: Mapped[str]
     has_attachments: Mapped[bool]
 

@@ -1,0 +1,159 @@
+"""Logging in to mailboxes: who it is, remembered for seconds, ended at once when the password no longer holds."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from math import ceil
+from time import monotonic
+
+from hourpost.accounts.passwords import is_password
+from hourpost.credentials.usage import UsageLog
+from hourpost.database import Database
+from hourpost.errors import Forbidden, LimitExceeded
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.login_throttle import LoginThrottle
+from hourpost.mailboxes.app_passwords import Service
+from hourpost.mailboxes.login_lookup import (
+    MailboxLogin,
+    ScramCandidate,
+    find_by_address,
+    find_by_token,
+    list_scram_candidates,
+)
+from hourpost.mailboxes.login_memory import LoginMemory
+from hourpost.rules.tokens import MAILBOX, digest, looks_valid
+
+_WRONG = "Authentication failed."
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A try to log in; ``peer`` is the IP address that it comes from."""
+
+    address: str
+    service: Service
+    peer: str
+
+    @property
+    def name(self) -> str:
+        """The address as it is stored and counted."""
+        return _clean(self.address).strip().lower()
+
+
+class MailboxLogins:
+    """The logins of one process. ``key`` makes salts for addresses that do not exist, the same everywhere."""
+
+    def __init__(self, database: Database, throttle: LoginThrottle, clock: Clock, key: bytes) -> None:
+        self._database = database
+        self._throttle = throttle
+        self._key = key
+        self._memory = LoginMemory(database)
+        self._usage = UsageLog(database, clock, "app_passwords")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Hear of changes, and write down from time to time what was used. Raises: ServiceUnavailable."""
+        await self._memory.start()
+        self._usage.start()
+
+    async def stop(self) -> None:
+        """Write down what was used, and hear no more."""
+        await self._usage.stop()
+        await self._memory.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._throttle.aclose()
+
+    async def log_in(self, attempt: Attempt, password: str) -> MailboxLogin:
+        """Who it is: an address or alias with the mailbox's password, or with an app password that has the scope.
+
+        Every refusal has the same words after the same work, whichever half was wrong.
+
+        Raises: Forbidden (``invalid_login``); LimitExceeded (``logins``) while too many were wrong; ServiceUnavailable.
+        """
+        key, now = _memory_key(attempt, password), monotonic()
+        login = self._memory.find(key)
+        if login is not None:
+            return self._used(login)
+        if password.startswith(MAILBOX) and looks_valid(password):
+            login = await self._by_token(attempt, password)
+        else:
+            login = await self._by_password(attempt, password)
+        self._memory.remember(key, login, now)
+        return login
+
+    async def offer_scram(self, attempt: Attempt) -> tuple[bytes, list[ScramCandidate]]:
+        """The salt to tell, and whose proof may come; for an address without app passwords a salt and nobody.
+
+        Raises: ServiceUnavailable.
+        """
+        async with self._database.hot_statements() as connection:
+            found = await list_scram_candidates(connection, attempt.name, attempt.service)
+        if found is not None:
+            return found
+        return hmac.digest(self._key, b"scram salt " + _bytes(attempt.name), "sha256")[:16], []
+
+    async def finish_scram(self, attempt: Attempt, candidate: ScramCandidate | None) -> MailboxLogin:
+        """Who it is, once a proof fitted; None where it fitted nobody's. Raises: Forbidden, LimitExceeded."""
+        if candidate is None:
+            await self._begin(attempt)
+            raise Forbidden("invalid_login", _WRONG)
+        await self._throttle.succeed(attempt.name, attempt.peer)
+        return self._used(candidate.login)
+
+    def watch(self, login: MailboxLogin, on_end: Callable[[], None]) -> Callable[[], None]:
+        """Have ``on_end`` called once this login no longer holds; the answer ends the watch."""
+        return self._memory.watch(login, on_end)
+
+    async def _by_token(self, attempt: Attempt, password: str) -> MailboxLogin:
+        """App passwords cannot be guessed: only wrong ones are counted."""
+        async with self._database.hot_statements() as connection:
+            login = await find_by_token(connection, attempt.name, digest(password), attempt.service)
+        if login is None:
+            await self._begin(attempt)
+            raise Forbidden("invalid_login", _WRONG)
+        self._later(self._throttle.succeed(attempt.name, attempt.peer))
+        return self._used(login)
+
+    async def _by_password(self, attempt: Attempt, password: str) -> MailboxLogin:
+        await self._begin(attempt)
+        async with self._database.hot_statements() as connection:
+            candidate = await find_by_address(connection, attempt.name, attempt.service)
+        right = await is_password(_clean(password), candidate.password_hash if candidate else None)
+        if candidate is None or not right:
+            raise Forbidden("invalid_login", _WRONG)
+        await self._throttle.succeed(attempt.name, attempt.peer)
+        return candidate.login
+
+    async def _begin(self, attempt: Attempt) -> None:
+        wait_seconds = await self._throttle.begin(attempt.name, attempt.peer)
+        if wait_seconds > 0:
+            message = "Too many failed attempts; try again later."
+            raise LimitExceeded("logins", message, retry_after_seconds=ceil(wait_seconds))
+
+    def _used(self, login: MailboxLogin) -> MailboxLogin:
+        if login.app_password_id is not None:
+            self._usage.credentials.add(login.app_password_id)
+        return login
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _memory_key(attempt: Attempt, password: str) -> bytes:
+    return hashlib.sha256(b"\0".join(map(_bytes, (attempt.service, attempt.name, password)))).digest()
+
+
+def _clean(text: str) -> str:
+    """The text without what neither PostgreSQL nor a hash takes."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

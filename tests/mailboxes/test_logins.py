@@ -1,0 +1,241 @@
+"""Logging in: the password of the mailbox, app passwords, what wrong ones cost, and how fast a revoked one ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+import pytest_asyncio
+
+from hourpost.accounts.passwords import hash_password
+from hourpost.database import Database
+from hourpost.errors import Forbidden, LimitExceeded, NotFound, ValidationFailed
+from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.login_throttle import RedisLoginThrottle
+from hourpost.mailboxes.app_passwords import (
+    IssuedAppPassword,
+    Service,
+    create_app_password,
+    list_app_passwords,
+    revoke_app_password,
+)
+from hourpost.mailboxes.changes import NewMailbox, add_alias, create_mailbox, delete_mailbox, set_password
+from hourpost.mailboxes.login import Attempt, MailboxLogins
+from hourpost.mailboxes.queries import Mailbox
+from hourpost.rules.ids import new_id
+from hourpost.rules.scram import derive_keys
+from tests.cast import make_account, make_domain
+
+NOW = datetime.now(UTC)
+PASSWORD = "a good long password"
+
+Start = Callable[[], Awaitable[MailboxLogins]]
+
+
+@pytest_asyncio.fixture
+async def start_logins(database_url: str, redis_url: str) -> AsyncIterator[Start]:
+    """Starts logins, each with connections of its own, as another process has them."""
+    opened: list[tuple[MailboxLogins, Database]] = []
+
+    async def start() -> MailboxLogins:
+        database = Database(database_url, pool_size=2, application="logins")
+        logins = MailboxLogins(database, RedisLoginThrottle(redis_url), SystemClock(), b"a key of the tests")
+        opened.append((logins, database))
+        await logins.start()
+        return logins
+
+    yield start
+    for logins, database in opened:
+        await logins.stop()
+        await database.close()
+
+
+@pytest_asyncio.fixture
+async def logins(start_logins: Start) -> MailboxLogins:
+    return await start_logins()
+
+
+@pytest_asyncio.fixture
+async def mailbox(database: Database) -> Mailbox:
+    account = await make_account(database)
+    domain = await make_domain(database, account)
+    password_hash = await hash_password(PASSWORD)
+    async with database.transaction() as connection:
+        return await create_mailbox(connection, account.id, NewMailbox(f"ann@{domain.name}", password_hash), NOW)
+
+
+async def issue(database: Database, mailbox: Mailbox, *scopes: str) -> IssuedAppPassword:
+    async with database.transaction() as connection:
+        return await create_app_password(
+            connection, (mailbox.account_id, mailbox.id), "a phone", scopes or ("imap",), NOW
+        )
+
+
+def attempt(mailbox: Mailbox, service: Service = Service.IMAP, peer: str = "") -> Attempt:
+    return Attempt(mailbox.address, service, peer or f"peer {new_id()}")
+
+
+async def ended(event: asyncio.Event) -> bool:
+    """Far sooner than anything is remembered."""
+    await asyncio.wait_for(event.wait(), 5)
+    return True
+
+
+async def test_an_address_and_its_password_log_in(logins: MailboxLogins, mailbox: Mailbox) -> None:
+    login = await logins.log_in(Attempt(mailbox.address.upper(), Service.WEB, "::1"), PASSWORD)
+    assert (login.mailbox_id, login.account_id) == (mailbox.id, mailbox.account_id)
+    assert login.addresses == (mailbox.address,)
+    assert login.app_password_id is None
+
+
+async def test_an_alias_logs_in_to_its_mailbox(database: Database, logins: MailboxLogins, mailbox: Mailbox) -> None:
+    alias = f"anna@{mailbox.domain}"
+    async with database.transaction() as connection:
+        await add_alias(connection, mailbox.account_id, mailbox.id, alias, NOW)
+    login = await logins.log_in(Attempt(alias, Service.SMTP, "::1"), PASSWORD)
+    assert login.addresses == (mailbox.address, alias)
+
+
+@pytest.mark.parametrize("address", ["nobody@nowhere.test", "", "\udcff@x", "@"])
+async def test_unknown_addresses_are_refused(logins: MailboxLogins, address: str) -> None:
+    with pytest.raises(Forbidden):
+        await logins.log_in(Attempt(address, Service.IMAP, f"peer {new_id()}"), PASSWORD)
+
+
+async def test_a_wrong_password_is_refused_also_after_a_right_one(logins: MailboxLogins, mailbox: Mailbox) -> None:
+    await logins.log_in(attempt(mailbox), PASSWORD)
+    with pytest.raises(Forbidden):
+        await logins.log_in(attempt(mailbox), PASSWORD + " ")
+
+
+async def test_an_app_password_is_for_its_services_only(
+    database: Database, logins: MailboxLogins, mailbox: Mailbox
+) -> None:
+    issued = await issue(database, mailbox, "pop3", "imap")
+    assert issued.app_password.scopes == ("imap", "pop3")
+    login = await logins.log_in(attempt(mailbox, Service.POP3), issued.secret)
+    assert login.app_password_id == issued.app_password.id
+    for service in (Service.SMTP, Service.WEB):
+        with pytest.raises(Forbidden):
+            await logins.log_in(attempt(mailbox, service), issued.secret)
+
+
+async def test_an_app_password_is_for_its_mailbox_only(
+    database: Database, logins: MailboxLogins, mailbox: Mailbox
+) -> None:
+    issued = await issue(database, mailbox)
+    with pytest.raises(Forbidden):
+        await logins.log_in(Attempt(f"bob@{mailbox.domain}", Service.IMAP, "::1"), issued.secret)
+
+
+async def test_a_revoked_app_password_ends_its_sessions_everywhere(
+    database: Database, start_logins: Start, mailbox: Mailbox
+) -> None:
+    one, other = await start_logins(), await start_logins()
+    issued, kept = await issue(database, mailbox), await issue(database, mailbox)
+    gone, stays = asyncio.Event(), asyncio.Event()
+    for logins in (one, other):
+        logins.watch(await logins.log_in(attempt(mailbox), issued.secret), gone.set)
+        logins.watch(await logins.log_in(attempt(mailbox), kept.secret), stays.set)
+    place = (mailbox.account_id, mailbox.id)
+    async with database.transaction() as connection:
+        await revoke_app_password(connection, place, issued.app_password.id, NOW)
+    assert await ended(gone)
+    assert not stays.is_set()
+    with pytest.raises(Forbidden):
+        await other.log_in(attempt(mailbox), issued.secret)
+    async with database.transaction() as connection:
+        assert len(await list_app_passwords(connection, *place)) == 1
+        with pytest.raises(NotFound):
+            await revoke_app_password(connection, place, issued.app_password.id, NOW)
+
+
+async def test_a_new_password_ends_the_sessions_of_the_old_one(
+    database: Database, logins: MailboxLogins, mailbox: Mailbox
+) -> None:
+    event = asyncio.Event()
+    logins.watch(await logins.log_in(attempt(mailbox), PASSWORD), event.set)
+    new_hash = await hash_password("another long password")
+    async with database.transaction() as connection:
+        await set_password(connection, mailbox.account_id, mailbox.id, new_hash)
+    assert await ended(event)
+    with pytest.raises(Forbidden):
+        await logins.log_in(attempt(mailbox), PASSWORD)
+    await logins.log_in(attempt(mailbox), "another long password")
+
+
+async def test_a_login_that_ended_before_it_was_watched_ends_too(
+    database: Database, logins: MailboxLogins, mailbox: Mailbox
+) -> None:
+    login = await logins.log_in(attempt(mailbox), PASSWORD)
+    first, event = asyncio.Event(), asyncio.Event()
+    logins.watch(login, first.set)
+    async with database.transaction() as connection:
+        await delete_mailbox(connection, mailbox.account_id, mailbox.id, NOW)
+    assert await ended(first)
+    logins.watch(login, event.set)
+    assert await ended(event)
+
+
+async def test_who_left_is_not_told(database: Database, logins: MailboxLogins, mailbox: Mailbox) -> None:
+    login = await logins.log_in(attempt(mailbox), PASSWORD)
+    gone, left = asyncio.Event(), asyncio.Event()
+    leave = logins.watch(login, left.set)
+    logins.watch(login, gone.set)
+    leave()
+    async with database.transaction() as connection:
+        await delete_mailbox(connection, mailbox.account_id, mailbox.id, NOW)
+    assert await ended(gone)
+    assert not left.is_set()
+
+
+async def test_many_wrong_passwords_delay_but_not_where_the_owner_is_known(
+    logins: MailboxLogins, mailbox: Mailbox
+) -> None:
+    home, stranger = f"home {new_id()}", f"stranger {new_id()}"
+    await logins.log_in(attempt(mailbox, peer=home), PASSWORD)
+    for _ in range(11):
+        with pytest.raises(Forbidden):
+            await logins.log_in(attempt(mailbox, peer=stranger), "wrong password")
+    for password in ("wrong again", "right or wrong"):
+        with pytest.raises(LimitExceeded) as caught:
+            await logins.log_in(attempt(mailbox, peer=stranger), password)
+        assert caught.value.retry_after_seconds
+    await logins.log_in(attempt(mailbox, Service.POP3, peer=home), PASSWORD)
+
+
+async def test_unknown_addresses_are_delayed_alike(logins: MailboxLogins) -> None:
+    unknown = Attempt(f"{new_id()}@nowhere.test", Service.IMAP, f"peer {new_id()}")
+    for _ in range(11):
+        with pytest.raises(Forbidden):
+            await logins.log_in(unknown, "wrong password")
+    with pytest.raises(LimitExceeded):
+        await logins.log_in(unknown, "wrong password")
+
+
+async def test_scram_keys_are_those_of_the_app_password(
+    database: Database, logins: MailboxLogins, mailbox: Mailbox
+) -> None:
+    issued = await issue(database, mailbox)
+    salt, candidates = await logins.offer_scram(attempt(mailbox))
+    assert [one.keys for one in candidates] == [derive_keys(issued.secret, salt)]
+    login = await logins.finish_scram(attempt(mailbox), candidates[0])
+    assert login.app_password_id == issued.app_password.id
+
+
+async def test_an_unknown_address_has_a_salt_that_stays(start_logins: Start) -> None:
+    unknown = Attempt("nobody@nowhere.test", Service.IMAP, f"peer {new_id()}")
+    offers = [await (await start_logins()).offer_scram(unknown) for _ in range(2)]
+    assert offers[0] == offers[1]
+    assert (len(offers[0][0]), offers[0][1]) == (16, [])
+    with pytest.raises(Forbidden):
+        await (await start_logins()).finish_scram(unknown, None)
+
+
+async def test_all_that_is_wrong_with_an_app_password_is_said_at_once(database: Database, mailbox: Mailbox) -> None:
+    async with database.transaction() as connection:
+        with pytest.raises(ValidationFailed) as caught:
+            await create_app_password(connection, (mailbox.account_id, mailbox.id), " ", ["web"], NOW)
+    assert [fault.pointer for fault in caught.value.faults] == ["/name", "/scopes"]
