@@ -18,6 +18,9 @@ SMTP_MESSAGES = Counter(
     "hourpost_smtp_messages_total", "Messages that came in whole, by the code of the answer.", ["code"]
 )
 INBOUND_MESSAGES = Counter("hourpost_inbound_messages_total", "Messages that came in from outside, by kind.", ["kind"])
+POP3_SESSIONS = Gauge("hourpost_pop3_sessions", "Open POP3 sessions.")
+POP3_LOGINS = Counter("hourpost_pop3_logins_total", "Logins by POP3, by what became of them.", ["outcome"])
+POP3_MESSAGES = Counter("hourpost_pop3_messages_total", "Messages that POP3 clients retrieved.")
 ACCEPTED_EMAILS = Counter(
     "hourpost_accepted_emails_total", "Emails that were accepted, by door and mode.", ["door", "mode"]
 )

@@ -1,0 +1,109 @@
+"""The maildrop: INBOX as POP3 sees it, all of it at one moment, and emptied in one transaction."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from asyncpg import Connection
+
+from hourpost.database import HotStatement
+from hourpost.errors import NotFound
+from hourpost.gateways.maildrop_locks import MaildropLocks
+from hourpost.mailboxes.contents import read_contents
+from hourpost.mailboxes.message_changes import FlagChange, Way
+from hourpost.mailboxes.store import MailStore
+from hourpost.mailboxes.uid_ranges import ranges_of
+from hourpost.rules.mail_flags import Flag
+
+# Numbers of four and ids of sixteen bytes in network order: a hundred thousand messages come as three values
+_OPEN = HotStatement(
+    """
+SELECT f.id, f.uidvalidity, m.uids, m.sizes, m.contents FROM folders f CROSS JOIN LATERAL (
+  SELECT string_agg(int4send(uid), '' ORDER BY uid) AS uids, string_agg(int4send(size_bytes), '' ORDER BY uid) AS sizes,
+    string_agg(uuid_send(content_id), '' ORDER BY uid) AS contents
+  FROM messages WHERE folder_id = f.id
+) m
+WHERE f.mailbox_id = :mailbox AND f.name = 'INBOX'
+"""
+)
+_CHUNK = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :content AND number = :number")
+
+
+@dataclass(frozen=True, slots=True)
+class Maildrop:
+    """INBOX as it was at one moment; message 1 is the first of each list. ``contents`` has 16 bytes a message."""
+
+    mailbox_id: UUID
+    folder_id: UUID
+    uidvalidity: int
+    uids: array[int]
+    sizes: array[int]
+    contents: bytes
+    size_bytes: int
+
+    def content_id(self, number: int) -> UUID:
+        """Where the bytes of a message are."""
+        return UUID(bytes=self.contents[16 * number - 16 : 16 * number])
+
+
+class Maildrops:
+    """The maildrops of all mailboxes, for one process."""
+
+    def __init__(self, store: MailStore, locks: MaildropLocks) -> None:
+        self.locks = locks
+        self._store = store
+
+    async def open(self, mailbox_id: UUID) -> Maildrop:
+        """INBOX as it is now. Raises: NotFound, ServiceUnavailable."""
+        return await self._store.read(_open, mailbox_id)
+
+    async def read(self, maildrop: Maildrop, numbers: Sequence[int]) -> dict[int, bytes]:
+        """The bytes of these messages; those whose content is gone are missing. Raises: ServiceUnavailable."""
+        ids = {maildrop.content_id(number): number for number in numbers}
+        found = await self._store.read(read_contents, list(ids))
+        return {number: found[content_id] for content_id, number in ids.items() if content_id in found}
+
+    async def stream(self, maildrop: Maildrop, number: int) -> AsyncIterator[bytes]:
+        """The bytes of one message in pieces of 256 KiB. Raises: ServiceUnavailable."""
+        content_id, piece = maildrop.content_id(number), 0
+        while (chunk := await self._store.read(_read_chunk, content_id, piece)) is not None:
+            yield chunk
+            piece += 1
+
+    async def finish(self, maildrop: Maildrop, deleted: Iterable[int], seen: Iterable[int]) -> None:
+        r"""Remove what is marked, in one transaction; what was fetched and stays is \Seen to other clients.
+
+        Raises: NotFound, ServiceUnavailable: whether anything was removed is then unknown.
+        """
+        place = (maildrop.mailbox_id, maildrop.folder_id)
+        gone = ranges_of(maildrop.uids[number - 1] for number in deleted)
+        if gone:
+            await self._store.remove(*place, gone)
+        kept = ranges_of(maildrop.uids[number - 1] for number in seen)
+        if kept:
+            await self._store.store_flags(*place, kept, FlagChange(Way.ADD, int(Flag.SEEN)))
+
+
+async def _open(connection: Connection, mailbox_id: UUID) -> Maildrop:
+    rows = await _OPEN.run(connection, {"mailbox": mailbox_id})
+    if not rows:
+        raise NotFound("There is no such mailbox.")
+    row = rows[0]
+    sizes = _to_numbers(row.sizes)
+    return Maildrop(
+        mailbox_id, row.id, row.uidvalidity, _to_numbers(row.uids), sizes, bytes(row.contents or b""), sum(sizes)
+    )
+
+
+def _to_numbers(packed: bytes | None) -> array[int]:
+    numbers = array("I", packed or b"")
+    numbers.byteswap()
+    return numbers
+
+
+async def _read_chunk(connection: Connection, content_id: UUID, number: int) -> bytes | None:
+    rows = await _CHUNK.run(connection, {"content": content_id, "number": number})
+    return bytes(rows[0][0]) if rows else None
