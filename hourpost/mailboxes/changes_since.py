@@ -8,6 +8,7 @@ from uuid import UUID
 from asyncpg import Connection
 
 from hourpost.database import HotStatement
+from hourpost.mailboxes.uid_ranges import ALL_UIDS, UidRanges, normalise_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ UNION ALL
 SELECT e.modseq, e.uid, 0, NULL, 2 FROM expunges e WHERE e.folder_id = :folder AND e.modseq > :since
 """
 )
+_VANISHED = HotStatement(
+    "SELECT e.uid FROM unnest(CAST(:first AS int[]), CAST(:last AS int[])) r(first, last)"
+    " JOIN expunges e ON e.folder_id = :folder AND e.modseq > :since AND e.uid BETWEEN r.first AND r.last"
+    " ORDER BY e.uid"
+)
 
 
 async def changes_since(connection: Connection, folder_id: UUID, since: int) -> Changes:
@@ -50,7 +56,9 @@ async def changes_since(connection: Connection, folder_id: UUID, since: int) -> 
     return Changes(modseq, tuple(sorted(changed, key=lambda row: row.uid)), tuple(sorted(vanished)))
 
 
-async def list_vanished(connection: Connection, folder_id: UUID, since: int) -> list[int]:
-    """UIDs expunged after ``since``."""
-    changes = await changes_since(connection, folder_id, since)
-    return list(changes.vanished)
+async def list_vanished(connection: Connection, folder_id: UUID, since: int, ranges: UidRanges = ALL_UIDS) -> list[int]:
+    """UIDs in ``ranges`` that were expunged after ``since``, as far as still known: ``Folder.expunged_before`` says."""
+    pairs = normalise_ranges(ranges)
+    arguments = {"folder": folder_id, "since": since}
+    arguments |= {"first": [first for first, _ in pairs], "last": [last for _, last in pairs]}
+    return [row.uid for row in await _VANISHED.run(connection, arguments)]

@@ -67,6 +67,20 @@ class Expunged:
     uids: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a COPY or MOVE did: each of ``uids`` is ``target_uids`` at the same place now; both ascend.
+
+    ``source_modseq`` is 0 after a COPY, which changes nothing there; all is empty where nothing was found.
+    """
+
+    uidvalidity: int
+    uids: list[int]
+    target_uids: list[int]
+    source_modseq: int
+    target_modseq: int
+
+
 _LOCK = HotStatement("SELECT highestmodseq FROM folders WHERE id = :folder FOR NO KEY UPDATE")
 _LOCK_BOTH = HotStatement(
     "WITH m AS (SELECT id FROM mailboxes WHERE id = :mailbox FOR NO KEY UPDATE)"

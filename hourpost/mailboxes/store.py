@@ -17,12 +17,15 @@ from hourpost.database import Database
 from hourpost.errors import HourpostError
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.folder_feed import FolderFeed
-from hourpost.mailboxes import message_changes
+from hourpost.mailboxes import folder_changes, message_changes
 from hourpost.mailboxes.append import Also, Appender
+from hourpost.mailboxes.folders import Folder, list_folders
 from hourpost.mailboxes.keywords import KeywordBook
-from hourpost.mailboxes.message_changes import Expunged, FlagChange, Stored, Way
+from hourpost.mailboxes.message_changes import Copied, Expunged, FlagChange, Stored, Way
+from hourpost.mailboxes.message_copies import Route, copy_messages, move_messages
 from hourpost.mailboxes.parcels import Appended, Entry, Letter, NewMessage, Outcome, Target
 from hourpost.mailboxes.uid_ranges import ALL_UIDS, UidRanges
+from hourpost.rules.folder_names import INBOX
 from hourpost.rules.ids import new_id
 from hourpost.rules.mail.scan import scan
 
@@ -118,6 +121,47 @@ class MailStore:
     async def remove(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges) -> Expunged:
         """Take messages away whatever their flags, as POP3's QUIT does. Raises: NotFound, ServiceUnavailable."""
         return await self._expunge(mailbox_id, folder_id, ranges, any_flags=True)
+
+    async def copy(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, target_id: UUID) -> Copied:
+        """Copy messages to another folder of the mailbox. Raises: NotFound, MailboxFull, ServiceUnavailable."""
+        route = Route(mailbox_id, folder_id, target_id)
+        copied = await self._change(copy_messages, route, ranges, self._clock.now())
+        if copied.uids:
+            self.feed.publish(target_id, copied.target_modseq)
+        return copied
+
+    async def move(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, target_id: UUID) -> Copied:
+        """Move messages to a folder of the mailbox, also the same. Raises: NotFound, ServiceUnavailable."""
+        route = Route(mailbox_id, folder_id, target_id)
+        moved = await self._change(move_messages, route, ranges, self._clock.now())
+        if moved.uids:
+            self.feed.publish(folder_id, moved.source_modseq)
+            self.feed.publish(target_id, moved.target_modseq)
+        return moved
+
+    async def create_folder(
+        self, mailbox_id: UUID, name: str, special_use: str | None = None, *, subscribed: bool = False
+    ) -> Folder:
+        """Make a folder, and those above it that are missing. Raises: NotFound, ValidationFailed, Conflict."""
+        make, now = folder_changes.create_folder, self._clock.now()
+        return await self._change(make, mailbox_id, name, now, special_use=special_use, subscribed=subscribed)
+
+    async def rename_folder(self, mailbox_id: UUID, old: str, new: str) -> Folder:
+        """Give a folder, and all below it, another name. Raises: NotFound, ValidationFailed, Conflict."""
+        renamed = await self._change(folder_changes.rename_folder, mailbox_id, old, new, self._clock.now())
+        for folder in await self.read(list_folders, mailbox_id):
+            if folder.name in (INBOX, renamed.name):
+                self.feed.publish(folder.id, folder.highestmodseq)
+        return renamed
+
+    async def delete_folder(self, mailbox_id: UUID, name: str) -> None:
+        """Delete a folder with its messages; who has it open is told, and finds it gone. Raises: NotFound, Conflict."""
+        folder = await self._change(folder_changes.delete_folder, mailbox_id, name, self._clock.now())
+        self.feed.publish(folder.id, folder.highestmodseq + 1)
+
+    async def subscribe(self, mailbox_id: UUID, name: str, *, wanted: bool) -> None:
+        """Subscribe to a folder, or no longer. Raises: NotFound, ValidationFailed."""
+        await self._change(folder_changes.subscribe, mailbox_id, name, wanted=wanted)
 
     async def _expunge(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, *, any_flags: bool) -> Expunged:
         place, now = (mailbox_id, folder_id), self._clock.now()
