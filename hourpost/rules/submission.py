@@ -37,7 +37,7 @@ class Standing:
 
     account_id: UUID
     credential_id: UUID | None
-    kind: str  # api_key, smtp, operator
+    kind: str  # api_key, smtp, person, operator
     scope: str  # full, sending, reading
     test: bool
     plan: str | None

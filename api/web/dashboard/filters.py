@@ -6,6 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup, escape
 
+from hourpost.emails.queries import StoredEmail
+from hourpost.emails.status import status_of
+from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import to_text
+
 _FORMATS = {"full": "%d %b %Y, %H:%M:%S UTC", "short": "%d %b, %H:%M UTC", "clock": "%H:%M UTC", "day": "%d %b %Y"}
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -62,6 +67,16 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in words[:2]).upper() or "?"
 
 
+def email_id(email: StoredEmail) -> str:
+    """em_…."""
+    return to_text("em", email.id)
+
+
+def email_state(email: StoredEmail) -> State:
+    """The state that stands for all recipients."""
+    return status_of(one.state for one in email.deliveries)
+
+
 FILTERS = {
     "number": number,
     "money": money,
@@ -70,4 +85,6 @@ FILTERS = {
     "duration": duration,
     "plural": plural,
     "initials": initials,
+    "email_id": email_id,
+    "email_state": email_state,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.web.dashboard import account, hour, landing, login, overview, statics
+from api.web.dashboard import account, emails, hour, landing, login, overview, statics
 
 PAGES = frozenset({"", "app", "static", "login", "logout"})
 """First segments of the paths that the dashboard answers; every other is the REST API's."""
@@ -13,6 +13,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     landing.router,
     login.router,
     overview.router,
+    emails.router,
     hour.router,
     account.router,
     statics.router,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 MEMBERS = ("owner", "admin", "developer", "viewer", "billing")
 READERS = ("owner", "admin", "developer", "viewer")
+SENDERS = ("owner", "admin", "developer")
 DEVELOPERS = ("owner", "admin", "developer")
 BILLERS = ("owner", "admin", "billing")
 MANAGERS = ("owner", "admin")
@@ -44,6 +45,16 @@ ROWS = (
     Row("GET", "/static/{asset}", EVERYBODY, route="/static/{name}"),
     Row("GET", "/app"),
     Row("GET", "/app/hour"),
+    Row("POST", "/app/test-email", SENDERS, 303),
+    Row("GET", "/app/emails", READERS),
+    Row("GET", "/app/emails/{email_id}", READERS),
+    Row("GET", "/app/emails/{email_id}/preview", READERS),
+    Row("GET", "/app/emails/{email_id}/source", READERS),
+    Row("GET", "/app/emails/{email_id}/attachments/0", READERS, route="/app/emails/{email_id}/attachments/{number}"),
+    Row("POST", "/app/emails/{email_id}/again", SENDERS, 303),
+    Row("POST", "/app/emails/{email_id}/reschedule", SENDERS, 303, {"scheduled_at": "in 2 hours"}),
+    Row("POST", "/app/emails/{email_id}/suppress", SENDERS, 303, {"address": "ada@far.test"}),
+    Row("POST", "/app/emails/{email_id}/cancel", SENDERS, 303),
     Row("GET", "/app/account"),
     Row("POST", "/app/account", MANAGERS, 303, {"name": "Acme again"}),
     Row("POST", "/app/accounts/choose", MEMBERS, 303, {"account": "{account_id}"}),

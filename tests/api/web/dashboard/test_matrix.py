@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from api.web.dashboard.routes import PAGES, ROUTERS
 from api.web.dashboard.statics import manifest
 from hourpost.database import Database
+from tests.api.web.dashboard.mail import make_email
 from tests.api.web.dashboard.matrix import ELSEWHERE, EVERYBODY, ROWS, STAFF, Row
 from tests.api.web.dashboard.people import Cast, make_cast
 from tests.api.web.running import RunningWeb
@@ -20,6 +21,7 @@ async def everybody(site: RunningWeb, database: Database) -> Cast:
     """One cast for the whole table."""
     if not _cast:
         _cast.append(await make_cast(database, site.url))
+        _cast[0].things["email_id"] = await make_email(database, _cast[0].account)
         _cast[0].things |= {"asset": manifest()["app.css"], "account_id": _cast[0].account.public_id}
     return _cast[0]
 

@@ -1,0 +1,239 @@
+"""Emails: the list with its filters, one email with all that became of it, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import ValidationError
+
+from api.web.dashboard.downloads import download
+from api.web.dashboard.forms import faults_by_field, read_form
+from api.web.dashboard.states import STATES
+from api.web.dashboard.visitors import Reader, Sender, Visitor
+from api.web.dependencies import cursor, id_of
+from api.web.faults import faults_in
+from api.web.v1.email_filters import EmailQuery, read_filters
+from api.web.v1.email_reading import read_future
+from hourpost.credentials.lookup import get_standing
+from hourpost.emails import changes, queries
+from hourpost.emails.again import read_again
+from hourpost.emails.hour import give_back
+from hourpost.emails.queries import StoredAttempt, StoredEmail, StoredEvent
+from hourpost.errors import Fault, HourpostError, NotFound, Refused, ValidationFailed
+from hourpost.rules.delivery_state import CANCELABLE, State
+from hourpost.rules.ids import to_text
+from hourpost.rules.mail.attachments import list_attachments, name_of
+from hourpost.rules.mail.decoding import decode_part
+from hourpost.rules.mail_html import POLICY, sanitize
+from hourpost.rules.mime_reading import read_message
+from hourpost.rules.moments import MomentError
+from hourpost.rules.smtp_replies import explain
+from hourpost.suppressions.changes import add_suppressions
+
+router = APIRouter()
+
+PATH = "/app/emails"
+_PAGE = 50
+_FILTERS = ("status", "to", "from", "subject", "tag", "since", "until")
+_STATUS_CHOICES = [("", "Any"), *((state.value, shown.words) for state, shown in STATES.items())]
+_RESCHEDULABLE = frozenset({State.SCHEDULED, State.HELD})
+
+
+@router.get(PATH)
+async def list_page(request: Request, visitor: Reader) -> Response:
+    """The list, narrowed and paged by what stands in the address."""
+    asked = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
+    form = {name: asked[name] for name in _FILTERS if name in asked}
+    try:
+        filters = read_filters(_query_of(form), visitor.now)
+        place = cursor("em", _PAGE, asked.get("after"), asked.get("before"))
+        async with visitor.parts.database.reading() as connection:
+            found = await queries.list_emails(connection, visitor.account.id, filters, place)
+    except ValidationFailed as error:
+        return await visitor.page(
+            "emails/list.html", status=422, faults=faults_by_field(error), emails=[], **_list(form)
+        )
+    newer = older = ""
+    if found.data:
+        is_back = place.before is not None
+        if place.after is not None or (is_back and found.has_more):
+            newer = _address(form, before=to_text("em", found.data[0].id))
+        if is_back or found.has_more:
+            older = _address(form, after=to_text("em", found.data[-1].id))
+    return await visitor.page("emails/list.html", block="results", emails=found.data, **_list(form, newer, older))
+
+
+@router.get(PATH + "/{email_id}")
+async def get_page(email_id: str, visitor: Reader, view: str = "preview") -> Response:
+    """One email."""
+    return await _show(visitor, email_id, view)
+
+
+@router.get(PATH + "/{email_id}/preview")
+async def get_preview(email_id: str, visitor: Reader) -> Response:
+    """The HTML of an email as a page of its own, for a sandboxed frame: no script, no origin, nothing loaded."""
+    _, content = await _load(visitor, email_id)
+    html = (read_message(content).html if content else None) or "<p>This email has no HTML.</p>"
+    return HTMLResponse(
+        _FRAME.format(sanitize(html)),
+        headers={"Content-Security-Policy": f"{POLICY.format(remote='')}; frame-ancestors 'self'"},
+    )
+
+
+@router.get(PATH + "/{email_id}/source")
+async def get_source(email_id: str, visitor: Reader) -> Response:
+    """The message as it was accepted, to keep."""
+    _, content = await _load(visitor, email_id)
+    if not content:
+        raise NotFound("The content of this email is no longer kept.")
+    return download(content, "message/rfc822", f"{email_id}.eml")
+
+
+@router.get(PATH + "/{email_id}/attachments/{number}")
+async def get_attachment(email_id: str, number: int, visitor: Reader) -> Response:
+    """One attachment, always to keep and never to show: it may hold anything."""
+    _, content = await _load(visitor, email_id)
+    parts = list_attachments(content)
+    if not 0 <= number < len(parts):
+        raise NotFound("There is no such attachment.")
+    return download(decode_part(content, parts[number]), "application/octet-stream", name_of(parts[number]))
+
+
+@router.post(PATH + "/{email_id}/cancel")
+async def post_cancel(email_id: str, visitor: Sender) -> Response:
+    """Cancel what has not left yet."""
+    try:
+        async with visitor.parts.database.transaction() as connection:
+            given = await changes.cancel_email(connection, visitor.account.id, _id(email_id), visitor.now)
+    except Refused as error:
+        return _back(visitor, email_id, error)
+    await give_back(visitor.parts.hour, given)
+    return visitor.redirect(f"{PATH}/{email_id}", "What had not left yet is canceled.")
+
+
+@router.post(PATH + "/{email_id}/reschedule")
+async def post_reschedule(email_id: str, request: Request, visitor: Sender) -> Response:
+    """Give it another moment to leave at."""
+    form = await read_form(request)
+    try:
+        moment = read_future(form.get("scheduled_at", ""), visitor.now)
+        async with visitor.parts.database.transaction() as connection:
+            given = await changes.reschedule_email(connection, visitor.account.id, _id(email_id), moment, visitor.now)
+    except MomentError as error:
+        fault = Fault("/scheduled_at", f"this {error}")
+        return await _show(visitor, email_id, "preview", form, faults_by_field(ValidationFailed([fault])))
+    except Refused as error:
+        return _back(visitor, email_id, error)
+    await give_back(visitor.parts.hour, given)
+    return visitor.redirect(f"{PATH}/{email_id}", "It leaves at the new moment.")
+
+
+@router.post(PATH + "/{email_id}/again")
+async def post_again(email_id: str, visitor: Sender) -> Response:
+    """Send the same content to the same recipients as a new email."""
+    try:
+        async with visitor.parts.database.reading() as connection:
+            standing = await get_standing(connection, visitor.account.id)
+            order = await read_again(connection, _id(email_id), standing, visitor.now)
+        await visitor.parts.intake.accept(order)
+    except HourpostError as error:
+        return _back(visitor, email_id, error)
+    new_id = to_text("em", order.submissions[0].email_id)
+    return visitor.redirect(f"{PATH}/{new_id}", "It is on its way again, as a new email.")
+
+
+@router.post(PATH + "/{email_id}/suppress")
+async def post_suppress(email_id: str, request: Request, visitor: Sender) -> Response:
+    """Never send to one of its recipients again."""
+    form = await read_form(request)
+    email, _ = await _load(visitor, email_id, with_content=False)
+    address = next((one.address for one in email.deliveries if one.address == form.get("address")), None)
+    if address is None:
+        raise NotFound("This email has no such recipient.")
+    async with visitor.parts.database.transaction() as connection:
+        await add_suppressions(connection, visitor.account.id, [address], visitor.now, email_id=email.id)
+    return visitor.redirect(f"{PATH}/{email_id}", f"Nothing is sent to {address} any more.")
+
+
+async def _show(
+    visitor: Visitor, email_id: str, view: str, form: dict[str, str] | None = None, faults: dict[str, str] | None = None
+) -> Response:
+    email, content = await _load(visitor, email_id)
+    async with visitor.parts.database.reading() as connection:
+        events = await queries.list_events(connection, email)
+        attempts = await queries.list_attempts(connection, email)
+    states = {one.state for one in email.deliveries}
+    return await visitor.page(
+        "emails/one.html",
+        block="live",
+        status=422 if faults else 200,
+        email=email,
+        email_id=email_id,
+        message=read_message(content) if content else None,
+        source=content[:_SHOWN_BYTES].decode("utf-8", "replace"),
+        is_cut=len(content) > _SHOWN_BYTES,
+        attachments=list_attachments(content),
+        name_of=name_of,
+        view=view if view in VIEWS else "preview",
+        recipients=[(one, _timeline(one.position, events, attempts)) for one in email.deliveries],
+        may_cancel=bool(states & CANCELABLE),
+        may_reschedule=bool(states & _RESCHEDULABLE),
+        explain=explain,
+        form=form or {},
+        faults=faults or {},
+    )
+
+
+_FRAME = '<!doctype html><meta charset="utf-8"><base target="_blank">{}'
+VIEWS = ("preview", "text", "headers", "source")
+_SHOWN_BYTES = 256 * 1024
+
+
+def _timeline(position: int, events: Any, attempts: Any) -> list[tuple[StoredEvent, StoredAttempt | None]]:
+    """The events of one recipient, each beside the attempt that led to it."""
+    tries = [one for one in attempts if one.position == position]
+    told = []
+    for event in events:
+        if event.position != position:
+            continue
+        near = [one for one in tries if one.started_at <= event.at and event.kind in (one.outcome, "unknown")]
+        if near:
+            tries.remove(near[0])
+        told.append((event, near[0] if near else None))
+    return told
+
+
+async def _load(visitor: Visitor, email_id: str, *, with_content: bool = True) -> tuple[StoredEmail, bytes]:
+    async with visitor.parts.database.reading() as connection:
+        email = await queries.get_email(connection, visitor.account.id, _id(email_id))
+        return email, await queries.read_content(connection, email) if with_content else b""
+
+
+def _id(email_id: str) -> UUID:
+    return id_of("em", email_id, "email")
+
+
+def _query_of(form: dict[str, str]) -> EmailQuery:
+    try:
+        return EmailQuery.model_validate(form)
+    except ValidationError as error:
+        raise ValidationFailed(faults_in(error, form)) from None
+
+
+def _list(form: dict[str, str], newer: str = "", older: str = "") -> dict[str, Any]:
+    return {"form": form, "newer": newer, "older": older, "status_choices": _STATUS_CHOICES}
+
+
+def _address(form: dict[str, str], **ends: str) -> str:
+    return f"{PATH}?{urlencode(form | ends)}"
+
+
+def _back(visitor: Visitor, email_id: str, error: HourpostError) -> Response:
+    """To the email's page with what was wrong. Raises: NotFound where there is no such page."""
+    if isinstance(error, NotFound):
+        raise error
+    return visitor.redirect(f"{PATH}/{email_id}", error.message, "bad")

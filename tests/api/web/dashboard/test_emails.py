@@ -1,0 +1,147 @@
+"""Emails in the dashboard: found, read and acted upon by who may."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from sqlalchemy import text
+
+from hourpost.database import Database
+from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import from_text
+from tests.api.web.dashboard.mail import make_email
+from tests.api.web.dashboard.people import Cast, Surfer, text_of
+from tests.cast import make_domain
+
+
+async def test_a_list_is_narrowed_by_what_stands_in_the_address(cast: Cast, owner: Surfer, database: Database) -> None:
+    await make_email(database, cast.account, "ada@far.test", subject="Invoice 7")
+    await make_email(database, cast.account, "bob@far.test", subject="Welcome", state=State.HELD)
+    page = owner.get("/app/emails")
+    assert "Invoice 7" in page.text
+    assert "Welcome" in page.text
+    found = owner.get("/app/emails?status=held&to=bob@far.test")
+    assert "Welcome" in found.text
+    assert "Invoice 7" not in found.text
+    assert 'value="bob@far.test"' in found.text
+    assert "Invoice 7" in owner.get("/app/emails?subject=invoice").text
+    assert "Nothing fits" in owner.get("/app/emails?tag=kind:other").text
+
+
+async def test_pages_lead_back_and_forth(cast: Cast, owner: Surfer, database: Database) -> None:
+    for number in reversed(range(51)):
+        await make_email(database, cast.account, f"n{number}@far.test")
+    first = owner.get("/app/emails?status=scheduled")
+    assert "n0@far.test" in first.text
+    assert "n50@far.test" not in first.text
+    older = re.search(r'href="([^"]*after=[^"]*)"', first.text)
+    assert older
+    assert "before=" not in first.text
+    second = owner.get(older[1].replace("&amp;", "&"))
+    assert "n50@far.test" in second.text
+    assert "n49@far.test" not in second.text
+    newer = re.search(r'href="([^"]*before=[^"]*)"', second.text)
+    assert newer
+    assert "status=scheduled" in newer[1]
+    assert "n0@far.test" in owner.get(newer[1].replace("&amp;", "&")).text
+
+
+def test_a_filter_that_cannot_be_one_is_named(owner: Surfer) -> None:
+    answer = owner.get("/app/emails?to=nobody&since=whenever")
+    assert answer.status_code == 422
+    assert 'id="to-fault"' in answer.text
+    assert 'id="since-fault"' in answer.text
+
+
+async def test_one_email_shows_what_became_of_each_recipient(cast: Cast, owner: Surfer, database: Database) -> None:
+    email_id = await make_email(database, cast.account, "ada@far.test", "bob@far.test", state=State.QUEUED)
+    arguments = {"email": from_text("em", email_id), "account": cast.account.id}
+    async with database.transaction() as connection:
+        for statement in (
+            "UPDATE deliveries SET state = 'bounced' WHERE email_id = :email AND position = 1",
+            "INSERT INTO attempts (email_id, position, number, outcome, relay, stage, code, enhanced, reply, tls,"
+            " started_at, seconds) VALUES (:email, 1, 1, 'bounced', 'relay.test', 'rcpt', 550, '5.1.1',"
+            " 'no such <user>', 'TLSv1.3', now(), 0.25)",
+            "INSERT INTO events (email_id, id, position, account_id, kind, at)"
+            " VALUES (:email, gen_random_uuid(), 1, :account, 'bounced', now() + interval '1 s')",
+        ):
+            await connection.execute(text(statement), arguments)
+    page = owner.get(f"/app/emails/{email_id}")
+    assert "There is no mailbox of that name" in page.text
+    assert "550 5.1.1 no such &lt;user&gt;" in text_of(page) or "no such &lt;user&gt;" in page.text
+    assert "By relay.test, TLSv1.3, attempt 1" in text_of(page)
+
+
+async def test_a_preview_runs_nothing_and_loads_nothing(cast: Cast, owner: Surfer, database: Database) -> None:
+    email_id = await make_email(database, cast.account)
+    answer = owner.get(f"/app/emails/{email_id}/preview")
+    assert "<b>Ada</b>" in answer.text
+    assert "script" not in answer.text
+    assert "onclick" not in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    assert "https:" not in policy
+
+
+async def test_an_attachment_is_kept_and_never_shown(cast: Cast, owner: Surfer, database: Database) -> None:
+    email_id = await make_email(database, cast.account)
+    assert "invoice§.pdf" in owner.get(f"/app/emails/{email_id}").text
+    answer = owner.get(f"/app/emails/{email_id}/attachments/0")
+    assert answer.content == b"%PDF-1.7 no more"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="invoice_.pdf"')
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert owner.get(f"/app/emails/{email_id}/attachments/1").status_code == 404
+
+
+@pytest.mark.parametrize("view", ["preview", "text", "headers", "source", "nonsense"])
+async def test_each_view_shows_the_content(cast: Cast, owner: Surfer, database: Database, view: str) -> None:
+    email_id = await make_email(database, cast.account)
+    shown = {"text": "Hello Ada", "headers": "Message-ID", "source": "Content-Transfer-Encoding"}
+    answer = owner.get(f"/app/emails/{email_id}?view={view}")
+    assert answer.status_code == 200
+    assert shown.get(view, "<iframe") in answer.text
+
+
+async def test_what_waits_is_canceled_or_moved(cast: Cast, owner: Surfer, database: Database) -> None:
+    email_id = await make_email(database, cast.account)
+    wrong = owner.post(f"/app/emails/{email_id}/reschedule", {"scheduled_at": "yesterday-ish"})
+    assert wrong.status_code == 422
+    assert 'id="scheduled_at-fault"' in wrong.text
+    assert owner.post(f"/app/emails/{email_id}/reschedule", {"scheduled_at": "in 3 days"}).status_code == 303
+    owner.post(f"/app/emails/{email_id}/cancel")
+    page = owner.get(f"/app/emails/{email_id}")
+    assert "Canceled" in page.text
+    assert "/cancel" not in page.text
+
+
+async def test_it_is_sent_again_as_a_new_email(cast: Cast, owner: Surfer, database: Database) -> None:
+    domain = await make_domain(database, cast.account)
+    email_id = await make_email(database, cast.account, domain=domain.name, domain_id=domain.id)
+    answer = owner.post(f"/app/emails/{email_id}/again")
+    new = answer.headers["location"].rpartition("/")[2]
+    assert new != email_id
+    source = owner.get(f"/app/emails/{new}/source").text
+    assert source.lower().count("message-id:") == 1
+    assert "Hello Ada" in source
+    assert owner.get(f"/app/emails/{email_id}/source").text != source
+
+
+async def test_it_is_not_sent_again_from_a_domain_of_nobody(cast: Cast, owner: Surfer, database: Database) -> None:
+    email_id = await make_email(database, cast.account, domain="gone.test")
+    owner.post(f"/app/emails/{email_id}/again")
+    assert "not verified for this account any more" in owner.get(f"/app/emails/{email_id}").text
+
+
+async def test_the_overview_leads_who_is_new_and_sends_a_test(cast: Cast, owner: Surfer, database: Database) -> None:
+    first = owner.get("/app")
+    assert "First steps" in first.text
+    assert "data-chart" not in first.text
+    assert owner.post("/app/test-email").headers["location"] == "/app/domains"
+    await make_domain(database, cast.account)
+    sent = owner.post("/app/test-email").headers["location"]
+    assert owner.email in owner.get(sent).text
+    then = owner.get("/app?span=7d")
+    assert "data-chart" in then.text
+    assert "It works" in then.text
