@@ -21,6 +21,7 @@ from hourpost.embedded.redis import EmbeddedRedis
 from hourpost.settings import Settings
 from migrations.upgrade import upgrade
 from tests.fakes.clock import FakeClock
+from tests.fakes.stripe_server import FakeStripe, run_fake_stripe
 from tests.fixtures.certificates import Certificate, self_signed
 from tests.fixtures.ports import free_port
 
@@ -110,6 +111,20 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         log_level="warning",
         **{f"{name}_port": free_port() for name in ports},
     )
+
+
+@pytest.fixture(scope="session")
+def stripe_server() -> Iterator[FakeStripe]:
+    """A Stripe of the session's own; tests take ``fake_stripe``."""
+    with run_fake_stripe() as running:
+        yield running
+
+
+@pytest.fixture
+def fake_stripe(stripe_server: FakeStripe) -> FakeStripe:
+    """Stripe as new, with the plans on sale."""
+    stripe_server.reset()
+    return stripe_server
 
 
 @pytest.fixture

@@ -20,25 +20,31 @@ from hourpost.flow.signing import DkimSigner
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
-from hourpost.gateways.hints import TASK, celery_app
+from hourpost.gateways.hints import BILLING_TASK, TASK, celery_app
 from hourpost.gateways.outgoing import HttpOutgoing, allowed_networks
 from hourpost.gateways.relays import RelayPool, parse_relays
+from hourpost.gateways.stripe import open_stripe
 from hourpost.settings import Settings
+from workers.billing import build_billing, build_schedule
 from workers.courier_thread import CourierThread, Running
-from workers.schedule import Schedule
 
 _DRAIN_SECONDS = 20.0
 _CALLS_SECONDS = 5.0  # what is under way after that has a lease that ends
 
 
-def build_app(broker_url: str, hint: Callable[[list[str]], None]) -> Celery:
-    """The Celery app of a worker: one task, which passes email ids on and ends."""
+def build_app(broker_url: str, hint: Callable[[list[str]], None], ring_billing: Callable[[], None]) -> Celery:
+    """The Celery app of a worker: its tasks pass on what they are told and end."""
     app = celery_app(broker_url)
 
     @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
     def deliver(email_ids: list[str]) -> None:
         """Deliveries of these emails are due; a hint, the rows decide."""
         hint(email_ids)
+
+    @app.task(name=BILLING_TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+    def look_at_billing() -> None:
+        """Webhooks of Stripe's are due, or customers were not looked at for a day; a hint, the rows decide."""
+        ring_billing()
 
     return app
 
@@ -62,10 +68,15 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
     calling = asyncio.create_task(caller.run())
 
     parts = build_parts(settings, "hourpost scheduler") if schedules else None
-    schedule = Schedule(parts.database, parts.hour, parts.releaser, parts.clock) if parts else None
+    schedule = build_schedule(parts) if parts else None
     ticking = asyncio.create_task(schedule.run()) if schedule else None
+    stripe = open_stripe(settings)
+    billing = build_billing(settings, database, stripe) if stripe else None
 
     async def close() -> None:
+        if billing and stripe:
+            await billing.stop()
+            await stripe.aclose()
         if ticking and schedule and parts:
             ticking.cancel()
             await asyncio.wait([ticking])
@@ -77,7 +88,7 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
         await pool.drain(5.0)
         await database.close()
 
-    return Running(courier, close)
+    return Running(courier, close, billing)
 
 
 def run_worker(
@@ -89,7 +100,7 @@ def run_worker(
         lambda: build_courier(settings, database_url, cipher, schedules=schedules),
         lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
-    app = build_app(broker_url, courier.hint)
+    app = build_app(broker_url, courier.hint, courier.ring_billing)
     worker_ready.connect(lambda **_: ready(), weak=False)
     courier.start()
     try:

@@ -12,6 +12,7 @@ import structlog
 import uvloop
 
 from hourpost.flow.deliver import Courier
+from workers.errand import Errand
 
 log = structlog.get_logger()
 
@@ -39,6 +40,11 @@ class CourierThread:
             ids = [UUID(hex=one) for one in email_ids]
             self._loop.call_soon_threadsafe(self._running.courier.hint, ids)
 
+    def ring_billing(self) -> None:
+        """Tell that something of billing is due; from any thread."""
+        if self._loop is not None and self._running is not None and self._running.billing is not None:
+            self._loop.call_soon_threadsafe(self._running.billing.ring)
+
     def stop(self, timeout_seconds: float) -> None:
         """Claim nothing more, let what is in hand end, and wait for it."""
         if self._loop is not None and self._running is not None:
@@ -63,8 +69,11 @@ class CourierThread:
 
 
 class Running:
-    """A courier and what must be closed after it."""
+    """A courier and what must be closed after it; ``billing`` runs beside it where there is something to pay."""
 
-    def __init__(self, courier: Courier, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, courier: Courier, close: Callable[[], Coroutine[Any, Any, None]], billing: Errand | None = None
+    ) -> None:
         self.courier = courier
         self.close = close
+        self.billing = billing

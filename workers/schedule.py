@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -39,15 +40,29 @@ _PRUNE = (
     (text("DELETE FROM idempotency_keys WHERE created_at < :before"), timedelta(hours=24)),
     (text("DELETE FROM webhook_calls WHERE created_at < :before"), timedelta(days=30)),
     (text("DELETE FROM webhook_attempts WHERE sent_at < :before"), timedelta(days=30)),
+    (text("DELETE FROM stripe_events WHERE received_at < :before AND due_at IS NULL"), timedelta(days=90)),
+    (text("DELETE FROM hour_peaks WHERE at < :before"), timedelta(days=400)),
 )
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something else that is done from time to time."""
+
+    name: str
+    seconds: float
+    work: Callable[[], Awaitable[None]]
+
+
 class Schedule:
     """Ticks until it is stopped. Other schedulers wait until this one's connection ends."""
 
-    def __init__(self, database: Database, hour: Hour, releaser: Releaser, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, hour: Hour, releaser: Releaser, clock: Clock, chores: Sequence[Chore] = ()
+    ) -> None:
+        self._chores = chores
         self._database = database
         self._hour = hour
         self._releaser = releaser
@@ -118,6 +133,8 @@ class Schedule:
         await self._every("expire", _EXPIRE_SECONDS, self._expire)
         await self._every("measure", _MEASURE_SECONDS, self._measure)
         await self._every("tally", _TALLY_SECONDS, self._tally)
+        for chore in self._chores:
+            await self._every(chore.name, chore.seconds, chore.work)
         await self._every("prune", _PRUNE_SECONDS, self._prune)
 
     async def _every(self, name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:

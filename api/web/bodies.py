@@ -20,12 +20,12 @@ Extra = Literal["ignore", "forbid"]
 MAX_BODY_BYTES = (MAX_MESSAGE_BYTES + 1024 * 1024) * 4 // 3 + 1024 * 1024
 
 
-async def read_body(request: Request) -> bytes:
-    """The body. Raises: MessageTooLarge as soon as it is larger than we take, ClientDisconnect."""
+async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+    """The body. Raises: MessageTooLarge as soon as it is larger than ``most`` bytes, ClientDisconnect."""
     chunks: list[bytes] = []
     size = 0
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
+    if declared.isdecimal() and int(declared) > most:
         raise _too_large()
     while True:
         message = await request.receive()
@@ -33,7 +33,7 @@ async def read_body(request: Request) -> bytes:
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
+        if size > most:
             raise _too_large()
         chunks.append(chunk)
         if not message.get("more_body", False):

@@ -12,10 +12,12 @@ from fastapi import FastAPI
 from api.web.app import build_app
 from api.web.parts import Parts
 from hourpost.assembly import build_parts, redis_url
+from hourpost.billing.till import Till, plan_url
 from hourpost.gateways.attempts import RedisAttempts
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.optional_redis import OptionalRedis
+from hourpost.gateways.stripe import open_stripe
 from hourpost.settings import Settings
 from migrations.revision import newest_file_revision
 
@@ -56,6 +58,7 @@ def create_app_of(settings: Settings) -> FastAPI:
     """The application on the servers that ``settings`` name; its lifespan opens and closes them."""
     core = build_parts(settings, "hourpost web")
     assert settings.redis_url is not None  # as build_parts has found it
+    stripe = open_stripe(settings)
     attempts = RedisAttempts(settings.redis_url.get_secret_value())
     parts = Parts(
         settings=settings,
@@ -67,6 +70,8 @@ def create_app_of(settings: Settings) -> FastAPI:
         dns=ResolverDns(settings.dns_servers),
         cipher=Cipher.from_settings(settings),
         attempts=attempts,
+        ring_billing=core.hints.ring_billing,
+        till=Till(core.database, stripe, core.clock, plan_url(settings)) if stripe else None,
         revision=newest_file_revision(),
     )
 
@@ -79,6 +84,8 @@ def create_app_of(settings: Settings) -> FastAPI:
         finally:
             await attempts.aclose()
             await app.state.rate.stop()
+            if stripe is not None:
+                await stripe.aclose()
             await core.stop()
 
     return build_app(settings, parts, lifespan)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from starlette.requests import Request
 
+from hourpost.billing.till import Till
 from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
 from hourpost.gateways.attempts import Attempts
@@ -41,6 +43,10 @@ class Parts:
     attempts: Attempts
     revision: str | None
     """The migration that this code expects the database to have."""
+    till: Till | None = None
+    """Where plans are paid; None without a key of Stripe's: then they cost nothing."""
+    ring_billing: Callable[[], None] = lambda: None
+    """Tells the workers that there is something to ask Stripe about."""
 
 
 def parts_of(request: Request) -> Parts:

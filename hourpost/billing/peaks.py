@@ -13,7 +13,6 @@ from hourpost.rules.plans import hourly_limit
 
 LOOK_BACK = timedelta(minutes=20)
 """What is rolled up at once; called more often than that, nothing is missed."""
-KEPT = timedelta(days=400)
 _ROWS_IN_A_STATEMENT = 1000
 
 # Ten seconds at a time, as the hour itself counts; each account is read from its index, for at most 80 minutes.

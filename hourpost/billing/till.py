@@ -17,6 +17,12 @@ from hourpost.errors import Conflict, NotFound
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.stripe import NewCheckout, NewCustomer, Stripe, StripeUnknown
 from hourpost.rules.subscriptions import Entitlement, Price, Subscription
+from hourpost.settings import Settings
+
+
+def plan_url(settings: Settings) -> str:
+    """The page that people come back to from Stripe."""
+    return f"{settings.public_url}/app/plan"
 
 
 class Till:

@@ -29,6 +29,7 @@ _COMMANDS = {
     "send": "hourpost.cli.send",
     "queue": "hourpost.cli.queue",
     "limit": "hourpost.cli.limit",
+    "stripe": "hourpost.cli.stripe",
 }
 
 

@@ -20,6 +20,8 @@ from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.redis_server import inspect_redis
 from hourpost.gateways.relays import RelayCheck, RelayPool, RelayUrlInvalid, parse_relays
+from hourpost.gateways.stripe import open_stripe
+from hourpost.rules.plans import PLANS
 from hourpost.settings import Settings
 from migrations.upgrade import current_revision, newest_revision
 
@@ -175,6 +177,22 @@ async def _check_secret(settings: Settings) -> list[Check]:
     return [_ok("secret key", "set")]
 
 
+async def _check_stripe(settings: Settings) -> list[Check]:
+    """Nothing where plans cost nothing."""
+    stripe = open_stripe(settings)
+    if stripe is None:
+        return []
+    try:
+        missing = [plan for plan in PLANS if plan not in await stripe.list_prices()]
+    finally:
+        await stripe.aclose()
+    if missing:
+        return [_failed("stripe", f"no price for {', '.join(missing)}", "run `hourpost stripe sync-plans`")]
+    if settings.stripe_webhook_secret is None:
+        return [_warning("stripe", "its webhooks are not heard: changes are seen within a day", _ADVICE["stripe"])]
+    return [_ok("stripe", "the plans are on sale")]
+
+
 def _redis_url(settings: Settings) -> str:
     if settings.redis_url is None:
         raise ValueError("HOURPOST_REDIS_URL is not set")
@@ -207,6 +225,7 @@ _CHECKS: tuple[tuple[str, Checker], ...] = (
     ("tls", _check_tls),
     ("dns", _check_dns),
     ("secret key", _check_secret),
+    ("stripe", _check_stripe),
 )
 _ADVICE = {
     "database": "start PostgreSQL, or correct HOURPOST_DATABASE_URL",
@@ -216,4 +235,5 @@ _ADVICE = {
     "tls": "set HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY",
     "dns": "look at this machine's name servers, or set HOURPOST_DNS_SERVERS",
     "secret key": "set HOURPOST_SECRET_KEY to at least 16 random characters, the same for all parts",
+    "stripe": "look at HOURPOST_STRIPE_SECRET_KEY and HOURPOST_STRIPE_WEBHOOK_SECRET",
 }

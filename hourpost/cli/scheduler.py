@@ -14,7 +14,7 @@ from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
 from hourpost.settings import Settings
-from workers.schedule import Schedule
+from workers.billing import build_schedule
 
 app = typer.Typer()
 
@@ -33,7 +33,7 @@ def scheduler() -> None:
 
 async def _run(settings: Settings) -> None:
     parts = build_parts(settings, "hourpost scheduler")
-    schedule = Schedule(parts.database, parts.hour, parts.releaser, parts.clock)
+    schedule = build_schedule(parts)
     running = asyncio.create_task(schedule.run())
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""Hints: Celery tasks that carry email ids, published by name off the request's path.
+"""Hints: Celery tasks that say where to look, published by name off the request's path.
 
 A lost, doubled or late hint changes latency and nothing else, so every failure ends here, counted.
 """
@@ -18,6 +18,7 @@ from celery import Celery
 from hourpost.gateways.metrics import HINTS
 
 TASK = "hourpost.deliver"
+BILLING_TASK = "hourpost.billing"
 QUEUE = "deliver"
 IDS_IN_A_HINT = 500
 _GATHER_SECONDS = 0.02  # after each hint: a busy door publishes fifty a second and no more
@@ -70,6 +71,7 @@ class CeleryHints:
         self._app = celery_app(broker_url)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hints")
         self._ids: deque[UUID] = deque(maxlen=_WAITING_IDS)
+        self._rings_billing = False
         self._publishing: asyncio.Task[None] | None = None
         self.failures = 0
 
@@ -85,21 +87,35 @@ class CeleryHints:
     def ring(self, email_ids: Iterable[UUID]) -> None:
         """Tell that deliveries of these emails are due."""
         self._ids.extend(email_ids)
-        if self._ids and (self._publishing is None or self._publishing.done()):
+        self._launch()
+
+    def ring_billing(self) -> None:
+        """Tell that something of billing is due."""
+        self._rings_billing = True
+        self._launch()
+
+    def _launch(self) -> None:
+        if (self._ids or self._rings_billing) and (self._publishing is None or self._publishing.done()):
             self._publishing = asyncio.create_task(self._publish())
 
     async def _publish(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._ids:
-            ids = [self._ids.popleft().hex for _ in range(min(len(self._ids), IDS_IN_A_HINT))]
-            try:
-                await loop.run_in_executor(self._thread, self._send, ids)
-                HINTS.labels("published").inc()
-            except Exception as error:  # whatever the broker's client raises: the sweep finds the rows
-                self.failures += 1
-                HINTS.labels("failed").inc()
-                log.warning("a hint was not published", emails=len(ids), error=repr(error))
+        while self._ids or self._rings_billing:
+            if self._rings_billing:
+                self._rings_billing = False
+                await self._try(BILLING_TASK, [])
+            if self._ids:
+                ids = [self._ids.popleft().hex for _ in range(min(len(self._ids), IDS_IN_A_HINT))]
+                await self._try(TASK, [ids])
             await asyncio.sleep(_GATHER_SECONDS)
 
-    def _send(self, ids: list[str]) -> None:
-        self._app.send_task(TASK, args=[ids], queue=QUEUE, retry=False, ignore_result=True)
+    async def _try(self, task: str, arguments: list[Any]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._send, task, arguments)
+            HINTS.labels("published").inc()
+        except Exception as error:  # whatever the broker's client raises: the sweep finds the rows
+            self.failures += 1
+            HINTS.labels("failed").inc()
+            log.warning("a hint was not published", task=task, error=repr(error))
+
+    def _send(self, task: str, arguments: list[Any]) -> None:
+        self._app.send_task(task, args=arguments, queue=QUEUE, retry=False, ignore_result=True)

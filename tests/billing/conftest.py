@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
@@ -24,22 +23,10 @@ from hourpost.rules.subscriptions import Entitlement
 from tests.cast import make_account
 from tests.conftest import copy_template
 from tests.fakes.clock import FakeClock
-from tests.fakes.stripe_server import KEY, SECRET, FakeStripe, run_fake_stripe, sign
+from tests.fakes.stripe_server import KEY, SECRET, FakeStripe, sign
 from tests.fakes.stripe_state import Thing
 
 PLAN_URL = "https://post.example/app/plan"
-
-
-@pytest.fixture(scope="session")
-def stripe_server() -> Iterator[FakeStripe]:
-    with run_fake_stripe() as running:
-        yield running
-
-
-@pytest.fixture
-def fake(stripe_server: FakeStripe) -> FakeStripe:
-    stripe_server.reset()
-    return stripe_server
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -59,8 +46,8 @@ async def empty_database(billing_database: Database) -> Database:
 
 
 @pytest_asyncio.fixture
-async def stripe_client(fake: FakeStripe) -> AsyncIterator[RealStripe]:
-    client = RealStripe(KEY, fake.base)
+async def stripe_client(fake_stripe: FakeStripe) -> AsyncIterator[RealStripe]:
+    client = RealStripe(KEY, fake_stripe.base)
     yield client
     await client.aclose()
 
@@ -130,8 +117,8 @@ class Shop:
 
 
 @pytest_asyncio.fixture
-async def shop(empty_database: Database, fake: FakeStripe, stripe_client: RealStripe, clock: FakeClock) -> Shop:
-    clock.moment = datetime.fromtimestamp(fake.state.now, UTC)
+async def shop(empty_database: Database, fake_stripe: FakeStripe, stripe_client: RealStripe, clock: FakeClock) -> Shop:
+    clock.moment = datetime.fromtimestamp(fake_stripe.state.now, UTC)
     till = Till(empty_database, stripe_client, clock, PLAN_URL)
     clerk = Clerk(empty_database, stripe_client, clock, till)
-    return Shop(empty_database, fake, stripe_client, clock, till, clerk)
+    return Shop(empty_database, fake_stripe, stripe_client, clock, till, clerk)

@@ -1,0 +1,73 @@
+"""Billing in the worker: a webhook's hint is acted on, and a lost one is found by the schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+from hourpost.accounts.queries import get_account
+from hourpost.billing.events import store_event
+from hourpost.billing.till import Till
+from hourpost.gateways.stripe import RealStripe, read_event
+from tests.cast import make_account
+from tests.fakes.stripe_server import KEY, SECRET, sign
+from workers.billing import BillingChores
+from workers.errand import Errand
+
+
+async def wait_for_plan(rounds, account, plan):
+    deadline = time.monotonic() + 30
+    while True:
+        async with rounds.database.reading() as connection:
+            if (await get_account(connection, account.id)).plan == plan:
+                return
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def test_a_worker_acts_on_a_webhook_when_it_is_rung(rounds, start_worker, fake_stripe, clock):
+    await start_worker(stripe_secret_key=KEY, stripe_api_url=fake_stripe.base)
+    account = await make_account(rounds.database, None)
+    stripe = RealStripe(KEY, fake_stripe.base)
+    till = Till(rounds.database, stripe, clock, "https://post.example/app/plan")
+    url = await till.check_out(account, "premium", "once")
+    await stripe.aclose()
+    await asyncio.to_thread(fake_stripe.pay, url)
+    body = json.dumps(fake_stripe.events[-1])
+    async with rounds.database.transaction() as connection:
+        await store_event(connection, read_event(body.encode(), sign(body), SECRET), clock.now())
+    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing)
+    await chores.look()  # as the schedule does, should the door's hint be lost
+    await wait_for_plan(rounds, account, "premium")
+
+
+async def test_an_errand_rung_while_it_runs_is_done_once_more():
+    begun, go = [], asyncio.Event()
+
+    async def work():
+        begun.append(1)
+        await go.wait()
+
+    errand = Errand(work)
+    errand.ring()
+    await asyncio.sleep(0)
+    for _ in range(5):
+        errand.ring()
+    go.set()
+    await asyncio.sleep(0.05)
+    assert len(begun) == 2
+
+
+async def test_an_errand_that_stumbles_is_done_at_the_next_ring():
+    tries = []
+
+    async def work():
+        tries.append(1)
+        raise RuntimeError("oh")
+
+    errand = Errand(work)
+    for _ in range(2):
+        errand.ring()
+        await asyncio.sleep(0.05)
+    assert len(tries) == 2
