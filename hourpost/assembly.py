@@ -12,13 +12,12 @@ from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.accept import Intake
 from hourpost.flow.forward import Forwarding
-from hourpost.flow.receive import Receiver
+from hourpost.flow.keep import Keeper
 from hourpost.flow.release import Releaser
-from hourpost.gateways.authentication import MailAuthenticator, NameServers
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hints import CeleryHints
-from hourpost.gateways.hour import RedisHour
+from hourpost.gateways.hour import Hour, RedisHour
 from hourpost.gateways.login_throttle import RedisLoginThrottle
 from hourpost.gateways.throttle import RedisThrottle
 from hourpost.mailboxes.login import MailboxLogins
@@ -60,24 +59,6 @@ class Parts:
         await self.throttle.aclose()
         await self.hour.aclose()
         await self.database.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Mailroom:
-    """What takes mail in; ``start`` before use, ``stop`` after."""
-
-    receiver: Receiver
-    store: MailStore
-    authenticator: MailAuthenticator
-
-    async def start(self) -> None:
-        """Begin to tell other processes what has come."""
-        await self.store.start()
-
-    async def stop(self) -> None:
-        """Wait for the commits in flight."""
-        await self.store.stop()
-        self.authenticator.close()
 
 
 async def _patiently(start: Callable[[], Awaitable[None]]) -> None:
@@ -134,11 +115,7 @@ def _login_key(settings: Settings) -> bytes:
     return hashlib.sha256(b"mailbox logins\0" + secret.encode()).digest()
 
 
-def build_mailroom(parts: Parts) -> Mailroom:
-    """What takes mail in, on the connections of ``parts``. Raises: ValueError for a name server that is none."""
-    settings = parts.settings
-    store = MailStore(parts.database, RedisFolderFeed(redis_url(settings)), parts.clock)
-    authenticator = MailAuthenticator(NameServers(settings.dns_servers))
-    forwarding = Forwarding(parts.hour, parts.clock)
-    receiver = Receiver(parts.database, store, authenticator, forwarding, parts.clock, settings.hostname)
-    return Mailroom(receiver, store, authenticator)
+def build_keeper(database: Database, hour: Hour, mail: MailStore) -> Keeper:
+    """What puts messages into mailboxes, on connections that somebody else closes."""
+    clock = SystemClock()
+    return Keeper(database, mail, Forwarding(hour, clock), clock)

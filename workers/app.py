@@ -11,19 +11,23 @@ from collections.abc import Callable
 from celery import Celery
 from celery.signals import worker_ready
 
-from hourpost.assembly import build_parts
+from hourpost.assembly import build_keeper, build_parts, redis_url
 from hourpost.database import Database
 from hourpost.flow.call import Caller
 from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
+from hourpost.flow.local import LocalDelivery
 from hourpost.flow.signing import DkimSigner
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
+from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hints import BILLING_TASK, TASK, celery_app
+from hourpost.gateways.hour import RedisHour
 from hourpost.gateways.outgoing import HttpOutgoing, allowed_networks
 from hourpost.gateways.relays import RelayPool, parse_relays
 from hourpost.gateways.stripe import open_stripe
+from hourpost.mailboxes.store import MailStore
 from hourpost.settings import Settings
 from workers.billing import build_billing, build_schedule
 from workers.courier_thread import CourierThread, Running
@@ -61,7 +65,11 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
         renew_seconds=settings.lease_seconds / 4,
         grace_seconds=settings.lease_seconds,
     )
-    courier = Courier(database, pool, DkimSigner(database, cipher), leases, pace)
+    hour, feed = RedisHour(redis_url(settings)), RedisFolderFeed(redis_url(settings))
+    mail = MailStore(database, feed, SystemClock())
+    local = LocalDelivery(database, build_keeper(database, hour, mail), SystemClock(), settings.hostname)
+    await mail.start()
+    courier = Courier(database, pool, DkimSigner(database, cipher), leases, pace, local)
     outgoing = HttpOutgoing(ResolverDns(settings.dns_servers).find_addresses, allowed_networks(settings))
     caller = Caller(database, outgoing, cipher)
     leases.on_calls = caller.ring
@@ -86,6 +94,8 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
         await asyncio.wait([calling], timeout=_CALLS_SECONDS)
         await outgoing.close()
         await pool.drain(5.0)
+        await mail.stop()
+        await hour.aclose()
         await database.close()
 
     return Running(courier, close, billing)

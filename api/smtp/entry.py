@@ -16,8 +16,9 @@ from api.smtp.door import Door
 from api.smtp.inbound import Inbound
 from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
-from hourpost.assembly import Parts, build_mailroom, build_parts
+from hourpost.assembly import Parts, build_keeper, build_parts
 from hourpost.flow.receive import Receiver
+from hourpost.gateways.authentication import Authenticates, MailAuthenticator, NameServers
 from hourpost.gateways.tls import make_tls_context
 from hourpost.settings import Settings
 
@@ -37,11 +38,10 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     parts = build_parts(settings, "hourpost smtp")
-    mailroom = build_mailroom(parts)
+    authenticator = MailAuthenticator(NameServers(settings.dns_servers))
     await parts.start()
-    await mailroom.start()
     try:
-        server = build_server(settings, parts, mailroom.receiver, certificate)
+        server = build_server(settings, parts, authenticator, certificate)
         await server.start()
         gc.collect()
         gc.freeze()
@@ -50,15 +50,19 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
         await stopped.wait()
         await server.drain()
     finally:
-        await mailroom.stop()
+        authenticator.close()
         await parts.stop()
 
 
-def build_server(settings: Settings, parts: Parts, receiver: Receiver, certificate: tuple[Path, Path]) -> SmtpServer:
+def build_server(
+    settings: Settings, parts: Parts, authenticator: Authenticates, certificate: tuple[Path, Path]
+) -> SmtpServer:
     """The three ports of the settings on the running loop, not listening yet. Raises: OSError."""
     seconds = asyncio.get_running_loop().time
     door = Door(settings.hostname, make_tls_context(*certificate), seconds, throttle=parts.throttle)
     submitting = Submitting(parts.standings, parts.intake, parts.clock, settings.hostname)
+    keeper = build_keeper(parts.database, parts.hour, parts.mail)
+    receiver = Receiver(keeper, authenticator, parts.clock, settings.hostname)
     return SmtpServer(
         door,
         [

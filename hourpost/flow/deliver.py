@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -21,6 +21,7 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.flow import verdict as verdicts
 from hourpost.flow.claim import Claimed, claim, claim_suspect, load_contents
 from hourpost.flow.leases import Leases
+from hourpost.flow.local import Claims
 from hourpost.flow.sweep import return_orphans, return_strays
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock, SystemClock
@@ -40,6 +41,18 @@ class Signer(Protocol):
 
     async def sign(self, email: Claimed, content: Sequence[bytes]) -> bytes:
         """Header lines for the top; empty where nothing is signed. Raises: ServiceUnavailable, ValueError."""
+
+
+class Local(Protocol):
+    """Hands over what is for mailboxes of ours."""
+
+    async def find(self, email: Claimed) -> Claims:
+        """Which recipients have a mailbox here, by position. Raises: ServiceUnavailable."""
+
+    async def deliver(
+        self, email: Claimed, content: bytes, claims: Claims, may_end: Callable[[Claimed], Awaitable[bool]]
+    ) -> list[Verdict]:
+        """Hand an email to them; a verdict for each. Raises: ServiceUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +80,14 @@ class Courier:
         signer: Signer,
         leases: Leases,
         pace: Pace,
+        local: Local | None = None,
     ) -> None:
         self._database = database
         self._relays = relays
         self._signer = signer
         self._leases = leases
         self._pace = pace
+        self._local = local
         self._clock = pace.clock
         self._jitter = pace.jitter
         self._hints: deque[UUID] = deque(maxlen=_HINTS)
@@ -212,10 +227,20 @@ class Courier:
             return await self._send(email, loaded)
 
     async def _send(self, email: Claimed, content: list[bytes]) -> list[Verdict]:
-        recipients = tuple(one.address for one in email.recipients)
-        envelope = Envelope(email.envelope_from, recipients, smtputf8=not _has_ascii_header(content[0]))
         signature = await self._signer.sign(email, content) if email.domain_id else b""
         parts = [signature, *content] if signature else content
+        smtputf8 = not _has_ascii_header(content[0])
+        claims = await self._local.find(email) if self._local else None
+        if self._local is None or not claims:
+            return await self._relay(email, parts, smtputf8=smtputf8)
+        found = await self._local.deliver(email, b"".join(parts), claims, self._leases.may_end)
+        others = tuple(one for one in email.recipients if one.position not in claims)
+        if others:
+            found += await self._relay(replace(email, recipients=others), parts, smtputf8=smtputf8)
+        return found
+
+    async def _relay(self, email: Claimed, parts: list[bytes], *, smtputf8: bool) -> list[Verdict]:
+        envelope = Envelope(email.envelope_from, tuple(one.address for one in email.recipients), smtputf8=smtputf8)
         try:
             result = await self._relays.send(envelope, parts, partial(self._leases.may_end, email))
         except ContentNotCanonical as error:

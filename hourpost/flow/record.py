@@ -15,6 +15,7 @@ import orjson
 
 from hourpost.database import HotStatement
 from hourpost.flow.verdict import Verdict
+from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
 from hourpost.webhooks.telling import with_calls
 
@@ -51,6 +52,25 @@ SELECT count(*) AS calls FROM calls
 """
     )
 )
+# What went straight into a mailbox of ours was sent as well.
+_ALSO_SENT = HotStatement(
+    with_calls(
+        """
+WITH here AS (
+  SELECT d.email_id, w.event_id, d.position, d.account_id
+  FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:event_id AS uuid[]))
+    AS w(email, position, event_id)
+  JOIN deliveries d ON d.email_id = w.email AND d.position = w.position
+  WHERE d.lease = :worker AND d.state || '' = 'sending' FOR UPDATE OF d
+), told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at)
+  SELECT email_id, event_id, position, account_id, 'sent', :now FROM here
+  {told}
+), calls AS ({calls})
+SELECT count(*) AS calls FROM calls
+"""
+    )
+)
 _SUPPRESS = HotStatement(
     "INSERT INTO suppressions (account_id, address, id, reason, email_id, created_at)"
     " SELECT e.account_id, w.address, w.id, 'bounce', e.id, :now"
@@ -61,6 +81,18 @@ _SUPPRESS = HotStatement(
 
 async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> int:
     """Write the verdicts of ``worker``, one delivery at most once among them; gives how many webhooks are to call."""
+    here = [verdict for verdict in verdicts if verdict.state is State.DELIVERED]
+    if here:
+        await _ALSO_SENT.run(
+            connection,
+            {
+                "email": [verdict.email_id for verdict in here],
+                "position": [verdict.position for verdict in here],
+                "event_id": [new_id() for _ in here],
+                "worker": worker,
+                "now": now,
+            },
+        )
     told = await _RECORD.run(connection, {**_columns(verdicts, now), "worker": worker, "now": now})
     bad = [verdict for verdict in verdicts if verdict.suppresses]
     if bad:

@@ -59,7 +59,7 @@ def of_outcome(email: Claimed, recipient: Recipient, outcome: Outcome, now: date
         outcome.seconds,
     )
     if outcome.withdrawn:
-        return _wait(email, recipient, now + timedelta(seconds=_WITHDRAWN_SECONDS), "withdrawn before the final dot")
+        return of_withdrawn(email, recipient, now)
     if outcome.answer_lost:
         return _lost(email, recipient, attempt, now, jitter)
     kind = classify(outcome.code, outcome.enhanced, outcome.text, outcome.stage.value)
@@ -73,6 +73,22 @@ def of_outcome(email: Claimed, recipient: Recipient, outcome: Outcome, now: date
         )
     waits_for = "relay" if kind is ReplyClass.RELAY_FAULT or outcome.code is None else "destination"
     return _again(email, recipient, attempt, now, next_attempt_delay(recipient.attempts, jitter), waits_for)
+
+
+def delivered(email: Claimed, recipient: Recipient, seconds: float, now: datetime) -> Verdict:
+    """The verdict when it lies in a mailbox of ours."""
+    attempt = Try("mailbox", "dot", 250, "2.1.5", "stored in the mailbox", None, seconds)
+    return Verdict(email.email_id, recipient.position, State.DELIVERED, now, "delivered", attempt=attempt)
+
+
+def of_refused(email: Claimed, recipient: Recipient, attempt: Try, now: datetime, jitter: float) -> Verdict:
+    """The verdict when a mailbox of ours could not take it, which may change."""
+    return _again(email, recipient, attempt, now, next_attempt_delay(recipient.attempts, jitter), "destination")
+
+
+def of_withdrawn(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
+    """The verdict when its lease was lost before it was handed over."""
+    return _wait(email, recipient, now + timedelta(seconds=_WITHDRAWN_SECONDS), "withdrawn before the final dot")
 
 
 def _again(

@@ -110,6 +110,11 @@ def write_trace(hop: Hop, hostname: str, message_id: str, sender: str, at: datet
     return "".join(lines).encode()
 
 
+def write_own_trace(hostname: str, message_id: str, sender: str, at: datetime) -> bytes:
+    """The same for a message of ours that goes into a mailbox of ours."""
+    return f"Return-Path: <{sender}>\r\nReceived: by {hostname} id {message_id};\r\n\t{format_date(at)}\r\n".encode()
+
+
 def _read(fields: tuple[tuple[bytes, bytes], ...], texts: dict[bytes, list[str]]) -> IncomingHeader:
     froms = texts.get(b"from", [])
     answered = _MESSAGE_ID.findall(" ".join(texts.get(b"in-reply-to", ())))

@@ -18,6 +18,7 @@ from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
+from hourpost.flow.local import LocalDelivery
 from hourpost.gateways.relays import RelayPool, Timeouts, parse_relays
 from tests.cast import make_account
 from tests.flow.ledger import Ledger, read_ledger
@@ -65,6 +66,7 @@ class Rounds:
     far_end: FarEnd
     running: list[tuple[Courier, asyncio.Task[None], RelayPool]] = field(default_factory=list)
     account: Account | None = None
+    local: LocalDelivery | None = None
 
     @property
     def clock(self) -> Moment:
@@ -101,7 +103,7 @@ class Rounds:
         pool = RelayPool(parse_relays(relays), hostname="me.test", timeouts=_QUICK)
         leases = Leases(self.database, self.clock, "test", 30)
         pace = Pace(40, sweep_seconds=0.05, renew_seconds=5, grace_seconds=0, clock=self.clock, jitter=lambda: 0.0)
-        courier = Courier(database or self.database, pool, Unsigned(), before(leases), pace)
+        courier = Courier(database or self.database, pool, Unsigned(), before(leases), pace, self.local)
         self.running.append((courier, asyncio.create_task(courier.run()), pool))
         return courier
 

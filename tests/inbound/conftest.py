@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from hourpost.database import Database
 from hourpost.flow.forward import Forwarding
+from hourpost.flow.keep import Keeper
 from hourpost.flow.receive import Receiver
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
@@ -34,5 +35,6 @@ async def hour(redis_url: str) -> AsyncIterator[RedisHour]:
 @pytest_asyncio.fixture
 async def house(database: Database, mail_store: MailStore, hour: RedisHour) -> House:
     clock, authentication = SystemClock(), FixedAuthentication()
-    receiver = Receiver(database, mail_store, authentication, Forwarding(hour, clock), clock, HOSTNAME)
+    keeper = Keeper(database, mail_store, Forwarding(hour, clock), clock)
+    receiver = Receiver(keeper, authentication, clock, HOSTNAME)
     return await make_house(database, receiver, authentication)

@@ -1,0 +1,176 @@
+"""Keep: a message that is ready goes into its mailboxes, and what follows from it shares its commit.
+
+On to where a mailbox forwards it, and into the events of our own mail: what it answers, or reports on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
+from uuid import UUID
+
+import asyncpg
+
+from hourpost.database import Database
+from hourpost.errors import Forbidden, HourpostError
+from hourpost.flow.forward import Forward, Forwarding
+from hourpost.flow.reports import record_report
+from hourpost.gateways.clock import Clock
+from hourpost.inbound.addressees import PREFIX, Addressee, find_addressees
+from hourpost.inbound.answers import Answer, find_answered, tell_answer
+from hourpost.mailboxes.parcels import NewMessage, Target
+from hourpost.mailboxes.store import MailStore
+from hourpost.rules.authentication import Authentication
+from hourpost.rules.bounces import Report
+from hourpost.rules.ids import to_text
+from hourpost.rules.incoming import IncomingHeader
+
+_REMEMBERED = 20_000
+_REMEMBERED_SECONDS = 2.0  # whether it is still there, and has room, the commit sees
+
+Work = Callable[[asyncpg.Connection], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message ready to be stored for ``addressees``; ``sender`` is empty for the null sender.
+
+    ``content_id`` is for who wants to find it again; with ``is_stored`` its bytes are there already.
+    """
+
+    id: UUID
+    sender: str
+    addressees: tuple[Addressee, ...]
+    header: IncomingHeader
+    content: bytes = field(repr=False)  # with its trace
+    authentication: Authentication | None = None
+    report: Report | None = None
+    content_id: UUID | None = None
+    is_stored: bool = False
+
+    @property
+    def is_junk(self) -> bool:
+        """Whether it goes to Junk: whose name it bears does not want it delivered."""
+        return self.authentication is not None and self.authentication.is_rejected
+
+
+class Keeper:
+    """One per process and event loop."""
+
+    def __init__(self, database: Database, store: MailStore, forwarding: Forwarding, clock: Clock) -> None:
+        self._database = database
+        self._store = store
+        self._forwarding = forwarding
+        self._clock = clock
+        self._known: dict[str, tuple[float, Addressee]] = {}
+
+    async def find(self, address: str) -> Addressee | None:
+        """Whom an address is for; None where it is of no verified domain. Raises: ServiceUnavailable."""
+        known = self._known.get(address)
+        if known is not None and known[0] > monotonic():
+            return known[1]
+        async with self._database.reading() as connection:
+            found = (await find_addressees(connection, [address])).get(address)
+        if found is not None and found.is_open:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[address] = (monotonic() + _REMEMBERED_SECONDS, found)
+        return found
+
+    async def keep(self, incoming: Incoming) -> None:
+        """Store a message for all its addressees or for none; when this returns, it is committed.
+
+        Raises:
+            Forbidden: for an address without a mailbox, what is no report about mail of ours.
+            MailboxFull, NotFound: one of the mailboxes.
+            ServiceUnavailable: whether it was stored is then not known.
+        """
+        forwards, generations = _forwards(incoming), dict[UUID, int]()
+        works = await self._plan(incoming)
+        works += [partial(self._forwarding.store, generations=generations, forward=one) for one in forwards]
+        await self._store_with(incoming, works)
+        if forwards:
+            await self._forwarding.tell(forwards, generations)
+
+    async def _store_with(self, incoming: Incoming, works: list[Work]) -> None:
+        targets = _targets(incoming)
+        if not targets:
+            async with self._database.hot_transaction() as connection:
+                await _run_all(works, connection)
+            return
+        new = NewMessage(incoming.content, received_at=self._clock.now(), content_id=incoming.content_id)
+        also = partial(_run_all, works) if works else None
+        stored_id = incoming.content_id if incoming.is_stored else None
+        for outcome in await self._store.deliver(new, targets, stored_content_id=stored_id, is_whole=True, also=also):
+            if isinstance(outcome, HourpostError):
+                raise outcome
+
+    async def _plan(self, incoming: Incoming) -> list[Work]:
+        """What else is written with the message."""
+        works: list[Work] = []
+        accounts = dict.fromkeys(one.account_id for one in incoming.addressees)
+        if incoming.report is not None:
+            works += [partial(self._report, incoming, incoming.report, account) for account in accounts]
+        elif any(not one.is_open for one in incoming.addressees):
+            raise Forbidden(
+                "restricted_api_key", "That address takes reports about mail it has sent, and no other mail."
+            )
+        elif incoming.header.references and not incoming.header.is_automatic and not incoming.is_junk:
+            works += await self._plan_answers(incoming, list(accounts))
+        return works
+
+    async def _plan_answers(self, incoming: Incoming, accounts: Sequence[UUID]) -> list[Work]:
+        works: list[Work] = []
+        detail = {
+            "from": incoming.header.from_text,
+            "subject": incoming.header.subject,
+            "message_id": incoming.header.message_id,
+            "inbound_id": to_text(PREFIX, incoming.id),
+        }
+        async with self._database.hot_statements() as connection:
+            for account in accounts:
+                email_id = await find_answered(connection, account, incoming.header.references)
+                if email_id is not None:
+                    answer = Answer(account, email_id, incoming.sender, detail)
+                    works.append(partial(tell_answer, answer=answer, now=self._clock.now()))
+        return works
+
+    async def _report(
+        self, incoming: Incoming, report: Report, account_id: UUID, connection: asyncpg.Connection
+    ) -> None:
+        source = {"source": "report", "report_id": to_text(PREFIX, incoming.id)}
+        told = await record_report(connection, account_id, report, source, self._clock.now())
+        if not told and not any(one.is_open for one in incoming.addressees):
+            raise Forbidden("restricted_api_key", "That report is not about an email that left from here.")
+
+
+async def _run_all(works: Sequence[Work], connection: asyncpg.Connection) -> None:
+    for work in works:
+        await work(connection)
+
+
+def _targets(incoming: Incoming) -> list[Target]:
+    """The folders it goes to, each mailbox once."""
+    targets: dict[UUID, Target] = {}
+    for one in incoming.addressees:
+        mailbox = one.mailbox
+        if mailbox is None or (mailbox.forward_to and not mailbox.keeps_forwarded and not incoming.is_junk):
+            continue
+        folder = (mailbox.junk_id if incoming.is_junk else None) or mailbox.inbox_id
+        targets[mailbox.mailbox_id] = Target(mailbox.mailbox_id, folder)
+    return list(targets.values())
+
+
+def _forwards(incoming: Incoming) -> list[Forward]:
+    """Where it goes on to; junk goes nowhere, and nothing goes twice through one mailbox."""
+    if incoming.is_junk:
+        return []
+    been = {value.strip().lower() for name, value in incoming.header.fields if name == b"delivered-to"}
+    mailboxes = {one.mailbox.mailbox_id: one.mailbox for one in incoming.addressees if one.mailbox}
+    return [
+        Forward(mailbox, incoming.sender, incoming.header, incoming.content)
+        for mailbox in mailboxes.values()
+        if mailbox.forward_to and mailbox.address.encode() not in been
+    ]
