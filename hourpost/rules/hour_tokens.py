@@ -5,7 +5,7 @@ A token lets one delivery be handed over. Moments are microseconds since 1970 on
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -67,7 +67,7 @@ class Take:
     account: UUID
     limit: int
     wants: Sequence[Want]
-    request: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+    request: str = field(default_factory=lambda: os.urandom(9).hex())
 
     @property
     def backlog_limit(self) -> int:

@@ -24,7 +24,7 @@ MAX_METADATA_BYTES = 16 * 1024
 MAX_ATTACHMENTS = 1000
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _to_mailbox(value: str) -> Address:
     """Remembered, because a customer sends from few addresses and often."""
     return parse_address(value)
