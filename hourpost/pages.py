@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select
+from sqlalchemy import ColumnElement, Row, Select, Subquery, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -16,8 +16,13 @@ from hourpost.errors import Fault, ValidationFailed
 T = TypeVar("T")
 U = TypeVar("U")
 
+Sift = Callable[[Subquery], ColumnElement[bool]]
+Key = ColumnElement[UUID] | InstrumentedAttribute[UUID]
+
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+SEARCHED_AT_ONCE = 250_000
+"""Rows that one search looks at; measured: 450 ms for a million emails, so a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +46,68 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items of a list, newest first; ``has_more`` says whether others follow in the direction asked for."""
+    """Some items of a list, newest first; ``has_more`` says whether others follow in the direction asked for.
+
+    ``searched_to`` is set where the search ended before the page was full: the id to go on from.
+    """
 
     data: list[T]
     has_more: bool
+    searched_to: UUID | None = None
 
     def map(self, change: Callable[[T], U]) -> Page[U]:
         """The same page with each item changed."""
-        return Page([change(item) for item in self.data], self.has_more)
+        return Page([change(item) for item in self.data], self.has_more, self.searched_to)
 
 
 async def read_page(
     connection: AsyncConnection,
     statement: Select[Any],
-    key: ColumnElement[UUID] | InstrumentedAttribute[UUID],
+    key: Key,
     cursor: Cursor,
 ) -> Page[Row[Any]]:
     """Run ``statement`` for one page, ordered by ``key``. Raises: ValidationFailed."""
     cursor.check()
+    return await _read(connection, _from(statement, key, cursor), cursor)
+
+
+async def search_page(
+    connection: AsyncConnection,
+    statement: Select[Any],
+    key: InstrumentedAttribute[UUID],
+    cursor: Cursor,
+    sift: Sift,
+) -> Page[Row[Any]]:
+    """One page of what passes ``sift``, for which there is no index: at most ``SEARCHED_AT_ONCE`` rows are looked at.
+
+    ``statement`` selects ``key`` among its columns. Raises: ValidationFailed.
+    """
+    cursor.check()
+    candidates = _from(statement, key, cursor)
+    page = await _read(connection, search(candidates, key, cursor, sift), cursor)
+    if page.has_more:
+        return page
+    last = candidates.with_only_columns(key).offset(SEARCHED_AT_ONCE - 1).limit(1)
+    searched_to = (await connection.execute(last)).scalar()
+    return page if searched_to is None else Page(page.data, has_more=True, searched_to=searched_to)
+
+
+def search(candidates: Select[Any], key: InstrumentedAttribute[UUID], cursor: Cursor, sift: Sift) -> Select[Any]:
+    """What passes ``sift`` among the first of ``candidates``; PostgreSQL stops as soon as a page is full."""
+    searched = candidates.limit(SEARCHED_AT_ONCE).subquery("searched")
+    place = searched.c[key.key]
+    return select(searched).where(sift(searched)).order_by(place if cursor.before is not None else place.desc())
+
+
+def _from(statement: Select[Any], key: Key, cursor: Cursor) -> Select[Any]:
     if cursor.before is not None:
-        statement = statement.where(key > cursor.before).order_by(key)
-    elif cursor.after is not None:
-        statement = statement.where(key < cursor.after).order_by(key.desc())
-    else:
-        statement = statement.order_by(key.desc())
+        return statement.where(key > cursor.before).order_by(key)
+    if cursor.after is not None:
+        statement = statement.where(key < cursor.after)
+    return statement.order_by(key.desc())
+
+
+async def _read(connection: AsyncConnection, statement: Select[Any], cursor: Cursor) -> Page[Row[Any]]:
     rows = list((await connection.execute(statement.limit(cursor.limit + 1))).all())
     found = rows[: cursor.limit]
     return Page(found[::-1] if cursor.before is not None else found, len(rows) > cursor.limit)

@@ -8,6 +8,7 @@ import orjson
 from starlette.responses import Response
 
 from hourpost.pages import Page
+from hourpost.rules.ids import to_text
 from hourpost.rules.plans import WINDOW_SECONDS
 from hourpost.rules.submission import Usage
 
@@ -33,6 +34,14 @@ class Json(Response):
 def list_of(page: Page[dict[str, Any]]) -> Json:
     """The answer of a list."""
     return Json({"object": "list", "has_more": page.has_more, "data": page.data})
+
+
+def search_of(page: Page[dict[str, Any]], prefix: str) -> Json:
+    """The answer of a search; where it ended before its page was full it says how far it came."""
+    if page.searched_to is None:
+        return list_of(page)
+    reached = to_text(prefix, page.searched_to)
+    return Json({"object": "list", "has_more": page.has_more, "data": page.data, "searched_to": reached})
 
 
 def rate_headers(usage: Usage) -> dict[str, str]:

@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, literal, select
+from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.errors import NotFound
-from hourpost.pages import Cursor, Page, read_page
+from hourpost.pages import Cursor, Page, read_page, search_page
 from hourpost.rules.delivery_state import State
 
 Email, Delivery, Event, Attempt, Chunk = (
@@ -37,6 +38,11 @@ class Filters:
     tag: tuple[str, str | None] | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    @property
+    def is_search(self) -> bool:
+        """Whether no index serves them all: a part of a subject may be anywhere, and nearly everything was sent."""
+        return self.subject is not None or self.status is State.SENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +141,15 @@ _DELIVERY_COLUMNS = [
 async def list_emails(
     connection: AsyncConnection, account_id: UUID, filters: Filters, cursor: Cursor
 ) -> Page[StoredEmail]:
-    """One page of an account's emails, newest first. Raises: ValidationFailed for a cursor out of range."""
+    """One page of an account's emails, newest first. Raises: ValidationFailed for a cursor out of range.
+
+    A search looks at so many emails and no more; the page then says where to go on from.
+    """
     statement = _narrow(select(*_EMAIL_COLUMNS).where(Email.account_id == account_id), account_id, filters)
-    rows = await read_page(connection, statement, Email.id, cursor)
+    if filters.is_search:
+        rows = await search_page(connection, statement, Email.id, cursor, partial(_sift, account_id, filters))
+    else:
+        rows = await read_page(connection, statement, Email.id, cursor)
     deliveries = await _deliveries_of(connection, [row.id for row in rows.data])
     return rows.map(lambda row: _to_email(row, deliveries[row.id]))
 
@@ -177,8 +189,6 @@ async def list_attempts(connection: AsyncConnection, email: StoredEmail) -> Sequ
 def _narrow(statement: Select[Any], account_id: UUID, filters: Filters) -> Select[Any]:
     if filters.from_ is not None:
         statement = statement.where(Email.from_address == filters.from_)
-    if filters.subject is not None:
-        statement = statement.where(Email.subject.icontains(filters.subject, autoescape=True))
     if filters.tag is not None:
         name, value = filters.tag
         wanted = {"name": name} if value is None else {"name": name, "value": value}
@@ -191,15 +201,32 @@ def _narrow(statement: Select[Any], account_id: UUID, filters: Filters) -> Selec
 
 
 def _narrow_by_delivery(statement: Select[Any], account_id: UUID, filters: Filters) -> Select[Any]:
-    if filters.to is None and filters.status is None:
+    if filters.to is None and filters.status in (None, State.SENT):
         return statement
     mine = select(Delivery.email_id).where(Delivery.email_id == Email.id, Delivery.account_id == account_id)
     if filters.to is not None:
         mine = mine.where(Delivery.address == filters.to)
-    if filters.status is not None:
+    if filters.status not in (None, State.SENT):
         # Written into the statement, so that the partial indexes over states can serve it
         mine = mine.where(Delivery.state == literal(filters.status.value, literal_execute=True))
     return statement.where(mine.exists())
+
+
+def _sift(account_id: UUID, filters: Filters, emails: Subquery) -> ColumnElement[bool]:
+    """What no index serves, asked of each candidate."""
+    found: list[ColumnElement[bool]] = []
+    if filters.subject is not None:
+        found.append(emails.c.subject.icontains(filters.subject, autoescape=True))
+    if filters.status is State.SENT:
+        sent = select(true()).where(
+            Delivery.email_id == emails.c.id,
+            Delivery.account_id == account_id,
+            Delivery.state.concat("") == filters.status.value,  # the key is the way to it
+        )
+        if filters.to is not None:
+            sent = sent.where(Delivery.address == filters.to)
+        found.append(sent.limit(1).scalar_subquery())
+    return and_(*found)
 
 
 def _first_id_at(moment: datetime) -> UUID:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import Request
 
-from api.web.answers import Json, list_of
+from api.web.answers import Json, search_of
 from api.web.bodies import read_fields
 from api.web.dependencies import AnyCaller, Manager, Sender, ThePartsOf, cursor, id_of
 from api.web.parts import Parts
@@ -62,12 +62,17 @@ async def send_many(request: Request) -> Response:
 
 @router.get("", **doc.LIST_EMAILS)
 async def list_emails(caller: Manager, parts: ThePartsOf, query: Annotated[EmailQuery, Query()]) -> Response:
-    """List emails, newest first. All filters must match."""
+    """List emails, newest first. All filters must match.
+
+    By `subject`, and by the status `sent`, one request looks at 250,000 emails at most. Where that ends before the page
+    is full, `has_more` is true and `searched_to` is the id to give as `after` (or `before`) to look further; `since`
+    and `until` make the search shorter.
+    """
     filters = read_filters(query, parts.clock.now())
     page = cursor("em", query.limit, query.after, query.before)
     async with parts.database.reading() as connection:
         found = await queries.list_emails(connection, caller.account_id, filters, page)
-    return list_of(found.map(list_view))
+    return search_of(found.map(list_view), "em")
 
 
 @router.get("/{email_id}", **doc.GET_EMAIL)

@@ -166,6 +166,9 @@ class EmailsListed(Listed):
     """One page of emails."""
 
     data: list[EmailSummary]  # type: ignore[assignment]  # narrower on purpose
+    searched_to: Annotated[
+        str | None, Field(description="Where a search ended before its page was full; go on from here.")
+    ] = None
 
 
 class KeyIssued(Shape):

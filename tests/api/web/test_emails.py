@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost import pages
 from hourpost.database import Database
+from hourpost.emails.queries import Filters, _narrow, _sift
+from hourpost.pages import Cursor, search
+from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import from_text
+from hourpost.tables import Email
 from tests.api.web.conftest import Customer
 
 
@@ -57,31 +64,80 @@ def test_lists_are_narrowed_by_each_filter_and_by_all(owner: Customer, five: lis
     assert ids(owner, since="2020-01-01T00:00:00Z", tag="n:0", subject="4") == [five[0]]
 
 
+WANTED = {
+    "deliveries_account_id_address_email_id_idx": Filters(to="a@example.net"),
+    "emails_account_id_from_address_id_idx": Filters(from_="a@example.net"),
+    "deliveries_troubled_idx": Filters(status=State.BOUNCED),
+    "deliveries_due_idx": Filters(status=State.QUEUED),
+    "deliveries_leased_idx": Filters(status=State.SENDING),
+}
+
+
 async def test_filters_by_recipient_sender_and_state_use_their_indexes(owner: Customer, database: Database) -> None:
-    from sqlalchemy import select
-
-    from hourpost.emails.queries import Filters, _narrow
-    from hourpost.rules.delivery_state import State
-    from hourpost.tables import Email
-
-    wanted = {
-        "deliveries_account_id_address_email_id_idx": Filters(to="a@example.net"),
-        "emails_account_id_from_address_id_idx": Filters(from_="a@example.net"),
-        "deliveries_troubled_idx": Filters(status=State.BOUNCED),
-    }
     async with database.transaction() as connection:
         account = owner.account.id
         await _fill(connection, account)
-        for index, filters in wanted.items():
-            statement = _narrow(select(Email.id).where(Email.account_id == account), account, filters)
-            compiled = (
-                statement.order_by(Email.id.desc())
-                .limit(21)
-                .compile(connection.sync_engine, compile_kwargs={"literal_binds": True})
-            )
-            plan = (await connection.execute(text(f"EXPLAIN {compiled}".replace(":", "\\:")))).scalars().all()
-            assert index in "\n".join(plan), "\n".join(plan)
+        for index, filters in WANTED.items():
+            plan = await _explain(connection, _narrow(_ids_of(account), account, filters).order_by(Email.id.desc()))
+            assert index in plan, plan
         await connection.rollback()
+
+
+@pytest.mark.parametrize("filters", [Filters(subject="nowhere"), Filters(status=State.SENT, subject="nowhere")])
+async def test_searches_walk_an_index_and_end_where_they_are_bounded(
+    owner: Customer, database: Database, filters: Filters
+) -> None:
+    """Nothing is sorted or joined as a whole: the plan is a walk, and each candidate is asked for by its key."""
+    async with database.transaction() as connection:
+        account = owner.account.id
+        await _fill(connection, account)
+        candidates = _narrow(_ids_of(account).add_columns(Email.subject), account, filters).order_by(Email.id.desc())
+        plan = await _explain(connection, search(candidates, Email.id, Cursor(), partial(_sift, account, filters)))
+        assert "Index Scan Backward using emails_" in plan, plan
+        assert ("deliveries_pkey" in plan) == (filters.status is State.SENT), plan
+        assert not any(word in plan for word in ("Sort", "Seq Scan", "Hash", "Merge")), plan
+        await connection.rollback()
+
+
+def _ids_of(account: UUID) -> Select[Any]:
+    return select(Email.id).where(Email.account_id == account)
+
+
+async def _explain(connection: AsyncConnection, statement: Select[Any]) -> str:
+    compiled = statement.limit(21).compile(connection.sync_engine, compile_kwargs={"literal_binds": True})
+    plan = (await connection.execute(text(f"EXPLAIN {compiled}".replace(":", "\\:")))).scalars()
+    return "\n".join(plan)
+
+
+def test_a_search_that_ends_early_says_where_to_go_on(
+    owner: Customer, five: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "SEARCHED_AT_ONCE", 2)
+    found, after = [], None
+    for _ in range(3):
+        page = owner.http.get(
+            "/v1/emails", params={"subject": "number 1", **({"after": after} if after else {})}
+        ).json()
+        found.append([one["id"] for one in page["data"]])
+        after = page.get("searched_to")
+        assert page["has_more"] == (after is not None)
+    assert (found, after) == ([[], [five[3]], []], None)
+    back = owner.http.get("/v1/emails", params={"subject": "number 3", "before": five[4]}).json()
+    assert (back["data"], back["searched_to"]) == ([], five[2])
+
+
+def test_a_search_whose_page_is_full_goes_on_from_its_last_email(owner: Customer, five: list[str]) -> None:
+    page = owner.http.get("/v1/emails", params={"subject": "number", "limit": 2}).json()
+    assert ([one["id"] for one in page["data"]], page["has_more"], "searched_to" in page) == (five[:2], True, False)
+
+
+async def test_what_was_sent_is_listed(owner: Customer, five: list[str], database: Database) -> None:
+    statement = text("UPDATE deliveries SET state = 'sent' WHERE email_id = :email AND position = 0")
+    async with database.transaction() as connection:
+        await connection.execute(statement, {"email": from_text("em", five[2])})
+    assert ids(owner, status="sent") == [five[2]]
+    assert ids(owner, status="sent", subject="number 1") == []
+    assert ids(owner, status="sent", to="a2@example.net", subject="NUMBER 2") == [five[2]]
 
 
 async def _fill(connection: AsyncConnection, account: UUID) -> None:
