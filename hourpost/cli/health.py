@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import poplib
 import smtplib
 import socket
 import urllib.request
@@ -29,6 +30,7 @@ class Part(StrEnum):
     WORKER = "worker"
     SCHEDULER = "scheduler"
     SMTP = "smtp"
+    POP3 = "pop3"
 
 
 # 900 s is longer than a worker waits for the answer to a final dot, so that a slow relay never gets a worker killed.
@@ -39,14 +41,14 @@ MaxAge = Annotated[int, typer.Option(min=1, help="Seconds that something due may
 def health(part: Annotated[Part, typer.Argument(help="The part of this machine.")], max_age: MaxAge = 900) -> None:
     """Is this part of this machine doing its work? Exits with 1 when it is not.
 
-    web and smtp must answer; a worker must renew its lease, and take something when something is due; the scheduler
-    must release what was scheduled. Example: hourpost health worker
+    web, smtp and pop3 must answer; a worker must renew its lease, and take something when something is due; the
+    scheduler must release what was scheduled. Example: hourpost health worker
     """
     try:
         _CHECKS[part](max_age)
     except ServiceUnavailable as error:
         fail(error)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, poplib.error_proto) as error:
         fail(ServiceUnavailable(f"{part.value} does not answer", cause=str(error)))
     typer.echo("ok")
 
@@ -66,6 +68,16 @@ def _check_smtp(_max_age: int) -> None:
         door.ehlo("health")
         if not door.has_extn("starttls"):
             raise ServiceUnavailable("the mail door does not offer STARTTLS")
+
+
+def _check_pop3(_max_age: int) -> None:
+    settings = instance_settings()
+    door = poplib.POP3(_reachable(settings.host).strip("[]"), settings.pop3_port, timeout=_TIMEOUT_SECONDS)
+    try:
+        if "STLS" not in door.capa():
+            raise ServiceUnavailable("the POP3 door does not offer STLS")
+    finally:
+        door.close()
 
 
 def _check_worker(max_age: int) -> None:
@@ -106,6 +118,7 @@ def _reachable(host: str) -> str:
 _CHECKS: dict[Part, Callable[[int], None]] = {
     Part.WEB: _check_web,
     Part.SMTP: _check_smtp,
+    Part.POP3: _check_pop3,
     Part.WORKER: _check_worker,
     Part.SCHEDULER: _check_scheduler,
 }

@@ -16,9 +16,12 @@ _ROOT = Path(__file__).resolve().parents[2]
 _COMPOSE = _ROOT / "docker-compose.yml"
 _DOCKERFILE = (_ROOT / "deploy/Dockerfile").read_text()
 _MANIFESTS = sorted((_ROOT / "deploy/kubernetes").glob("*.yaml"))
-_PARTS = ("web", "worker", "scheduler", "smtp")
+_PARTS = ("web", "worker", "scheduler", "smtp", "pop3")
 _OWN = Settings.model_fields
-_PORTS = {name: _OWN[name].default for name in ("http_port", "smtp_port", "submission_port", "submissions_port")}
+_PORTS = {
+    name: _OWN[name].default
+    for name in ("http_port", "smtp_port", "submission_port", "submissions_port", "pop3_port", "pop3s_port")
+}
 _METRICS = 9025
 _DRAIN_SECONDS = 25
 
@@ -73,6 +76,8 @@ def test_a_part_has_time_to_end_what_it_has_in_hand(part: str) -> None:
 def test_the_standard_ports_lead_to_what_the_settings_bind() -> None:
     published = {int(one.split(":")[0]): int(one.split(":")[1]) for one in _services()["smtp"]["ports"]}
     assert published == {25: _PORTS["smtp_port"], 587: _PORTS["submission_port"], 465: _PORTS["submissions_port"]}
+    published = {int(one.split(":")[0]): int(one.split(":")[1]) for one in _services()["pop3"]["ports"]}
+    assert published == {110: _PORTS["pop3_port"], 995: _PORTS["pop3s_port"]}
 
 
 def test_the_proxy_leads_to_the_web_part() -> None:
@@ -86,6 +91,8 @@ def test_every_container_port_is_bound(part: str) -> None:
     bound = {_PORTS["http_port"]} if part == "web" else {_METRICS}
     if part == "smtp":
         bound |= {_PORTS["smtp_port"], _PORTS["submission_port"], _PORTS["submissions_port"]}
+    if part == "pop3":
+        bound |= {_PORTS["pop3_port"], _PORTS["pop3s_port"]}
     assert {port["containerPort"] for port in _container(part)["ports"]} == bound
     assert {int(port) for port in _services()[part]["expose"]} <= bound
 
@@ -102,7 +109,7 @@ def test_kubernetes_runs_a_command_that_exists(part: str) -> None:
     assert part in _objects("PodDisruptionBudget")
 
 
-@pytest.mark.parametrize("service", ["web", "smtp"])
+@pytest.mark.parametrize("service", ["web", "smtp", "pop3"])
 def test_services_lead_to_named_ports(service: str) -> None:
     names = {port["name"] for port in _container(service)["ports"]}
     assert {port["targetPort"] for port in _objects("Service")[service]["spec"]["ports"]} <= names
