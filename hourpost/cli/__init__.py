@@ -18,7 +18,7 @@ _COMMANDS = {
     "worker": "hourpost.cli.worker",
     "scheduler": "hourpost.cli.scheduler",
     "smtp": "hourpost.cli.smtp",
-    "pop3": "hourpost.cli.pop3",
+    "imap": "hourpost.cli.imap",
     "migrate": "hourpost.cli.migrate",
     "settings": "hourpost.cli.show_settings",
     "doctor": "hourpost.cli.doctor",

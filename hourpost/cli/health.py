@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import poplib
+import imaplib
 import smtplib
 import socket
 import urllib.request
@@ -30,7 +30,7 @@ class Part(StrEnum):
     WORKER = "worker"
     SCHEDULER = "scheduler"
     SMTP = "smtp"
-    POP3 = "pop3"
+    IMAP = "imap"
 
 
 # 900 s is longer than a worker waits for the answer to a final dot, so that a slow relay never gets a worker killed.
@@ -41,14 +41,14 @@ MaxAge = Annotated[int, typer.Option(min=1, help="Seconds that something due may
 def health(part: Annotated[Part, typer.Argument(help="The part of this machine.")], max_age: MaxAge = 900) -> None:
     """Is this part of this machine doing its work? Exits with 1 when it is not.
 
-    web, smtp and pop3 must answer; a worker must renew its lease, and take something when something is due; the
+    web, smtp and imap must answer; a worker must renew its lease, and take something when something is due; the
     scheduler must release what was scheduled. Example: hourpost health worker
     """
     try:
         _CHECKS[part](max_age)
     except ServiceUnavailable as error:
         fail(error)
-    except (OSError, smtplib.SMTPException, poplib.error_proto) as error:
+    except (OSError, smtplib.SMTPException, imaplib.IMAP4.error) as error:
         fail(ServiceUnavailable(f"{part.value} does not answer", cause=str(error)))
     typer.echo("ok")
 
@@ -70,14 +70,12 @@ def _check_smtp(_max_age: int) -> None:
             raise ServiceUnavailable("the mail door does not offer STARTTLS")
 
 
-def _check_pop3(_max_age: int) -> None:
+def _check_imap(_max_age: int) -> None:
     settings = instance_settings()
-    door = poplib.POP3(_reachable(settings.host).strip("[]"), settings.pop3_port, timeout=_TIMEOUT_SECONDS)
-    try:
-        if "STLS" not in door.capa():
-            raise ServiceUnavailable("the POP3 door does not offer STLS")
-    finally:
-        door.close()
+    host = _reachable(settings.host).strip("[]")
+    with imaplib.IMAP4(host, settings.imap_port, timeout=_TIMEOUT_SECONDS) as door:
+        if "STARTTLS" not in door.capabilities:
+            raise ServiceUnavailable("the mailboxes' door does not offer STARTTLS")
 
 
 def _check_worker(max_age: int) -> None:
@@ -118,7 +116,7 @@ def _reachable(host: str) -> str:
 _CHECKS: dict[Part, Callable[[int], None]] = {
     Part.WEB: _check_web,
     Part.SMTP: _check_smtp,
-    Part.POP3: _check_pop3,
+    Part.IMAP: _check_imap,
     Part.WORKER: _check_worker,
     Part.SCHEDULER: _check_scheduler,
 }

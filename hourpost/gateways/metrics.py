@@ -21,6 +21,10 @@ INBOUND_MESSAGES = Counter("hourpost_inbound_messages_total", "Messages that cam
 POP3_SESSIONS = Gauge("hourpost_pop3_sessions", "Open POP3 sessions.")
 POP3_LOGINS = Counter("hourpost_pop3_logins_total", "Logins by POP3, by what became of them.", ["outcome"])
 POP3_MESSAGES = Counter("hourpost_pop3_messages_total", "Messages that POP3 clients retrieved.")
+IMAP_SESSIONS = Gauge("hourpost_imap_sessions", "Open IMAP sessions.")
+IMAP_LOGINS = Counter("hourpost_imap_logins_total", "Logins by IMAP, by their outcome.", ["outcome"])
+IMAP_COMMANDS = Counter("hourpost_imap_commands_total", "IMAP commands that could be read.", ["command"])
+IMAP_FOLDERS = Gauge("hourpost_imap_open_folders", "Folders that IMAP sessions have open.")
 ACCEPTED_EMAILS = Counter(
     "hourpost_accepted_emails_total", "Emails that were accepted, by door and mode.", ["door", "mode"]
 )

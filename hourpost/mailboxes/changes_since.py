@@ -1,4 +1,4 @@
-"""What changed in a folder since a MODSEQ."""
+"""What a client has missed: new and changed messages and expunges after a MODSEQ, all of one moment (RFC 7162)."""
 
 from __future__ import annotations
 
@@ -23,42 +23,61 @@ class ChangedRow:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """All that changed up to ``modseq``; UIDs ascending."""
+    """Everything after a MODSEQ up to ``modseq``, by UID; ``vanished`` may hold UIDs never seen.
+
+    Where expunges since then are no longer known, ``is_complete`` is False: the caller compares the UIDs there are.
+    """
 
     modseq: int
+    uidnext: int
     changed: tuple[ChangedRow, ...]
     vanished: tuple[int, ...]
+    is_complete: bool
 
 
+# One statement, so that nothing happens between its parts
 _CHANGES = HotStatement(
     """
-SELECT f.highestmodseq AS modseq, 0 AS uid, 0 AS flags, CAST(NULL AS smallint[]) AS keywords, 0 AS kind
+SELECT f.highestmodseq AS modseq, f.uidnext AS uid, CAST(0 AS smallint) AS flags, CAST(NULL AS smallint[]) AS keywords,
+  f.expunged_before AS kind
 FROM folders f WHERE f.id = :folder
 UNION ALL
-SELECT m.modseq, m.uid, m.flags, m.keywords, 1 FROM messages m WHERE m.folder_id = :folder AND m.modseq > :since
+SELECT m.modseq, m.uid, m.flags, m.keywords, -1 FROM messages m WHERE m.folder_id = :folder AND m.modseq > :since
 UNION ALL
-SELECT e.modseq, e.uid, 0, NULL, 2 FROM expunges e WHERE e.folder_id = :folder AND e.modseq > :since
+SELECT e.modseq, e.uid, CAST(0 AS smallint), NULL, -2 FROM expunges e WHERE e.folder_id = :folder AND e.modseq > :since
 """
 )
-_VANISHED = HotStatement(
-    "SELECT e.uid FROM unnest(CAST(:first AS int[]), CAST(:last AS int[])) r(first, last)"
-    " JOIN expunges e ON e.folder_id = :folder AND e.modseq > :since AND e.uid BETWEEN r.first AND r.last"
-    " ORDER BY e.uid"
-)
+_CHANGED, _VANISHED = -1, -2
 
 
-async def changes_since(connection: Connection, folder_id: UUID, since: int) -> Changes:
-    """Everything after ``since``, of one moment."""
+async def changes_since(connection: Connection, folder_id: UUID, since: int) -> Changes | None:
+    """What happened after the MODSEQ ``since``; None for a folder that is gone."""
     rows = await _CHANGES.run(connection, {"folder": folder_id, "since": since})
-    modseq = max((row.modseq for row in rows if row.kind == 0), default=since)
-    changed = [ChangedRow(row.uid, row.modseq, row.flags, row.keywords) for row in rows if row.kind == 1]
-    vanished = [row.uid for row in rows if row.kind == 2]
-    return Changes(modseq, tuple(sorted(changed, key=lambda row: row.uid)), tuple(sorted(vanished)))
+    folder = next((row for row in rows if row.kind >= 0), None)
+    if folder is None:
+        return None
+    changed = [ChangedRow(row.uid, row.modseq, row.flags, row.keywords) for row in rows if row.kind == _CHANGED]
+    changed.sort(key=lambda row: row.uid)
+    vanished = sorted({row.uid for row in rows if row.kind == _VANISHED})
+    is_complete = since >= folder.kind
+    return Changes(folder.modseq, folder.uid, tuple(changed), tuple(vanished), is_complete)
 
 
-async def list_vanished(connection: Connection, folder_id: UUID, since: int, ranges: UidRanges = ALL_UIDS) -> list[int]:
-    """UIDs in ``ranges`` that were expunged after ``since``, as far as still known: ``Folder.expunged_before`` says."""
+_EXPUNGED = HotStatement(
+    "SELECT DISTINCT e.uid FROM unnest(CAST(:first AS int[]), CAST(:last AS int[])) r(first, last)"
+    " JOIN expunges e ON e.folder_id = :folder AND e.modseq > :since"
+    " AND e.uid BETWEEN r.first AND r.last ORDER BY e.uid"
+)
+_FLOOR = HotStatement("SELECT expunged_before FROM folders WHERE id = :folder")
+
+
+async def list_vanished(
+    connection: Connection, folder_id: UUID, since: int, ranges: UidRanges = ALL_UIDS
+) -> list[int] | None:
+    """UIDs in ``ranges`` that were expunged after the MODSEQ ``since``; None where that is no longer known."""
     pairs = normalise_ranges(ranges)
     arguments = {"folder": folder_id, "since": since}
     arguments |= {"first": [first for first, _ in pairs], "last": [last for _, last in pairs]}
-    return [row.uid for row in await _VANISHED.run(connection, arguments)]
+    found = [row.uid for row in await _EXPUNGED.run(connection, arguments)]
+    floor = await _FLOOR.run(connection, {"folder": folder_id})  # read last: it may have risen meanwhile
+    return found if floor and since >= floor[0].expunged_before else None

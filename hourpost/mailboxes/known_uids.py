@@ -9,7 +9,6 @@ from asyncpg import Connection
 
 from hourpost.database import HotStatement
 
-_MODSEQ = HotStatement("SELECT highestmodseq FROM folders WHERE id = :folder")
 # One statement, so that nothing is expunged between its halves
 _AS_OF = HotStatement(
     """
@@ -20,12 +19,6 @@ SELECT string_agg(int4send(uid), '' ORDER BY uid) AS uids FROM (
 ) known
 """
 )
-
-
-async def find_modseq(connection: Connection, folder_id: UUID) -> int | None:
-    """The folder's highest MODSEQ; None when it is gone."""
-    rows = await _MODSEQ.run(connection, {"folder": folder_id})
-    return rows[0].highestmodseq if rows else None
 
 
 async def list_uids_as_of(connection: Connection, folder_id: UUID, modseq: int, uidnext: int) -> array[int]:

@@ -16,11 +16,12 @@ _ROOT = Path(__file__).resolve().parents[2]
 _COMPOSE = _ROOT / "docker-compose.yml"
 _DOCKERFILE = (_ROOT / "deploy/Dockerfile").read_text()
 _MANIFESTS = sorted((_ROOT / "deploy/kubernetes").glob("*.yaml"))
-_PARTS = ("web", "worker", "scheduler", "smtp", "pop3")
+_PARTS = ("web", "worker", "scheduler", "smtp", "imap")
 _OWN = Settings.model_fields
-_PORTS = {
-    name: _OWN[name].default
-    for name in ("http_port", "smtp_port", "submission_port", "submissions_port", "pop3_port", "pop3s_port")
+_PORTS = {name: field.default for name, field in _OWN.items() if name.endswith("_port")}
+_STANDARD = {
+    "smtp": {25: "smtp_port", 587: "submission_port", 465: "submissions_port"},
+    "imap": {143: "imap_port", 993: "imaps_port"},
 }
 _METRICS = 9025
 _DRAIN_SECONDS = 25
@@ -73,11 +74,10 @@ def test_a_part_has_time_to_end_what_it_has_in_hand(part: str) -> None:
     assert pod["terminationGracePeriodSeconds"] > _DRAIN_SECONDS
 
 
-def test_the_standard_ports_lead_to_what_the_settings_bind() -> None:
-    published = {int(one.split(":")[0]): int(one.split(":")[1]) for one in _services()["smtp"]["ports"]}
-    assert published == {25: _PORTS["smtp_port"], 587: _PORTS["submission_port"], 465: _PORTS["submissions_port"]}
-    published = {int(one.split(":")[0]): int(one.split(":")[1]) for one in _services()["pop3"]["ports"]}
-    assert published == {110: _PORTS["pop3_port"], 995: _PORTS["pop3s_port"]}
+@pytest.mark.parametrize("part", _STANDARD)
+def test_the_standard_ports_lead_to_what_the_settings_bind(part: str) -> None:
+    published = {int(one.split(":")[0]): int(one.split(":")[1]) for one in _services()[part]["ports"]}
+    assert published == {port: _PORTS[name] for port, name in _STANDARD[part].items()}
 
 
 def test_the_proxy_leads_to_the_web_part() -> None:
@@ -89,10 +89,7 @@ def test_the_proxy_leads_to_the_web_part() -> None:
 @pytest.mark.parametrize("part", _PARTS)
 def test_every_container_port_is_bound(part: str) -> None:
     bound = {_PORTS["http_port"]} if part == "web" else {_METRICS}
-    if part == "smtp":
-        bound |= {_PORTS["smtp_port"], _PORTS["submission_port"], _PORTS["submissions_port"]}
-    if part == "pop3":
-        bound |= {_PORTS["pop3_port"], _PORTS["pop3s_port"]}
+    bound |= {_PORTS[name] for name in _STANDARD.get(part, {}).values()}
     assert {port["containerPort"] for port in _container(part)["ports"]} == bound
     assert {int(port) for port in _services()[part]["expose"]} <= bound
 
@@ -109,7 +106,7 @@ def test_kubernetes_runs_a_command_that_exists(part: str) -> None:
     assert part in _objects("PodDisruptionBudget")
 
 
-@pytest.mark.parametrize("service", ["web", "smtp", "pop3"])
+@pytest.mark.parametrize("service", ["web", *_STANDARD])
 def test_services_lead_to_named_ports(service: str) -> None:
     names = {port["name"] for port in _container(service)["ports"]}
     assert {port["targetPort"] for port in _objects("Service")[service]["spec"]["ports"]} <= names

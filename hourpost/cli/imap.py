@@ -1,4 +1,4 @@
-"""`hourpost pop3`: mailboxes for clients that fetch."""
+"""`hourpost imap`: the mailboxes' door."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ app = typer.Typer()
 
 
 @app.command()
-def pop3() -> None:
-    """Let people fetch their INBOX by POP3: under TLS (995) and with STLS (110).
+def imap() -> None:
+    """Let people read their mailboxes by IMAP: under TLS (993) and with STARTTLS (143).
 
-    The ports are HOURPOST_POP3S_PORT and HOURPOST_POP3_PORT, the certificate is that of `hourpost smtp`. Start as many
-    as you like, on as many machines. SIGTERM ends every session after the command that is under way; what was marked
-    as deleted and not confirmed by QUIT stays.
+    The ports are HOURPOST_IMAPS_PORT and HOURPOST_IMAP_PORT, the certificate is that of `hourpost smtp`. Start as many
+    as you like, on as many machines: each serves every mailbox. SIGTERM sends everybody away with BYE, after the
+    command that is under way.
     """
     settings = instance_settings()
-    configure_logging(settings, "pop3")
+    configure_logging(settings, "imap")
     serve_metrics(settings.host, settings.metrics_port)
     if settings.database_url is None or settings.redis_url is None:
         raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
     # A door stands above the command line, which therefore calls it by its name
-    run = importlib.import_module("api.pop3.entry").run
-    run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "pop3"))
+    run = importlib.import_module("api.imap.entry").run
+    run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "imap"))

@@ -1,4 +1,4 @@
-"""Where the POP3 process begins: the real parts put together, the ports opened, and all of it ended by SIGTERM."""
+"""Where the IMAP process begins: the real parts put together, the ports opened, and all of it ended by SIGTERM."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from pathlib import Path
 
 import uvloop
 
-from api.pop3.door import Door
-from api.pop3.entrance import MailboxEntrance
-from api.pop3.server import Listener, Pop3Server
-from hourpost.assembly import Parts, build_parts, redis_url
-from hourpost.gateways.maildrop_locks import RedisMaildropLocks
+from api.imap.door import Door
+from api.imap.server import ImapServer, Listener
+from hourpost.assembly import Parts, build_parts
 from hourpost.gateways.tls import make_tls_context
-from hourpost.mailboxes.maildrop import Maildrops
 from hourpost.settings import Settings
 
 
 def run(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; ``ready`` is called when both ports listen.
+    """Serve until SIGTERM or SIGINT; ``ready`` is called when all ports listen.
 
     ``certificate`` is the PEM chain and its key. Raises: OSError for a port that is taken, ServiceUnavailable.
     """
@@ -36,11 +33,10 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    parts = build_parts(settings, "hourpost pop3")
-    locks = RedisMaildropLocks(redis_url(settings))
+    parts = build_parts(settings, "hourpost imap")
     await parts.start()
     try:
-        server = build_server(settings, parts, locks, certificate)
+        server = build_server(settings, parts, certificate)
         await server.start()
         gc.collect()
         gc.freeze()
@@ -49,26 +45,19 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
         await stopped.wait()
         await server.drain()
     finally:
-        await locks.aclose()
         await parts.stop()
 
 
-def build_server(
-    settings: Settings, parts: Parts, locks: RedisMaildropLocks, certificate: tuple[Path, Path]
-) -> Pop3Server:
+def build_server(settings: Settings, parts: Parts, certificate: tuple[Path, Path]) -> ImapServer:
     """The two ports of the settings on the running loop, not listening yet. Raises: OSError."""
     door = Door(
-        settings.hostname,
-        make_tls_context(*certificate),
-        asyncio.get_running_loop().time,
-        MailboxEntrance(parts.logins),
-        Maildrops(parts.mail, locks),
+        settings.hostname, make_tls_context(*certificate), asyncio.get_running_loop().time, parts.mail, parts.logins
     )
-    return Pop3Server(
+    return ImapServer(
         door,
         [
-            Listener(settings.host, settings.pop3_port),
-            Listener(settings.host, settings.pop3s_port, implicit_tls=True),
+            Listener(settings.host, settings.imap_port),
+            Listener(settings.host, settings.imaps_port, implicit_tls=True),
         ],
     )
 

@@ -1,0 +1,246 @@
+"""The transport of one session: bytes in, answers out, TLS, compression, deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import Coroutine
+from typing import Any, cast
+
+import structlog
+
+from api.imap import replies
+from api.imap.door import Door
+from api.imap.outlet import ClientGone, Inflation, Outlet
+from api.imap.session import Session
+from hourpost.gateways.metrics import IMAP_SESSIONS
+
+log = structlog.get_logger()
+
+_MAX_WAITING_BYTES = 64 * 1024  # what a client may send ahead while it waits for an answer
+_PIECE_BYTES = 256 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """Feeds a session; commands run strictly in turn, and nothing is read past one that is still being worked on."""
+
+    def __init__(self, door: Door, address: str, connections: set[Connection], *, is_secure: bool) -> None:
+        self._door = door
+        self._address = address
+        self._connections = connections
+        self._outlet = Outlet(door.limits)
+        self._session = Session(door, self._outlet, address, self._wake, is_secure=is_secure)
+        self._transport: asyncio.Transport | None = None
+        self._inflation: Inflation | None = None
+        self._work: asyncio.Task[None] | None = None
+        self.was_made = False
+        self._is_paused = False
+        self._opened_at = self._heard_at = self._told_at = door.seconds()
+
+    # what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's do not inherit from it
+        self._outlet.attach(self._transport)
+        self.was_made = True
+        self._connections.add(self)
+        IMAP_SESSIONS.inc()
+        if self._door.is_draining:
+            self.end(replies.SHUTTING_DOWN)
+            return
+        self._session.greet()
+        self._outlet.push()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client wrote."""
+        self._heard_at = self._door.seconds()
+        if self._inflation is None:
+            self._session.framer.feed(data)
+        elif not self._inflate(data):
+            return
+        self._go_on()
+        if self._is_full and not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """Close: a client that will not send any more cannot end its session either."""
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the client reads."""
+        self._outlet.clog()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._outlet.resume()
+        self._go_on()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget the session; a change that is being stored is stored nevertheless. May be called twice."""
+        self._transport = None
+        self._outlet.attach(None)
+        self._session.close()
+        if self in self._connections:
+            self._connections.discard(self)
+            IMAP_SESSIONS.dec()
+            self._door.guard.leave(self._address)
+
+    # what the server calls
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether closing now would interrupt nothing."""
+        return self._work is None and self._session.framer.is_between
+
+    def check_deadlines(self, now: float) -> None:
+        """End a session that takes too long, and tell one in IDLE that somebody is still here."""
+        limits, session = self._door.limits, self._session
+        if self._work is not None:
+            return
+        if not session.is_logged_in and now - self._opened_at > limits.seconds_before_login:
+            self.end(replies.LOGIN_TOO_LATE)
+        elif now - self._heard_at > limits.idle_seconds:
+            self.end(replies.IDLE)
+        elif session.is_idling and self._outlet.is_clogged and now - self._told_at > limits.write_seconds:
+            self.abort()
+        elif session.is_idling and not self._outlet.is_clogged and now - self._told_at > limits.still_here_seconds:
+            self._outlet.write(replies.STILL_HERE)
+            self._flush()
+
+    def end(self, reply: bytes) -> None:
+        """Say why, and close."""
+        self._session.is_over = True
+        if self._transport is not None and not self._transport.is_closing():
+            self._outlet.write(reply)
+            self._outlet.push()
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # the work
+
+    @property
+    def _is_full(self) -> bool:
+        framer = self._session.framer
+        is_held_up = self._work is not None or self._outlet.is_clogged
+        return (is_held_up and len(framer.buffer) > _MAX_WAITING_BYTES) or (
+            self._inflation is not None and self._inflation.has_more
+        )
+
+    def _inflate(self, data: bytes) -> bool:
+        assert self._inflation is not None
+        try:
+            self._session.framer.feed(self._inflation.feed(data, _PIECE_BYTES))
+        except zlib.error:
+            self.end(replies.BAD_DEFLATE)
+            return False
+        return True
+
+    def _go_on(self) -> None:
+        """Act on what has arrived, unless something has to happen first; then read again what was held up."""
+        is_more = True
+        while is_more and self._work is None and not self._outlet.is_clogged and not self._session.is_over:
+            is_more = self._pump()
+        if self._session.is_over and self._work is None:
+            self._flush()
+        if self._is_paused and not self._is_full and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _pump(self) -> bool:
+        """Start what can be started; whether there is more to look at without anything new having arrived."""
+        session = self._session
+        while self._work is None and not (session.is_over or session.wants_tls or session.wants_deflate):
+            work = session.next()
+            if work is None:
+                break
+            self._work = asyncio.get_running_loop().create_task(self._await(work))
+        if self._work is not None:
+            return False
+        self._flush()
+        if session.wants_tls and self._transport is not None:
+            self._leave_clear()
+        elif session.wants_deflate:
+            session.wants_deflate = False
+            self._begin_deflate()
+            return True
+        return self._inflation is not None and self._inflation.has_more and self._inflate(b"")
+
+    async def _await(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except ClientGone:
+            self.abort()
+        except Exception:  # the outermost loop of a session: whatever it was, the client may try again
+            log.exception("a session failed", address=self._address)
+            self._session.fail()
+        self._work = None
+        self._heard_at = self._door.seconds()
+        self._go_on()
+        if self._work is not None and not self._outlet.is_clogged:
+            self._outlet.push()
+
+    def _flush(self) -> None:
+        outlet, session = self._outlet, self._session
+        if self._door.is_draining and self.is_idle and not session.is_over:
+            session.is_over = True
+            outlet.write(replies.SHUTTING_DOWN)
+        self._told_at = self._door.seconds()
+        outlet.push()
+        if session.is_over and self._transport is not None:
+            self._transport.close()
+
+    def _begin_deflate(self) -> None:
+        self._outlet.deflate()
+        framer = self._session.framer
+        waiting = bytes(framer.buffer)
+        framer.buffer.clear()
+        self._inflation = Inflation()
+        if waiting:
+            self._inflate(waiting)
+
+    def _wake(self) -> None:
+        """The session has something to say that nobody asked for; a command under way says it at its end."""
+        if self._work is None:
+            self._flush()
+
+    # TLS
+
+    def _leave_clear(self) -> None:
+        """Begin TLS after STARTTLS; a byte that came behind it in clear ends the session (RFC 9051 §11.3)."""
+        transport, tls = self._transport, self._door.tls
+        assert transport is not None
+        assert tls is not None
+        if self._session.framer.buffer:
+            transport.abort()
+            return
+        transport.pause_reading()  # whatever comes from now on belongs to the handshake
+        self._work = asyncio.get_running_loop().create_task(self._shake_hands(transport, tls))
+
+    async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        limits = self._door.limits
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                transport,
+                self,
+                tls,
+                server_side=True,
+                ssl_handshake_timeout=limits.handshake_seconds,
+                ssl_shutdown_timeout=limits.goodbye_seconds,
+            )
+        except OSError as error:
+            log.debug("no TLS", address=self._address, error=repr(error))
+            transport.abort()
+            self._work = None
+            self.connection_lost(error)  # nobody else calls it before the handshake is done
+            return
+        self._work = None
+        self._transport = secured
+        self._outlet.attach(secured)
+        self._session.secured()
+        self._go_on()
