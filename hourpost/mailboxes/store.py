@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -24,10 +25,13 @@ from hourpost.mailboxes.keywords import KeywordBook
 from hourpost.mailboxes.message_changes import Copied, Expunged, FlagChange, Stored, Way
 from hourpost.mailboxes.message_copies import Route, copy_messages, move_messages
 from hourpost.mailboxes.parcels import Appended, Entry, Letter, NewMessage, Outcome, Target
+from hourpost.mailboxes.search import Found, search
+from hourpost.mailboxes.search_conditions import SearchScope
 from hourpost.mailboxes.uid_ranges import ALL_UIDS, UidRanges
 from hourpost.rules.folder_names import INBOX
 from hourpost.rules.ids import new_id
 from hourpost.rules.mail.scan import scan
+from hourpost.rules.mail.search_keys import HasFlag, Key, list_leaves
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,6 +76,13 @@ class MailStore:
     async def find_keyword_numbers(self, mailbox_id: UUID, names: Sequence[str]) -> list[int]:
         """The numbers of those ``names`` that the mailbox knows."""
         return await self.read(self._keywords.find_numbers, mailbox_id, names)
+
+    async def search(self, mailbox_id: UUID, folder_id: UUID, key: Key, scope: SearchScope) -> Found:
+        """The messages that ``key`` means; the scope's keywords are filled in here. Raises: ServiceUnavailable."""
+        if any(isinstance(leaf, HasFlag) for leaf in list_leaves(key)):
+            names = await self.keyword_names(mailbox_id)
+            scope = replace(scope, keywords={name.lower(): number for number, name in names.items()})
+        return await self.read(search, folder_id, key, scope)
 
     async def append(self, mailbox_id: UUID, folder_id: UUID, new: NewMessage) -> Appended:
         """Store one message; committed when this returns.
