@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from markupsafe import Markup, escape
 
@@ -72,6 +73,11 @@ def email_id(email: StoredEmail) -> str:
     return to_text("em", email.id)
 
 
+def public_email(value: UUID) -> str:
+    """em_… of an id."""
+    return to_text("em", value)
+
+
 def email_state(email: StoredEmail) -> State:
     """The state that stands for all recipients."""
     return status_of(one.state for one in email.deliveries)
@@ -86,5 +92,6 @@ FILTERS = {
     "plural": plural,
     "initials": initials,
     "email_id": email_id,
+    "public_email": public_email,
     "email_state": email_state,
 }

@@ -12,12 +12,13 @@ from jinja2_fragments import render_block
 
 from api.web.dashboard.filters import FILTERS
 from api.web.dashboard.icons import icon
+from api.web.dashboard.snippets import mail_host
 from api.web.dashboard.states import STATES
 from api.web.dashboard.statics import address_of
 from hourpost.rules.plans import PLANS
 from hourpost.rules.roles import May, Role
 
-PARTS = ("frame", "forms", "bits", "meter", "emails")
+PARTS = ("frame", "forms", "bits", "meter", "emails", "secrets")
 """Files of macros that every template and every fragment calls by their names, without an import."""
 
 
@@ -34,7 +35,9 @@ def environment() -> Environment:
         cache_size=-1,
     )
     made.filters.update(FILTERS)
-    made.globals.update(asset=address_of, icon=icon, May=May, Role=Role, PLANS=PLANS, STATES=STATES)
+    made.globals.update(
+        asset=address_of, icon=icon, mail_host=mail_host, May=May, Role=Role, PLANS=PLANS, STATES=STATES
+    )
     for part in PARTS:
         module = made.get_template(f"parts/{part}.html").module
         made.globals.update({name: macro for name, macro in vars(module).items() if isinstance(macro, Macro)})

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.web.dashboard import account, emails, hour, landing, login, overview, statics
+from api.web.dashboard import (
+    account,
+    credentials,
+    domains,
+    emails,
+    hour,
+    landing,
+    login,
+    overview,
+    statics,
+    suppressions,
+)
 
 PAGES = frozenset({"", "app", "static", "login", "logout"})
 """First segments of the paths that the dashboard answers; every other is the REST API's."""
@@ -14,6 +25,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     login.router,
     overview.router,
     emails.router,
+    domains.router,
+    credentials.router,
+    suppressions.router,
     hour.router,
     account.router,
     statics.router,

@@ -12,6 +12,7 @@ from tests.api.web.dashboard.mail import make_email
 from tests.api.web.dashboard.matrix import ELSEWHERE, EVERYBODY, ROWS, STAFF, Row
 from tests.api.web.dashboard.people import Cast, make_cast
 from tests.api.web.running import RunningWeb
+from tests.cast import make_domain
 
 _cast: list[Cast] = []
 
@@ -22,6 +23,7 @@ async def everybody(site: RunningWeb, database: Database) -> Cast:
     if not _cast:
         _cast.append(await make_cast(database, site.url))
         _cast[0].things["email_id"] = await make_email(database, _cast[0].account)
+        _cast[0].things["domain_id"] = (await make_domain(database, _cast[0].account)).public_id
         _cast[0].things |= {"asset": manifest()["app.css"], "account_id": _cast[0].account.public_id}
     return _cast[0]
 

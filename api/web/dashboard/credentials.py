@@ -1,0 +1,140 @@
+"""API keys and SMTP credentials: making them, showing their secret this once, revoking them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
+
+from api.web.dashboard.forms import Form, faults_by_field, read_form
+from api.web.dashboard.snippets import api_snippets, smtp_snippets
+from api.web.dashboard.visitors import Developer, Visitor
+from api.web.dependencies import id_of
+from api.web.faults import faults_in
+from api.web.v1.credential_fields import NewCredentialFields, to_new
+from hourpost.credentials import changes, queries
+from hourpost.credentials.changes import Issued, NewCredential
+from hourpost.credentials.queries import PREFIXES, Kind
+from hourpost.domains.queries import list_domains
+from hourpost.errors import Refused, ValidationFailed
+from hourpost.pages import MAX_LIMIT, Cursor
+from hourpost.rules.ids import from_text
+from hourpost.users import audit
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One of the two lists."""
+
+    path: str
+    kind: Kind
+    template: str
+    noun: str
+
+
+KEYS = Place("/app/keys", Kind.API_KEY, "credentials/keys.html", "API key")
+LOGINS = Place("/app/smtp", Kind.SMTP, "credentials/smtp.html", "SMTP credential")
+
+
+@router.get(KEYS.path)
+async def list_keys(request: Request, visitor: Developer) -> Response:
+    """The API keys, and a form for one more."""
+    return await _list(visitor, KEYS, after=request.query_params.get("after"))
+
+
+@router.post(KEYS.path)
+async def post_key(request: Request, visitor: Developer) -> Response:
+    """Make an API key; its token is in this answer and nowhere else."""
+    return await _make(request, visitor, KEYS)
+
+
+@router.post(KEYS.path + "/{credential_id}/revoke")
+async def post_revoke_key(credential_id: str, visitor: Developer) -> Response:
+    """Revoke an API key, at once and for good."""
+    return await _revoke(visitor, KEYS, credential_id)
+
+
+@router.get(LOGINS.path)
+async def list_logins(request: Request, visitor: Developer) -> Response:
+    """The SMTP credentials, and a form for one more."""
+    return await _list(visitor, LOGINS, after=request.query_params.get("after"))
+
+
+@router.post(LOGINS.path)
+async def post_login(request: Request, visitor: Developer) -> Response:
+    """Make an SMTP credential; its password is in this answer and nowhere else."""
+    return await _make(request, visitor, LOGINS)
+
+
+@router.post(LOGINS.path + "/{credential_id}/revoke")
+async def post_revoke_login(credential_id: str, visitor: Developer) -> Response:
+    """Revoke an SMTP credential, at once and for good."""
+    return await _revoke(visitor, LOGINS, credential_id)
+
+
+async def _make(request: Request, visitor: Visitor, place: Place) -> Response:
+    form = await read_form(request)
+    try:
+        new = _new_of(form, visitor, place)
+        async with visitor.parts.database.transaction() as connection:
+            make = changes.create_api_key if place.kind is Kind.API_KEY else changes.create_smtp_credential
+            issued = await make(connection, visitor.account.id, new, visitor.now)
+            action = f"{place.kind.value}_made"
+            await audit.note(connection, visitor.actor(), action, visitor.now, name=issued.credential.name)
+    except Refused as error:
+        return await _list(visitor, place, form=form, faults=faults_by_field(error), status=422)
+    return await _list(visitor, place, issued=issued)
+
+
+async def _revoke(visitor: Visitor, place: Place, credential_id: str) -> Response:
+    wanted = id_of(PREFIXES[place.kind], credential_id, place.noun)
+    async with visitor.parts.database.transaction() as connection:
+        found = await queries.get_credential(connection, visitor.account.id, place.kind, wanted)
+        await changes.revoke_credential(connection, visitor.account.id, place.kind, wanted, visitor.now)
+        action = f"{place.kind.value}_revoked"
+        await audit.note(connection, visitor.actor(), action, visitor.now, name=found.name)
+    return visitor.redirect(place.path, f"{found.name} is revoked: nobody gets in with it any more.")
+
+
+def _new_of(form: Form, visitor: Visitor, place: Place) -> NewCredential:
+    named = {name: form[name] for name in ("name", "scope", "domain_id", "expires_at") if form.get(name)}
+    try:
+        fields = NewCredentialFields.model_validate({"name": ""} | named)
+    except ValidationError as error:
+        raise ValidationFailed(faults_in(error, named)) from None
+    scope = "full" if place.kind is Kind.API_KEY else "sending"
+    return to_new(fields, visitor.now, default_scope=scope, test=form.get("test") == "on")
+
+
+async def _list(
+    visitor: Visitor, place: Place, *, after: str | None = None, status: int = 200, issued: Issued | None = None,
+    **given: Any,
+) -> Response:  # fmt: skip
+    prefix = PREFIXES[place.kind]
+    page = Cursor(MAX_LIMIT, from_text(prefix, after) if after else None)
+    async with visitor.parts.database.reading() as connection:
+        found = await queries.list_credentials(connection, visitor.account.id, place.kind, page)
+        domains = (await list_domains(connection, visitor.account.id, Cursor(MAX_LIMIT))).data
+    sender = next((f"hello@{one.name}" for one in domains if one.verified_at), "hello@your-domain.example")
+    return await visitor.page(
+        place.template,
+        status=status,
+        credentials=found.data,
+        older=f"{place.path}?after={found.data[-1].public_id}" if found.has_more else "",
+        domains={one.id: one for one in domains},
+        domain_choices=[("", "Any domain of yours"), *((one.public_id, one.name) for one in domains)],
+        issued=issued,
+        snippets=_snippets(visitor, place, sender, issued),
+        **given,
+    )
+
+
+def _snippets(visitor: Visitor, place: Place, sender: str, issued: Issued | None) -> dict[str, str]:
+    if place.kind is Kind.API_KEY:
+        return api_snippets(visitor.parts.settings, sender, issued.secret if issued else "hp_live_…")
+    username = issued.credential.username if issued else "your-user-name"
+    return smtp_snippets(visitor.parts.settings, sender, username or "", issued.secret if issued else "your-password")

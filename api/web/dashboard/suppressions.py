@@ -1,0 +1,170 @@
+"""Suppressions: the addresses that are not sent to; found, added, removed, brought in and taken out as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.datastructures import UploadFile
+from starlette.responses import StreamingResponse
+
+from api.web.dashboard.forms import read_form
+from api.web.dashboard.visitors import Reader, Sender, Visitor
+from hourpost.errors import Fault, NotFound, Refused, ValidationFailed
+from hourpost.pages import MAX_LIMIT, Cursor
+from hourpost.rules.ids import from_text
+from hourpost.suppressions import changes, queries
+from hourpost.suppressions.queries import Reason, Suppression
+from hourpost.users import audit
+
+router = APIRouter()
+
+PATH = "/app/suppressions"
+_PAGE = 50
+MAX_FILE_BYTES = 10 * 1024 * 1024
+MAX_LINES = 100_000
+_FAULTS_SHOWN = 20
+_COLUMNS = ("email", "reason", "since")
+
+
+@router.get(PATH)
+async def list_page(request: Request, visitor: Reader) -> Response:
+    """The list, or the one address that is looked for."""
+    return await _list(request, visitor)
+
+
+@router.post(PATH)
+async def post_suppression(request: Request, visitor: Sender) -> Response:
+    """Suppress an address."""
+    form = await read_form(request)
+    try:
+        async with visitor.parts.database.transaction() as connection:
+            await changes.add_suppressions(connection, visitor.account.id, [form.get("email", "")], visitor.now)
+    except ValidationFailed as error:
+        faults = {"email": error.faults[0].detail}
+        return await _list(request, visitor, form=form, faults=faults, status=422)
+    return visitor.redirect(PATH, f"Nothing is sent to {form['email']} any more.")
+
+
+@router.post(PATH + "/remove")
+async def post_remove(request: Request, visitor: Sender) -> Response:
+    """Take an address off the list: it is sent to again."""
+    form = await read_form(request)
+    async with visitor.parts.database.transaction() as connection:
+        removed = await changes.remove_suppression(connection, visitor.account.id, form.get("id", ""))
+        await audit.note(connection, visitor.actor(), "suppression_removed", visitor.now, name=removed.address)
+    return visitor.redirect(PATH, f"{removed.address} is sent to again.")
+
+
+@router.post(PATH + "/import")
+async def post_import(request: Request, visitor: Sender) -> Response:
+    """Suppress every address of a CSV file, all or none of them."""
+    try:
+        addresses = _addresses_of(await _read_file(request))
+        async with visitor.parts.database.transaction() as connection:
+            for start in range(0, len(addresses), changes.MAX_BATCH):
+                some = addresses[start : start + changes.MAX_BATCH]
+                await changes.add_suppressions(connection, visitor.account.id, some, visitor.now)
+            name = f"{len(addresses)} addresses"
+            await audit.note(connection, visitor.actor(), "suppressions_imported", visitor.now, name=name)
+    except Refused as error:
+        return await _list(request, visitor, faults=_by_line(error), status=422)
+    return visitor.redirect(PATH, f"{len(addresses):,} addresses are on the list.")
+
+
+@router.get(PATH + "/export")
+async def get_export(visitor: Reader) -> Response:
+    """All of them as CSV; cells that a spreadsheet would take for a formula are marked as text."""
+    headers = {"Content-Disposition": 'attachment; filename="suppressions.csv"'}
+    return StreamingResponse(_export(visitor), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _export(visitor: Visitor) -> AsyncIterator[str]:
+    yield ",".join(_COLUMNS) + "\r\n"
+    place = Cursor(MAX_LIMIT)
+    while True:
+        async with visitor.parts.database.reading() as connection:
+            page = await queries.list_suppressions(connection, visitor.account.id, place)
+        written = io.StringIO()
+        csv.writer(written).writerows(
+            [safe_cell(one.address), one.reason, one.created_at.isoformat()] for one in page.data
+        )
+        yield written.getvalue()
+        if not page.has_more:
+            return
+        place = Cursor(MAX_LIMIT, page.data[-1].id)
+
+
+def safe_cell(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+async def _read_file(request: Request) -> str:
+    async with request.form(max_files=1, max_part_size=MAX_FILE_BYTES) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile) or not file.filename:
+            raise ValidationFailed([Fault("/file", "choose a CSV file")])
+        raw = await file.read(MAX_FILE_BYTES + 1)
+    if len(raw) > MAX_FILE_BYTES:
+        raise ValidationFailed([Fault("/file", f"the file has more than {MAX_FILE_BYTES // 1024 // 1024} MB")])
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValidationFailed([Fault("/file", "the file is not UTF-8 text")]) from None
+
+
+def _addresses_of(text: str) -> list[str]:
+    """The first cells of all lines that have one, without a heading and without the mark of ``safe_cell``."""
+    rows = [row[0].strip().removeprefix("'") for row in csv.reader(io.StringIO(text)) if row and row[0].strip()]
+    if rows and "@" not in rows[0]:
+        rows = rows[1:]
+    if not rows:
+        raise ValidationFailed([Fault("/file", "the file holds no address")])
+    if len(rows) > MAX_LINES:
+        raise ValidationFailed([Fault("/file", f"at most {MAX_LINES:,} lines at a time")])
+    return rows
+
+
+def _by_line(error: Refused) -> dict[str, str]:
+    if not isinstance(error, ValidationFailed):
+        return {"file": error.message}
+    told = [one.detail for one in error.faults[:_FAULTS_SHOWN]]
+    more = len(error.faults) - len(told)
+    return {"file": "; ".join(told) + (f"; and {more} more" if more else "")}
+
+
+async def _list(
+    request: Request,
+    visitor: Visitor,
+    *,
+    form: dict[str, str] | None = None,
+    faults: dict[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    asked = request.query_params
+    wanted, reason = asked.get("q", "").strip(), asked.get("reason", "")
+    after = from_text(queries.PREFIX, asked.get("after", ""))
+    older = ""
+    async with visitor.parts.database.reading() as connection:
+        if wanted:
+            found = await _find(visitor, connection, wanted)
+        else:
+            chosen = Reason(reason) if reason in list(Reason) else None
+            page = await queries.list_suppressions(connection, visitor.account.id, Cursor(_PAGE, after), chosen)
+            found = page.data
+            older = f"{PATH}?reason={reason}&after={found[-1].public_id}" if page.has_more else ""
+    context = {"q": wanted, "reason": reason, "found": found, "older": older, "reasons": list(Reason)}
+    return await visitor.page(
+        "suppressions.html", block="results", status=status, form=form or {}, faults=faults or {}, **context
+    )
+
+
+async def _find(visitor: Visitor, connection: AsyncConnection, wanted: str) -> list[Suppression]:
+    try:
+        return [await queries.get_suppression(connection, visitor.account.id, wanted)]
+    except NotFound:
+        return []

@@ -1,0 +1,49 @@
+"""Keys and SMTP credentials in the dashboard: shown once, then only known."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hourpost.database import Database
+from tests.api.web.dashboard.people import Cast, Surfer
+from tests.cast import make_key, make_smtp_login
+
+
+def test_a_key_is_shown_once_and_works(owner: Surfer) -> None:
+    answer = owner.post("/app/keys", {"name": "Shop", "scope": "full", "expires_at": "in 90 days"})
+    token = re.search(r"<code>(hp_live_[A-Za-z0-9]+)</code>", answer.text)
+    assert token
+    assert answer.text.count(token[1]) > 3
+    api = owner.http.get("/v1/domains", headers={"Authorization": f"Bearer {token[1]}"})
+    assert api.status_code == 200
+    later = owner.get("/app/keys").text
+    assert token[1] not in later
+    assert "Shop" in later
+    assert "Expires" in later
+
+
+def test_an_smtp_credential_is_shown_once(owner: Surfer) -> None:
+    answer = owner.post("/app/smtp", {"name": "Server"})
+    secrets = re.findall(r'<dd><div class="copy"><code>([^<]+)</code>', answer.text)
+    assert len(secrets) >= 2
+    assert secrets[1] not in owner.get("/app/smtp").text
+
+
+@pytest.mark.parametrize("path", ["/app/keys", "/app/smtp"])
+def test_faults_stand_beside_their_fields(owner: Surfer, path: str) -> None:
+    answer = owner.post(path, {"name": "", "expires_at": "whenever"})
+    assert answer.status_code == 422
+    assert 'id="expires_at-fault"' in answer.text
+
+
+async def test_what_is_revoked_is_gone_at_once(cast: Cast, owner: Surfer, database: Database) -> None:
+    key, login = await make_key(database, cast.account), await make_smtp_login(database, cast.account)
+    bearer = {"Authorization": f"Bearer {key.secret}"}
+    assert owner.http.get("/v1/domains", headers=bearer).status_code == 200
+    for who, status in (("stranger", 404), ("viewer", 403), ("owner", 303)):
+        assert cast[who].post(f"/app/keys/{key.credential.public_id}/revoke").status_code == status
+        assert cast[who].post(f"/app/smtp/{login.credential.public_id}/revoke").status_code == status
+    assert "No keys yet" in owner.get("/app/keys").text
+    assert "No credentials yet" in owner.get("/app/smtp").text

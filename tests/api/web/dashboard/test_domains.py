@@ -1,0 +1,39 @@
+"""Domains in the dashboard: added, proven, let go."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from hourpost.database import Database
+from tests.api.web.dashboard.people import Cast, Surfer
+from tests.cast import make_domain
+
+
+def test_a_domain_is_added_proven_and_deleted(owner: Surfer) -> None:
+    name = f"d{uuid4().hex[:12]}.test"
+    where = owner.post("/app/domains", {"name": name}).headers["location"]
+    page = owner.get(where)
+    assert f"_domainkey.{name}" in page.text
+    assert "Not looked up" in page.text
+    owner.post(f"{where}/verify")
+    assert "You can send from this domain" in owner.get(where).text
+    assert name in owner.get("/app/domains").text
+    assert owner.post(f"{where}/delete").headers["location"] == "/app/domains"
+    assert owner.get(where).status_code == 404
+
+
+def test_what_is_no_domain_is_said_beside_the_field(owner: Surfer) -> None:
+    answer = owner.post("/app/domains", {"name": "not a domain"})
+    assert answer.status_code == 422
+    assert 'id="name-fault"' in answer.text
+    assert 'value="not a domain"' in answer.text
+
+
+@pytest.mark.parametrize("who", ["viewer", "billing", "stranger"])
+async def test_only_who_develops_deletes_it(cast: Cast, database: Database, who: str) -> None:
+    domain = await make_domain(database, cast.account)
+    answer = cast[who].post(f"/app/domains/{domain.public_id}/delete")
+    assert answer.status_code == (404 if who == "stranger" else 403)
+    assert domain.name in cast["owner"].get("/app/domains").text

@@ -1,0 +1,65 @@
+"""Suppressions in the dashboard: by hand, by file, and taken off again."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from api.web.dashboard.suppressions import safe_cell
+from tests.api.web.dashboard.people import Cast, Surfer, text_of
+
+
+def send_file(surfer: Surfer, content: bytes) -> object:
+    return surfer.http.post("/app/suppressions/import", files={"file": ("list.csv", content, "text/csv")})
+
+
+def test_an_address_is_added_found_and_removed(owner: Surfer) -> None:
+    assert owner.post("/app/suppressions", {"email": "Ada@Far.test"}).status_code == 303
+    found = owner.get("/app/suppressions?q=ada@far.test")
+    assert "ada@far.test" in found.text
+    wanted = re.search(r'name="id" value="(sup_[a-z0-9]+)"', found.text)
+    assert wanted
+    assert owner.post("/app/suppressions/remove", {"id": wanted[1]}).status_code == 303
+    assert "Not on the list" in owner.get("/app/suppressions?q=ada@far.test").text
+
+
+def test_what_is_no_address_is_said(owner: Surfer) -> None:
+    answer = owner.post("/app/suppressions", {"email": "nobody"})
+    assert answer.status_code == 422
+    assert 'id="email-fault"' in answer.text
+
+
+def test_a_file_is_taken_as_a_whole_and_given_back(owner: Surfer) -> None:
+    lines = "email,reason\r\n" + "".join(f"n{number}@far.test,manual\r\n" for number in range(1500))
+    assert send_file(owner, b"\xef\xbb\xbf" + lines.encode()).status_code == 303  # type: ignore[attr-defined]
+    exported = owner.get("/app/suppressions/export")
+    assert exported.headers["content-type"].startswith("text/csv")
+    assert exported.text.count("@far.test,manual,") == 1500
+
+
+def test_of_a_file_with_a_wrong_line_nothing_is_taken(owner: Surfer) -> None:
+    answer = send_file(owner, b"good@far.test\nnobody\n")
+    assert answer.status_code == 422  # type: ignore[attr-defined]
+    assert "nobody" in text_of(answer)  # type: ignore[arg-type]
+    assert "good@far.test" not in owner.get("/app/suppressions/export").text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "no address"), (b"\xff\xfe", "not UTF-8"), (b"email\n", "no addr")]
+)
+def test_a_file_that_cannot_be_one_is_refused(owner: Surfer, content: bytes, words: str) -> None:
+    answer = send_file(owner, content)
+    assert answer.status_code == 422  # type: ignore[attr-defined]
+    assert words in text_of(answer)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\tx"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    assert safe_cell(text) == f"'{text}"
+
+
+def test_a_stranger_removes_nothing(cast: Cast) -> None:
+    cast["owner"].post("/app/suppressions", {"email": "eve@far.test"})
+    assert cast["stranger"].post("/app/suppressions/remove", {"id": "eve@far.test"}).status_code == 404
+    assert cast["viewer"].post("/app/suppressions/remove", {"id": "eve@far.test"}).status_code == 403
