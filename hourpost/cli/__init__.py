@@ -27,6 +27,7 @@ _COMMANDS = {
     "key": "hourpost.cli.key",
     "smtp-credential": "hourpost.cli.smtp_credential",
     "domain": "hourpost.cli.domain",
+    "mailbox": "hourpost.cli.mailbox",
     "send": "hourpost.cli.send",
     "queue": "hourpost.cli.queue",
     "limit": "hourpost.cli.limit",

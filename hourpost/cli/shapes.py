@@ -10,6 +10,8 @@ from hourpost.credentials.queries import Credential, Kind
 from hourpost.domains.queries import PREFIX as DOMAIN
 from hourpost.domains.queries import Domain
 from hourpost.domains.records import list_records
+from hourpost.mailboxes.app_passwords import AppPassword
+from hourpost.mailboxes.queries import Mailbox
 from hourpost.rules.ids import to_text
 
 
@@ -70,4 +72,36 @@ def domain_shape(domain: Domain) -> dict[str, Any]:
         "verified_at": domain.verified_at,
         "last_checked_at": domain.last_checked_at,
         "created_at": domain.created_at,
+    }
+
+
+def mailbox_shape(mailbox: Mailbox) -> dict[str, Any]:
+    """A mailbox."""
+    return {
+        "object": "mailbox",
+        "id": mailbox.public_id,
+        "address": mailbox.address,
+        "name": mailbox.name,
+        "aliases": list(mailbox.aliases),
+        "catch_all": list(mailbox.catch_all),
+        "quota_bytes": mailbox.quota_bytes,
+        "used_bytes": mailbox.used_bytes,
+        "forward_to": list(mailbox.forward_to),
+        "keeps_forwarded": mailbox.keeps_forwarded,
+        "files_sent": mailbox.files_sent,
+        "deleted_at": mailbox.deleted_at,
+        "created_at": mailbox.created_at,
+    }
+
+
+def app_password_shape(app_password: AppPassword) -> dict[str, Any]:
+    """An app password without its secret."""
+    return {
+        "object": "app_password",
+        "id": app_password.public_id,
+        "name": app_password.name,
+        "hint": f"{app_password.hint}…",
+        "scopes": list(app_password.scopes),
+        "last_used_at": app_password.last_used_at,
+        "created_at": app_password.created_at,
     }
