@@ -19,6 +19,7 @@ _COMMANDS = {
     "scheduler": "hourpost.cli.scheduler",
     "smtp": "hourpost.cli.smtp",
     "imap": "hourpost.cli.imap",
+    "pop3": "hourpost.cli.pop3",
     "migrate": "hourpost.cli.migrate",
     "settings": "hourpost.cli.show_settings",
     "doctor": "hourpost.cli.doctor",

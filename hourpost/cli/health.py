@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import poplib
 import smtplib
 import socket
 import urllib.request
@@ -31,6 +32,7 @@ class Part(StrEnum):
     SCHEDULER = "scheduler"
     SMTP = "smtp"
     IMAP = "imap"
+    POP3 = "pop3"
 
 
 # 900 s is longer than a worker waits for the answer to a final dot, so that a slow relay never gets a worker killed.
@@ -41,14 +43,14 @@ MaxAge = Annotated[int, typer.Option(min=1, help="Seconds that something due may
 def health(part: Annotated[Part, typer.Argument(help="The part of this machine.")], max_age: MaxAge = 900) -> None:
     """Is this part of this machine doing its work? Exits with 1 when it is not.
 
-    web, smtp and imap must answer; a worker must renew its lease, and take something when something is due; the
-    scheduler must release what was scheduled. Example: hourpost health worker
+    web, smtp, imap and pop3 must answer; a worker must renew its lease, and take something when something is due;
+    the scheduler must release what was scheduled. Example: hourpost health worker
     """
     try:
         _CHECKS[part](max_age)
     except ServiceUnavailable as error:
         fail(error)
-    except (OSError, smtplib.SMTPException, imaplib.IMAP4.error) as error:
+    except (OSError, smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto) as error:
         fail(ServiceUnavailable(f"{part.value} does not answer", cause=str(error)))
     typer.echo("ok")
 
@@ -75,7 +77,17 @@ def _check_imap(_max_age: int) -> None:
     host = _reachable(settings.host).strip("[]")
     with imaplib.IMAP4(host, settings.imap_port, timeout=_TIMEOUT_SECONDS) as door:
         if "STARTTLS" not in door.capabilities:
-            raise ServiceUnavailable("the mailboxes' door does not offer STARTTLS")
+            raise ServiceUnavailable("the IMAP door does not offer STARTTLS")
+
+
+def _check_pop3(_max_age: int) -> None:
+    settings = instance_settings()
+    door = poplib.POP3(_reachable(settings.host).strip("[]"), settings.pop3_port, timeout=_TIMEOUT_SECONDS)
+    try:
+        if "STLS" not in door.capa():
+            raise ServiceUnavailable("the POP3 door does not offer STLS")
+    finally:
+        door.close()
 
 
 def _check_worker(max_age: int) -> None:
@@ -117,6 +129,7 @@ _CHECKS: dict[Part, Callable[[int], None]] = {
     Part.WEB: _check_web,
     Part.SMTP: _check_smtp,
     Part.IMAP: _check_imap,
+    Part.POP3: _check_pop3,
     Part.WORKER: _check_worker,
     Part.SCHEDULER: _check_scheduler,
 }

@@ -36,15 +36,23 @@ from migrations.revision import newest_file_revision
 app = typer.Typer()
 
 # The schedule runs beside the courier here: a process of its own would change nothing on one machine.
-_PARTS = {"web": ("web",), "worker": ("worker", "--with-scheduler"), "smtp": ("smtp",), "imap": ("imap",)}
+_PARTS = {
+    "web": ("web",),
+    "worker": ("worker", "--with-scheduler"),
+    **{door: (door,) for door in ("smtp", "imap", "pop3")},
+}
 # On one machine an answer comes before a delivery: the kernel still gives the worker a tenth of a core that all want.
 _NICENESS = {"worker": 10}
 _IMPORTS = (
     "hourpost.cli.web",
     "hourpost.cli.worker",
+    "hourpost.cli.smtp",
+    "api.smtp.entry",
+    "hourpost.cli.imap",
+    "api.imap.entry",
+    "hourpost.cli.pop3",
+    "api.pop3.entry",
     "workers.schedule",
-    *("hourpost.cli.smtp", "api.smtp.entry"),
-    *("hourpost.cli.imap", "api.imap.entry"),
 )
 _NOISE = re.compile(  # of libraries: what Celery says of every root and at every end, what aiosmtpd says of itself
     r"^$|SecurityWarning|absolutely not recommended|specify a different user|User information:|_warn_or_raise"
@@ -55,7 +63,7 @@ _COLOURS = (36, 32, 33, 35, 34, 96)
 
 @app.command()
 def up() -> None:
-    """Run everything on this machine: PostgreSQL, Redis, web, worker, scheduler, SMTP, IMAP. Ctrl-C stops all of it.
+    """Run everything on this machine: PostgreSQL, Redis, web, worker, scheduler, SMTP, IMAP, POP3. Ctrl-C ends it.
 
     Servers that HOURPOST_DATABASE_URL, HOURPOST_REDIS_URL or HOURPOST_RELAYS name are used; the others are started
     here, with their data in HOURPOST_HOME. A second run keeps the data.

@@ -35,6 +35,8 @@ def _table(settings: Settings, steps: FirstSteps, seconds: float) -> Table:
         "SMTP submission", f"{host}:{settings.submission_port} STARTTLS, {host}:{settings.submissions_port} TLS"
     )
     table.add_row("SMTP inbound", f"{host}:{settings.smtp_port}")
+    table.add_row("IMAP", f"{host}:{settings.imap_port} STARTTLS, {host}:{settings.imaps_port} TLS")
+    table.add_row("POP3", f"{host}:{settings.pop3_port} STLS, {host}:{settings.pop3s_port} TLS")
     table.add_row("Relay", _relay(settings))
     table.add_row("Data", str(settings.home.resolve()))
     table.add_section()

@@ -16,12 +16,13 @@ _ROOT = Path(__file__).resolve().parents[2]
 _COMPOSE = _ROOT / "docker-compose.yml"
 _DOCKERFILE = (_ROOT / "deploy/Dockerfile").read_text()
 _MANIFESTS = sorted((_ROOT / "deploy/kubernetes").glob("*.yaml"))
-_PARTS = ("web", "worker", "scheduler", "smtp", "imap")
+_PARTS = ("web", "worker", "scheduler", "smtp", "imap", "pop3")
 _OWN = Settings.model_fields
 _PORTS = {name: field.default for name, field in _OWN.items() if name.endswith("_port")}
 _STANDARD = {
     "smtp": {25: "smtp_port", 587: "submission_port", 465: "submissions_port"},
     "imap": {143: "imap_port", 993: "imaps_port"},
+    "pop3": {110: "pop3_port", 995: "pop3s_port"},
 }
 _METRICS = 9025
 _DRAIN_SECONDS = 25

@@ -19,7 +19,7 @@ import pytest
 from tests.embedded.running import RunningUp, alive, eventually
 
 LONGEST_SOCKET_PATH = 108
-PARTS = ("postgres", "redis", "capture", "web", "worker", "smtp")
+PARTS = ("postgres", "redis", "capture", "web", "worker", "smtp", "imap", "pop3")
 
 NewUp = Callable[..., RunningUp]
 
