@@ -40,11 +40,16 @@ def render_envelope(values: dict[bytes, bytes], lists: Lists) -> bytes:
         written[b"reply-to"] = written[b"from"]
     return b"(%b %b %b %b %b)" % (
         to_nstring(values.get(b"date")),
-        to_nstring(values.get(b"subject")),
+        to_nstring(_to_line(values.get(b"subject"))),
         b" ".join(written[name] for name in _LISTS),
         to_nstring(values.get(b"in-reply-to")),
         to_nstring(values.get(b"message-id")),
     )
+
+
+def _to_line(subject: bytes | None) -> bytes | None:
+    """The subject with single blanks: where a header is folded, its writer meant one."""
+    return subject if subject is None else b" ".join(subject.split())
 
 
 def _render_list(addresses: list[HeaderAddress]) -> bytes:

@@ -120,10 +120,11 @@ def _link(rows: list[Threadable]) -> list[Thread]:
             if above is not None and here.parent is None:
                 _attach(here, above)
             above = here
-        # What others only supposed gives way to what the message itself says
-        if above is not None and thread.parent is not above and not _is_below(above, thread):
+        # What others only supposed gives way to what the message itself says, also when that is nothing
+        if thread.parent is not above:
             _detach(thread)
-            _attach(thread, above)
+            if above is not None:
+                _attach(thread, above)
     tops: list[Thread] = []
     for thread in (*by_id.values(), *alone):
         (tops if thread.parent is None else thread.parent.children).append(thread)

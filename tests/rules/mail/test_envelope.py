@@ -66,6 +66,10 @@ def test_an_empty_subject_is_not_a_missing_one() -> None:
     assert scan(crlf("Subject:\n\n")).envelope.startswith(b'(NIL "" ')
 
 
+def test_a_folded_subject_has_single_blanks() -> None:
+    assert b'"a b c"' in scan(crlf("Subject: a\n\tb  c\n\n")).envelope
+
+
 def test_a_field_that_comes_twice_is_one_list() -> None:
     assert b'((NIL NIL "a" "b.test")(NIL NIL "c" "d.test"))' in scan(crlf("To: a@b.test\nTo: c@d.test\n\n")).envelope
 
@@ -73,7 +77,7 @@ def test_a_field_that_comes_twice_is_one_list() -> None:
 def test_eight_bit_and_line_ends_are_never_quoted() -> None:
     envelope = scan(b"Subject: \xc3\xbc\r\n\r\n").envelope
     assert envelope.startswith(b"(NIL {2}\r\n\xc3\xbc NIL")
-    assert b"{3}\r\na\rb" in scan(b"Subject: a\rb\r\n\r\n").envelope
+    assert b"{3}\r\na\rb" in scan(b"Message-ID: a\rb\r\n\r\n").envelope
 
 
 def test_beyond_a_thousand_addresses_the_rest_is_left_out() -> None:

@@ -109,6 +109,8 @@ THREADS = {
     "the first is missing, with two answers": ((mail(2, above="1"), mail(3, above="1")), "((2)(3))"),
     "the first two are missing": ((mail(3, above="1 2"), mail(4, above="1 2")), "((3)(4))"),
     "a ring": ((mail(1, above="2"), mail(2, above="1")), "(2 1)"),
+    "what the message says counts, also when it is nothing": ((mail(1), mail(2, above="1 3"), mail(3)), "(1)(3 2)"),
+    "itself, though another says otherwise": ((mail(1), mail(2, above="1 3"), mail(3, above="3")), "(1)(3 2)"),
     "itself": ((mail(1, above="1"),), "(1)"),
     "an id twice": ((mail(1), mail(2, name="1"), mail(3, above="1")), "(1 3)(2)"),
     "no ids": ((mail(1, name=""), mail(2, name="")), "(1)(2)"),
