@@ -68,8 +68,6 @@ WANTED = {
     "deliveries_account_id_address_email_id_idx": Filters(to="a@example.net"),
     "emails_account_id_from_address_id_idx": Filters(from_="a@example.net"),
     "deliveries_troubled_idx": Filters(status=State.BOUNCED),
-    "deliveries_due_idx": Filters(status=State.QUEUED),
-    "deliveries_leased_idx": Filters(status=State.SENDING),
 }
 
 
