@@ -23,6 +23,7 @@ from api.web.v1 import (
     emails,
     explained,
     health,
+    inbound,
     plans,
     smtp_credentials,
     suppressions,
@@ -43,7 +44,7 @@ HOT: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/emails/batch"): send_batch,
     ("POST", "/emails/batch"): send_batch,
 }
-_NOUNS = (emails, domains, api_keys, smtp_credentials, suppressions, usage, plans, webhooks)
+_NOUNS = (emails, domains, api_keys, smtp_credentials, suppressions, usage, plans, webhooks, inbound)
 
 
 def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:

@@ -14,6 +14,7 @@ from api.web.v1.credential_fields import Rename
 from api.web.v1.domains import DomainChange, NewDomain
 from api.web.v1.email_fields import EmailFields
 from api.web.v1.emails import Reschedule
+from api.web.v1.inbound import NewInboundRoute
 from api.web.v1.smtp_credentials import NewSmtpCredential
 from api.web.v1.suppressions import ManyAddresses, ManyRemoved, NewSuppression
 from api.web.v1.webhooks import NewWebhook, WebhookChange
@@ -30,6 +31,7 @@ _BODIES = (
     NewSuppression,
     ManyAddresses,
     ManyRemoved,
+    NewInboundRoute,
     NewWebhook,
     WebhookChange,
 )

@@ -1,6 +1,7 @@
 """Keep: a message that is ready goes into its mailboxes, and what follows from it shares its commit.
 
-On to where a mailbox forwards it, and into the events of our own mail: what it answers, or reports on.
+To the webhooks of routes, on to where a mailbox forwards it, and into the events of our own mail that it answers or
+reports on.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from hourpost.flow.reports import record_report
 from hourpost.gateways.clock import Clock
 from hourpost.inbound.addressees import PREFIX, Addressee, find_addressees
 from hourpost.inbound.answers import Answer, find_answered, tell_answer
+from hourpost.inbound.arrivals import Arrival, store_arrival
 from hourpost.mailboxes.parcels import NewMessage, Target
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.authentication import Authentication
 from hourpost.rules.bounces import Report
-from hourpost.rules.ids import to_text
+from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.incoming import IncomingHeader
 
 _REMEMBERED = 20_000
@@ -119,6 +121,11 @@ class Keeper:
             )
         elif incoming.header.references and not incoming.header.is_automatic and not incoming.is_junk:
             works += await self._plan_answers(incoming, list(accounts))
+        works += [
+            partial(store_arrival, arrival=_arrival(incoming, one), now=self._clock.now())
+            for one in incoming.addressees
+            if one.route is not None
+        ]
         return works
 
     async def _plan_answers(self, incoming: Incoming, accounts: Sequence[UUID]) -> list[Work]:
@@ -161,6 +168,21 @@ def _targets(incoming: Incoming) -> list[Target]:
         folder = (mailbox.junk_id if incoming.is_junk else None) or mailbox.inbox_id
         targets[mailbox.mailbox_id] = Target(mailbox.mailbox_id, folder)
     return list(targets.values())
+
+
+def _arrival(incoming: Incoming, addressee: Addressee) -> Arrival:
+    assert addressee.route is not None
+    return Arrival(
+        id=new_id(),
+        route=addressee.route,
+        recipient=addressee.address.lower(),
+        envelope_from=incoming.sender,
+        header_from=incoming.header.from_text,
+        subject=incoming.header.subject,
+        message_id=incoming.header.message_id,
+        authentication=incoming.authentication,
+        content=incoming.content,
+    )
 
 
 def _forwards(incoming: Incoming) -> list[Forward]:

@@ -28,7 +28,8 @@ from hourpost.rules.incoming import read_incoming, without_forged_results, write
 
 _FRESH_SECONDS = 3.0
 _HOSTED = text(
-    "SELECT DISTINCT a.domain FROM mailbox_addresses a"
+    "SELECT DISTINCT a.domain"
+    " FROM (SELECT domain, account_id FROM mailbox_addresses UNION SELECT domain, account_id FROM inbound_routes) a"
     " JOIN domains d ON d.name = a.domain AND d.account_id = a.account_id AND d.status = 'verified'"
 )
 _FIND = HotStatement(

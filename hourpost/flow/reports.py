@@ -21,6 +21,7 @@ from hourpost.rules.bounces import Action, Report, Reported
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
 from hourpost.rules.smtp_replies import is_bad_address
+from hourpost.webhooks.telling import with_calls
 
 _STATES = {Action.FAILED: State.BOUNCED, Action.DELIVERED: State.DELIVERED}
 _BEFORE = {
@@ -34,7 +35,8 @@ _FIND = HotStatement(
     " WHERE e.message_id = :message_id AND e.account_id = :account ORDER BY d.email_id, d.position FOR UPDATE OF d"
 )
 _CHANGE = HotStatement(
-    """
+    with_calls(
+        """
 WITH r AS (
   SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:state AS text[]),
     CAST(:event AS text[]), CAST(:event_id AS uuid[]), CAST(:detail AS text[]))
@@ -44,10 +46,15 @@ WITH r AS (
   FROM r WHERE d.email_id = r.email AND d.position = r.position AND r.state IS NOT NULL
 ), filed AS (
   UPDATE sent_copies s SET settled = false, looked_at = :now FROM r WHERE s.email_id = r.email AND r.state IS NOT NULL
-)
-INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
-SELECT r.email, r.event_id, r.position, :account, r.event, :now, r.detail::jsonb FROM r
+), told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+  SELECT r.email, r.event_id, r.position, CAST(:account AS uuid), r.event, CAST(:now AS timestamptz), r.detail::jsonb
+  FROM r
+  {told}
+), calls AS ({calls})
+SELECT count(*) AS calls FROM calls
 """
+    )
 )
 _SUPPRESS = HotStatement(
     "INSERT INTO suppressions (account_id, address, id, reason, email_id, created_at)"

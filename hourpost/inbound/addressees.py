@@ -1,9 +1,10 @@
-"""Whom incoming mail is for: a mailbox, or the account whose mail is reported on."""
+"""Whom incoming mail is for: a mailbox, routes, or the account whose mail is reported on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -15,20 +16,36 @@ PREFIX = "in"
 
 # A domain is verified for one account at a time: its name leads to one owner.
 _DOMAINS = text("SELECT name, account_id FROM domains WHERE name = ANY(CAST(:names AS text[])) AND status = 'verified'")
+_ROUTES = text(
+    "SELECT r.id, r.pattern, r.account_id, r.webhook_id FROM inbound_routes r"
+    " JOIN domains d ON d.name = r.domain AND d.account_id = r.account_id AND d.status = 'verified'"
+    " WHERE r.pattern = ANY(CAST(:patterns AS text[]))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A pattern of addresses whose mail is posted to a webhook."""
+
+    id: UUID
+    pattern: str
+    account_id: UUID
+    webhook_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """One address of a verified domain. Without a mailbox it takes reports only, as a return path."""
+    """One address of a verified domain. Without mailbox and route it takes reports only."""
 
     address: str
     account_id: UUID
     mailbox: Recipient | None
+    route: Route | None
 
     @property
     def is_open(self) -> bool:
         """Whether it takes mail from anybody."""
-        return self.mailbox is not None
+        return self.mailbox is not None or self.route is not None
 
 
 async def find_addressees(connection: AsyncConnection, addresses: Sequence[str]) -> dict[str, Addressee]:
@@ -40,7 +57,28 @@ async def find_addressees(connection: AsyncConnection, addresses: Sequence[str])
     if not known:
         return {}
     mailboxes = await find_recipients(connection, known)
-    return {address: Addressee(address, owners[_domain(address)], mailboxes.get(address)) for address in known}
+    routes = await _find_routes(connection, known)
+    return {
+        address: Addressee(address, owners[_domain(address)], mailboxes.get(address), routes.get(address))
+        for address in known
+    }
+
+
+async def _find_routes(connection: AsyncConnection, addresses: Iterable[str]) -> dict[str, Route]:
+    patterns = {address: _patterns(address) for address in addresses}
+    asked = sorted({pattern for several in patterns.values() for pattern in several})
+    rows: dict[str, Any] = {row.pattern: row for row in await connection.execute(_ROUTES, {"patterns": asked})}
+    found = {
+        address: next((rows[one] for one in several if one in rows), None) for address, several in patterns.items()
+    }
+    return {address: Route(*row) for address, row in found.items() if row is not None}
+
+
+def _patterns(address: str) -> tuple[str, ...]:
+    """The patterns that fit, the closest first: the address, without its tag, and the rest of its domain."""
+    local, _, domain = address.lower().rpartition("@")
+    name = local.partition("+")[0] or local
+    return tuple(dict.fromkeys((f"{local}@{domain}", f"{name}@{domain}", f"*@{domain}")))
 
 
 def _domain(address: str) -> str:

@@ -13,6 +13,7 @@ import orjson
 
 from hourpost.database import HotStatement
 from hourpost.rules.ids import new_id
+from hourpost.webhooks.telling import with_calls
 
 _FIND = HotStatement(
     "SELECT e.id, e.message_id FROM emails e"
@@ -20,15 +21,20 @@ _FIND = HotStatement(
 )
 # The event is of the delivery to whoever answers, or of the first where somebody else does.
 _TELL = HotStatement(
-    """
+    with_calls(
+        """
 WITH place AS (
   SELECT coalesce((SELECT d.position FROM deliveries d WHERE d.email_id = :email AND lower(d.address) = :sender
     LIMIT 1), 0) AS position
-)
-INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
-SELECT :email, CAST(:event AS uuid), p.position, :account, 'replied', :now, CAST(CAST(:detail AS text) AS jsonb)
-FROM place p
+), told AS (
+  INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+  SELECT :email, CAST(:event AS uuid), p.position, :account, 'replied', :now, CAST(CAST(:detail AS text) AS jsonb)
+  FROM place p
+  {told}
+), calls AS ({calls})
+SELECT count(*) AS calls FROM calls
 """
+    )
 )
 
 
@@ -50,7 +56,7 @@ async def find_answered(connection: asyncpg.Connection, account_id: UUID, refere
 
 
 async def tell_answer(connection: asyncpg.Connection, answer: Answer, now: datetime) -> None:
-    """Append ``replied`` to the email's events."""
+    """Append ``replied`` to the email's events, and have webhooks called."""
     arguments = {
         "email": answer.email_id,
         "sender": answer.sender.lower(),

@@ -18,7 +18,7 @@ from hourpost.tables.credentials import Credential
 from hourpost.tables.deliveries import Attempt, Delivery, Event, Worker
 from hourpost.tables.domains import Domain
 from hourpost.tables.emails import ContentChunk, Email, IdempotencyKey
-from hourpost.tables.inbound import SentCopy
+from hourpost.tables.inbound import InboundEmail, InboundRoute, SentCopy
 from hourpost.tables.mailboxes import AppPassword, Folder, Keyword, Mailbox, MailboxAddress, Subscription
 from hourpost.tables.messages import Expunge, Message, MessageContent, MessageText, ThreadReference
 from hourpost.tables.metadata import Table, metadata
@@ -47,6 +47,8 @@ __all__ = [
     "Hour",
     "HourPeak",
     "IdempotencyKey",
+    "InboundEmail",
+    "InboundRoute",
     "Invitation",
     "Invoice",
     "Keyword",

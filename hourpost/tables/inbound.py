@@ -1,8 +1,9 @@
-"""The copies of sent mail in mailboxes."""
+"""Routes of incoming mail, the mail that came by them, and the copies of sent mail in mailboxes."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, Text, text
@@ -10,6 +11,44 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hourpost.tables.metadata import Table
+
+
+class InboundRoute(Table):
+    """Mail for ``pattern`` is posted to the webhook, which is the route's own."""
+
+    __tablename__ = "inbound_routes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    domain: Mapped[str]
+    pattern: Mapped[str]  # lower case: support@acme.com, or *@acme.com for the rest of the domain
+    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(None, "account_id", "id"),
+        Index(None, "pattern", "account_id", unique=True),
+    )
+
+
+class InboundEmail(Table):
+    """One mail that came by a route; its content is its own, whatever becomes of a copy in a mailbox."""
+
+    __tablename__ = "inbound_emails"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID]
+    route_id: Mapped[UUID]
+    recipient: Mapped[str]
+    envelope_from: Mapped[str]
+    header_from: Mapped[str]
+    subject: Mapped[str]
+    message_id: Mapped[str]
+    authentication: Mapped[dict[str, Any] | None]
+    size_bytes: Mapped[int]
+    received_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "account_id", "id"),)
 
 
 class SentCopy(Table):

@@ -77,7 +77,7 @@ def _particulars(row: Any) -> dict[str, Any]:
         return {"delay": {"reason": reply, "next_attempt_at": detail.get("next_attempt_at")}}
     if row.kind == "scheduled" and "scheduled_at" in detail:
         return {"scheduled_at": detail["scheduled_at"]}
-    return {}
+    return {"reply": detail} if row.kind == "replied" else {}
 
 
 def _bounce(detail: dict[str, Any], reply: str | None) -> dict[str, Any]:

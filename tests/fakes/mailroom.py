@@ -15,7 +15,7 @@ QUOTA_BYTES = 1_000_000
 
 def addressee(address: str, *, used_bytes: int = 0) -> Addressee:
     mailbox = Recipient(address, UUID(int=3), ACCOUNT, UUID(int=4), None, QUOTA_BYTES, used_bytes)
-    return Addressee(address, ACCOUNT, mailbox)
+    return Addressee(address, ACCOUNT, mailbox, None)
 
 
 class RecordingMailroom:
@@ -34,7 +34,7 @@ class RecordingMailroom:
             return None
         if local == "full":
             return addressee(address, used_bytes=QUOTA_BYTES)
-        return addressee(address) if local.startswith("box") else Addressee(address, ACCOUNT, None)
+        return addressee(address) if local.startswith("box") else Addressee(address, ACCOUNT, None, None)
 
     async def receive(self, envelope: Envelope, raw: bytes) -> str:
         if self.error is not None:

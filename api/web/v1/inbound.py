@@ -1,0 +1,150 @@
+"""Incoming mail over HTTP: routes that post it to a URL, and what came by them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from starlette.requests import Request
+
+from api.web.answers import Json, list_of
+from api.web.bodies import read_fields
+from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
+from api.web.v1 import shapes
+from api.web.v1.documented import body, route
+from hourpost.errors import NotFound
+from hourpost.gateways.outgoing import allowed_networks
+from hourpost.inbound import changes, queries
+from hourpost.inbound.addressees import PREFIX
+from hourpost.inbound.arrivals import ROUTE_PREFIX, describe_content
+from hourpost.inbound.queries import Filters, StoredInbound, StoredRoute
+from hourpost.rules.ids import to_text
+from hourpost.rules.mime_reading import read_message
+
+router = APIRouter(prefix="/inbound", tags=["inbound"])
+
+_RAW: dict[str, Any] = {
+    "operation_id": "get_inbound_raw",
+    "responses": {200: {"description": "The message.", "content": {"message/rfc822": {"schema": {"type": "string"}}}}},
+}
+
+
+class NewInboundRoute(BaseModel):
+    """Whose mail goes where."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"pattern": "support@acme.test", "url": "https://acme.example/inbound"}},
+    )
+
+    pattern: str = Field(max_length=400, description="An address of a verified domain, or `*@` and the domain.")
+    url: str = Field(max_length=2000, description="Reached by https, on the open internet.")
+
+
+NEW = TypeAdapter(NewInboundRoute)
+
+
+@router.post("/routes", **route("create_inbound_route", shapes.Created, 201, openapi_extra=body("NewInboundRoute")))
+async def create_inbound_route(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Have mail for an address posted to a URL. The answer holds the secret that signs it (Standard Webhooks)."""
+    fields = await read_fields(request, NEW)
+    new = changes.check_route(fields.pattern, fields.url, allowed_networks(parts.settings))
+    async with parts.database.transaction() as connection:
+        made = await changes.create_route(connection, caller.account_id, new, parts.cipher, parts.clock.now())
+    view = _route_view(made.route) | {"signing_secret": made.secret}
+    return Json(view, 201, {"Location": f"/v1/inbound/routes/{made.route.public_id}"})
+
+
+@router.get("/routes", **route("list_inbound_routes", shapes.Listed))
+async def list_inbound_routes(caller: Manager, parts: ThePartsOf, paging: Paging) -> Response:
+    """List the routes of the account, newest first."""
+    page = paging.cursor(ROUTE_PREFIX)
+    async with parts.database.reading() as connection:
+        return list_of((await queries.list_routes(connection, caller.account_id, page)).map(_route_view))
+
+
+@router.get("/routes/{route_id}", **route("get_inbound_route", shapes.Created))
+async def get_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get a route. Its webhook tells how its calls went, and gives it a new secret."""
+    wanted = id_of(ROUTE_PREFIX, route_id, "route")
+    async with parts.database.reading() as connection:
+        return Json(_route_view(await queries.get_route(connection, caller.account_id, wanted)))
+
+
+@router.delete("/routes/{route_id}", **route("delete_inbound_route", shapes.Deleted))
+async def delete_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """End a route. The mail that came by it stays."""
+    wanted = id_of(ROUTE_PREFIX, route_id, "route")
+    async with parts.database.transaction() as connection:
+        await changes.delete_route(connection, caller.account_id, wanted)
+    return Json({"object": "inbound_route", "id": route_id, "deleted": True})
+
+
+@router.get("", **route("list_inbound", shapes.Listed))
+async def list_inbound(
+    caller: Manager,
+    parts: ThePartsOf,
+    paging: Paging,
+    to: Annotated[str | None, Query(max_length=400, description="Only mail for this address.")] = None,
+    route_id: Annotated[str | None, Query(max_length=60, description="Only mail of this route.")] = None,
+) -> Response:
+    """List the mail that came by routes, newest first."""
+    page = paging.cursor(PREFIX)
+    wanted = id_of(ROUTE_PREFIX, route_id, "route") if route_id is not None else None
+    recipient = to.replace("\0", "").lower() if to is not None else None
+    async with parts.database.reading() as connection:
+        found = await queries.list_inbound(connection, caller.account_id, page, Filters(wanted, recipient))
+    return list_of(found.map(_view))
+
+
+@router.get("/{inbound_id}", **route("get_inbound", shapes.Created))
+async def get_inbound(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get an incoming email: its texts, headers, and the list of its attachments."""
+    email, content = await _load(inbound_id, caller.account_id, parts)
+    return Json(_view(email) | describe_content(read_message(content)))
+
+
+@router.get("/{inbound_id}/raw", **_RAW)
+async def get_inbound_raw(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get the message as it came, below the headers that we put on top."""
+    _, content = await _load(inbound_id, caller.account_id, parts)
+    headers = {"Content-Disposition": f'attachment; filename="{inbound_id}.eml"', "X-Content-Type-Options": "nosniff"}
+    return Response(content, media_type="message/rfc822", headers=headers)
+
+
+async def _load(inbound_id: str, account_id: Any, parts: Any) -> tuple[StoredInbound, bytes]:
+    wanted = id_of(PREFIX, inbound_id, "email")
+    async with parts.database.reading() as connection:
+        email = await queries.get_inbound(connection, account_id, wanted)
+        content = await queries.read_content(connection, email)
+    if not content:
+        raise NotFound("The content of this email is no longer kept.")
+    return email, content
+
+
+def _view(one: StoredInbound) -> dict[str, Any]:
+    return {
+        "object": "inbound_email",
+        "id": one.public_id,
+        "route_id": to_text(ROUTE_PREFIX, one.route_id),
+        "envelope": {"from": one.envelope_from, "to": one.recipient},
+        "from": one.header_from,
+        "to": [one.recipient],
+        "subject": one.subject,
+        "message_id": one.message_id,
+        "authentication": one.authentication,
+        "size": one.size_bytes,
+        "created_at": one.received_at,
+    }
+
+
+def _route_view(one: StoredRoute) -> dict[str, Any]:
+    return {
+        "object": "inbound_route",
+        "id": one.public_id,
+        "pattern": one.pattern,
+        "url": one.url,
+        "webhook_id": to_text("whk", one.webhook_id),
+        "created_at": one.created_at,
+    }

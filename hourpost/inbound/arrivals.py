@@ -1,0 +1,133 @@
+"""Mail that came by a route: kept, and handed to the webhooks that wait for it. The caller owns the transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from hourpost.database import HotStatement
+from hourpost.inbound.addressees import PREFIX, Route
+from hourpost.rules.authentication import Authentication
+from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.mime_reading import ReadMessage, read_message
+
+ROUTE_PREFIX = "rte"
+CHUNK_BYTES = 256 * 1024
+_TEXT_CHARACTERS = 256 * 1024
+
+_STORE = HotStatement(
+    """
+WITH chunks AS (
+  INSERT INTO content_chunks (content_id, number, bytes)
+  SELECT :id, c.number, c.bytes FROM unnest(CAST(:number AS int[]), CAST(:bytes AS bytea[])) AS c(number, bytes)
+)
+INSERT INTO inbound_emails (id, account_id, route_id, recipient, envelope_from, header_from, subject, message_id,
+  authentication, size_bytes, received_at)
+VALUES (:id, :account, :route, :recipient, :envelope_from, :header_from, :subject, :message_id,
+  CAST(CAST(:authentication AS text) AS jsonb), :size, :now)
+"""
+)
+# The route's own webhook, and those of the account that ask for every mail that comes in
+_CALL = HotStatement(
+    """
+INSERT INTO webhook_calls (webhook_id, event_id, kind, payload, due_at, created_at)
+SELECT w.id, :event, 'received', CAST(CAST(:payload AS text) AS jsonb), :now, :now FROM webhooks w
+WHERE w.account_id = :account AND (w.id = :webhook OR 'received' = ANY(w.kinds)) AND w.disabled_at IS NULL
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One mail for one address with a route."""
+
+    id: UUID
+    route: Route
+    recipient: str
+    envelope_from: str
+    header_from: str
+    subject: str
+    message_id: str
+    authentication: Authentication | None
+    content: bytes = field(repr=False)
+
+
+async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, now: datetime) -> None:
+    """Keep it, and have the webhooks called."""
+    content, route = arrival.content, arrival.route
+    starts = range(0, len(content) or 1, CHUNK_BYTES)
+    found = describe_authentication(arrival.authentication)
+    await _STORE.run(
+        connection,
+        {
+            "id": arrival.id,
+            "number": list(range(len(starts))),
+            "bytes": [content[start : start + CHUNK_BYTES] for start in starts],
+            "account": route.account_id,
+            "route": route.id,
+            "recipient": arrival.recipient,
+            "envelope_from": arrival.envelope_from,
+            "header_from": arrival.header_from,
+            "subject": arrival.subject,
+            "message_id": arrival.message_id,
+            "authentication": orjson.dumps(found).decode() if found else None,
+            "size": len(content),
+            "now": now,
+        },
+    )
+    arguments = {"account": route.account_id, "webhook": route.webhook_id, "event": new_id(), "now": now}
+    await _CALL.run(connection, arguments | {"payload": orjson.dumps(_payload(arrival, now)).decode()})
+
+
+def describe_authentication(found: Authentication | None) -> dict[str, Any] | None:
+    """SPF, DKIM and DMARC for JSON."""
+    if found is None:
+        return None
+    return {
+        "spf": {"result": found.spf.result, "domain": found.spf.domain},
+        "dkim": [{"result": one.result, "domain": one.domain, "selector": one.selector} for one in found.signatures],
+        "dmarc": {"result": found.dmarc.result, "domain": found.dmarc.domain, "policy": found.dmarc.action or None},
+    }
+
+
+def describe_content(read: ReadMessage) -> dict[str, Any]:
+    """What a message holds, for JSON: texts up to 256 Ki characters, attachments without their content."""
+    return {
+        "text": _cut(read.text),
+        "html": _cut(read.html),
+        "headers": [{"name": name, "value": value} for name, value in read.headers],
+        "attachments": [
+            {
+                "index": index,
+                "filename": one.filename,
+                "content_type": one.content_type,
+                "content_id": one.content_id,
+                "size": one.size_bytes,
+            }
+            for index, one in enumerate(read.attachments)
+        ],
+    }
+
+
+def _payload(arrival: Arrival, now: datetime) -> dict[str, Any]:
+    return {
+        "email_id": to_text(PREFIX, arrival.id),
+        "route_id": to_text(ROUTE_PREFIX, arrival.route.id),
+        "created_at": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "envelope": {"from": arrival.envelope_from, "to": arrival.recipient},
+        "from": arrival.header_from,
+        "to": [arrival.recipient],
+        "subject": arrival.subject,
+        "message_id": arrival.message_id,
+        "authentication": describe_authentication(arrival.authentication),
+        **describe_content(read_message(arrival.content)),
+    }
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else text[:_TEXT_CHARACTERS].replace("\x00", "")

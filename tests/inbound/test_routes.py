@@ -1,0 +1,115 @@
+"""Routes: mail for an address is kept and its webhook called, with or without a mailbox beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hourpost.errors import Conflict, Forbidden, ValidationFailed
+from hourpost.inbound.changes import check_route, create_route, delete_route
+from hourpost.inbound.queries import StoredRoute
+from hourpost.pages import Cursor
+from hourpost.webhooks.changes import create_webhook
+from hourpost.webhooks.queries import get_payload, get_webhook, list_calls
+from tests.cast import CIPHER, make_account
+from tests.inbound.house import House
+
+LETTER = (
+    b"From: Ada <ada@far.example>\r\nTo: support\r\nSubject: help\r\nMessage-ID: <1@far.example>\r\n"
+    b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    b"--b\r\nContent-Type: text/plain\r\n\r\nIt does not work.\r\n"
+    b'--b\r\nContent-Type: image/png; name="s.png"\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw==\r\n--b--\r\n'
+)
+URL = "https://acme.example/inbound"
+
+
+async def make_route(house: House, name: str = "support", url: str = URL) -> StoredRoute:
+    new = check_route(f"{name}@{house.domain.name}", url, ())
+    async with house.database.transaction() as connection:
+        return (await create_route(connection, house.account.id, new, CIPHER, house.account.created_at)).route
+
+
+async def payloads(house: House, webhook_id: Any) -> list[dict[str, Any]]:
+    async with house.database.reading() as connection:
+        webhook = await get_webhook(connection, house.account.id, webhook_id)
+        calls = (await list_calls(connection, webhook, Cursor())).data
+        return [await get_payload(connection, call) for call in calls]
+
+
+async def test_mail_for_a_route_is_kept_and_its_webhook_called(house: House):
+    route = await make_route(house)
+    await house.receive(LETTER, "support+case7")
+    (row,) = await house.rows("SELECT * FROM inbound_emails WHERE account_id = :id", id=house.account.id)
+    assert (row.recipient, row.subject) == (f"support+case7@{house.domain.name}", "help")
+    (payload,) = await payloads(house, route.webhook_id)
+    assert payload["type"] == "email.received"
+    data = payload["data"]
+    assert (data["from"], data["subject"], data["text"]) == ("Ada <ada@far.example>", "help", "It does not work.")
+    assert data["attachments"][0] | {"index": 0} == {
+        "index": 0,
+        "filename": "s.png",
+        "content_type": "image/png",
+        "content_id": None,
+        "size": 4,
+    }
+    assert data["authentication"]["dmarc"]["result"] == "none"
+
+
+async def test_the_rest_of_a_domain_goes_by_its_own_route_and_mailboxes_get_theirs(house: House):
+    rest, info = await make_route(house, "*"), await house.mailbox("info")
+    support = await make_route(house)
+    await house.receive(LETTER, "support", "info")
+    assert len(await payloads(house, support.webhook_id)) == 1
+    assert len(await payloads(house, rest.webhook_id)) == 1
+    assert len(await house.stored(info)) == 1
+
+
+async def test_a_webhook_for_all_that_comes_in_is_called_too(house: House):
+    await make_route(house)
+    async with house.database.transaction() as connection:
+        made = await create_webhook(
+            connection, house.account.id, URL, ("email.received",), CIPHER, house.account.created_at
+        )
+    await house.receive(LETTER, "support")
+    assert len(await payloads(house, made.webhook.id)) == 1
+
+
+async def test_an_answer_calls_those_who_want_to_know(house: House):
+    await house.mailbox("info")
+    async with house.database.transaction() as connection:
+        made = await create_webhook(
+            connection, house.account.id, URL, ("email.replied",), CIPHER, house.account.created_at
+        )
+    _, message_id = await house.sent("ada@far.example")
+    await house.receive(f"In-Reply-To: {message_id}\r\n".encode() + LETTER, "info")
+    (payload,) = await payloads(house, made.webhook.id)
+    assert payload["type"] == "email.replied"
+    assert payload["data"]["reply"]["from"] == "Ada <ada@far.example>"
+    assert payload["data"]["to"] == ["ada@far.example"]
+
+
+async def test_a_route_that_is_ended_takes_nothing_more(house: House):
+    route = await make_route(house)
+    async with house.database.transaction() as connection:
+        await delete_route(connection, house.account.id, route.id)
+    found = await house.receiver.find(f"support@{house.domain.name}")
+    assert found is not None
+    assert not found.is_open
+
+
+async def test_a_pattern_has_one_route_and_is_of_a_domain_of_the_account(house: House):
+    await make_route(house)
+    with pytest.raises(Conflict):
+        await make_route(house)
+    other = House(
+        house.database, house.receiver, house.authentication, await make_account(house.database), house.domain
+    )
+    with pytest.raises(Forbidden):
+        await make_route(other, "sales")
+
+
+def test_all_faults_of_a_route_are_told_at_once():
+    with pytest.raises(ValidationFailed) as refused:
+        check_route("Ada <ada@x.test>", "http://127.0.0.1/", ())
+    assert [fault.pointer for fault in refused.value.faults] == ["/pattern", "/url"]
