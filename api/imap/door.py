@@ -11,6 +11,7 @@ from uuid import UUID
 from api.imap.guard import Guard
 from api.imap.limits import Limits
 from api.imap.open_folders import OpenFolders
+from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore
 
@@ -24,6 +25,7 @@ class Door:
     seconds: Callable[[], float]
     store: MailStore
     logins: MailboxLogins
+    clock: Clock
     limits: Limits = field(default_factory=Limits)
     is_draining: bool = False
     bytes_in_hand: int = 0  # of messages that are on their way in

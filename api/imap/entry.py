@@ -50,9 +50,8 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
 
 def build_server(settings: Settings, parts: Parts, certificate: tuple[Path, Path]) -> ImapServer:
     """The two ports of the settings on the running loop, not listening yet. Raises: OSError."""
-    door = Door(
-        settings.hostname, make_tls_context(*certificate), asyncio.get_running_loop().time, parts.mail, parts.logins
-    )
+    seconds = asyncio.get_running_loop().time
+    door = Door(settings.hostname, make_tls_context(*certificate), seconds, parts.mail, parts.logins, parts.clock)
     return ImapServer(
         door,
         [

@@ -187,7 +187,7 @@ class Session:
             self._tag = command.tag
             self._admit(command)
         except BadLine as bad:
-            self.refuse(bad.tag, bad.reason)
+            self.refuse(bad.tag, bad.reason, bad.answer)
             appending.forget(self)
             return
         IMAP_COMMANDS.labels(command.name).inc()
@@ -211,9 +211,9 @@ class Session:
         self._errors = 0
         self.answer(command.tag, outcome)
 
-    def refuse(self, tag: bytes, reason: str) -> None:
-        """Answer BAD; too many in a row end the session."""
-        self.answer(tag, replies.write_condition("BAD", "", reason))
+    def refuse(self, tag: bytes, reason: str, answer: str = "BAD") -> None:
+        """Answer what cannot be read; too many in a row end the session."""
+        self.answer(tag, replies.write_condition(answer, "", reason))
         self._errors += 1
         if self._errors >= self.door.limits.errors:
             self.outlet.write(replies.TOO_MANY_ERRORS)

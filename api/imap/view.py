@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from api.imap.open_folders import FolderState, has_uid
@@ -73,6 +73,13 @@ class View:
         uids, count = self.uids, self.count
         at = bisect_left(uids, uid, 0, count)
         return at + 1 if at < count and uids[at] == uid else 0
+
+    def known(self, uids: Sequence[int]) -> Sequence[int]:
+        """Those of ascending ``uids`` that the client knows."""
+        if len(uids) < self.count // 8:
+            return [uid for uid in uids if self.number_of(uid)]
+        found = set(uids)
+        return [uid for uid in self.uids[: self.count] if uid in found]
 
     def is_recent(self, uid: int) -> bool:
         r"""Whether the message is \Recent in this session."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from api.imap.grammar.sets import Chosen, Saved
 from api.imap.replies import Bad
 from api.imap.view import View
+from hourpost.rules.mail.sets import SequenceSet
 
 
 def choose(view: View, chosen: Chosen, *, is_uid: bool) -> Sequence[int]:
@@ -24,6 +25,14 @@ def choose(view: View, chosen: Chosen, *, is_uid: bool) -> Sequence[int]:
     for first, end in spans:
         found.extend(uids[first:end])
     return found
+
+
+def find_ranges(view: View, numbers: SequenceSet) -> list[tuple[int, int]]:
+    """The UIDs of message numbers as ranges; numbers that are not there are passed over."""
+    if not view.count:
+        return []
+    ranges = [(max(first, 1), min(last, view.count)) for first, last in numbers.resolve(view.count)]
+    return [(view.uids[first - 1], view.uids[last - 1]) for first, last in ranges if first <= last]
 
 
 def _spans(ranges: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:

@@ -32,12 +32,13 @@ class Command:
 
 
 class BadLine(Exception):
-    """A command that cannot be read: its tag (``*`` without one) and what is wrong."""
+    """A command that cannot be read: its tag (``*`` without one), what it is answered, and what is wrong."""
 
-    def __init__(self, tag: bytes, reason: str) -> None:
+    def __init__(self, tag: bytes, reason: str, answer: str = "BAD") -> None:
         super().__init__(reason)
         self.tag = tag
         self.reason = reason
+        self.answer = answer
 
 
 _Read = Callable[[Reader], object]
@@ -99,7 +100,7 @@ def read_command(frame: CommandText, *, is_logged_in: bool = True, is_utf8: bool
         argument = read(reader)
         reader.end()
     except BadCommand as bad:
-        raise BadLine(tag, str(bad)) from None
+        raise BadLine(tag, str(bad), bad.answer) from None
     return Command(tag, name, argument, is_uid)
 
 

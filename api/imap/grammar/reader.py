@@ -28,6 +28,8 @@ MAX_NUMBER64 = 2**63 - 1
 class BadCommand(Exception):
     """What the client wrote is not IMAP; the text says where."""
 
+    answer = "BAD"
+
 
 class Reader:
     """Stands somewhere in a command; each method reads one thing and moves behind it, or raises BadCommand."""

@@ -38,11 +38,12 @@ from hourpost.rules.mail.sorting import Criterion, SortBy
 _RETURNED = frozenset(("MIN", "MAX", "ALL", "COUNT", "SAVE"))
 _SORTED_BY = frozenset(one.value for one in SortBy)
 _CHARSETS = {"US-ASCII": "ascii", "ASCII": "ascii", "UTF-8": "utf-8"}
-CHARSETS = "(US-ASCII UTF-8)"
 
 
 class BadCharset(BadCommand):
     """A charset that we do not know."""
+
+    answer = "NO [BADCHARSET (US-ASCII UTF-8)]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def _read_charset(reader: Reader) -> str:
     name = reader.astring().upper().decode("ascii", "replace")
     charset = _CHARSETS.get(name)
     if charset is None:
-        raise BadCharset(name)
+        raise BadCharset("texts to look for are in US-ASCII or UTF-8")
     return charset
 
 

@@ -48,7 +48,7 @@ class RunningDoor:
         await self.store.start()
         await self.logins.start()
         context = make_tls_context(certificate.cert, certificate.key)
-        self.door = Door(HOSTNAME, context, self.loop.time, self.store, self.logins, limits)
+        self.door = Door(HOSTNAME, context, self.loop.time, self.store, self.logins, SystemClock(), limits)
         listeners = [Listener("127.0.0.1", 0), Listener("127.0.0.1", 0, implicit_tls=True)]
         self.server = ImapServer(self.door, listeners, tick_seconds=tick_seconds)
         await self.server.start()
