@@ -68,7 +68,8 @@ def build() -> Any:
     unused: Any = None
     standings: Any = Standings()
     return build_app(
-        settings, Parts(settings, unused, standings, Intake(), unused, SystemClock(), unused, unused, unused, None)
+        settings,
+        Parts(settings, unused, standings, Intake(), unused, SystemClock(), unused, unused, unused, unused, None),
     )
 
 

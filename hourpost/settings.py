@@ -10,6 +10,9 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+EMBEDDED_DOMAIN = "hourpost.test"
+"""What our own mail is from where `hourpost up` runs on its own."""
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -40,6 +43,10 @@ class Settings(BaseSettings):
         SecretStr(""), description="Upstream relays, space-separated URLs; the capture relay when empty."
     )
     base_url: str | None = Field(None, description="Public address in links; from host and port when not set.")
+    system_sender: str | None = Field(
+        None,
+        description="From of our own mail (sign-up, passwords): Name <user@domain>, of a domain that is verified here.",
+    )
     hostname: str = Field("localhost", description="Our own name in EHLO, banners and Message-IDs.")
     secret_key: SecretStr | None = Field(
         None, description="Encrypts stored secrets, signs sessions; generated once into home when not set."
@@ -74,6 +81,11 @@ class Settings(BaseSettings):
     def public_url(self) -> str:
         """The address of the web part as clients reach it, without a trailing slash."""
         return (self.base_url or f"http://{self.host}:{self.http_port}").rstrip("/")
+
+    @cached_property
+    def own_sender(self) -> str | None:
+        """From of our own mail; on embedded servers there is a domain for it. None: none can be sent."""
+        return self.system_sender or (f"Hourpost <hello@{EMBEDDED_DOMAIN}>" if self.embedded else None)
 
     @cached_property
     def is_loopback(self) -> bool:

@@ -13,6 +13,7 @@ from api.web.app import build_app
 from api.web.parts import Parts
 from hourpost.assembly import build_parts, redis_url
 from hourpost.billing.till import Till, plan_url
+from hourpost.flow.postman import Postman
 from hourpost.gateways.attempts import RedisAttempts
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
@@ -57,9 +58,8 @@ class _Server(uvicorn.Server):
 def create_app_of(settings: Settings) -> FastAPI:
     """The application on the servers that ``settings`` name; its lifespan opens and closes them."""
     core = build_parts(settings, "hourpost web")
-    assert settings.redis_url is not None  # as build_parts has found it
     stripe = open_stripe(settings)
-    attempts = RedisAttempts(settings.redis_url.get_secret_value())
+    attempts = RedisAttempts(redis_url(settings))
     parts = Parts(
         settings=settings,
         database=core.database,
@@ -72,6 +72,7 @@ def create_app_of(settings: Settings) -> FastAPI:
         attempts=attempts,
         ring_billing=core.hints.ring_billing,
         till=Till(core.database, stripe, core.clock, plan_url(settings)) if stripe else None,
+        postman=Postman(core.database, core.intake, core.clock, settings.own_sender),
         revision=newest_file_revision(),
     )
 

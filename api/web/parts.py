@@ -11,6 +11,7 @@ from starlette.requests import Request
 from hourpost.billing.till import Till
 from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
+from hourpost.flow.postman import Postman
 from hourpost.gateways.attempts import Attempts
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.dns import Dns
@@ -41,6 +42,7 @@ class Parts:
     dns: Dns
     cipher: Cipher
     attempts: Attempts
+    postman: Postman
     revision: str | None
     """The migration that this code expects the database to have."""
     till: Till | None = None

@@ -12,18 +12,34 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hourpost.accounts.changes import NewAccount, create_account
+from hourpost.accounts.changes import NewAccount, create_account, set_plan
 from hourpost.accounts.passwords import hash_password
 from hourpost.accounts.queries import find_user_by_email, get_named_account
 from hourpost.credentials.changes import NewCredential, create_api_key, create_smtp_credential
 from hourpost.database import Database
 from hourpost.domains.changes import Findings, add_domain, prepare_domain, record_findings
 from hourpost.embedded.first_steps_file import FirstSteps, read_first_steps, write_first_steps
+from hourpost.flow.postman import find_owner
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.encryption import Cipher
+from hourpost.settings import EMBEDDED_DOMAIN
 
 _DOMAIN = "acme.test"
 _EMAIL = "founder@acme.test"
+_OWN_LIMIT = 100_000
+
+
+async def prepare_own_account(database: Database, cipher: Cipher, clock: Clock) -> None:
+    """The account that our own mail (sign-up, passwords) leaves from; made once. Raises: ServiceUnavailable."""
+    async with database.reading() as connection:
+        if await find_owner(connection, EMBEDDED_DOMAIN) is not None:
+            return
+    domain, now = await prepare_domain(EMBEDDED_DOMAIN, cipher), clock.now()
+    async with database.transaction() as connection:
+        account = await create_account(connection, NewAccount("Hourpost", f"hello@{EMBEDDED_DOMAIN}"), now)
+        await set_plan(connection, account.id, "skilled", _OWN_LIMIT)
+        added = await add_domain(connection, account.id, domain, now)
+        await record_findings(connection, account.id, added.id, Findings(owned=True, signs=True), now)
 
 
 async def prepare_first_account(home: Path, database: Database, cipher: Cipher, clock: Clock) -> FirstSteps:

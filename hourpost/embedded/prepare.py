@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from hourpost.database import Database
-from hourpost.embedded.first_steps import prepare_first_account
+from hourpost.embedded.first_steps import prepare_first_account, prepare_own_account
 from hourpost.embedded.instance import instance_settings_of
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.encryption import Cipher
@@ -21,7 +21,9 @@ async def prepare(home: Path) -> None:
     database = Database(settings.database_url.get_secret_value(), pool_size=2, application="hourpost up")
     try:
         await upgrade(database)
-        await prepare_first_account(home, database, Cipher.from_settings(settings), SystemClock())
+        cipher, clock = Cipher.from_settings(settings), SystemClock()
+        await prepare_own_account(database, cipher, clock)
+        await prepare_first_account(home, database, cipher, clock)
     finally:
         await database.close()
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost import tables
 from hourpost.pages import Cursor, Page, read_page
 from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.roles import Role
 
 PREFIX = "aud"
 
@@ -46,12 +47,13 @@ WORDS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, from where, and in which account if it is about one."""
+    """Who acts, from where, and in which account and role if it is about one."""
 
     user_id: UUID | None
     email: str
     address: str
     account_id: UUID | None = None
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)

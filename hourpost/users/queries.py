@@ -11,8 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.accounts.queries import Account, User, find_account, get_user, list_accounts_of
+from hourpost.rules.ids import to_text
 from hourpost.rules.roles import Role
 from hourpost.users.sessions import Session, find_session
+
+USER_PREFIX = "usr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class Member:
     role: Role
     created_at: datetime
     has_second_factor: bool
+
+    @property
+    def public_id(self) -> str:
+        """``usr_…``."""
+        return to_text(USER_PREFIX, self.user_id)
 
 
 async def find_signed_in(connection: AsyncConnection, token: str, now: datetime) -> SignedIn | None:

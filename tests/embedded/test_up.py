@@ -73,7 +73,7 @@ def test_the_printed_python_lines_put_an_email_through_the_relay(up: RunningUp) 
 
 def test_commands_talk_to_the_running_instance(up: RunningUp) -> None:
     accounts = json.loads(up.call("account", "list", "--json").stdout)
-    assert [account["name"] for account in accounts["data"]] == ["Acme"]
+    assert [account["name"] for account in accounts["data"]] == ["Acme", "Hourpost"]
 
 
 def test_what_is_secret_is_readable_by_its_owner_only(up: RunningUp) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
-from api.web.dashboard.visitors import Guest, guest
+from api.web.dashboard.visitors import Guest, NotAMember, NotProven, guest
 from api.web.errors import status_of
 from api.web.parts import parts_of
 from hourpost.errors import HourpostError, LimitExceeded, NotAuthenticated, NotFound, Unavailable
@@ -29,6 +29,8 @@ async def on_error(request: Request, error: Any) -> Response:
     """The page of a named error."""
     if isinstance(error, NotAuthenticated):
         return _to_log_in(request)
+    if isinstance(error, NotAMember | NotProven):
+        return _to(request, "/app/accounts/new" if isinstance(error, NotAMember) else _prove_path(request))
     status = status_of(error)
     response = await _page(request, status, error.message)
     if isinstance(error, Unavailable | LimitExceeded):
@@ -59,8 +61,17 @@ async def on_invalid_parameters(request: Request, error: Any) -> Response:
 def _to_log_in(request: Request) -> Response:
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     path = "/login" if request.method != "GET" or asked == "/app" else f"/login?next={quote(asked, safe='/')}"
+    return _to(request, path)
+
+
+def _prove_path(request: Request) -> str:
+    back = request.url.path if request.method == "GET" else "/app/you"
+    return f"/login/again?next={quote(back, safe='/')}"
+
+
+def _to(request: Request, path: str) -> Response:
     if "hx-request" in request.headers:
-        return Response(status_code=204, headers={"HX-Redirect": "/login"})
+        return Response(status_code=204, headers={"HX-Redirect": path})
     return Response(status_code=303, headers={"Location": path})
 
 

@@ -83,7 +83,24 @@ def email_state(email: StoredEmail) -> State:
     return status_of(one.state for one in email.deliveries)
 
 
+def browser_name(agent: str) -> str:
+    """Firefox on Linux: what a User-Agent means to people."""
+    browsers = ("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari")
+    systems = (
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    )
+    browser = next((name for mark, name in browsers if mark in agent), "")
+    system = next((name for mark, name in systems if mark in agent), "")
+    return " on ".join(filter(None, (browser, system))) or agent[:40] or "Unknown"
+
+
 FILTERS = {
+    "browser_name": browser_name,
     "number": number,
     "money": money,
     "size": size,

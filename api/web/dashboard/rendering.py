@@ -16,7 +16,7 @@ from api.web.dashboard.snippets import mail_host
 from api.web.dashboard.states import STATES
 from api.web.dashboard.statics import address_of
 from hourpost.rules.plans import PLANS
-from hourpost.rules.roles import May, Role
+from hourpost.rules.roles import WORDS, May, Role, is_allowed
 
 PARTS = ("frame", "forms", "bits", "meter", "emails", "secrets")
 """Files of macros that every template and every fragment calls by their names, without an import."""
@@ -36,7 +36,15 @@ def environment() -> Environment:
     )
     made.filters.update(FILTERS)
     made.globals.update(
-        asset=address_of, icon=icon, mail_host=mail_host, May=May, Role=Role, PLANS=PLANS, STATES=STATES
+        asset=address_of,
+        icon=icon,
+        is_allowed=is_allowed,
+        mail_host=mail_host,
+        May=May,
+        Role=Role,
+        PLANS=PLANS,
+        ROLE_WORDS=WORDS,
+        STATES=STATES,
     )
     for part in PARTS:
         module = made.get_template(f"parts/{part}.html").module

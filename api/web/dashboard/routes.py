@@ -6,23 +6,36 @@ from fastapi import APIRouter
 
 from api.web.dashboard import (
     account,
+    accounts,
+    audit_log,
     credentials,
     domains,
     emails,
     hour,
+    invitation,
     landing,
     login,
     overview,
+    password,
+    second_factor,
+    signup,
     statics,
     suppressions,
+    team,
+    you,
+    you_factors,
 )
 
-PAGES = frozenset({"", "app", "static", "login", "logout"})
+PAGES = frozenset({"", "address", "app", "invitation", "login", "logout", "password", "signup", "static"})
 """First segments of the paths that the dashboard answers; every other is the REST API's."""
 
 ROUTERS: tuple[APIRouter, ...] = (
     landing.router,
     login.router,
+    second_factor.router,
+    signup.router,
+    password.router,
+    invitation.router,
     overview.router,
     emails.router,
     domains.router,
@@ -30,6 +43,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     suppressions.router,
     hour.router,
     account.router,
+    accounts.router,
+    team.router,
+    audit_log.router,
+    you.router,
+    you_factors.router,
     statics.router,
 )
 

@@ -19,10 +19,19 @@ from hourpost.accounts.queries import Account, User
 from hourpost.errors import Forbidden, NotAuthenticated, NotFound
 from hourpost.rules.roles import May, Role, is_allowed
 from hourpost.users.audit import Actor
+from hourpost.users.desk import Desk
+from hourpost.users.passkeys import Site
 from hourpost.users.queries import SignedIn, find_signed_in
 from hourpost.users.sessions import PROVEN_TIME, Browser, Session, is_stale, note_seen
 
 SEE_OTHER = 303
+
+
+class NotProven(Forbidden):
+    """The person has shown long ago who they are, and is asked again before something dangerous."""
+
+    def __init__(self) -> None:
+        super().__init__("restricted_api_key", "Show once more who you are.")
 
 
 class NotAMember(Forbidden):
@@ -44,6 +53,19 @@ class Guest:
     def now(self) -> datetime:
         """The moment."""
         return self.parts.clock.now()
+
+    @property
+    def desk(self) -> Desk:
+        """What acting on log-ins takes."""
+        parts = self.parts
+        address = parts.settings.public_url
+        return Desk(parts.database, parts.attempts, parts.postman, parts.cipher, parts.clock, address)
+
+    @property
+    def site(self) -> Site:
+        """The origin that the browser sees."""
+        public = self.parts.settings.public_url
+        return Site(public if public.startswith("https://") else f"http://{self.request.headers.get('host', '')}")
 
     @property
     def browser(self) -> Browser:
@@ -126,13 +148,18 @@ class Visitor(Person):
     account: Account
     role: Role
 
+    def require(self, thing: May) -> None:
+        """Raises: Forbidden, where their role does not allow it."""
+        if not self.may(thing):
+            raise Forbidden("restricted_api_key", f"Your role here is {self.role}, which does not allow this.")
+
     def may(self, thing: May) -> bool:
         """Whether their role in this account allows it."""
         return is_allowed(self.role, thing)
 
     def actor(self) -> Actor:
         """The person in the audit log of this account."""
-        return Actor(self.user.id, self.user.email, self.browser.address, self.account.id)
+        return Actor(self.user.id, self.user.email, self.browser.address, self.account.id, self.role)
 
 
 def browser_of(request: Request) -> Browser:
@@ -166,6 +193,14 @@ async def person(request: Request) -> Person:
     return found
 
 
+async def proven(request: Request) -> Person:
+    """Who is logged in and has shown lately who they are. Raises: NotAuthenticated, NotProven."""
+    found = await person(request)
+    if not found.has_proven:
+        raise NotProven
+    return found
+
+
 async def member(request: Request) -> Visitor:
     """Who is logged in and belongs to an account. Raises: NotAuthenticated, NotAMember, Forbidden."""
     found = await person(request)
@@ -190,8 +225,7 @@ def who_may(thing: May) -> Callable[[Request], Awaitable[Visitor]]:
 
     async def visitor(request: Request) -> Visitor:
         found = await member(request)
-        if not found.may(thing):
-            raise Forbidden("restricted_api_key", f"Your role here is {found.role}, which does not allow this.")
+        found.require(thing)
         return found
 
     return visitor
@@ -218,6 +252,9 @@ HalfWay = Annotated[Person, Depends(half_way)]
 
 LoggedIn = Annotated[Person, Depends(person)]
 """Who is logged in, with an account or without: for pages about the person."""
+
+Proven = Annotated[Person, Depends(proven)]
+"""Who has shown lately who they are: for what is dangerous about a log-in."""
 
 AnyMember = Annotated[Visitor, Depends(member)]
 """Whoever belongs to the account."""

@@ -8,9 +8,12 @@ import pytest
 import pytest_asyncio
 
 from hourpost.database import Database
+from hourpost.embedded.first_steps import prepare_own_account
+from hourpost.gateways.clock import SystemClock
 from hourpost.settings import Settings
 from tests.api.web.dashboard.people import Cast, Surfer, make_cast, new_surfer
 from tests.api.web.running import RunningWeb
+from tests.cast import CIPHER
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +34,14 @@ def site(
     running.stop()
 
 
+@pytest_asyncio.fixture(scope="session")
+async def own_account(database: Database) -> None:
+    """What our own mail leaves from."""
+    await prepare_own_account(database, CIPHER, SystemClock())
+
+
 @pytest_asyncio.fixture
-async def cast(site: RunningWeb, database: Database) -> AsyncIterator[Cast]:
+async def cast(site: RunningWeb, database: Database, own_account: None) -> AsyncIterator[Cast]:
     made = await make_cast(database, site.url)
     yield made
     made.close()
@@ -44,7 +53,7 @@ def owner(cast: Cast) -> Surfer:
 
 
 @pytest.fixture
-def nobody(site: RunningWeb) -> Iterator[Surfer]:
+def nobody(site: RunningWeb, own_account: None) -> Iterator[Surfer]:
     surfer = new_surfer(site.url)
     yield surfer
     surfer.http.close()

@@ -19,6 +19,7 @@ class Row:
 
     A path with places (``{email_id}``, filled from the cast's ``things``) gives the stranger 404; another one shows the
     stranger their own account. ``EVERYBODY``: a public page. ``route`` is the template where the path is an example.
+    ``once``: what it does can be done once only, so of those who may only the first is asked, after everybody else.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Row:
     status: int = 200
     form: dict[str, str] = field(default_factory=dict)
     route: str = ""
+    once: bool = False
 
     @property
     def template(self) -> str:
@@ -69,9 +71,52 @@ ROWS = (
     Row("POST", "/app/suppressions/import", SENDERS, 422),
     Row("GET", "/app/account"),
     Row("POST", "/app/account", MANAGERS, 303, {"name": "Acme again"}),
+    Row("GET", "/app/accounts/new", LOGGED_IN),
+    Row("POST", "/app/accounts/new", LOGGED_IN, 422, {"name": ""}),
+    Row("GET", "/app/team"),
+    Row("POST", "/app/team/invite", MANAGERS, 422, {"email": "nobody", "role": "viewer"}),
+    Row("POST", "/app/team/{viewer_id}/role", MANAGERS, 303, {"role": "viewer"}, "/app/team/{user_id}/role"),
+    Row("POST", "/app/team/{extra_id}/remove", MANAGERS, 303, route="/app/team/{user_id}/remove", once=True),
+    Row("POST", "/app/team/invitations/{invitation_id}/withdraw", MANAGERS, 303, once=True),
+    Row("GET", "/app/audit", MANAGERS),
+    Row("GET", "/app/you", LOGGED_IN),
+    Row("POST", "/app/you", LOGGED_IN, 303, {"name": "Ada King"}),
+    Row("POST", "/app/you/address", LOGGED_IN, 422, {"email": "nowhere"}),
+    Row("POST", "/app/you/password", LOGGED_IN, 422),
+    Row("POST", "/app/you/sessions/end", LOGGED_IN, 303),
+    Row("POST", "/app/you/totp", LOGGED_IN),
+    Row("POST", "/app/you/totp/off", LOGGED_IN, 303),
+    Row("POST", "/app/you/codes", (), 403),
+    Row("POST", "/app/you/passkeys/ask", LOGGED_IN),
+    Row("POST", "/app/you/passkeys", LOGGED_IN, 422),
+    Row("GET", "/login/again", LOGGED_IN),
+    Row("POST", "/login/again", LOGGED_IN, 422),
+    Row("POST", "/login/again/ask", LOGGED_IN),
+    Row("POST", "/login/again/passkey", LOGGED_IN, 422),
+    Row("POST", "/login/ask", EVERYBODY),
+    Row("POST", "/login/passkey", EVERYBODY, 422),
     Row("POST", "/app/accounts/choose", MEMBERS, 303, {"account": "{account_id}"}),
 )
 ELSEWHERE = {
+    ("GET", "/signup"): "test_signup.py",
+    ("POST", "/signup"): "test_signup.py",
+    ("GET", "/signup/confirm"): "test_signup.py",
+    ("POST", "/signup/confirm"): "test_signup.py",
+    ("GET", "/password"): "test_password.py",
+    ("POST", "/password"): "test_password.py",
+    ("GET", "/password/new"): "test_password.py",
+    ("POST", "/password/new"): "test_password.py",
+    ("GET", "/invitation"): "test_team.py",
+    ("POST", "/invitation"): "test_team.py",
+    ("GET", "/address"): "test_you.py",
+    ("POST", "/address"): "test_you.py",
+    ("POST", "/app/you/sessions/{session_id}/end"): "test_you.py",
+    ("POST", "/app/you/passkeys/{passkey_id}/remove"): "test_second_factor.py",
+    ("POST", "/app/you/totp/on"): "test_second_factor.py",
+    ("GET", "/login/second"): "test_second_factor.py",
+    ("POST", "/login/second"): "test_second_factor.py",
+    ("POST", "/login/second/ask"): "test_second_factor.py",
+    ("POST", "/login/second/passkey"): "test_second_factor.py",
     ("GET", "/login"): "test_login.py",
     ("POST", "/login"): "test_login.py",
     ("POST", "/logout"): "test_login.py",

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
 from hourpost import tables
 from hourpost.accounts.queries import Account
@@ -39,6 +39,11 @@ class Surfer:
     def follow(self, answer: httpx.Response) -> httpx.Response:
         assert answer.status_code == 303, answer.text
         return self.get(answer.headers["location"])
+
+    def show(self, token: str) -> None:
+        """Have this session's token from now on."""
+        self.http.cookies.clear()
+        self.http.cookies.set(COOKIE, token, domain="127.0.0.1")
 
     @property
     def token(self) -> str | None:
@@ -90,7 +95,7 @@ async def log_in(database: Database, url: str, user_id: UUID, email: str = "") -
     surfer = new_surfer(url)
     async with database.transaction() as connection:
         token = await start_session(connection, user_id, Browser("127.0.0.1", "a test"), datetime.now(UTC))
-    surfer.http.cookies.set(COOKIE, token)
+    surfer.show(token)
     surfer.user_id, surfer.email = user_id, email
     return surfer
 
@@ -104,6 +109,8 @@ async def make_member(database: Database, url: str, account: Account, role: str,
 async def make_cast(database: Database, url: str, plan: str | None = "path") -> Cast:
     """Everybody: the roles, ``stranger`` who owns another account, ``nobody`` who is not logged in, ``staff``."""
     account, other = await make_account(database, plan), await make_account(database, plan)
+    async with database.transaction() as connection:  # the owner that they were made with would be one too many
+        await connection.execute(delete(tables.Membership).where(tables.Membership.account_id == account.id))
     surfers = {role.value: await make_member(database, url, account, role.value) for role in Role}
     surfers["stranger"] = await make_member(database, url, other, "owner")
     surfers["staff"] = await make_member(database, url, other, "owner", is_staff=True)

@@ -48,7 +48,7 @@ def test_a_log_in_gives_a_new_token_and_ends_the_one_before(nobody: Surfer, emai
     first = nobody.token
     log_in(nobody, email)
     assert nobody.token != first
-    nobody.http.cookies.set("hourpost", first or "")
+    nobody.show(first or "")
     assert nobody.get("/app").status_code == 303
 
 
@@ -56,7 +56,7 @@ def test_who_logs_out_is_out_also_with_the_old_cookie(nobody: Surfer, email: str
     log_in(nobody, email)
     token = nobody.token
     assert nobody.post("/logout").headers["location"] == "/login"
-    nobody.http.cookies.set("hourpost", token or "")
+    nobody.show(token or "")
     assert nobody.get("/app").status_code == 303
 
 

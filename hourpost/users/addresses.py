@@ -1,0 +1,76 @@
+"""A user's name, and the address they log in with; a new address is confirmed before it counts."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from hourpost import tables
+from hourpost.accounts.queries import User, find_user_by_email, get_user
+from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
+from hourpost.gateways.attempts import Counted
+from hourpost.users import letters
+from hourpost.users.audit import Actor, note
+from hourpost.users.desk import Desk
+from hourpost.users.names import read_email, read_name
+from hourpost.users.sessions import Browser
+from hourpost.users.tokens import Kind, OneTime, drop_tokens, find_token, keep_token, mint, use_token
+
+_FREE_CHANGES = 5
+_WORTHLESS = "This link was used already, or it is too old."
+
+
+async def rename_user(desk: Desk, user: User, name: str) -> None:
+    """Call a user something else. Raises: ValidationFailed, ServiceUnavailable."""
+    faults: list[Fault] = []
+    name = read_name(name, faults)
+    if faults:
+        raise ValidationFailed(faults)
+    async with desk.database.transaction() as connection:
+        await connection.execute(update(tables.User).where(tables.User.id == user.id).values(name=name))
+
+
+async def begin_change(desk: Desk, user: User, email: str) -> str:
+    """Mail a link to the new address. Raises: ValidationFailed, LimitExceeded, ServiceUnavailable."""
+    faults: list[Fault] = []
+    email = read_email(email, faults)
+    if email == user.email:
+        faults.append(Fault("/email", "this is your address already"))
+    if faults:
+        raise ValidationFailed(faults)
+    await desk.attempts.begin([Counted("address", str(user.id), _FREE_CHANGES)])
+    async with desk.database.reading() as connection:
+        known = await find_user_by_email(connection, email)
+    if known is not None:  # told to nobody but who reads its mail
+        await desk.postman.post(letters.signed_up_already(email, f"{desk.public_url}/login"))
+        return email
+    token = mint()
+    async with desk.database.transaction() as connection:
+        await drop_tokens(connection, user.id, Kind.ADDRESS)
+        await keep_token(connection, token, OneTime(Kind.ADDRESS, user.id, {"email": email}), desk.now)
+    await desk.postman.post(letters.confirm_address(email, desk.link("/address", token)))
+    return email
+
+
+async def find_change(desk: Desk, token: str) -> str:
+    """The address that a link would confirm. Raises: NotFound."""
+    async with desk.database.reading() as connection:
+        found = await find_token(connection, token, Kind.ADDRESS, desk.now)
+    if found is None:
+        raise NotFound(_WORTHLESS)
+    return str(found.detail["email"])
+
+
+async def finish_change(desk: Desk, token: str, browser: Browser) -> None:
+    """Log in with the new address from now on. Raises: NotFound, Conflict, ServiceUnavailable."""
+    async with desk.database.transaction() as connection:
+        found = await use_token(connection, token, Kind.ADDRESS, desk.now)
+        if found is None or found.user_id is None:
+            raise NotFound(_WORTHLESS)
+        new = str(found.detail["email"])
+        user = await get_user(connection, found.user_id)
+        if await find_user_by_email(connection, new) is not None:
+            raise Conflict("user_exists", "Somebody logs in with this address already.")
+        await connection.execute(update(tables.User).where(tables.User.id == user.id).values(email=new))
+        await drop_tokens(connection, user.id, Kind.PASSWORD)
+        await note(connection, Actor(user.id, new, browser.address), "address_changed", desk.now, before=user.email)
+    await desk.postman.post(letters.address_changed(user.email, new))

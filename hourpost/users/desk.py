@@ -1,0 +1,41 @@
+"""What acting on a person's log-in takes, handed over together by the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from hourpost.database import Database
+from hourpost.gateways.attempts import Attempts
+from hourpost.gateways.clock import Clock
+from hourpost.gateways.encryption import Cipher
+from hourpost.rules.letters import Letter
+
+
+class PostsLetters(Protocol):
+    """Sends our letters: the flow's postman."""
+
+    async def post(self, letter: Letter) -> None:
+        """Hand over a letter; when this returns, it is stored and will leave. Raises: ServiceUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The database, what counts tries, who sends letters, and the address that links begin with."""
+
+    database: Database
+    attempts: Attempts
+    postman: PostsLetters
+    cipher: Cipher
+    clock: Clock
+    public_url: str
+
+    @property
+    def now(self) -> datetime:
+        """The moment."""
+        return self.clock.now()
+
+    def link(self, path: str, token: str) -> str:
+        """The address that a letter leads to."""
+        return f"{self.public_url}{path}?token={token}"

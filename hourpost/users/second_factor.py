@@ -1,0 +1,59 @@
+"""The second half of a log-in: a code by app, a recovery code, or a passkey; and logging in by passkey alone."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hourpost.accounts.queries import User, get_user
+from hourpost.errors import Fault, ValidationFailed
+from hourpost.gateways.attempts import Counted
+from hourpost.users.audit import Actor, note
+from hourpost.users.desk import Desk
+from hourpost.users.passkeys import Site, check_passkey
+from hourpost.users.recovery import use_code
+from hourpost.users.sessions import Browser, end_session, start_session
+from hourpost.users.totp import use_totp
+
+_FREE = 5
+_TOTP_DIGITS = 6
+_WRONG = "this code is not right, or it was used before"
+
+
+async def finish_by_code(desk: Desk, user: User, session_id: UUID, code: str, browser: Browser) -> str:
+    """Log in fully with a code by app or a recovery code; gives the token of a new session.
+
+    Raises: ValidationFailed, LimitExceeded, ServiceUnavailable.
+    """
+    counted = Counted("second", str(user.id), _FREE)
+    await desk.attempts.begin([counted])
+    plain = code.replace(" ", "")
+    async with desk.database.transaction() as connection:
+        is_totp = plain.isdigit() and len(plain) == _TOTP_DIGITS
+        is_right = await (use_totp(connection, desk, user, plain) if is_totp else use_code(connection, user.id, code))
+        if not is_right:
+            raise ValidationFailed([Fault("/code", _WRONG)])
+        await end_session(connection, user.id, session_id)
+        token = await start_session(connection, user.id, browser, desk.now)
+        action = "logged_in" if is_totp else "recovery_code_used"
+        await note(connection, Actor(user.id, user.email, browser.address), action, desk.now)
+    await desk.attempts.forget(counted)
+    await desk.attempts.forget(Counted("login", user.email, 0))
+    return token
+
+
+async def finish_by_passkey(
+    desk: Desk, site: Site, credential: str, browser: Browser, half: tuple[User, UUID] | None = None
+) -> str:
+    """Log in with a passkey, which is both factors at once; ``half`` is who gave a password before, and the session.
+
+    Raises: ValidationFailed, ServiceUnavailable.
+    """
+    async with desk.database.transaction() as connection:
+        user_id = await check_passkey(connection, desk, site, credential, half[0].id if half else None)
+        if half:
+            await end_session(connection, user_id, half[1])
+        user = await get_user(connection, user_id)
+        token = await start_session(connection, user_id, browser, desk.now)
+        await note(connection, Actor(user.id, user.email, browser.address), "logged_in", desk.now, by="passkey")
+    await desk.attempts.forget(Counted("login", user.email, 0))
+    return token

@@ -1,0 +1,35 @@
+"""The mail that Hourpost has written to somebody: the newest one that the intake has stored."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+
+from sqlalchemy import text
+
+from hourpost.database import Database
+
+_NEWEST = text(
+    "SELECT e.id, e.content_id, e.subject FROM emails e JOIN deliveries d ON d.email_id = e.id"
+    " WHERE d.address = :address ORDER BY e.id DESC LIMIT 1"
+)
+_CHUNKS = text("SELECT bytes FROM content_chunks WHERE content_id = :id ORDER BY number")
+
+
+async def newest_mail(database: Database, address: str) -> tuple[str, str]:
+    """Subject and text."""
+    async with database.reading() as connection:
+        row = (await connection.execute(_NEWEST, {"address": address})).one()
+        chunks = (await connection.execute(_CHUNKS, {"id": row.content_id})).scalars().all()
+    message = email.message_from_bytes(b"".join(chunks), policy=email.policy.default)
+    body = message.get_body(("plain",))
+    assert body is not None
+    return row.subject, body.get_content()
+
+
+async def link_in(database: Database, address: str) -> str:
+    """Path and query of the link in the newest mail."""
+    found = re.search(r"https?://[^/\s]+(/\S+)", (await newest_mail(database, address))[1])
+    assert found is not None
+    return found.group(1)

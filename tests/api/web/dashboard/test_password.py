@@ -1,0 +1,49 @@
+"""A forgotten password: a link by mail, once, after which every browser is logged out."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from hourpost.accounts.passwords import hash_password
+from hourpost.database import Database
+from tests.api.web.dashboard.letters import link_in, newest_mail
+from tests.api.web.dashboard.people import Surfer, log_in, make_user, text_of
+from tests.api.web.running import RunningWeb
+
+NEW = "an entirely new sentence"
+
+
+@pytest.fixture
+async def user(database: Database, site: RunningWeb) -> Surfer:
+    user_id, email = await make_user(database, await hash_password("the old password"))
+    return await log_in(database, site.url, user_id, email)
+
+
+async def test_the_link_sets_a_password_once_and_ends_every_session(
+    nobody: Surfer, user: Surfer, database: Database
+) -> None:
+    nobody.post("/password", {"email": user.email})
+    link = await link_in(database, user.email)
+    token = link.partition("token=")[2]
+    assert nobody.get(link).status_code == 200
+    assert nobody.post("/password/new", {"token": token, "password": "short"}).status_code == 422
+    assert nobody.post("/password/new", {"token": token, "password": NEW}).status_code == 303
+    assert nobody.post("/password/new", {"token": token, "password": NEW}).status_code == 404
+    assert user.get("/app/you").headers["location"].startswith("/login")
+    assert nobody.post("/login", {"email": user.email, "password": NEW}).status_code == 303
+    assert (await newest_mail(database, user.email))[0] == "Your password was changed"
+
+
+def test_nobody_learns_whether_an_address_is_known(nobody: Surfer, user: Surfer) -> None:
+    stranger = f"{uuid4().hex}@acme.test"
+    known, unknown = nobody.post("/password", {"email": user.email}), nobody.post("/password", {"email": stranger})
+    assert known.status_code == unknown.status_code == 200
+    assert text_of(known).replace(user.email, "") == text_of(unknown).replace(stranger, "")
+
+
+def test_mails_cannot_be_asked_for_without_end(nobody: Surfer, user: Surfer) -> None:
+    answers = [nobody.post("/password", {"email": user.email}).status_code for _ in range(5)]
+    assert answers[:3] == [200] * 3
+    assert 429 in answers

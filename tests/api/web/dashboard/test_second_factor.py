@@ -1,0 +1,122 @@
+"""Second factors: what a password alone is worth, codes by app, recovery codes."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pyotp
+import pytest
+from sqlalchemy import text
+
+from hourpost.accounts.passwords import hash_password
+from hourpost.database import Database
+from hourpost.users.totp import matching_step
+from tests.api.web.dashboard.people import Surfer, join, log_in, make_user, new_surfer, text_of
+from tests.api.web.running import RunningWeb
+from tests.cast import make_account
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+async def user(database: Database, site: RunningWeb, own_account: None) -> Surfer:
+    user_id, email = await make_user(database, await hash_password(PASSWORD))
+    await join(database, await make_account(database), user_id, "owner")
+    return await log_in(database, site.url, user_id, email)
+
+
+@pytest.fixture
+def protected(user: Surfer) -> tuple[Surfer, str, list[str]]:
+    """A user with codes by app: the secret, and recovery codes."""
+    page = user.post("/app/you/totp")
+    secret = re.findall(r"<code>([A-Z2-7]{32})</code>", page.text)[0]
+    token = re.findall(r'name="token" value="([^"]+)"', page.text)[0]
+    assert user.post("/app/you/totp/on", {"token": token, "code": "000000"}).status_code == 422
+    done = user.post("/app/you/totp/on", {"token": token, "code": pyotp.TOTP(secret).now()})
+    codes = re.findall(r"<li>((?:[a-z2-9]{4}-){3}[a-z2-9]{4})</li>", done.text)
+    assert len(codes) == 10
+    return user, secret, codes
+
+
+def half_way(site: RunningWeb, user: Surfer) -> Surfer:
+    surfer = new_surfer(site.url)
+    answer = surfer.post("/login", {"email": user.email, "password": PASSWORD})
+    assert answer.headers["location"].startswith("/login/second")
+    return surfer
+
+
+def test_the_password_alone_opens_nothing(site: RunningWeb, protected: tuple[Surfer, str, list[str]]) -> None:
+    surfer = half_way(site, protected[0])
+    for path in ("/app", "/app/you", "/app/hour"):
+        assert surfer.get(path).headers["location"].startswith("/login")
+    assert surfer.get("/login/second").status_code == 200
+
+
+async def test_a_code_lets_in_once(
+    site: RunningWeb, database: Database, protected: tuple[Surfer, str, list[str]]
+) -> None:
+    user, secret, _ = protected
+    async with database.transaction() as connection:  # as if the code of turning it on were long ago
+        await connection.execute(text("UPDATE users SET totp_step = 1 WHERE id = :id"), {"id": user.user_id})
+    code = pyotp.TOTP(secret).now()
+    surfer, late = half_way(site, user), half_way(site, user)
+    token = surfer.token
+    assert surfer.post("/login/second", {"code": code}).headers["location"] == "/app"
+    assert surfer.token != token
+    assert surfer.get("/app").status_code == 200
+    assert late.post("/login/second", {"code": code}).status_code == 422
+
+
+def test_a_recovery_code_lets_in_once(site: RunningWeb, protected: tuple[Surfer, str, list[str]]) -> None:
+    user, _, codes = protected
+    surfer = half_way(site, user)
+    assert surfer.post("/login/second", {"code": codes[0].upper()}).status_code == 303
+    assert "9 codes left" in text_of(surfer.get("/app/you"))
+    assert half_way(site, user).post("/login/second", {"code": codes[0]}).status_code == 422
+
+
+def test_codes_cannot_be_guessed_one_after_the_other(
+    site: RunningWeb, protected: tuple[Surfer, str, list[str]]
+) -> None:
+    surfer = half_way(site, protected[0])
+    answers = [surfer.post("/login/second", {"code": f"{number:06}"}).status_code for number in range(7)]
+    assert answers[-1] == 429
+
+
+def test_turned_off_the_password_is_enough_again(site: RunningWeb, protected: tuple[Surfer, str, list[str]]) -> None:
+    user = protected[0]
+    assert user.post("/app/you/totp/off").status_code == 303
+    surfer = new_surfer(site.url)
+    assert surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"] == "/app"
+
+
+async def test_what_is_dangerous_asks_again_who_one_is(user: Surfer, database: Database) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    async with database.transaction() as connection:
+        statement = text("UPDATE sessions SET proven_at = :at WHERE user_id = :id")
+        await connection.execute(statement, {"at": long_ago, "id": user.user_id})
+    assert user.post("/app/you/totp").headers["location"].startswith("/login/again")
+    assert user.post("/login/again", {"password": "wrong wrong", "next": "/app/you"}).status_code == 422
+    assert user.post("/login/again", {"password": PASSWORD, "next": "/app/you"}).headers["location"] == "/app/you"
+    assert user.post("/app/you/totp").status_code == 200
+
+
+def test_a_passkey_that_was_never_made_is_refused_everywhere(
+    site: RunningWeb, protected: tuple[Surfer, str, list[str]]
+) -> None:
+    user = protected[0]
+    surfer = half_way(site, user)
+    asked = surfer.post("/login/second/ask").json()
+    assert asked["challenge"]
+    made_up = '{"id": "x", "rawId": "eA", "type": "public-key", "response": {"clientDataJSON": "e30"}}'
+    assert surfer.post("/login/second/passkey", {"credential": made_up}).status_code == 422
+    assert surfer.post("/login/second/passkey", {"credential": "no json"}).status_code == 422
+    assert user.post("/app/you/passkeys/pk_00000000000000000000000000/remove").status_code == 404
+
+
+def test_a_code_is_good_for_the_step_before_and_after() -> None:
+    secret, now = pyotp.random_base32(), datetime(2026, 1, 1, tzinfo=UTC)
+    code = pyotp.TOTP(secret).at(now)
+    assert matching_step(secret, code, now + timedelta(seconds=30)) is not None
+    assert matching_step(secret, code, now + timedelta(seconds=90)) is None

@@ -1,0 +1,97 @@
+"""Members and invitations."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from hourpost.database import Database
+from hourpost.rules.ids import to_text
+from hourpost.users.queries import USER_PREFIX
+from tests.api.web.dashboard.letters import link_in
+from tests.api.web.dashboard.people import Cast, Surfer, log_in, make_user, new_surfer, text_of
+from tests.api.web.running import RunningWeb
+
+
+def path_of(surfer: Surfer, action: str) -> str:
+    assert surfer.user_id is not None
+    return f"/app/team/{to_text(USER_PREFIX, surfer.user_id)}/{action}"
+
+
+@pytest.fixture
+def email() -> str:
+    return f"guest-{uuid4().hex[:10]}@acme.test"
+
+
+async def invite(cast: Cast, database: Database, email: str, role: str = "developer") -> str:
+    assert cast["admin"].post("/app/team/invite", {"email": email, "role": role}).status_code == 303
+    return (await link_in(database, email)).partition("token=")[2]
+
+
+async def test_somebody_new_makes_a_log_in_by_accepting(
+    cast: Cast, database: Database, site: RunningWeb, email: str
+) -> None:
+    token = await invite(cast, database, email)
+    guest = new_surfer(site.url)
+    assert cast.account.name in guest.get(f"/invitation?token={token}").text
+    accept = {"token": token, "name": "Joan Clarke", "password": "a sentence to keep"}
+    assert guest.post("/invitation", accept).headers["location"] == "/login"
+    assert guest.post("/invitation", accept).status_code == 404
+    guest.post("/login", {"email": email, "password": "a sentence to keep"})
+    assert cast.account.name in guest.get("/app").text
+    assert "member_joined" not in cast["owner"].get("/app/audit").text
+    assert "joined" in text_of(cast["owner"].get("/app/audit"))
+
+
+async def test_who_has_a_log_in_joins_with_it_and_switches_between_accounts(
+    cast: Cast, database: Database, site: RunningWeb
+) -> None:
+    user_id, email = await make_user(database)
+    known = await log_in(database, site.url, user_id, email)
+    token = await invite(cast, database, email, "viewer")
+    assert known.post("/invitation", {"token": token}).headers["location"] == "/app"
+    assert cast.account.name in known.get("/app").text
+    assert known.post("/app/accounts/choose", {"account": cast.account.public_id}).status_code == 303
+
+
+async def test_an_invitation_is_for_its_address_alone(cast: Cast, database: Database, email: str) -> None:
+    token = await invite(cast, database, email)
+    assert "logged in as" in text_of(cast["stranger"].get(f"/invitation?token={token}"))
+    assert cast["stranger"].post("/invitation", {"token": token}).status_code == 404
+    assert cast.account.name not in cast["stranger"].get("/app").text
+
+
+async def test_a_withdrawn_invitation_is_worth_nothing(cast: Cast, database: Database, email: str) -> None:
+    token = await invite(cast, database, email)
+    page = cast["owner"].get("/app/team").text
+    path = page.partition('action="/app/team/invitations/')[2].partition('"')[0]
+    assert cast["owner"].post(f"/app/team/invitations/{path}").status_code == 303
+    assert cast["nobody"].get(f"/invitation?token={token}").status_code == 404
+
+
+def test_a_role_counts_from_the_next_request_on(cast: Cast) -> None:
+    assert cast["viewer"].get("/app/audit").status_code == 403
+    assert cast["admin"].post(path_of(cast["viewer"], "role"), {"role": "admin"}).status_code == 303
+    assert cast["viewer"].get("/app/audit").status_code == 200
+    cast["admin"].post(path_of(cast["viewer"], "remove"))
+    assert cast["viewer"].get("/app/team").headers["location"] == "/app/accounts/new"
+
+
+def test_an_admin_neither_makes_nor_unmakes_an_owner(cast: Cast) -> None:
+    assert cast["admin"].post(path_of(cast["admin"], "role"), {"role": "owner"}).status_code == 422
+    assert cast["admin"].post(path_of(cast["owner"], "remove")).status_code == 422
+    assert cast["owner"].get("/app/audit").status_code == 200
+
+
+def test_an_account_keeps_an_owner(cast: Cast) -> None:
+    assert cast["owner"].post(path_of(cast["owner"], "remove")).status_code == 422
+    assert cast["owner"].post(path_of(cast["owner"], "role"), {"role": "viewer"}).status_code == 422
+    cast["owner"].post(path_of(cast["admin"], "role"), {"role": "owner"})
+    assert cast["owner"].post(path_of(cast["owner"], "remove")).status_code == 303
+
+
+def test_everybody_may_leave(cast: Cast) -> None:
+    for who in ("developer", "viewer", "billing"):
+        assert cast[who].post(path_of(cast[who], "remove")).status_code == 303
+        assert cast[who].get("/app").headers["location"] == "/app/accounts/new"

@@ -1,0 +1,71 @@
+"""A person's own log-in: name, address, password, sessions."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+import pytest
+
+from hourpost.accounts.passwords import hash_password
+from hourpost.database import Database
+from tests.api.web.dashboard.letters import link_in, newest_mail
+from tests.api.web.dashboard.people import Surfer, log_in, make_user, text_of
+from tests.api.web.running import RunningWeb
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+async def user(database: Database, site: RunningWeb, own_account: None) -> Surfer:
+    user_id, email = await make_user(database, await hash_password(PASSWORD))
+    return await log_in(database, site.url, user_id, email)
+
+
+async def again(database: Database, site: RunningWeb, user: Surfer) -> Surfer:
+    assert user.user_id is not None
+    return await log_in(database, site.url, user.user_id, user.email)
+
+
+async def test_a_new_password_ends_every_other_session_and_renews_this_one(
+    user: Surfer, database: Database, site: RunningWeb
+) -> None:
+    other, token = await again(database, site, user), user.token
+    new = {"current_password": PASSWORD, "new_password": "a better one than before"}
+    assert user.post("/app/you/password", new | {"current_password": "wrong wrong"}).status_code == 422
+    assert user.post("/app/you/password", new).status_code == 303
+    assert user.token != token
+    assert user.get("/app/you").status_code == 200
+    assert other.get("/app/you").status_code == 303
+
+
+async def test_one_browser_logs_another_out(user: Surfer, database: Database, site: RunningWeb) -> None:
+    other = await again(database, site, user)
+    sessions = re.findall(r"/app/you/sessions/(ses_\w+)/end", user.get("/app/you").text)
+    assert len(sessions) == 1  # one's own is not offered
+    assert user.post(f"/app/you/sessions/{sessions[0]}/end").status_code == 303
+    assert other.get("/app/you").status_code == 303
+
+
+async def test_nobody_ends_the_session_of_another_person(user: Surfer, owner: Surfer) -> None:
+    await_page = owner.get("/app/you").text
+    assert "ses_" not in await_page
+    assert user.post("/app/you/sessions/ses_00000000000000000000000000/end").status_code == 404
+
+
+async def test_a_new_address_counts_once_it_is_confirmed(user: Surfer, database: Database) -> None:
+    new = f"new-{uuid4().hex[:8]}@acme.test"
+    assert user.post("/app/you/address", {"email": new}).status_code == 303
+    assert user.email in user.get("/app/you").text
+    link = await link_in(database, new)
+    assert new in user.get(link).text
+    assert user.post("/address", {"token": link.partition("token=")[2]}).status_code == 303
+    assert new in text_of(user.get("/app/you"))
+    assert new in (await newest_mail(database, user.email))[1]
+
+
+def test_who_belongs_to_no_account_is_offered_one(user: Surfer) -> None:
+    assert user.get("/app").headers["location"] == "/app/accounts/new"
+    assert user.get("/app/accounts/new").status_code == 200
+    assert "Mine" in user.follow(user.post("/app/accounts/new", {"name": "Mine"})).text
+    assert user.get("/app/you").status_code == 200

@@ -1,0 +1,56 @@
+"""Chromium as people have it, driven by Playwright; what it needs of the machine, and how one logs in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.embedded.running import RunningUp
+from tests.end_to_end.scene import first_steps
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+AXE = Path(__file__).parents[2] / "api" / "web" / "dashboard" / "assets" / "node_modules" / "axe-core" / "axe.min.js"
+SIZES = {"desktop": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser without a window."""
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def new_context(browser: Browser, up: RunningUp, size: str = "desktop", **options: Any) -> BrowserContext:
+    """A browser profile of its own; by name, because browsers bind no passkey to a number."""
+    base = f"http://localhost:{up.ports['HTTP']}"
+    is_phone = size == "phone"
+    context = browser.new_context(
+        base_url=base, viewport=SIZES[size], is_mobile=is_phone, has_touch=is_phone, locale="en-GB", **options
+    )
+    context.set_default_timeout(20_000)
+    return context
+
+
+def log_in(page: Page, email: str, password: str) -> None:
+    """Through the form."""
+    page.goto("/login")
+    page.get_by_label("Email address").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in", exact=True).click()
+
+
+def log_in_first(page: Page, up: RunningUp) -> None:
+    """As the owner of the first account, with what `hourpost up` has printed."""
+    steps = first_steps(up)
+    log_in(page, steps["email"], steps["password"])
+    page.wait_for_url("**/app")

@@ -1,0 +1,31 @@
+"""Every page that is looked at: pictured by `make screenshots`, searched for faults by axe-core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as somebody sees it: ``owner`` is logged in as the first account's owner, ``nobody`` is not.
+
+    ``path`` may hold places that ``scene.py`` fills, such as ``{email_id}``.
+    """
+
+    name: str
+    path: str
+    who: str = "owner"
+
+
+PAGES = (
+    Page("landing", "/", "nobody"),
+    Page("login", "/login", "nobody"),
+    Page("signup", "/signup", "nobody"),
+    Page("password", "/password", "nobody"),
+    Page("overview", "/app"),
+    Page("account", "/app/account"),
+    Page("team", "/app/team"),
+    Page("audit", "/app/audit"),
+    Page("you", "/app/you"),
+    Page("not-found", "/app/nothing"),
+)

@@ -1,0 +1,45 @@
+"""A service that runs, with something in it to look at: emails sent and held, members, an invitation."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+from tests.embedded.running import RunningUp
+
+
+def first_steps(up: RunningUp) -> dict[str, str]:
+    """What `hourpost up` has printed of its first account."""
+    found: dict[str, str] = json.loads((up.home / "first-steps.json").read_text())
+    return found
+
+
+def call(up: RunningUp, path: str, body: Any, key: str = "") -> Any:
+    """POST to the REST API of the first account."""
+    url = f"http://127.0.0.1:{up.ports['HTTP']}{path}"
+    headers = {"Authorization": f"Bearer {key or first_steps(up)['api_key']}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def fill(up: RunningUp) -> dict[str, str]:
+    """Send more than the hour takes; gives what the places of ``pages.py`` stand for."""
+    sender = f"Acme <hello@{first_steps(up)['domain']}>"
+    subjects = ("Your receipt", "Welcome to Acme", "Reset your password", "The news of November")
+    ids: list[str] = []
+    for batch in range(8):
+        emails = [
+            {
+                "from": sender,
+                "to": [f"customer{batch}-{number}@example.net"],
+                "subject": subjects[(batch + number) % len(subjects)],
+                "html": "<h1>Hello</h1><p>It works.</p>",
+                "text": "Hello. It works.",
+                "tags": [{"name": "kind", "value": "news"}],
+            }
+            for number in range(140)
+        ]
+        ids += [one["id"] for one in call(up, "/v1/emails/batch", emails)["data"]]
+    return {"email_id": ids[0], "held_email_id": ids[-1]}

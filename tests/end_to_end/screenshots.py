@@ -1,0 +1,56 @@
+"""`make screenshots`: every page, phone and desktop, light and dark, into var/screenshots; words pick pages by name."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.embedded.running import ROOT, RunningUp
+from tests.end_to_end.browsing import CHROMIUM, SIZES, chromium, log_in_first, new_context
+from tests.end_to_end.pages import PAGES, Page
+from tests.end_to_end.scene import fill
+
+FOLDER = ROOT / "var" / "screenshots"
+
+
+def main() -> None:
+    """Run a service of its own, fill it, and picture it."""
+    if CHROMIUM is None:
+        raise SystemExit("There is no chromium on this machine.")
+    wanted = [page for page in PAGES if not sys.argv[1:] or page.name in sys.argv[1:]]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="hourpost-screenshots-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # the servers work as other users
+        up = RunningUp(Path(folder) / "home")
+        try:
+            up.wait()
+            places = fill(up)
+            with chromium() as browser:
+                for size in SIZES:
+                    for scheme in ("light", "dark"):
+                        picture(browser, up, wanted, places, size, scheme)
+        finally:
+            up.end()
+
+
+def picture(browser: Browser, up: RunningUp, pages: list[Page], places: dict[str, str], size: str, scheme: str) -> None:
+    """All pages in one size and one scheme."""
+    for who in ("nobody", "owner"):
+        context = new_context(browser, up, size, color_scheme=scheme, device_scale_factor=1)
+        tab = context.new_page()
+        if who == "owner":
+            log_in_first(tab, up)
+        for page in pages:
+            if page.who == who:
+                tab.goto(page.path.format(**places), wait_until="networkidle")
+                path = FOLDER / f"{page.name}-{size}-{scheme}.png"
+                tab.screenshot(path=path, full_page=True)
+                print(path.relative_to(ROOT))
+        context.close()
+
+
+if __name__ == "__main__":
+    main()
