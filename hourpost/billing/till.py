@@ -83,7 +83,7 @@ class Till:
         customer = await self._customer(account_id)
         if customer is None:
             raise NotFound("This account has nothing to pay yet.")
-        return await self._stripe.open_portal(customer.id, self._plan_url)
+        return await self._stripe.open_portal(customer.id, f"{self._plan_url}/return")
 
     async def preview(self, account_id: UUID, plan: str) -> Move:
         """What a change to that plan would mean and cost, and when it would begin. Raises: Conflict."""

@@ -41,6 +41,11 @@ WORDS: dict[str, str] = {
     "account_created": "created the account",
     "account_renamed": "renamed the account",
     "account_exported": "exported the account",
+    "checkout_opened": "went to pay for a plan",
+    "plan_changed": "changed the plan",
+    "plan_kept": "kept the plan after all",
+    "plan_canceled": "canceled the plan",
+    "plan_resumed": "resumed the plan",
 }
 """What an action reads like after the actor's name; other nouns add theirs."""
 

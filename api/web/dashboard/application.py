@@ -31,7 +31,7 @@ def build_dashboard(settings: Settings, parts: Parts) -> ASGIApp:
     app.state.parts = parts
     for router in ROUTERS:
         app.include_router(router)
-    return Shield(app, public_url=settings.public_url)
+    return Shield(app, public_url=settings.public_url, pay_url=settings.stripe_api_url)
 
 
 class Crossing:

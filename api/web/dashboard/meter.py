@@ -24,6 +24,7 @@ class Meter:
     held_until: datetime | None = None
     minutes: tuple[int, ...] = ()
     is_known: bool = True
+    lapsed: bool = False  # its plan has ended unpaid
 
     @property
     def busiest(self) -> int:
@@ -44,7 +45,7 @@ class Meter:
 async def read_meter(parts: Parts, account: Account) -> Meter:
     """The hour of an account as it is now."""
     if not account.limit:
-        return Meter(0)
+        return Meter(0, lapsed=account.lapsed_at is not None)
     try:
         reading = await limit.read(parts.hour, parts.database, account.id, account.limit)
     except ServiceUnavailable:

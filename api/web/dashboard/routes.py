@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+<<<<<<< HEAD
 from api.web.dashboard import (
     account,
     accounts,
@@ -25,6 +26,9 @@ from api.web.dashboard import (
     you,
     you_factors,
 )
+=======
+from api.web.dashboard import account, emails, hour, landing, login, overview, plan, statics
+>>>>>>> a75702b (dashboard: plan and usage: the price of a change before it is made, invoices, the busiest hours)
 
 PAGES = frozenset({"", "address", "app", "invitation", "login", "logout", "password", "signup", "static"})
 """First segments of the paths that the dashboard answers; every other is the REST API's."""
@@ -42,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     credentials.router,
     suppressions.router,
     hour.router,
+    plan.router,
     account.router,
     accounts.router,
     team.router,

@@ -38,10 +38,14 @@ _HSTS = "max-age=31536000"
 class Shield:
     """ASGI middleware. A header that a page sets itself stays."""
 
-    def __init__(self, app: ASGIApp, *, public_url: str) -> None:
+    def __init__(self, app: ASGIApp, *, public_url: str, pay_url: str | None = None) -> None:
+        """``pay_url``: where one pays instead of at Stripe."""
         self._app = app
         self._public = urlsplit(public_url)
-        self._headers = HEADERS | ({"Strict-Transport-Security": _HSTS} if self._public.scheme == "https" else {})
+        headers = HEADERS
+        if pay_url:
+            headers = HEADERS | {"Content-Security-Policy": POLICY.replace("form-action", f"form-action {pay_url}")}
+        self._headers = headers | ({"Strict-Transport-Security": _HSTS} if self._public.scheme == "https" else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

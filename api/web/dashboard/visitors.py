@@ -16,6 +16,7 @@ from api.web.dashboard.meter import Meter, read_meter
 from api.web.dashboard.rendering import render
 from api.web.parts import Parts, parts_of
 from hourpost.accounts.queries import Account, User
+from hourpost.billing.queries import get_entitlement
 from hourpost.errors import Forbidden, NotAuthenticated, NotFound
 from hourpost.rules.roles import May, Role, is_allowed
 from hourpost.users.audit import Actor
@@ -81,6 +82,7 @@ class Guest:
         flash = None if is_fragment else read_flash(self.request)
         context = {"faults": {}, "form": {}} | context | self._given(flash)
         context["meter"] = None if is_fragment else await self._read_meter()
+        context["grace_ends_at"] = None if is_fragment else await self._read_grace()
         response = HTMLResponse(render(template, block if is_fragment else None, context), status)
         response.headers["Vary"] = "HX-Request"
         if flash is not None:
@@ -108,6 +110,9 @@ class Guest:
         }
 
     async def _read_meter(self) -> Meter | None:
+        return None
+
+    async def _read_grace(self) -> datetime | None:
         return None
 
 
@@ -139,6 +144,15 @@ class Person(Guest):
     async def _read_meter(self) -> Meter | None:
         account = self.signed_in.account
         return await read_meter(self.parts, account) if account else None
+
+    async def _read_grace(self) -> datetime | None:
+        """Until when mail goes on leaving though a payment has failed; None where none has."""
+        account = self.signed_in.account
+        if account is None or self.parts.till is None:
+            return None
+        async with self.parts.database.reading() as connection:
+            entitlement = await get_entitlement(connection, account.id)
+        return entitlement.ends_at if entitlement.status == "past_due" and entitlement.plan is not None else None
 
 
 @dataclass(frozen=True, slots=True)

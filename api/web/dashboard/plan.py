@@ -1,0 +1,165 @@
+"""Plan and usage: the plan, changing it with its price shown before, the busiest hours, invoices, the way of paying."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import RedirectResponse
+
+from api.web.dashboard.forms import Form, read_form
+from api.web.dashboard.plan_view import read_plan
+from api.web.dashboard.visitors import SEE_OTHER, AnyMember, Biller, Visitor
+from hourpost.accounts.changes import switch_plan
+from hourpost.billing.till import Till
+from hourpost.errors import HourpostError, NotFound
+from hourpost.rules.plans import PLANS, Plan
+from hourpost.users import audit
+
+router = APIRouter()
+
+PAGE = "/app/plan"
+
+
+@router.get(PAGE)
+async def get_plan(visitor: AnyMember) -> Response:
+    """The plan, what it is used for, and what it costs."""
+    async with visitor.parts.database.reading() as connection:
+        view = await read_plan(connection, visitor.account, visitor.now, is_free=visitor.parts.till is None)
+    return await visitor.page("plan/show.html", view=view, nonce=secrets.token_urlsafe(12))
+
+
+@router.post(f"{PAGE}/checkout")
+async def post_checkout(request: Request, visitor: Biller) -> Response:
+    """Go to Stripe and pay for a first plan."""
+    form = await read_form(request)
+    plan = _plan(form.get("to"))
+    try:
+        url = await _till(visitor).check_out(visitor.account, plan.name, form.get("nonce", "")[:64])
+    except HourpostError as error:
+        return _sorry(visitor, error)
+    await _note(visitor, "checkout_opened", plan.name)
+    return RedirectResponse(url, SEE_OTHER)
+
+
+@router.get(f"{PAGE}/return")
+async def get_return(visitor: Biller, session_id: str = "") -> Response:
+    """Come back from Stripe: what was paid there counts at once, whether or not its webhook is here already."""
+    till = _till(visitor)
+    try:
+        if not session_id:
+            await till.sync(visitor.account.id)
+            return visitor.redirect(PAGE)
+        entitlement = await till.come_back(visitor.account.id, session_id)
+    except HourpostError as error:
+        return _sorry(visitor, error)
+    if entitlement.plan is None:
+        return visitor.redirect(PAGE, "The payment is on its way; the plan begins as soon as it arrives.", "info")
+    return visitor.redirect(PAGE, f"Welcome to {PLANS[entitlement.plan].title}. What waited leaves now.")
+
+
+@router.post(f"{PAGE}/portal")
+async def post_portal(visitor: Biller) -> Response:
+    """Go to Stripe's page for cards and invoices."""
+    try:
+        return RedirectResponse(await _till(visitor).portal(visitor.account.id), SEE_OTHER)
+    except HourpostError as error:
+        return _sorry(visitor, error)
+
+
+@router.get(f"{PAGE}/change")
+async def get_change(visitor: Biller, to: str = "") -> Response:
+    """What a change would cost and when it would begin."""
+    plan = _plan(to)
+    try:
+        move = await _till(visitor).preview(visitor.account.id, plan.name)
+    except HourpostError as error:
+        return _sorry(visitor, error)
+    return await visitor.page("plan/change.html", move=move, plan=plan)
+
+
+@router.post(f"{PAGE}/change")
+async def post_change(request: Request, visitor: Biller) -> Response:
+    """Change the plan: for nothing where plans cost nothing, else as it was shown before."""
+    form = await read_form(request)
+    plan = _plan(form.get("to"))
+    till = visitor.parts.till
+    if till is None:
+        async with visitor.parts.database.transaction() as connection:
+            await switch_plan(connection, visitor.account.id, plan.name)
+            await audit.note(connection, visitor.actor(), "plan_changed", visitor.now, plan=plan.name)
+        return visitor.redirect(PAGE, f"Your plan is {plan.title} now. What waits was paced anew.")
+    try:
+        move = await till.change(visitor.account.id, plan.name, _moment(form))
+    except HourpostError as error:
+        return _sorry(visitor, error)
+    await _note(visitor, "plan_kept" if move.kind == "same" else "plan_changed", plan.name)
+    return await _changed(visitor, move.kind, plan)
+
+
+@router.post(f"{PAGE}/cancel")
+async def post_cancel(visitor: Biller) -> Response:
+    """Let the plan end with what is paid for."""
+    try:
+        await _till(visitor).cancel(visitor.account.id)
+    except HourpostError as error:
+        return _sorry(visitor, error)
+    await _note(visitor, "plan_canceled", visitor.account.plan)
+    return visitor.redirect(PAGE, "The plan is canceled. It goes on until the paid time ends.")
+
+
+@router.post(f"{PAGE}/resume")
+async def post_resume(visitor: Biller) -> Response:
+    """Let the plan go on after all."""
+    try:
+        await _till(visitor).resume(visitor.account.id)
+    except HourpostError as error:
+        return _sorry(visitor, error)
+    await _note(visitor, "plan_resumed", visitor.account.plan)
+    return visitor.redirect(PAGE, "The plan goes on.")
+
+
+async def _changed(visitor: Visitor, kind: str, plan: Plan) -> Response:
+    """Say what came of a change: an upgrade may still want its payment confirmed."""
+    if kind == "same":
+        return visitor.redirect(PAGE, f"You stay with {plan.title}.")
+    if kind == "downgrade":
+        return visitor.redirect(PAGE, f"{plan.title} begins when the paid time ends.")
+    async with visitor.parts.database.reading() as connection:
+        view = await read_plan(connection, visitor.account, visitor.now, is_free=False)
+    if view.current is not None and view.current.plan == plan.name:
+        return visitor.redirect(PAGE, f"Your plan is {plan.title} now. What waits was paced anew.")
+    return visitor.redirect(PAGE, f"{plan.title} begins as soon as its payment is confirmed.", "warn")
+
+
+def _plan(name: str | None) -> Plan:
+    plan = PLANS.get(name or "")
+    if plan is None:
+        raise NotFound("There is no such plan.")
+    return plan
+
+
+def _till(visitor: Visitor) -> Till:
+    if visitor.parts.till is None:
+        raise NotFound("Nothing is paid here: plans are switched free of charge.")
+    return visitor.parts.till
+
+
+def _sorry(visitor: Visitor, error: HourpostError) -> Response:
+    """Nothing was changed; the page of the plan says why."""
+    if isinstance(error, NotFound):
+        raise error
+    return visitor.redirect(PAGE, error.message, "bad")
+
+
+def _moment(form: Form) -> datetime:
+    """The moment that a preview was made for; what is no moment is too long ago."""
+    text = form.get("at", "")
+    seconds = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+async def _note(visitor: Visitor, action: str, plan: str | None) -> None:
+    async with visitor.parts.database.transaction() as connection:
+        await audit.note(connection, visitor.actor(), action, visitor.now, plan=plan or "")

@@ -1,0 +1,125 @@
+"""What the page of the plan shows: the plan, what else is offered and how, what is owed, and the busiest hours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost.accounts.queries import Account
+from hourpost.billing.queries import (
+    Kept,
+    Peak,
+    find_current,
+    find_customer,
+    get_entitlement,
+    list_invoices,
+    list_peaks,
+)
+from hourpost.gateways.stripe import Invoice
+from hourpost.rules.plans import PLANS, Plan
+from hourpost.rules.subscriptions import PAID, Entitlement
+
+PEAK_DAYS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plan and the way to it: ``current``, ``next`` (chosen already), ``free``, ``buy``, ``change`` or ``locked``."""
+
+    plan: Plan
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """All of the page. ``current`` is the subscription that counts; None where there is none."""
+
+    account: Account
+    is_free: bool
+    is_customer: bool
+    entitlement: Entitlement
+    current: Kept | None
+    invoices: list[Invoice]
+    peaks: list[Peak]
+    today: date
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan that counts now."""
+        return PLANS.get(self.account.plan or "")
+
+    @property
+    def price_cents(self) -> int | None:
+        """What is paid a month; older subscriptions may pay another price."""
+        if self.is_free or self.plan is None:
+            return None
+        return self.current.amount_cents if self.current else None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the plan is there without being paid for here."""
+        return not self.is_free and self.plan is not None and self.current is None
+
+    @property
+    def is_changeable(self) -> bool:
+        """Whether the subscription may be changed just now."""
+        return self.current is not None and self.current.status in PAID and self.current.ends_at is None
+
+    @property
+    def offers(self) -> list[Offer]:
+        """Every plan with its way."""
+        return [Offer(plan, self._way(plan)) for plan in PLANS.values()]
+
+    def _way(self, plan: Plan) -> str:
+        if plan.name == self.account.plan and (self.is_free or self.current is not None):
+            return "current"
+        if self.is_free:
+            return "free"
+        if self.current is None:
+            return "buy"
+        if plan.name == self.current.next_plan:
+            return "next"
+        return "change" if self.is_changeable else "locked"
+
+    @property
+    def chart(self) -> dict[str, Any]:
+        """The busiest hour of each day for the chart; days on which nothing left are zero."""
+        found = {peak.day: peak for peak in self.peaks}
+        days = [self.today - timedelta(days=ago) for ago in reversed(range(PEAK_DAYS))]
+        limits: list[int | None] = []
+        for day in days:
+            limits.append(found[day].hourly_limit if day in found else limits[-1] if limits else None)
+        return {
+            "times": [int(datetime.combine(day, time(), UTC).timestamp()) for day in days],
+            "series": [
+                {"label": "Busiest hour", "tone": "accent", "values": [_used(found.get(day)) for day in days]},
+                {"label": "Plan", "tone": "text-3", "values": limits},
+            ],
+        }
+
+    @property
+    def highest(self) -> Peak | None:
+        """The busiest hour of them all."""
+        return max(self.peaks, key=lambda peak: peak.used, default=None)
+
+
+def _used(peak: Peak | None) -> int:
+    return peak.used if peak else 0
+
+
+async def read_plan(connection: AsyncConnection, account: Account, now: datetime, *, is_free: bool) -> PlanView:
+    """Everything about the plan of an account, from our own rows: Stripe is not asked."""
+    today = now.astimezone(UTC).date()
+    return PlanView(
+        account=account,
+        is_free=is_free,
+        is_customer=not is_free and await find_customer(connection, account.id) is not None,
+        entitlement=await get_entitlement(connection, account.id),
+        current=None if is_free else await find_current(connection, account.id),
+        invoices=await list_invoices(connection, account.id),
+        peaks=await list_peaks(connection, account.id, today - timedelta(days=PEAK_DAYS - 1)),
+        today=today,
+    )

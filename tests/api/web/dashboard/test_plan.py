@@ -1,0 +1,244 @@
+"""Plan and usage: buying, changing, canceling, on a Stripe of our own; and for nothing where there is no Stripe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+from hourpost.accounts.queries import get_account
+from hourpost.database import Database
+from hourpost.settings import Settings
+from tests.api.web.dashboard.matrix import BILLERS, MEMBERS
+from tests.api.web.dashboard.people import Cast, Surfer, make_cast, text_of
+from tests.api.web.running import RunningWeb
+from tests.fakes.stripe_server import KEY, FakeStripe, run_fake_stripe
+
+
+@pytest.fixture(scope="module")
+def stripe() -> Iterator[FakeStripe]:
+    with run_fake_stripe() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shop(
+    assets: None, stripe: FakeStripe, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningWeb]:
+    """A site where plans cost money."""
+    running = RunningWeb(
+        Settings(
+            _env_file=None,
+            home=tmp_path_factory.mktemp("home"),
+            database_url=database_url,
+            redis_url=redis_url,
+            secret_key="a secret of the tests, long enough",
+            stripe_secret_key=KEY,
+            stripe_api_url=stripe.base,
+            embedded=True,
+            log_level="error",
+        )
+    )
+    yield running
+    running.stop()
+
+
+@pytest_asyncio.fixture
+async def buyers(shop: RunningWeb, database: Database) -> AsyncIterator[Cast]:
+    made = await make_cast(database, shop.url, None)
+    yield made
+    made.close()
+
+
+def nonce_in(page: str) -> str:
+    found = re.search(r'name="nonce" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def buy(surfer: Surfer, stripe: FakeStripe, plan: str = "path") -> str:
+    """Pay at Stripe, come back, and give what the page then says."""
+    nonce = nonce_in(surfer.get("/app/plan").text)
+    answer = surfer.post("/app/plan/checkout", {"to": plan, "nonce": nonce})
+    assert answer.status_code == 303, answer.text
+    back = stripe.pay(answer.headers["location"])
+    return text_of(surfer.follow(surfer.get(local(back))))
+
+
+def local(address: str) -> str:
+    """The part of an address below our origin."""
+    parts = urlsplit(address)
+    return f"{parts.path}?{parts.query}"
+
+
+async def plan_of(database: Database, cast: Cast) -> str | None:
+    async with database.reading() as connection:
+        return (await get_account(connection, cast.account.id)).plan
+
+
+async def test_a_first_plan_is_paid_at_stripe_and_counts_when_one_comes_back(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    assert "Choose a plan" in text_of(owner.get("/app/plan"))
+    page = buy(owner, stripe, "normal")
+    assert "Welcome to Normal" in page
+    assert "1,500 emails" in page
+    assert "$145" in page
+    assert await plan_of(database, buyers) == "normal"
+    assert re.search(r"HP-\d{4} .*Paid \$145", page)
+
+
+async def test_an_upgrade_shows_its_price_before_and_a_downgrade_when_it_begins(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["billing"]
+    buy(owner, stripe, "normal")
+    shown = owner.get("/app/plan/change?to=skilled")
+    assert "Pay $80 and upgrade" in shown.text
+    assert "Unused time on" in shown.text
+    moment = re.search(r'name="at" value="(\d+)"', shown.text)
+    assert moment is not None
+    page = text_of(owner.follow(owner.post("/app/plan/change", {"to": "skilled", "at": moment[1]})))
+    assert "Your plan is Skilled now" in page
+    assert await plan_of(database, buyers) == "skilled"
+    assert "Nothing is charged today" in owner.get("/app/plan/change?to=path").text
+    page = text_of(owner.follow(owner.post("/app/plan/change", {"to": "path"})))
+    assert "Path begins when the paid time ends" in page
+    assert "Stay with Skilled" in page
+    assert await plan_of(database, buyers) == "skilled"
+    page = text_of(owner.follow(owner.post("/app/plan/change", {"to": "skilled"})))
+    assert "You stay with Skilled" in page
+
+
+async def test_an_upgrade_whose_payment_waits_for_the_bank_says_so(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    stripe.state.cards[stripe.subscription()["customer"]] = "authenticate"
+    at = str(int(datetime.now(UTC).timestamp()))
+    page = owner.follow(owner.post("/app/plan/change", {"to": "premium", "at": at}))
+    assert "Premium begins as soon as its payment is confirmed" in text_of(page)
+    link = re.search(rf'href="({stripe.base}/pages/invoice/[^"]+)"', page.text)
+    assert link is not None
+    stripe.confirm(link[1])
+    owner.get("/app/plan/return")
+    assert await plan_of(database, buyers) == "premium"
+
+
+async def test_a_plan_is_canceled_and_resumed(buyers: Cast, stripe: FakeStripe) -> None:
+    owner = buyers["admin"]
+    buy(owner, stripe)
+    page = text_of(owner.follow(owner.post("/app/plan/cancel")))
+    assert "Resume the plan" in page
+    assert "Resume your plan first to change it" in page
+    refused = owner.follow(owner.get("/app/plan/change?to=skilled"))
+    assert "resume it first" in text_of(refused)
+    assert "The plan goes on" in text_of(owner.follow(owner.post("/app/plan/resume")))
+
+
+async def test_a_failed_payment_is_on_every_page_until_it_is_paid(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    until = datetime.now(UTC) + timedelta(days=5)
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("UPDATE entitlements SET status = 'past_due', ends_at = :until WHERE account_id = :account"),
+            {"until": until, "account": buyers.account.id},
+        )
+    for who in ("owner", "viewer"):
+        page = buyers[who].get("/app/account").text
+        assert "A payment has failed" in page
+        assert ('href="/app/plan">See to it' in page) == (who == "owner")
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("UPDATE accounts SET plan = NULL, lapsed_at = now() WHERE id = :account"),
+            {"account": buyers.account.id},
+        )
+    assert "Your plan has ended" in buyers["viewer"].get("/app").text
+
+
+async def test_while_stripe_is_away_the_page_works_and_a_change_is_not_half_made(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    stripe.is_down = True
+    try:
+        assert owner.get("/app/plan").status_code == 200
+        page = text_of(owner.follow(owner.get("/app/plan/change?to=skilled")))
+        assert "Stripe does not answer at the moment" in page
+    finally:
+        stripe.is_down = False
+    assert await plan_of(database, buyers) == "path"
+
+
+async def test_only_who_may_bill_pays_changes_or_cancels(buyers: Cast, stripe: FakeStripe) -> None:
+    buy(buyers["owner"], stripe)
+    for who in set(MEMBERS) - set(BILLERS):
+        for path in ("checkout", "portal", "change", "cancel", "resume"):
+            assert buyers[who].post(f"/app/plan/{path}", {"to": "skilled"}).status_code == 403
+        assert buyers[who].get("/app/plan/change?to=skilled").status_code == 403
+        assert buyers[who].get("/app/plan/return").status_code == 403
+        page = buyers[who].get("/app/plan").text
+        assert "HP-0" not in page
+        assert "/app/plan/portal" not in page
+    for who in BILLERS:
+        answer = buyers[who].post("/app/plan/portal")
+        assert answer.headers["location"].startswith(f"{stripe.base}/pages/portal/")
+
+
+async def test_a_stranger_neither_sees_nor_takes_over_a_checkout(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner, stranger = buyers["owner"], buyers["stranger"]
+    nonce = nonce_in(owner.get("/app/plan").text)
+    back = stripe.pay(owner.post("/app/plan/checkout", {"to": "path", "nonce": nonce}).headers["location"])
+    buy(stranger, stripe, "skilled")
+    path = local(back)
+    assert stranger.get(path).status_code == 404
+    assert "HP-" in owner.follow(owner.get(path)).text
+    assert await plan_of(database, buyers) == "path"
+
+
+def test_a_plan_of_nobody_is_not_found(buyers: Cast) -> None:
+    owner = buyers["owner"]
+    assert owner.get("/app/plan/change?to=gold").status_code == 404
+    assert owner.post("/app/plan/checkout", {"to": "gold"}).status_code == 404
+    assert owner.post("/app/plan/cancel").status_code == 303  # to the page, which says that there is nothing yet
+
+
+async def test_without_stripe_plans_are_switched_for_nothing_and_the_page_says_so(
+    cast: Cast, database: Database
+) -> None:
+    owner = cast["owner"]
+    assert "takes no money" in text_of(owner.get("/app/plan"))
+    page = text_of(owner.follow(owner.post("/app/plan/change", {"to": "skilled"})))
+    assert "Your plan is Skilled now" in page
+    assert await plan_of(database, cast) == "skilled"
+    for path in ("checkout", "portal", "cancel", "resume"):
+        assert owner.post(f"/app/plan/{path}", {"to": "path"}).status_code == 404
+    assert owner.get("/app/plan/return").status_code == 404
+
+
+async def test_the_busiest_hours_are_drawn_and_told(cast: Cast, database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO hour_peaks (account_id, day, used, hourly_limit, at)"
+                " VALUES (:account, current_date - 2, 640, 1000, now() - interval '2 days')"
+            ),
+            {"account": cast.account.id},
+        )
+    page = cast["viewer"].get("/app/plan")
+    assert "64%" in page.text
+    assert '"Busiest hour"' in page.text
+    assert "640" not in cast["stranger"].get("/app/plan").text
