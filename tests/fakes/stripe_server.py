@@ -57,6 +57,7 @@ class FakeStripe:
 
     def _sell_plans(self) -> None:
         for plan in PLANS.values():
+            self.api.create_product({"id": f"hourpost_{plan.name}", "name": f"Hourpost {plan.title}"})
             params = {"product": f"hourpost_{plan.name}", "lookup_key": lookup_key(plan.name), "currency": "usd"}
             self.api.create_price(params | {"unit_amount": str(plan.price_cents)})
 

@@ -23,6 +23,7 @@ from hourpost.rules.plans import PLANS, Plan
 from hourpost.rules.subscriptions import PAID, Entitlement
 
 PEAK_DAYS = 90
+_LEAST_DAYS = 7  # a chart of fewer says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,10 @@ class PlanView:
 
     @property
     def chart(self) -> dict[str, Any]:
-        """The busiest hour of each day for the chart; days on which nothing left are zero."""
+        """The busiest hour of each day since the first, for the chart; days on which nothing left are zero."""
         found = {peak.day: peak for peak in self.peaks}
-        days = [self.today - timedelta(days=ago) for ago in reversed(range(PEAK_DAYS))]
+        first = min([*found, self.today - timedelta(days=_LEAST_DAYS - 1)])
+        days = [first + timedelta(days=number) for number in range((self.today - first).days + 1)]
         limits: list[int | None] = []
         for day in days:
             limits.append(found[day].hourly_limit if day in found else limits[-1] if limits else None)

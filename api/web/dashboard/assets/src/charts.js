@@ -3,6 +3,8 @@
 // beside it for those who have no script.
 import uPlot from "uplot";
 
+const HEIGHT = 220; // of the plot; the legend comes below, so the height of the figure would make it grow for ever
+
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(`--${name}`).trim();
 
@@ -15,7 +17,7 @@ function draw(figure) {
   const chart = new uPlot(
     {
       width: figure.clientWidth,
-      height: figure.clientHeight || 220,
+      height: HEIGHT,
       cursor: { y: false, points: { size: 7 } },
       legend: { live: true },
       scales: { y: { range: (_, __, most) => [0, Math.max(4, most * 1.08)] } },
@@ -34,7 +36,7 @@ function draw(figure) {
     [times, ...series.map((one) => one.values)],
     figure,
   );
-  new ResizeObserver(() => chart.setSize({ width: figure.clientWidth, height: figure.clientHeight || 220 })).observe(figure);
+  new ResizeObserver(() => chart.setSize({ width: figure.clientWidth, height: HEIGHT })).observe(figure);
 }
 
 function drawAll(root) {
