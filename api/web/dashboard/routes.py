@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-<<<<<<< HEAD
 from api.web.dashboard import (
     account,
     accounts,
@@ -18,6 +17,7 @@ from api.web.dashboard import (
     login,
     overview,
     password,
+    plan,
     second_factor,
     signup,
     statics,
@@ -26,9 +26,6 @@ from api.web.dashboard import (
     you,
     you_factors,
 )
-=======
-from api.web.dashboard import account, emails, hour, landing, login, overview, plan, statics
->>>>>>> a75702b (dashboard: plan and usage: the price of a change before it is made, invoices, the busiest hours)
 
 PAGES = frozenset({"", "address", "app", "invitation", "login", "logout", "password", "signup", "static"})
 """First segments of the paths that the dashboard answers; every other is the REST API's."""
