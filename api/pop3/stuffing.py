@@ -70,5 +70,7 @@ class Top:
 
 def write_message(content: bytes) -> bytes:
     """A whole message as it is written, with the dot at its end."""
-    stuffer = Stuffer()
-    return stuffer.feed(content) + stuffer.end()
+    if b"\r\n." in content or content.startswith(b".") or not content:
+        stuffer = Stuffer()
+        return stuffer.feed(content) + stuffer.end()
+    return content + (b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n")
