@@ -10,6 +10,7 @@ from hourpost.billing.lapse import end_lapsed
 from hourpost.billing.peaks import roll_up_peaks
 from hourpost.billing.till import Till, plan_url
 from hourpost.database import Database
+from hourpost.flow.filing import Filing
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.stripe import RealStripe
 from hourpost.settings import Settings
@@ -19,6 +20,7 @@ from workers.schedule import Chore, Schedule
 _WORK_SECONDS = 15.0
 _LAPSE_SECONDS = 20.0
 _PEAKS_SECONDS = 300.0
+_FILING_SECONDS = 2.0
 
 
 def build_billing(settings: Settings, database: Database, stripe: RealStripe) -> Errand:
@@ -29,9 +31,11 @@ def build_billing(settings: Settings, database: Database, stripe: RealStripe) ->
 
 
 def build_schedule(parts: Parts) -> Schedule:
-    """The schedule, with the chores of billing."""
-    chores = BillingChores(parts.database, parts.clock, parts.hints.ring_billing)
-    return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores.chores())
+    """The schedule, with the chores of billing and of Sent folders."""
+    billing = BillingChores(parts.database, parts.clock, parts.hints.ring_billing)
+    filing = Chore("filing", _FILING_SECONDS, Filing(parts.database, parts.mail, parts.clock).sweep)
+    chores = (*billing.chores(), filing)
+    return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores)
 
 
 class BillingChores:

@@ -20,6 +20,7 @@ from hourpost.assembly import Parts, build_keeper, build_parts
 from hourpost.flow.receive import Receiver
 from hourpost.gateways.authentication import Authenticates, MailAuthenticator, NameServers
 from hourpost.gateways.tls import make_tls_context
+from hourpost.mailboxes.submitters import Submitters
 from hourpost.settings import Settings
 
 
@@ -60,7 +61,7 @@ def build_server(
     """The three ports of the settings on the running loop, not listening yet. Raises: OSError."""
     seconds = asyncio.get_running_loop().time
     door = Door(settings.hostname, make_tls_context(*certificate), seconds, throttle=parts.throttle)
-    submitting = Submitting(parts.standings, parts.intake, parts.clock, settings.hostname)
+    submitting = Submitting(Submitters(parts.standings, parts.logins), parts.intake, parts.clock, settings.hostname)
     keeper = build_keeper(parts.database, parts.hour, parts.mail)
     receiver = Receiver(keeper, authenticator, parts.clock, settings.hostname)
     return SmtpServer(

@@ -38,7 +38,7 @@ class Inbound:
     def __init__(self, receiver: Receives) -> None:
         self._receiver = receiver
 
-    async def log_in(self, login: Login) -> Standing:
+    async def log_in(self, login: Login, peer: str) -> Standing:
         """Nobody logs in here. Raises: NotAuthenticated."""
         raise NotAuthenticated("Log in on the submission ports.")
 

@@ -59,7 +59,7 @@ async def verify(door: Door, role: Role, address: str, login: Login) -> Standing
     await asyncio.sleep(waited)
     started = door.seconds()
     try:
-        standing = await role.log_in(login)
+        standing = await role.log_in(login, address)
     except (NotAuthenticated, Forbidden) as error:
         wait = await door.throttle.failed(keys)
         log.info("login refused", address=address, username=login.username[:100], reason=error.name)

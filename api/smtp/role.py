@@ -17,8 +17,8 @@ class Role(Protocol):
     offers_auth: bool
     requires_tls: bool  # before anything but EHLO, NOOP, HELP, STARTTLS and QUIT
 
-    async def log_in(self, login: Login) -> Standing:
-        """Who this is. Raises: HourpostError."""
+    async def log_in(self, login: Login, peer: str) -> Standing:
+        """Who this is; ``peer`` is the IP address it comes from. Raises: HourpostError."""
         ...
 
     def admit_sender(self, standing: Standing | None, request: MailRequest) -> None:

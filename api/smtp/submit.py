@@ -23,8 +23,8 @@ _MAY_SEND = frozenset({"full", "sending"})
 class Standings(Protocol):
     """Knows credentials."""
 
-    async def by_smtp_login(self, username: str, password: str) -> Standing:
-        """Whose login this is. Raises: NotAuthenticated, Forbidden, ServiceUnavailable."""
+    async def by_smtp_login(self, username: str, password: str, peer: str) -> Standing:
+        """Whose login this is. Raises: NotAuthenticated, Forbidden, LimitExceeded, ServiceUnavailable."""
         ...
 
 
@@ -48,9 +48,9 @@ class Submitting:
         self._clock = clock
         self._hostname = hostname
 
-    async def log_in(self, login: Login) -> Standing:
-        """Who this is, as of now. Raises: NotAuthenticated, Forbidden, ServiceUnavailable."""
-        standing = await self._standings.by_smtp_login(login.username, login.password)
+    async def log_in(self, login: Login, peer: str) -> Standing:
+        """Who this is, as of now. Raises: NotAuthenticated, Forbidden, LimitExceeded, ServiceUnavailable."""
+        standing = await self._standings.by_smtp_login(login.username, login.password, peer)
         if standing.scope not in _MAY_SEND:
             raise Forbidden("restricted_api_key", "This key may not send.")
         return standing
@@ -69,7 +69,7 @@ class Submitting:
     async def take(self, login: Login | None, transaction: Transaction, content: bytes) -> bytes:
         """Hand a message to the flow; the reply says its id. Raises: HourpostError, ContentError, Refusal."""
         assert login is not None
-        standing = await self.log_in(login)  # again: it may have been revoked since AUTH
+        standing = await self.log_in(login, transaction.hop.client_address)  # may have been revoked
         self.admit_sender(standing, transaction.mail)
         message, on_limit = read_submitted(content)
         domains = [_require_domain(standing, sender) for sender in message.senders]
@@ -119,6 +119,8 @@ def _require_domain(standing: Standing, sender: Address) -> SendingDomain:
     domain = standing.sending_domain(sender.domain)
     if domain is None:
         raise refuse(550, "5.7.1", f"{sender.domain} is not a verified domain of this account; cannot send as it")
+    if not standing.may_send_as(sender.spec):
+        raise refuse(550, "5.7.1", f"{sender.spec} is no address of this mailbox; cannot send as it")
     return domain
 
 

@@ -24,13 +24,17 @@ HINT_LENGTH = 12  # the prefix and four characters: 24 of at least 170 random bi
 
 @dataclass(frozen=True, slots=True)
 class NewCredential:
-    """A credential to be. ``domain_id`` restricts it to one domain of the account."""
+    """A credential to be. ``domain_id`` restricts it to one domain of the account.
+
+    ``files_sent``: what it sends goes into the Sent folder of the mailbox that it is from, if that wants it.
+    """
 
     name: str
     scope: str = Scope.FULL
     test: bool = False
     domain_id: UUID | None = None
     expires_at: datetime | None = None
+    files_sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,15 @@ async def rename_credential(
     return await get_credential(connection, account_id, kind, credential_id)
 
 
+async def set_filing(
+    connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, *, files_sent: bool
+) -> Credential:
+    """Whether what a credential sends goes into Sent folders. Raises: NotFound."""
+    await _update(connection, account_id, kind, credential_id, {"files_sent": files_sent})
+    await announce_change(connection, account_id)
+    return await get_credential(connection, account_id, kind, credential_id)
+
+
 async def revoke_credential(
     connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, now: datetime
 ) -> None:
@@ -89,6 +102,7 @@ async def _create(
         "username": to_text(PREFIXES[kind], credential_id) if kind is Kind.SMTP else None,
         "scope": new.scope,
         "test": new.test,
+        "files_sent": new.files_sent,
         "domain_id": new.domain_id,
         "expires_at": new.expires_at,
         "created_at": now,

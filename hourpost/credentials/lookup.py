@@ -14,11 +14,20 @@ from hourpost.errors import NotFound
 from hourpost.rules.plans import hourly_limit
 from hourpost.rules.submission import SendingDomain, Standing
 
+_MOST_FILED_FOR = 1000
+# As text: it is read by those alone who have mailboxes
+_FILES_FOR = (
+    "(SELECT string_agg(f.address || ' ' || f.mailbox_id, chr(10)) FROM ("  # noqa: S608
+    "SELECT o.address, o.mailbox_id FROM mailbox_addresses o JOIN mailboxes m ON m.id = o.mailbox_id"
+    " WHERE o.account_id = a.id AND o.kind <> 'catch_all' AND m.files_sent AND m.deleted_at IS NULL"
+    f" LIMIT {_MOST_FILED_FOR}) f)"
+)
 _WHAT_IT_MAY = (
     "  a.plan, a.own_limit, a.suspended_at, a.lapsed_at, d.id AS verified_id, d.name AS verified_name, d.dkim_seen_at"
 )
 _BY_HASH = text(
     "SELECT c.id, c.account_id, c.kind, c.scope, c.test, c.domain_id, c.expires_at, c.username, c.token_sha256,"  # noqa: S608
+    f" CASE WHEN c.files_sent AND NOT c.test THEN {_FILES_FOR} END AS files_for,"
     f" {_WHAT_IT_MAY} FROM credentials c JOIN accounts a ON a.id = c.account_id"
     " LEFT JOIN domains d ON d.account_id = c.account_id AND d.status = 'verified'"
     " WHERE c.token_sha256 = :hash AND c.revoked_at IS NULL"
@@ -26,7 +35,8 @@ _BY_HASH = text(
 _BY_ACCOUNT = text(
     "SELECT CAST(NULL AS uuid) AS id, a.id AS account_id, 'person' AS kind, 'full' AS scope, false AS test,"  # noqa: S608
     "  CAST(NULL AS uuid) AS domain_id, CAST(NULL AS timestamptz) AS expires_at,"
-    f" {_WHAT_IT_MAY} FROM accounts a LEFT JOIN domains d ON d.account_id = a.id AND d.status = 'verified'"
+    f" {_FILES_FOR} AS files_for, {_WHAT_IT_MAY} FROM accounts a"
+    " LEFT JOIN domains d ON d.account_id = a.id AND d.status = 'verified'"
     " WHERE a.id = :account ORDER BY d.id"
 )
 
@@ -35,7 +45,7 @@ _BY_ACCOUNT = text(
 class Found:
     """What a token leads to; ``username`` is that of an SMTP credential."""
 
-    credential_id: UUID
+    credential_id: UUID | None
     username: str | None
     standing: Standing
 
@@ -56,6 +66,12 @@ async def get_standing(connection: AsyncConnection, account_id: UUID) -> Standin
     return _standing(rows[0], _domains(rows))
 
 
+async def find_account_standing(connection: AsyncConnection, account_id: UUID) -> Found | None:
+    """The same, to be remembered."""
+    rows = (await connection.execute(_BY_ACCOUNT, {"account": account_id})).all()
+    return Found(None, None, _standing(rows[0], _domains(rows))) if rows else None
+
+
 def _standing(row: Row[Any], domains: dict[str, SendingDomain]) -> Standing:
     return Standing(
         account_id=row.account_id,
@@ -70,6 +86,7 @@ def _standing(row: Row[Any], domains: dict[str, SendingDomain]) -> Standing:
         only_domain_id=row.domain_id,
         domains=domains,
         expires_at=row.expires_at,
+        files_for=_files_for(row.files_for),
     )
 
 
@@ -79,3 +96,8 @@ def _domains(rows: Any) -> dict[str, SendingDomain]:
         for row in rows
         if row.verified_id is not None
     }
+
+
+def _files_for(listed: str | None) -> dict[str, UUID]:
+    pairs = (line.rpartition(" ") for line in listed.split("\n")) if listed else ()
+    return {address: UUID(mailbox_id) for address, _, mailbox_id in pairs}

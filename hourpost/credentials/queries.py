@@ -47,6 +47,7 @@ class Credential:
     username: str | None
     scope: Scope
     test: bool
+    files_sent: bool
     domain_id: UUID | None
     expires_at: datetime | None
     last_used_at: datetime | None

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from hourpost.accounts.notices import STANDING_CHANNEL
 from hourpost.credentials.listening import ChangeListener
-from hourpost.credentials.lookup import Found, find_standing
+from hourpost.credentials.lookup import Found, find_account_standing, find_standing
 from hourpost.credentials.usage import UsageLog
 from hourpost.database import Database
 from hourpost.errors import Forbidden, NotAuthenticated
@@ -20,6 +24,7 @@ from hourpost.rules.tokens import SMTP, digest, looks_valid
 # Changes are told at once; the limit is for what nobody tells, such as rows changed by hand.
 REMEMBERED_SECONDS = 60.0
 MOST_REMEMBERED = 50_000
+LookUp = Callable[[AsyncConnection], Awaitable[Found | None]]
 _WRONG_KEY = "API key is invalid"
 _WRONG_LOGIN = "Authentication credentials invalid"
 
@@ -58,7 +63,7 @@ class StandingCache:
         found = entry[1] if entry is not None and entry[0] > monotonic() else await self._find(token, key)
         if found is None or found.standing.kind != "api_key" or self._has_expired(found.standing):
             raise self._refusal(token)
-        self._usage.credentials.add(found.credential_id)
+        self._note_use(found)
         return found.standing
 
     async def by_smtp_login(self, username: str, password: str) -> Standing:
@@ -73,23 +78,34 @@ class StandingCache:
         found = entry[1] if entry is not None and entry[0] > monotonic() else await self._find(password, key)
         if found is None or self._has_expired(found.standing) or not _may_log_in(found, username, password):
             raise Forbidden("invalid_api_key", _WRONG_LOGIN)
-        self._usage.credentials.add(found.credential_id)
+        self._note_use(found)
+        return found.standing
+
+    async def by_account(self, account_id: UUID) -> Standing:
+        """What an account itself may do. Raises: Forbidden, ServiceUnavailable."""
+        key = b"account " + account_id.bytes
+        entry = self._known.get(key)
+        look_up = partial(find_account_standing, account_id=account_id)
+        found = entry[1] if entry is not None and entry[0] > monotonic() else await self._share(key, look_up)
+        if found is None:
+            raise Forbidden("invalid_login", _WRONG_LOGIN)
         return found.standing
 
     async def _find(self, token: str, key: bytes) -> Found | None:
+        return await self._share(key, partial(find_standing, token_sha256=key)) if looks_valid(token) else None
+
+    async def _share(self, key: bytes, look_up: LookUp) -> Found | None:
         """Look it up; callers who ask for the same meanwhile share the answer."""
-        if not looks_valid(token):
-            return None
         task = self._loading.get(key)
         if task is None:
-            task = asyncio.create_task(self._load(key))
+            task = asyncio.create_task(self._load(key, look_up))
             self._loading[key] = task
         return await asyncio.shield(task)
 
-    async def _load(self, key: bytes) -> Found | None:
+    async def _load(self, key: bytes, look_up: LookUp) -> Found | None:
         try:
             async with self._database.reading() as connection:
-                found = await find_standing(connection, key)
+                found = await look_up(connection)
             # Whoever was told of a change while we were reading has taken us out of here: then nothing is kept.
             if self._loading.get(key) is asyncio.current_task() and self._listener.hears:
                 self._remember(key, found)
@@ -97,6 +113,10 @@ class StandingCache:
         finally:
             if self._loading.get(key) is asyncio.current_task():
                 del self._loading[key]
+
+    def _note_use(self, found: Found) -> None:
+        if found.credential_id is not None:
+            self._usage.credentials.add(found.credential_id)
 
     def _remember(self, key: bytes, found: Found | None) -> None:
         if len(self._known) >= MOST_REMEMBERED:

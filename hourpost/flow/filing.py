@@ -25,7 +25,8 @@ from hourpost.rules.mail_flags import Flag
 from hourpost.rules.sent_outcome import is_settled, outcome_of
 
 _FILED_AT_ONCE = 50
-_LOOKED_AT_ONCE = 500
+_TURNS = 20
+_LOOKED_AT_ONCE = 1000
 _ADOPTION = timedelta(minutes=10)  # so long a client may take to file its own copy
 
 # Of those that a client files itself, the message is looked for among the latest of the Sent folder
@@ -91,9 +92,12 @@ class Filing:
         self._store = store
         self._clock = clock
 
-    async def sweep(self) -> int:
-        """File what is new and write outcomes; gives how many copies it looked at. Raises: ServiceUnavailable."""
-        return await self._file() + await self._mark()
+    async def sweep(self) -> None:
+        """File what is new, and write outcomes. Raises: ServiceUnavailable."""
+        for _ in range(_TURNS):
+            if await self._file() < _FILED_AT_ONCE:
+                break
+        await self._mark()
 
     async def _file(self) -> int:
         async with self._database.hot_statements() as connection:

@@ -90,6 +90,11 @@ WITH orders AS MATERIALIZED (
   INSERT INTO deliveries (email_id, position, account_id, address, domain, state, due_at, released_at, attempts,
     crashes, changed_at)
   SELECT email, position, account, address, domain, state, due, released, 0, 0, :now::timestamptz FROM moving
+), copies AS (
+  INSERT INTO sent_copies (email_id, mailbox_id, is_own, looked_at, created_at)
+  SELECT s.email, m.id, s.own, :now::timestamptz, :now::timestamptz
+  FROM unnest(:s_order::int[], :s_email::uuid[], :s_mailbox::uuid[], :s_own::bool[]) AS s(number, email, mailbox, own)
+  JOIN going USING (number) JOIN mailboxes m ON m.id = s.mailbox
 ), told AS (
   INSERT INTO events (email_id, id, position, account_id, kind, at)
   SELECT email, event, position, account, state, :now::timestamptz FROM moving
@@ -140,6 +145,7 @@ async def store(
             **_email_columns(emails),
             **_chunk_columns(emails),
             **_delivery_columns(emails),
+            **_copy_columns(emails),
             "h_account": list(accounts),
             "now": now,
         },
@@ -220,4 +226,20 @@ def _delivery_columns(emails: Numbered) -> dict[str, Any]:
         "d_due": [row.due_at for row in rows],
         "d_released": [row.released_at for row in rows],
         "d_event": [new_id() for _ in rows],
+    }
+
+
+def _copy_columns(emails: Numbered) -> dict[str, Any]:
+    """The emails that belong into a Sent folder."""
+    copies = [
+        (number, one.submission.email_id, mailbox, one.order.standing.kind == "mailbox")
+        for number, one in emails
+        if (files_for := one.order.standing.files_for)
+        and (mailbox := files_for.get(one.submission.from_address.lower())) is not None
+    ]
+    return {
+        "s_order": [copy[0] for copy in copies],
+        "s_email": [copy[1] for copy in copies],
+        "s_mailbox": [copy[2] for copy in copies],
+        "s_own": [copy[3] for copy in copies],
     }

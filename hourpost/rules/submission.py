@@ -33,11 +33,15 @@ class SendingDomain:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Who is sending and what they may do: a credential and its account, as of a few seconds ago at most."""
+    """Who is sending and what they may do: a credential and its account, as of a few seconds ago at most.
+
+    ``addresses``: the only ones to send as, of a mailbox; None where any of a domain will do. ``files_for``: whose
+    Sent folder shows what is sent from an address.
+    """
 
     account_id: UUID
     credential_id: UUID | None
-    kind: str  # api_key, smtp, person, operator
+    kind: str  # api_key, smtp, mailbox, person, operator
     scope: str  # full, sending, reading
     test: bool
     plan: str | None
@@ -47,6 +51,12 @@ class Standing:
     domains: dict[str, SendingDomain] = field(default_factory=dict)  # verified ones, by name
     expires_at: datetime | None = None
     lapsed: bool = False  # the plan has ended unpaid
+    addresses: frozenset[str] | None = None
+    files_for: dict[str, UUID] = field(default_factory=dict)  # mailboxes by address
+
+    def may_send_as(self, address: str) -> bool:
+        """Whether ``address`` (local@domain) is one to send as; its domain is looked at apart."""
+        return self.addresses is None or address.lower() in self.addresses
 
     def sending_domain(self, name: str) -> SendingDomain | None:
         """The verified domain that this credential may send from, or None. ``name`` is normalised."""

@@ -25,6 +25,7 @@ class Credential(Table):
     username: Mapped[str | None] = mapped_column(unique=True)  # of an SMTP credential
     scope: Mapped[str]
     test: Mapped[bool] = mapped_column(server_default="false")
+    files_sent: Mapped[bool] = mapped_column(server_default="true")  # into the Sent folders of mailboxes that want it
     domain_id: Mapped[UUID | None] = mapped_column(ForeignKey("domains.id", ondelete="CASCADE"))
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]

@@ -12,12 +12,13 @@ from sqlalchemy import event, text
 
 from hourpost.accounts.changes import set_plan, suspend_account
 from hourpost.credentials import standing
-from hourpost.credentials.changes import NewCredential, revoke_credential
+from hourpost.credentials.changes import NewCredential, revoke_credential, set_filing
 from hourpost.credentials.queries import Kind
 from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
 from hourpost.domains.changes import delete_domain
 from hourpost.errors import Forbidden, NotAuthenticated, ServiceUnavailable
+from hourpost.mailboxes.changes import NewMailbox, create_mailbox
 from hourpost.rules.tokens import ENTROPY_BYTES, LIVE, SMTP, mint
 from tests.cast import make_account, make_domain, make_key, make_smtp_login
 from tests.fakes.clock import FakeClock
@@ -338,3 +339,22 @@ async def test_the_last_use_is_written_when_the_process_stops(database: Database
             text("SELECT last_used_at FROM credentials WHERE id = :id"), {"id": issued.credential.id}
         )
         assert row.scalar_one() == process.clock.now()
+
+
+async def test_a_standing_knows_whose_sent_folders_show_what_is_sent(database: Database, start: Start) -> None:
+    account = await make_account(database)
+    domain = await make_domain(database, account)
+    new = NewMailbox(f"hi@{domain.name}", "no hash", "Hi", aliases=(f"hello@{domain.name}",))
+    async with database.transaction() as connection:
+        mailbox = await create_mailbox(connection, account.id, new, NOW)
+    issued = await make_key(database, account)
+    process = await start()
+    filed = {f"hi@{domain.name}": mailbox.id, f"hello@{domain.name}": mailbox.id}
+    assert (await process.cache.by_token(issued.secret)).files_for == filed
+    async with database.transaction() as connection:
+        await set_filing(connection, account.id, Kind.API_KEY, issued.credential.id, files_sent=False)
+
+    async def is_told() -> bool:
+        return (await process.cache.by_token(issued.secret)).files_for == {}
+
+    await until(is_told)

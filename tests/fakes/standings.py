@@ -39,7 +39,7 @@ class FixedStandings:
         self.error: HourpostError | None = None
         self.standing = new_standing()
 
-    async def by_smtp_login(self, username: str, password: str) -> Standing:
+    async def by_smtp_login(self, username: str, password: str, peer: str) -> Standing:
         if self.error is not None:
             raise self.error
         if self.is_revoked or (username, password) != (USERNAME, PASSWORD):

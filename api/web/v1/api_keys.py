@@ -10,7 +10,7 @@ from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
 from api.web.v1 import shapes
-from api.web.v1.credential_fields import RENAME, NewCredentialFields, to_new, view
+from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
@@ -73,7 +73,7 @@ async def update_api_key(key_id: str, request: Request, caller: Manager, parts: 
     wanted = id_of(_PREFIX, key_id, "API key")
     fields = await read_fields(request, RENAME)
     async with parts.database.transaction() as connection:
-        changed = await changes.rename_credential(connection, caller.account_id, _KIND, wanted, fields.name)
+        changed = await change(connection, caller.account_id, _KIND, wanted, fields)
     return Json(view(changed))
 
 

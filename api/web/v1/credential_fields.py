@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hourpost.credentials.changes import NewCredential
-from hourpost.credentials.queries import Credential
+from hourpost.credentials.changes import NewCredential, rename_credential, set_filing
+from hourpost.credentials.queries import Credential, Kind
 from hourpost.domains.queries import PREFIX as DOMAIN
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.rules.ids import from_text, to_text
@@ -29,14 +31,16 @@ class NewCredentialFields(BaseModel):
     permission: Literal["full_access", "sending_access"] | None = Field(None, description="`scope` in Resend's words.")
     domain_id: str | None = Field(None, description="Restricts it to one domain of the account.")
     expires_at: str | None = Field(None, description="From then on it is refused.")
+    files_sent: bool = Field(True, description="What it sends is filed into the Sent folder of the sender's mailbox.")
 
 
 class Rename(BaseModel):
-    """Another name."""
+    """Another name, or whether it files what it sends."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(max_length=1000)
+    name: str | None = Field(None, max_length=1000)
+    files_sent: bool | None = Field(None, description="What it sends is filed into the sender's Sent folder.")
     id: str | None = Field(None, description="Ignored: the address names it.")
 
 
@@ -57,7 +61,20 @@ def to_new(fields: NewCredentialFields, now: datetime, *, default_scope: str, te
     if faults:
         raise ValidationFailed(faults)
     scope = fields.scope or _PERMISSIONS.get(fields.permission or "", default_scope)
-    return NewCredential(fields.name, scope, test, domain_id, expires_at)
+    return NewCredential(fields.name, scope, test, domain_id, expires_at, fields.files_sent)
+
+
+async def change(
+    connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, fields: Rename
+) -> Credential:
+    """Change what is named. Raises: NotFound, ValidationFailed."""
+    if fields.name is None and fields.files_sent is None:
+        raise ValidationFailed([Fault("/name", "`name` or `files_sent` is required", missing=True)])
+    if fields.files_sent is not None:
+        changed = await set_filing(connection, account_id, kind, credential_id, files_sent=fields.files_sent)
+    if fields.name is not None:
+        changed = await rename_credential(connection, account_id, kind, credential_id, fields.name)
+    return changed
 
 
 def view(credential: Credential) -> dict[str, Any]:
@@ -69,6 +86,7 @@ def view(credential: Credential) -> dict[str, Any]:
         "hint": credential.hint,
         "scope": credential.scope,
         "test": credential.test,
+        "files_sent": credential.files_sent,
         "domain_id": to_text(DOMAIN, credential.domain_id) if credential.domain_id else None,
         "expires_at": credential.expires_at,
         "last_used_at": credential.last_used_at,

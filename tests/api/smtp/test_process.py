@@ -71,7 +71,9 @@ class Running:
 
 
 @asynccontextmanager
-async def run(database_url: str, redis_url: str, tls: Certificate, home: Path) -> AsyncIterator[Running]:
+async def run(
+    database_url: str, redis_url: str, tls: Certificate, home: Path, *, inbound: int = 0
+) -> AsyncIterator[Running]:
     port = free_port()
     environment = {
         "HOURPOST_HOME": str(home),
@@ -79,7 +81,7 @@ async def run(database_url: str, redis_url: str, tls: Certificate, home: Path) -
         "HOURPOST_DATABASE_URL": database_url,
         "HOURPOST_REDIS_URL": redis_url,
         "HOURPOST_SECRET_KEY": "a secret of the tests, long enough",
-        "HOURPOST_SMTP_PORT": "0",
+        "HOURPOST_SMTP_PORT": str(inbound),
         "HOURPOST_SUBMISSION_PORT": "0",
         "HOURPOST_SUBMISSIONS_PORT": str(port),
         "HOURPOST_TLS_CERTIFICATE": str(tls.cert),
