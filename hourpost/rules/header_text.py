@@ -105,6 +105,15 @@ def decode_charset(data: bytes | bytearray, charset: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8", "replace")
 
 
+def decode_raw(data: bytes) -> str:
+    """Text whose charset nobody named: UTF-8, or what old programs of the West wrote where it cannot be that."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        is_cut = error.reason == "unexpected end of data"  # a piece may end within a character
+        return data.decode("utf-8" if is_cut else "cp1252", "replace")
+
+
 def _find_unsafe_byte(text: str) -> re.Match[str] | None:
     """A control byte in an encoded word, whatever its charset makes of it."""
     for match in _ENCODED_WORD.finditer(text):

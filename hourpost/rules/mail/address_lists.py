@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from hourpost.rules.header_text import decode_words, make_safe
+from hourpost.rules.header_text import decode_raw, decode_words, make_safe
 from hourpost.rules.mail.fields import unescape
 from hourpost.rules.mail.scanned import MAX_ADDRESSES
 
@@ -44,12 +44,12 @@ class HeaderAddress(NamedTuple):
     @property
     def spec(self) -> str:
         """``mailbox@host`` for people."""
-        return make_safe(((self.mailbox or b"") + b"@" + (self.host or b"")).decode("utf-8", "replace"))
+        return make_safe(decode_raw((self.mailbox or b"") + b"@" + (self.host or b"")))
 
     @property
     def display_name(self) -> str:
         """The decoded name; empty without one."""
-        return make_safe(decode_words((self.name or b"").decode("utf-8", "replace"))).strip()
+        return make_safe(decode_words(decode_raw(self.name or b""))).strip()
 
 
 def parse_addresses(value: bytes, limit: int = MAX_ADDRESSES) -> list[HeaderAddress]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hourpost.rules.header_text import decode_charset
+from hourpost.rules.header_text import decode_charset, decode_raw
 from hourpost.rules.mail.folding import storable
 from hourpost.rules.mail.scanned import Part
 from hourpost.rules.transfer_encoding import decode
 
 _KNOWN_ENCODINGS = frozenset(("", "7bit", "8bit", "binary", "base64", "quoted-printable"))
+_UNNAMED = frozenset((None, "", "us-ascii", "ascii", "unknown-8bit", "x-unknown", "8bit", "unknown"))
 
 
 def is_decodable(part: Part) -> bool:
@@ -27,5 +28,5 @@ def decode_text(content: bytes, part: Part) -> str:
 
 def to_text(decoded: bytes, charset: str | None) -> str:
     """Text of bytes in a part's charset; lines end in LF."""
-    text = storable(decode_charset(decoded, charset or ""))
+    text = storable(decode_raw(decoded) if charset in _UNNAMED else decode_charset(decoded, charset or ""))
     return text.replace("\r\n", "\n") if "\r" in text else text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+# Joiners within emoji go too: it is for finding and for one line, not for showing what was written
+_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
 _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 
 
@@ -22,6 +24,7 @@ def fold(text: str) -> str:
 
     What is looked for is folded by the same function: without case, compatibility forms as one, blanks as one.
     """
+    text = drop_invisible(text)
     words = " ".join(text.split())
     if text[:1].isspace():
         words = f" {words}"
@@ -31,6 +34,11 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def drop_invisible(text: str) -> str:
+    """The text without what nobody sees: soft hyphens, joiners, and the padding behind preheaders."""
+    return text if text.isascii() else _INVISIBLE.sub("", text)
 
 
 def storable(text: str) -> str:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from hourpost.rules.header_text import decode_charset, decode_words, make_safe
+from hourpost.rules.header_text import decode_charset, decode_raw, decode_words, make_safe
 from hourpost.rules.mail.fields import strip_comments, unescape
 from hourpost.rules.mail.scanned import MAX_PARAMETERS
 
@@ -51,7 +51,7 @@ def read_text(parameters: Parameters, name: bytes) -> str | None:
         data = unquote_to_bytes(rest.partition(b"'")[2] if b"'" in rest else encoded)
         return make_safe(decode_charset(data, charset.decode("ascii", "replace")))
     plain = parameters.get(name)
-    return None if plain is None else make_safe(decode_words(plain.decode("utf-8", "replace")))
+    return None if plain is None else make_safe(decode_words(decode_raw(plain)))
 
 
 def _join_continued(parameters: Parameters) -> Parameters:

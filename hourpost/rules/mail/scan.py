@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hourpost.rules.header_text import decode_words, make_safe
+from hourpost.rules.header_text import decode_raw, decode_words, make_safe
 from hourpost.rules.mail.address_lists import HeaderAddress
 from hourpost.rules.mail.bodystructure import render_structure
 from hourpost.rules.mail.dates import parse_date
@@ -94,13 +94,13 @@ def _to_name(value: bytes) -> str:
 
 
 def _to_subject(value: bytes) -> str:
-    return make_safe(decode_words(value.decode("utf-8", "replace")))[:MAX_SUBJECT_CHARACTERS]
+    return make_safe(decode_words(decode_raw(value)))[:MAX_SUBJECT_CHARACTERS]
 
 
 def _to_key(addresses: list[HeaderAddress]) -> str:
     """The first address's mailbox, or its group's name (RFC 5256 §3)."""
     mailbox = addresses[0].mailbox if addresses else None
-    return case_map(make_safe((mailbox or b"").decode("utf-8", "replace"))[:MAX_KEY_CHARACTERS])
+    return case_map(make_safe(decode_raw(mailbox or b""))[:MAX_KEY_CHARACTERS])
 
 
 def _to_display_key(addresses: list[HeaderAddress]) -> str:
@@ -110,7 +110,7 @@ def _to_display_key(addresses: list[HeaderAddress]) -> str:
 
 def _to_display(address: HeaderAddress) -> str:
     if address.host is None:
-        return make_safe(decode_words((address.mailbox or b"").decode("utf-8", "replace")))
+        return make_safe(decode_words(decode_raw(address.mailbox or b"")))
     return address.display_name or address.spec
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hourpost.rules.header_text import decode_words, make_safe
+from hourpost.rules.header_text import decode_raw, decode_words, make_safe
 from hourpost.rules.mail.decoding import to_text
-from hourpost.rules.mail.folding import fold, storable
+from hourpost.rules.mail.folding import drop_invisible, fold, storable
 from hourpost.rules.mail.html_text import read_html
 from hourpost.rules.mail.scanned import MAX_HEADER_BYTES, MAX_PREVIEW_CHARACTERS, MAX_SEARCH_CHARACTERS, Part
 from hourpost.rules.mail.structure import Node
@@ -51,7 +51,7 @@ def read_texts(content: bytes, found: list[tuple[Node, Part]]) -> Texts:
 
 def read_search_header(content: bytes, end: int) -> str:
     """The header's fields, a line each, decoded and folded; of a long header its first 256 KiB."""
-    text = content[: min(end, MAX_HEADER_BYTES)].decode("utf-8", "replace")
+    text = _decode_header(content[: min(end, MAX_HEADER_BYTES)])
     text = storable(text.replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " "))
     if "=?" in text:
         text = "\n".join(make_safe(decode_words(line)) if "=?" in line else line for line in text.split("\n"))
@@ -71,6 +71,14 @@ def is_attachment(part: Part) -> bool:
     return part.content_id is None or part.media_type != "image"
 
 
+def _decode_header(header: bytes) -> str:
+    """Each field in the charset that its own writer meant."""
+    try:
+        return header.decode()
+    except UnicodeDecodeError:
+        return "\n".join(map(decode_raw, header.split(b"\n")))
+
+
 def _read_part(content: bytes, part: Part) -> str:
     size = min(part.body_size, _MAX_ENCODED_BYTES)
     decoded = decode(part.encoding, content[part.body_at : part.body_at + size])
@@ -81,12 +89,12 @@ def _read_part(content: bytes, part: Part) -> str:
 
 def _describe(node: Node, part: Part) -> str:
     subject = None if node.inner is None else node.inner.values.get(b"subject")
-    words = decode_words(subject.decode("utf-8", "replace")) if subject else ""
+    words = decode_words(decode_raw(subject)) if subject else ""
     return storable(f"{part.filename or ''} {words}".strip())
 
 
 def _preview(text: str) -> str:
     """The first words that are the writer's own; of a text that only quotes, those it quotes."""
-    lines = text[:_PREVIEWED_CHARACTERS].split("\n")
+    lines = drop_invisible(text[:_PREVIEWED_CHARACTERS]).split("\n")
     own = " ".join(" ".join(line for line in lines if not line.startswith(">")).split())
     return (own or " ".join(" ".join(lines).split()))[:MAX_PREVIEW_CHARACTERS].strip()

@@ -110,6 +110,20 @@ def test_html_is_read_for_its_words(page: str, text: str) -> None:
     assert " ".join(read_html(page).split()) == text
 
 
+def test_eight_bit_text_without_a_charset_is_read_as_what_it_is() -> None:
+    scanned = scan(b"Subject: Gr\xfc\xdfe\r\nX-A: \xc3\xbc\r\n\r\ncaf\xe9 au lait\r\n")
+    assert scanned.subject == "Grüße"
+    assert scanned.search_header == "subject: grüsse\nx-a: ü"
+    assert scanned.search_text == "café au lait"
+    assert scan(b"\r\n" + ("é" * 600_000).encode()).search_text[:10] == "é" * 10
+
+
+def test_what_nobody_sees_is_neither_searched_nor_previewed() -> None:
+    padded = "Content-Type: text/html\n\n<p>Sale\u034f \u200c\u00ad\u200b &zwnj;&#847; to&shy;day"
+    assert scan(crlf(padded)).preview == "Sale today"
+    assert scan(crlf(padded)).search_text == "sale today"
+
+
 def test_folding_finds_words_across_lines_and_cases() -> None:
     assert fold("Straße\r\n  ÉTÉ") == "strasse été"
     assert fold("e\u0301") == fold("É")
