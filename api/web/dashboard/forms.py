@@ -44,3 +44,9 @@ def local_path(text: str | None, otherwise: str) -> str:
 def _sentence(text: str) -> str:
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?", "…")) else text + "."
+
+
+async def read_list(request: Request, name: str) -> list[str]:
+    """Every value of the fields of that name, such as the boxes that are checked."""
+    async with request.form(max_files=0, max_fields=MAX_FIELDS) as found:
+        return [value for value in found.getlist(name) if isinstance(value, str)]

@@ -18,7 +18,7 @@ from api.web.dashboard.statics import address_of
 from hourpost.rules.plans import PLANS
 from hourpost.rules.roles import WORDS, May, Role, is_allowed
 
-PARTS = ("frame", "forms", "bits", "meter", "emails", "secrets")
+PARTS = ("frame", "forms", "bits", "meter", "emails", "secrets", "webhooks")
 """Files of macros that every template and every fragment calls by their names, without an import."""
 
 

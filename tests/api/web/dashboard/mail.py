@@ -7,13 +7,18 @@ from uuid import UUID
 
 from hourpost.accounts.queries import Account
 from hourpost.database import Database
+from hourpost.domains.queries import Domain
 from hourpost.flow.store import Bundle, Row, Stored, store
 from hourpost.gateways.clock import SystemClock
+from hourpost.mailboxes.changes import NewMailbox, create_mailbox
+from hourpost.mailboxes.queries import Mailbox
 from hourpost.rules.addresses import parse_address
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.mime import Attachment, Content, build_message
 from hourpost.rules.submission import Order, Standing, Submission
+from hourpost.webhooks.changes import create_webhook
+from tests.cast import CIPHER
 
 HTML = "<p onclick=\"x()\">Hello <b>Ada</b></p><script>alert(1)</script><img src='https://far.test/pixel.gif'>"
 
@@ -60,6 +65,23 @@ async def make_email(
     async with database.hot_statements() as connection:
         await store(connection, [Bundle(order, None, (Stored(order, submission, domain_id, rows),))], [], now)
     return to_text("em", email_id)
+
+
+async def make_mailbox(database: Database, account: Account, domain: Domain, local: str = "ada") -> Mailbox:
+    """A mailbox that nobody can log in to."""
+    async with database.transaction() as connection:
+        new = NewMailbox(f"{local}@{domain.name}", "no hash")
+        return await create_mailbox(connection, account.id, new, SystemClock().now())
+
+
+async def make_webhook(database: Database, account: Account) -> str:
+    """A webhook that is told of what is sent; gives its public id."""
+    async with database.transaction() as connection:
+        types = ["email.sent", "email.queued", "email.scheduled"]
+        made = await create_webhook(
+            connection, account.id, "https://hooks.example/x", types, CIPHER, SystemClock().now()
+        )
+    return made.webhook.public_id
 
 
 def _due(state: State, now: datetime) -> datetime:

@@ -14,7 +14,7 @@ from hourpost.database import Database
 from hourpost.rules.ids import to_text
 from hourpost.users.members import list_invitations
 from hourpost.users.queries import USER_PREFIX
-from tests.api.web.dashboard.mail import make_email
+from tests.api.web.dashboard.mail import make_email, make_mailbox, make_webhook
 from tests.api.web.dashboard.matrix import ELSEWHERE, EVERYBODY, ROWS, STAFF, Row
 from tests.api.web.dashboard.people import Cast, Surfer, make_cast, make_member
 from tests.api.web.running import RunningWeb
@@ -38,11 +38,14 @@ async def things_of(database: Database, site: RunningWeb, cast: Cast) -> dict[st
     cast["owner"].post("/app/team/invite", {"email": f"{extra.user_id}@acme.test", "role": "viewer"})
     async with database.reading() as connection:
         invitations = await list_invitations(connection, cast.account.id, datetime.now(UTC))
+    domain = await make_domain(database, cast.account)
     return {
         "asset": manifest()["app.css"],
         "account_id": cast.account.public_id,
         "email_id": await make_email(database, cast.account),
-        "domain_id": (await make_domain(database, cast.account)).public_id,
+        "domain_id": domain.public_id,
+        "mailbox_id": (await make_mailbox(database, cast.account, domain)).public_id,
+        "webhook_id": await make_webhook(database, cast.account),
         "viewer_id": to_text(USER_PREFIX, _id_of(cast["viewer"])),
         "extra_id": to_text(USER_PREFIX, _id_of(extra)),
         "invitation_id": invitations[0].public_id,

@@ -1,0 +1,45 @@
+"""Webhooks in the dashboard: added, told, told again, let go."""
+
+from __future__ import annotations
+
+import re
+
+from hourpost.database import Database
+from tests.api.web.dashboard.mail import make_email, make_webhook
+from tests.api.web.dashboard.people import Cast, Surfer
+
+
+def test_a_webhook_is_added_and_shows_its_secret(owner: Surfer) -> None:
+    form = {"endpoint": "https://hooks.example/mail", "events": "email.bounced"}
+    where = owner.post("/app/webhooks", form).headers["location"]
+    page = owner.get(where)
+    assert re.search(r"<code>whsec_[^<]+</code>", page.text)
+    assert "Enabled" in page.text
+    owner.post(f"{where}/disable")
+    assert "Disabled" in owner.get(where).text
+    assert owner.post(f"{where}/delete").headers["location"] == "/app/webhooks"
+    assert owner.get(where).status_code == 404
+
+
+def test_faults_stand_beside_their_fields(owner: Surfer) -> None:
+    answer = owner.post("/app/webhooks", {"endpoint": "ftp://x"})
+    assert answer.status_code == 422
+    assert 'id="endpoint-fault"' in answer.text
+    assert 'id="events-fault"' in answer.text
+
+
+async def test_a_call_shows_what_is_told_and_is_made_again(cast: Cast, owner: Surfer, database: Database) -> None:
+    webhook_id = await make_webhook(database, cast.account)
+    await make_email(database, cast.account, "ada@far.test")
+    calls = re.findall(
+        rf'href="(/app/webhooks/{webhook_id}/events/evt_[^"]+)"', owner.get(f"/app/webhooks/{webhook_id}").text
+    )
+    assert len(calls) == 1
+    page = owner.get(calls[0])
+    assert "ada@far.test" in page.text
+    assert "Pending" in page.text
+    assert owner.post(f"{calls[0]}/replay").status_code == 303
+    for who, status in (("stranger", 404), ("viewer", 403)):
+        assert cast[who].get(calls[0]).status_code == status
+        assert cast[who].post(f"{calls[0]}/replay").status_code == status
+        assert cast[who].post(f"/app/webhooks/{webhook_id}/delete").status_code == status
