@@ -19,6 +19,11 @@ class Page:
 
 PAGES = (
     Page("landing", "/", "nobody"),
+    Page("pricing", "/pricing?emails=10000", "nobody"),
+    Page("help", "/help", "nobody"),
+    Page("help-hour", "/help/the-hour", "nobody"),
+    Page("help-mail-programs", "/help/mail-programs", "nobody"),
+    Page("help-protocols", "/help/imap-or-pop3", "nobody"),
     Page("login", "/login", "nobody"),
     Page("signup", "/signup", "nobody"),
     Page("password", "/password", "nobody"),

@@ -11,8 +11,10 @@ from hourpost.emails.queries import StoredEmail
 from hourpost.emails.status import status_of
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import to_text
+from hourpost.rules.plans import Plan
 
 _FORMATS = {"full": "%d %b %Y, %H:%M:%S UTC", "short": "%d %b, %H:%M UTC", "clock": "%H:%M UTC", "day": "%d %b %Y"}
+_HOURS_OF_A_MONTH = 720
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
@@ -26,6 +28,11 @@ def money(cents: int) -> str:
     dollars, rest = divmod(abs(cents), 100)
     sign = "-" if cents < 0 else ""
     return f"{sign}${dollars:,}.{rest:02d}" if rest else f"{sign}${dollars:,}"
+
+
+def per_thousand(plan: Plan) -> str:
+    """$0.07: what a thousand emails cost where the hour is always full."""
+    return f"${plan.price_cents / 100 / (plan.hourly_limit * _HOURS_OF_A_MONTH / 1000):.2f}"
 
 
 def size(count: float) -> str:
@@ -100,6 +107,7 @@ def browser_name(agent: str) -> str:
 
 
 FILTERS = {
+    "per_thousand": per_thousand,
     "browser_name": browser_name,
     "number": number,
     "money": money,

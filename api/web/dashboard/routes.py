@@ -11,6 +11,7 @@ from api.web.dashboard import (
     credentials,
     domains,
     emails,
+    help,
     hour,
     invitation,
     landing,
@@ -19,6 +20,7 @@ from api.web.dashboard import (
     overview,
     password,
     plan,
+    pricing,
     second_factor,
     signup,
     statics,
@@ -29,11 +31,27 @@ from api.web.dashboard import (
     you_factors,
 )
 
-PAGES = frozenset({"", "address", "app", "invitation", "login", "logout", "password", "signup", "static"})
+PAGES = frozenset(
+    {
+        "",
+        "address",
+        "app",
+        "help",
+        "invitation",
+        "login",
+        "logout",
+        "password",
+        "pricing",
+        "signup",
+        "static",
+    }
+)
 """First segments of the paths that the dashboard answers; every other is the REST API's."""
 
 ROUTERS: tuple[APIRouter, ...] = (
     landing.router,
+    pricing.router,
+    help.router,
     login.router,
     second_factor.router,
     signup.router,

@@ -44,6 +44,11 @@ STAFF = ("staff",)
 
 ROWS = (
     Row("GET", "/", EVERYBODY),
+    Row("GET", "/pricing", EVERYBODY),
+    Row("GET", "/help", EVERYBODY),
+    Row("GET", "/help/the-hour", EVERYBODY),
+    Row("GET", "/help/mail-programs", EVERYBODY),
+    Row("GET", "/help/imap-or-pop3", EVERYBODY),
     Row("GET", "/static/{asset}", EVERYBODY, route="/static/{name}"),
     Row("GET", "/app"),
     Row("GET", "/app/hour"),

@@ -15,6 +15,15 @@ const tick = () => document.hidden || htmx.trigger(document.body, "tick");
 setInterval(tick, TICK_MS);
 document.addEventListener("visibilitychange", tick);
 
+// A live part stays as it is while somebody selects text in it, or has opened something.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt, requestConfig } = event.detail;
+  if (requestConfig?.triggeringEvent?.type !== "tick") return;
+  const selection = getSelection();
+  const selects = !selection.isCollapsed && elt.contains(selection.anchorNode);
+  if (selects || elt.querySelector("details[open]")) event.preventDefault();
+});
+
 document.addEventListener("click", (event) => {
   const copy = event.target.closest("[data-copy]");
   if (copy) copyText(copy);

@@ -3,8 +3,8 @@
 // beside it for those who have no script.
 import uPlot from "uplot";
 
-const HEIGHT = 220; // of the plot; the legend comes below, so the height of the figure would make it grow for ever
-
+const HEIGHT = 240; // of the plot; the legend comes below, so the height of the figure would make it grow for ever
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7]; // nobody sends half an email
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(`--${name}`).trim();
 
@@ -21,7 +21,7 @@ function draw(figure) {
       cursor: { y: false, points: { size: 7 } },
       legend: { live: true },
       scales: { y: { range: (_, __, most) => [0, Math.max(4, most * 1.08)] } },
-      axes: [axis, { ...axis, size: 48 }],
+      axes: [axis, { ...axis, size: 56, incrs: WHOLE, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString()) }],
       series: [
         {},
         ...series.map((one) => ({
@@ -36,7 +36,11 @@ function draw(figure) {
     [times, ...series.map((one) => one.values)],
     figure,
   );
-  new ResizeObserver(() => chart.setSize({ width: figure.clientWidth, height: HEIGHT })).observe(figure);
+  const observer = new ResizeObserver(() => {
+    if (!figure.isConnected) return observer.disconnect();
+    if (figure.clientWidth) chart.setSize({ width: figure.clientWidth, height: HEIGHT });
+  });
+  observer.observe(figure);
 }
 
 function drawAll(root) {
