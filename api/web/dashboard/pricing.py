@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -32,7 +33,8 @@ async def get_pricing(visitor: AnyGuest, emails: str = "") -> Response:
     """The plans; the forecast alone where the script asks."""
     count = read_count(emails)
     forecasts = [forecast(plan, count or EXAMPLE) for plan in PLANS.values()]
-    given = {"count": count or EXAMPLE, "forecasts": forecasts, "is_odd": bool(emails.strip()) and count is None}
+    is_odd = bool(emails.strip()) and count is None
+    given: dict[str, Any] = {"count": count or EXAMPLE, "forecasts": forecasts, "is_odd": is_odd}
     return await visitor.page("public/pricing.html", block="forecast", most=MOST, **given)
 
 
