@@ -15,6 +15,7 @@ from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.stripe import RealStripe
 from hourpost.settings import Settings
 from workers.errand import Errand
+from workers.mailboxes import MailboxChores
 from workers.schedule import Chore, Schedule
 
 _WORK_SECONDS = 15.0
@@ -31,10 +32,10 @@ def build_billing(settings: Settings, database: Database, stripe: RealStripe) ->
 
 
 def build_schedule(parts: Parts) -> Schedule:
-    """The schedule, with the chores of billing and of Sent folders."""
+    """The schedule, with the chores of billing, of Sent folders and of mailboxes."""
     billing = BillingChores(parts.database, parts.clock, parts.hints.ring_billing)
     filing = Chore("filing", _FILING_SECONDS, Filing(parts.database, parts.mail, parts.clock).sweep)
-    chores = (*billing.chores(), filing)
+    chores = (*billing.chores(), filing, *MailboxChores(parts.database, parts.clock).chores())
     return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores)
 
 

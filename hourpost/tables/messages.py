@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, SmallInteger, Text
+from sqlalchemy import BigInteger, Index, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,7 +38,10 @@ class Message(Table):
 
 
 class Expunge(Table):
-    """A message that was: told to clients that resynchronise, and its content still read by those not yet told."""
+    """A message that was: told to clients that resynchronise, and its content still read by those not yet told.
+
+    ``content_id`` is NULL once the content was given up.
+    """
 
     __tablename__ = "expunges"
 
@@ -49,11 +52,14 @@ class Expunge(Table):
     size_bytes: Mapped[int]
     received_at: Mapped[datetime]
     saved_at: Mapped[datetime]
-    content_id: Mapped[UUID]
+    content_id: Mapped[UUID | None]
     thread_id: Mapped[UUID]
     expunged_at: Mapped[datetime]
 
-    __table_args__ = (Index(None, "expunged_at", postgresql_using="brin"),)
+    __table_args__ = (
+        Index(None, "expunged_at"),
+        Index("expunges_content_id_idx", "content_id", postgresql_where=text("content_id IS NOT NULL")),
+    )
 
 
 class MessageContent(Table):
