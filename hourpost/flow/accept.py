@@ -311,15 +311,17 @@ def check_order(order: Order) -> None:
         raise LimitExceeded("plan", _LAPSED, retry_after_seconds=_LAPSED_SECONDS)
     if standing.plan is None:
         raise Forbidden("restricted_api_key", "This account has no plan: choose one, or send with a test key.")
-    for index, submission in enumerate(order.submissions):
-        if len(submission.recipients) > standing.limit:
-            place = "/to" if len(order.submissions) == 1 else f"/{index}/to"
-            detail = f"{len(submission.recipients)} recipients are more than the plan's whole hour ({standing.limit})."
-            raise ValidationFailed([Fault(place, detail)])
-    together = sum(len(one.recipients) for one in order.submissions if one.on_limit is OnLimit.REJECT)
+    large = [one for one in order.submissions if len(one.recipients) > standing.limit]
+    if large:
+        detail = "{} recipients are more than the plan's whole hour ({})."
+        raise ValidationFailed(
+            [Fault(f"{one.place}/to", detail.format(len(one.recipients), standing.limit)) for one in large]
+        )
+    impatient = [one for one in order.submissions if one.on_limit is OnLimit.REJECT]
+    together = sum(len(one.recipients) for one in impatient)
     if together > standing.limit:
         detail = f"{together} recipients that must leave at once are more than the whole hour ({standing.limit})."
-        raise ValidationFailed([Fault("/on_limit", detail)])
+        raise ValidationFailed([Fault(f"{impatient[0].place}/on_limit", detail)])
 
 
 def _count(placements: Sequence[tuple[_Pending, placing.Placement]]) -> None:

@@ -86,6 +86,7 @@ class Submission:
     scheduled_at: datetime | None = None
     expires_at: datetime | None = None
     on_limit: OnLimit = OnLimit.QUEUE
+    place: str = ""  # where it stands in what its door was given: a JSON pointer
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def read_email(body: Any, standing: Standing, now: datetime, *, extra: Extra, st
         raise ValidationFailed(faults + (refusal.faults if refusal else []))
     if refusal is not None or domain is None:
         raise refusal or Forbidden("domain_not_verified", "The sender's domain is not verified.")
-    return _submission(fields, domain, now, moments)
+    return _submission(fields, domain, now, moments, start)
 
 
 def _faults_of_rest(body: Any, faults: list[Fault], standing: Standing, now: datetime, start: str) -> list[Fault]:
@@ -126,7 +126,9 @@ def _sending_domain(
     return None, Forbidden("domain_not_verified", detail, faults=[Fault(place, detail)])
 
 
-def _submission(fields: EmailFields, domain: SendingDomain, now: datetime, moments: dict[str, datetime]) -> Submission:
+def _submission(
+    fields: EmailFields, domain: SendingDomain, now: datetime, moments: dict[str, datetime], start: str
+) -> Submission:
     email_id = new_id()
     sender = fields.sender
     message_id = f"<{to_text('em', email_id)}@{sender.domain}>"
@@ -163,6 +165,7 @@ def _submission(fields: EmailFields, domain: SendingDomain, now: datetime, momen
         scheduled_at=moments.get("scheduled_at"),
         expires_at=moments.get("expires_at"),
         on_limit=fields.on_limit or OnLimit.QUEUE,
+        place=start,
     )
 
 

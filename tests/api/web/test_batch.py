@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hourpost.accounts.changes import set_plan
+from hourpost.database import Database
 from tests.api.web.conftest import Customer
 
 
@@ -80,3 +82,24 @@ def test_a_body_that_is_no_batch_is_told_so(owner: Customer) -> None:
     for body, pointer in (({"mode": "strict"}, "/emails"), ({"emails": [], "x": 1}, "/x"), ("a", ""), ([1], "/0")):
         answer = owner.http.post("/v1/emails/batch", json=body)
         assert pointer in [error["pointer"] for error in answer.json()["errors"]], body
+
+
+async def test_more_recipients_than_the_hour_are_shown_where_they_stand(owner: Customer, database: Database) -> None:
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, "path", 1)
+    large, good = owner.email(to=["a@example.net", "b@example.net"]), owner.email()
+    cases = {
+        "/v1/emails": (large, ["/to"]),
+        "/v1/emails/batch": ([good, large, large], ["/1/to", "/2/to"]),
+        "/emails/batch": ({"emails": [large]}, ["/emails/0/to"]),
+    }
+    for path, (body, pointers) in cases.items():
+        answer = owner.http.post(path, json=body)
+        assert answer.status_code == 422, path
+        assert [error["pointer"] for error in answer.json()["errors"]] == pointers
+    partial = {"mode": "partial", "emails": [owner.email(to="bob"), large]}
+    answer = owner.http.post("/v1/emails/batch", json=partial)
+    assert answer.json()["errors"][0]["pointer"] == "/emails/1/to"
+    impatient = {"emails": [good, good | {"on_limit": "reject"}, good | {"on_limit": "reject"}]}
+    answer = owner.http.post("/v1/emails/batch", json=impatient)
+    assert answer.json()["errors"][0]["pointer"] == "/emails/1/on_limit"
