@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,6 +20,7 @@ _ANY_TAKEN_OUT = re.compile(rb"(?im)^(?:bcc|resent-bcc|x-on-limit):")
 _RENEWED = frozenset({b"date", b"message-id", b"received"})
 _BOUNDARY = re.compile(rb'(?i)\bboundary="?([!-~]{1,70}?)"?(?=[\s;]|$)')
 _MAX_BOUNDARIES = 50
+_WINDOW = 1024 * 1024
 
 
 def read_submitted(raw: bytes) -> tuple[SubmittedMessage, OnLimit]:
@@ -49,12 +51,23 @@ def fingerprint(raw: bytes, envelope_from: str, recipients: tuple[str, ...]) -> 
     """The SHA-256 that a retry with the same idempotency key has again, and another email has not."""
     end = _header_end(raw)
     digest = hashlib.sha256("\n".join((envelope_from, *sorted(recipients), "")).encode())
-    boundaries = sorted(set(_BOUNDARY.findall(raw)), key=len, reverse=True)[:_MAX_BOUNDARIES]
+    named = {boundary for lines in _windows(raw, 0) for boundary in _BOUNDARY.findall(lines)}
+    boundaries = sorted(named, key=len, reverse=True)[:_MAX_BOUNDARIES]
     for name, value in read_fields(raw[:end]):
         if name.lower() not in _RENEWED:
             digest.update(_without(boundaries, b"%b:%b\r\n" % (name.lower(), value)))
-    digest.update(_without(boundaries, raw[end:]))
+    for lines in _windows(raw, end):
+        digest.update(_without(boundaries, lines))
     return digest.digest()
+
+
+def _windows(raw: bytes, start: int) -> Iterator[bytes]:
+    """Some lines at a time, so that the threads beside this one get their turn between them."""
+    while start < len(raw):
+        end = raw.find(b"\r\n", start + _WINDOW) + 2
+        end = end if end >= 2 else len(raw)
+        yield raw[start:end]
+        start = end
 
 
 def _without(boundaries: list[bytes], text: bytes) -> bytes:

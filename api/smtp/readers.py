@@ -40,6 +40,11 @@ class Held:
         if self.dropped_bytes or len(self.bytes) > self._limit_bytes or not self._claim(size_bytes):
             self._drop(keep_bytes)
 
+    @property
+    def size_bytes(self) -> int:
+        """How much it is."""
+        return len(self.bytes)
+
     def content(self) -> bytes:
         """What came by BDAT, as it came."""
         return bytes(self.bytes)
@@ -110,13 +115,18 @@ class DataReader:
         """Whether there was no memory for it."""
         return self._held.is_crowded
 
+    @property
+    def size_bytes(self) -> int:
+        """How much it is, with its end."""
+        return self._held.size_bytes
+
     def content(self) -> bytes:
         """The message with its dots unstuffed (RFC 5321 §4.5.2).
 
         Raises:
             ContentError: A line is a dot and blanks: an end to some, and not to others.
         """
-        raw = bytes(memoryview(self._held.bytes)[2:-3])
+        raw = bytes(self._held.bytes[2:-3])  # by no view, which would forbid the loop to end the session meanwhile
         if self._has_dots:
             raw = b"\r\n" + raw
             if _LONELY_DOT.search(raw):

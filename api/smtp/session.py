@@ -27,6 +27,7 @@ from api.smtp.replies import Refusal, refuse
 from api.smtp.role import Role
 from api.smtp.sasl import Login
 from api.smtp.transaction import Transaction
+from hourpost.aside import aside
 from hourpost.errors import HourpostError
 from hourpost.gateways.metrics import SMTP_LOGINS, SMTP_MESSAGES
 from hourpost.rules.canonical import ContentError
@@ -280,7 +281,8 @@ class Session:
 
     async def _take(self, transaction: Transaction, source: DataReader | Held) -> bytes:
         try:
-            return await self.role.take(self.login, transaction, source.content())
+            content = await aside(source.size_bytes, source.content)
+            return await self.role.take(self.login, transaction, content)
         except ContentError as error:
             return self.refused(Refusal(f"{error.reply}\r\n".encode("ascii")))
         except Refusal as refusal:

@@ -10,6 +10,7 @@ from api.smtp.message import fingerprint, read_submitted, write_received
 from api.smtp.replies import refuse, write_accepted
 from api.smtp.sasl import Login
 from api.smtp.transaction import Transaction
+from hourpost.aside import aside
 from hourpost.errors import Forbidden
 from hourpost.gateways.clock import Clock
 from hourpost.rules.addresses import Address
@@ -71,10 +72,13 @@ class Submitting:
         assert login is not None
         standing = await self.log_in(login, transaction.hop.client_address)  # may have been revoked
         self.admit_sender(standing, transaction.mail)
+        order = await aside(len(content), lambda: self._read_order(standing, transaction, content))
+        return write_accepted(await self._intake.accept(order))
+
+    def _read_order(self, standing: Standing, transaction: Transaction, content: bytes) -> Order:
         message, on_limit = read_submitted(content)
         domains = [_require_domain(standing, sender) for sender in message.senders]
-        order = self._build_order(standing, transaction, message, domains[0], on_limit)
-        return write_accepted(await self._intake.accept(order))
+        return self._build_order(standing, transaction, message, domains[0], on_limit)
 
     def _build_order(
         self,

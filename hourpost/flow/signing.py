@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from hourpost.aside import aside
 from hourpost.database import Database
 from hourpost.domains.queries import load_dkim_keys
 from hourpost.flow.claim import Claimed
@@ -32,7 +33,7 @@ class DkimSigner:
         keys = await self._keys(email.domain_id)
         if not keys:
             return b""
-        return sign(content[0] if len(content) == 1 else b"".join(content), keys, email.created_at)
+        return await aside(email.size_bytes, lambda: sign(b"".join(content), keys, email.created_at))
 
     async def _keys(self, domain_id: UUID) -> tuple[SigningKey, ...]:
         kept = self._kept.get(domain_id)

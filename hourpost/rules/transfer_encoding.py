@@ -7,6 +7,7 @@ from binascii import a2b_base64, a2b_qp, b2a_base64, b2a_qp
 MAX_LINE_BYTES = 998
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n"
 _BASE64_LINE = 76
+_PIECE = _BASE64_LINE * 3 // 4 * 8192  # whole lines; between pieces of a large file other threads have their turn
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
@@ -31,6 +32,11 @@ def encode_text(text: str) -> tuple[str, bytes]:
 
 def encode_base64(data: bytes) -> bytes:
     """Base64 in lines of 76 characters, each ended by CRLF but the last."""
+    pieces = [_encode_piece(data[start : start + _PIECE]) for start in range(0, len(data), _PIECE)]
+    return pieces[0] if len(pieces) == 1 else b"\r\n".join(pieces)
+
+
+def _encode_piece(data: bytes) -> bytes:
     encoded = b2a_base64(data, newline=False)
     lines = [encoded[start : start + _BASE64_LINE] for start in range(0, len(encoded), _BASE64_LINE)]
     return b"\r\n".join(lines)

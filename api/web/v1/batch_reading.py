@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from itertools import starmap
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from api.web.bodies import Extra
+from api.web.bodies import Extra, parse_json
 from api.web.errors import MAX_FAULTS, faults_of, status_of
 from api.web.faults import faults_in
 from api.web.v1.email_reading import read_email
+from hourpost.aside import aside
 from hourpost.errors import Fault, HourpostError, Refused, ValidationFailed
 from hourpost.rules.submission import MAX_BATCH, Standing, Submission
 
@@ -43,27 +46,33 @@ class Batch:
 _BATCH = TypeAdapter(BatchFields)
 
 
-async def read_batch(body: Any, standing: Standing, now: datetime, *, extra: Extra, validation: str = "") -> Batch:
+async def read_batch(raw: bytes, standing: Standing, now: datetime, *, extra: Extra, validation: str = "") -> Batch:
     """The submissions of a batch; ``validation`` is the header ``x-batch-validation`` (strict or permissive).
 
     Raises: ValidationFailed with all faults of all emails, or what else is wrong with the first faulty one.
     """
-    start, emails, mode = _open(body, extra)
+    start, emails, mode = await aside(len(raw), lambda: _open(parse_json(raw), extra))
     is_partial = (mode or validation.strip().lower()) in ("partial", "permissive")
     if not 1 <= len(emails) <= MAX_BATCH:
         raise ValidationFailed([Fault(start, f"a batch has 1 to {MAX_BATCH} emails, this one has {len(emails)}")])
-    submissions: list[Submission] = []
-    refused: list[tuple[int, Refused]] = []
-    for index, email in enumerate(emails):
-        if index % _BREATHS == _BREATHS - 1:
-            await asyncio.sleep(0)  # a thousand emails take long enough for others to wait
-        try:
-            submissions.append(read_email(email, standing, now, extra=extra, start=f"{start}/{index}"))
-        except Refused as error:
-            refused.append((index, error))
+    read = partial(_read_one, standing=standing, now=now, extra=extra)
+    placed = [(f"{start}/{index}", email) for index, email in enumerate(emails)]
+    found: list[Submission | Refused] = []
+    for first in range(0, len(placed), _BREATHS):
+        found += await aside(len(raw), partial(list, starmap(read, placed[first : first + _BREATHS])))
+        await asyncio.sleep(0)  # a thousand emails take long enough for others to wait
+    submissions = [one for one in found if isinstance(one, Submission)]
+    refused = [(index, one) for index, one in enumerate(found) if isinstance(one, Refused)]
     if refused and (not is_partial or not submissions):
         raise _together([error for _, error in refused])
     return Batch(tuple(submissions), is_partial, tuple(_told(index, error) for index, error in refused))
+
+
+def _read_one(start: str, email: Any, standing: Standing, now: datetime, extra: Extra) -> Submission | Refused:
+    try:
+        return read_email(email, standing, now, extra=extra, start=start)
+    except Refused as error:
+        return error
 
 
 def _open(body: Any, extra: Extra) -> tuple[str, list[Any], str | None]:

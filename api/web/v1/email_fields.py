@@ -17,6 +17,8 @@ from hourpost.rules.headers import check_headers
 from hourpost.rules.mime import Attachment, check_attachment
 from hourpost.rules.submission import OnLimit
 
+_PIECE = 1024 * 1024  # whole groups of base64
+
 MAX_SUBJECT = 2000
 MAX_TAGS = 75
 MAX_TAG_LENGTH = 256
@@ -85,9 +87,18 @@ def _to_bytes(value: str | list[int] | None) -> bytes | None:
     if "\n" in value:
         value = value.replace("\r", "").replace("\n", "")
     try:
-        return a2b_base64(value, strict_mode=True)
+        return _decode(value)
     except (Base64Error, ValueError) as error:
         raise ValueError(f"is not valid base64: {error}") from None
+
+
+def _decode(text: str) -> bytes:
+    """Base64, strictly. A large file is taken in pieces, between which other threads have their turn."""
+    if len(text) <= _PIECE or "=" in text[:-2]:
+        return a2b_base64(text, strict_mode=True)
+    return b"".join(
+        [a2b_base64(text[start : start + _PIECE], strict_mode=True) for start in range(0, len(text), _PIECE)]
+    )
 
 
 def _to_tag_value(value: str) -> str:

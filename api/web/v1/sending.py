@@ -15,6 +15,7 @@ from api.web.errors import BadRequest
 from api.web.parts import Parts, parts_of
 from api.web.v1.batch_reading import read_batch
 from api.web.v1.email_reading import read_email
+from hourpost.aside import aside
 from hourpost.emails.status import status_of
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow import limit
@@ -31,8 +32,13 @@ async def send_email(request: Request) -> Json:
     standing = await sender(request)
     key = idempotency_key(request)
     raw = await read_body(request)
-    submission = read_email(parse_json(raw), standing, parts.clock.now(), extra=extra_for(request))
-    order = Order(standing, (submission,), key, sha256(raw).digest() if key else b"")
+    now, extra = parts.clock.now(), extra_for(request)
+
+    def read() -> Order:
+        submission = read_email(parse_json(raw), standing, now, extra=extra)
+        return Order(standing, (submission,), key, sha256(raw).digest() if key else b"")
+
+    order = await aside(len(raw), read)
     receipt = await parts.intake.accept(order)
     placed = receipt.placed[0]
     email_id = to_text("em", placed.email_id)
@@ -50,8 +56,9 @@ async def send_batch(request: Request) -> Json:
     key = idempotency_key(request)
     raw = await read_body(request)
     asked = request.headers.get("x-batch-validation", "")
-    batch = await read_batch(parse_json(raw), standing, parts.clock.now(), extra=extra_for(request), validation=asked)
-    order = Order(standing, batch.submissions, key, sha256(raw).digest() if key else b"", batch.errors)
+    batch = await read_batch(raw, standing, parts.clock.now(), extra=extra_for(request), validation=asked)
+    digest = await aside(len(raw), lambda: sha256(raw).digest() if key else b"")
+    order = Order(standing, batch.submissions, key, digest, batch.errors)
     receipt = await parts.intake.accept(order)
     ids = [to_text("em", placed.email_id) for placed in receipt.placed]
     request.scope["state"]["emails"] = (f"{len(ids)} from {ids[0]}",) if ids else ()

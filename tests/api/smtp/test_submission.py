@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 
+from api.smtp.message import read_submitted
 from hourpost.errors import (
     Conflict,
     Fault,
@@ -17,6 +20,7 @@ from hourpost.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
+from hourpost.rules.canonical import SubmittedMessage
 from hourpost.rules.ids import from_text
 from hourpost.rules.submission import OnLimit, Order, SendingDomain, Submission
 from tests.api.smtp.dialog import Client
@@ -113,6 +117,40 @@ def test_a_retry_has_the_same_fingerprint_and_another_body_has_not(door: Running
         send(client, message)
     prints = [order.body_sha256 for order in door.intake.orders]
     assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_large_retry_has_the_same_fingerprint_though_its_boundaries_are_new_ones(
+    door: RunningDoor, client: Client
+) -> None:
+    line = b"x" * 98 + b"\r\n"
+    head = HEAD + b"Idempotency-Key: k4\r\nContent-Type: multipart/mixed; boundary="
+    for outer, inner in ((b"==1==", b"==11=="), (b"==2==", b"==22==")):
+        inside = b"Content-Type: multipart/mixed; boundary=%b\r\n\r\n--%b--\r\n" % (inner, inner)
+        body = b"\r\n\r\n--%b\r\n\r\n" % outer + line * 25_000 + b"--%b\r\n" % outer + inside
+        send(client, head + outer + body + b"--%b--\r\n" % outer)
+    prints = [order.body_sha256 for order in door.intake.orders]
+    assert prints[0] == prints[1]
+
+
+def test_others_are_served_while_a_large_message_is_read(
+    door: RunningDoor, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_reading, may_end = threading.Event(), threading.Event()
+
+    def read_slowly(raw: bytes) -> tuple[SubmittedMessage, OnLimit]:
+        is_reading.set()
+        assert may_end.wait(20)
+        return read_submitted(raw)
+
+    monkeypatch.setattr("api.smtp.submit.read_submitted", read_slowly)
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send, client, HEAD + b"\r\n" + b"x\r\n" * 100_000)
+        assert is_reading.wait(20)
+        with Client(door) as other:
+            other.log_in()
+        may_end.set()
+        sending.result(20)
+    assert len(door.intake.orders) == 1
 
 
 def test_other_recipients_are_another_email(door: RunningDoor, client: Client) -> None:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from email import message_from_bytes, policy
+from typing import Any
+
+import orjson
+import pytest
 
 from hourpost.credentials.changes import NewCredential
 from tests.api.web.conftest import Customer, NewCustomer
@@ -152,3 +160,45 @@ def test_forty_megabytes_are_taken_and_forty_one_are_not(owner: Customer) -> Non
     assert owner.send(attachments=attached(29)).status_code == 202
     refused = owner.send(attachments=attached(41))
     assert (refused.status_code, refused.json()["name"]) == (413, "message_too_large")
+
+
+@pytest.mark.parametrize("path", ["/v1/emails", "/v1/emails/batch"])
+def test_others_are_answered_while_a_large_email_is_read(
+    owner: Customer, stranger: Customer, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "sending" if path == "/v1/emails" else "batch_reading"
+    is_reading, may_end = threading.Event(), threading.Event()
+
+    def parse_slowly(raw: bytes) -> Any:
+        is_reading.set()
+        assert may_end.wait(20)
+        return orjson.loads(raw)
+
+    monkeypatch.setattr(f"api.web.v1.{module}.parse_json", parse_slowly)
+    content = base64.b64encode(os.urandom(300_000)).decode()
+    email = owner.email(attachments=[{"filename": "a.bin", "content": content}])
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(owner.http.post, path, json=email if module == "sending" else [email])
+        assert is_reading.wait(20)
+        assert stranger.http.get("/v1/usage").status_code == 200
+        may_end.set()
+        assert sent.result(20).status_code == 202
+
+
+@pytest.mark.parametrize("at", [1_200_000, 2_097_151, 2_500_000])
+def test_a_large_file_of_broken_base64_is_refused_wherever_it_is_broken(owner: Customer, at: int) -> None:
+    whole = base64.b64encode(bytes(2_000_000)).decode()
+    for bad in ("#", "=", "\u00e9"):
+        broken = whole[:at] + bad + whole[at + 1 :]
+        answer = owner.send(attachments=[{"filename": "a", "content": broken}])
+        assert answer.status_code == 422, bad
+        assert answer.json()["errors"][0]["pointer"] == "/attachments/0/content"
+
+
+def test_a_large_file_arrives_as_it_was(owner: Customer) -> None:
+    data = os.urandom(3_000_001)
+    sent = owner.send(attachments=[{"filename": "a.bin", "content": base64.b64encode(data).decode()}]).json()["id"]
+    raw = owner.http.get(f"/v1/emails/{sent}/raw").content
+    (file,) = message_from_bytes(raw, policy=policy.SMTP).iter_attachments()
+    assert file.get_content() == data
+    assert max(map(len, raw.split(b"\r\n"))) <= 78
