@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from bench.expectations import Finding
 from bench.far_end import FarEnd
+from bench.inbound_load import Arrivals, InboundLoad, add_mailboxes, count_messages
 from bench.instance import Instance
 from bench.letters import Batches, Messages, Sender, Singles
-from bench.measure import Measured, Stage, fresh_run
+from bench.measure import MOST_EMAILS, Measured, Stage, fresh_run
 from bench.memory import held_megabytes
 from bench.peer import Postfix
 from bench.prefill import add_accounts, add_waiting
@@ -119,6 +120,20 @@ async def rtt50(bench: Bench) -> None:
     bench.note("rtt50", measured.rate, measured)
 
 
+async def port25(bench: Bench) -> None:
+    """Mail of others into 20 mailboxes, stored before it is answered."""
+    addresses = await add_mailboxes(bench.instance.database_url, "plain.test", 20)
+    load = InboundLoad(bench.instance.ports["SMTP"], Arrivals(addresses, 2 * KB, fresh_run()))
+    tally = await load.run(bench.seconds, MOST_EMAILS)
+    stored = await count_messages(bench.instance.database_url, addresses)
+    finding = bench.findings["port25"]
+    finding.values.append(tally.accept_rate)
+    if tally.refused or stored < tally.emails:
+        finding.faults.append(f"{stored} of {tally.emails} stored, {tally.refused} refused: {tally.first_refusal}")
+    p50, p99 = tally.percentile_ms(50), tally.percentile_ms(99)
+    finding.notes.append(f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, {tally.emails:,} messages into 20 mailboxes")
+
+
 async def accounts(bench: Bench) -> None:
     """The same load from many accounts."""
     few = await _rate_of(bench, await add_accounts(bench.instance.database_url, 10, LIMIT))
@@ -170,5 +185,5 @@ Case = Callable[[Bench], Awaitable[None]]
 
 ALONE: dict[str, Case] = {"start": start, "memory": memory}  # first, while nothing has run
 IN_ROUNDS: dict[str, Case] = {"single": single, "batch": batch, "smtp": smtp, "dkim": dkim, "smtp50k": smtp50k}
-ONCE: dict[str, Case] = {"latency": latency, "accounts": accounts, "backlog": backlog, "rtt50": rtt50}
+ONCE: dict[str, Case] = {"port25": port25, "latency": latency, "accounts": accounts, "backlog": backlog, "rtt50": rtt50}
 FINDS = {"latency": ("saturated", "half")}

@@ -33,6 +33,7 @@ EXPECTATIONS = (
     Expectation("smtp", "SMTP submission, 32 sessions, TLS", Kind.RATIO, 2.5, 4),
     Expectation("smtp50k", "SMTP submission, 50 KB", Kind.RATIO, 1.3, 2),
     Expectation("dkim", "single calls, signed with RSA-2048", Kind.RATIO, 1.3, 2),
+    Expectation("port25", "port 25 into mailboxes, 32 sessions", Kind.AT_LEAST, 500, 1000),
     Expectation("rtt50", "relay with 50 ms a round trip, 200 connections", Kind.AT_LEAST, 1500, 3500),
     Expectation("saturated", "accept p99, 64 connections, saturated", Kind.AT_MOST, 50, 20, "ms"),
     Expectation("half", "accept p99 at half of that load", Kind.AT_MOST, 20, 8, "ms"),
