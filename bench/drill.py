@@ -26,9 +26,11 @@ from rich.table import Table
 
 from bench.drill_client import Client, units
 from bench.drill_faults import FAULTS, Scene
+from bench.drill_inbound import MAILBOXES, Visitors
 from bench.drill_judge import Judgement, busiest_hour, count_waiting, judge
 from bench.ending import unwind_on_sigterm
 from bench.far_end import FarEnd
+from bench.inbound_load import add_mailboxes
 from bench.instance import Instance
 from bench.letters import Sender
 from bench.measure import fresh_run
@@ -37,6 +39,7 @@ from hourpost.rules.ids import to_text
 
 AMPLE = 10_000_000
 _SMALL_SHARE = 0.3
+_INBOUND_SHARE = 0.2  # so many come in by port 25 beside them
 # A temporary answer waits for minutes and a lost one for ten; the drill is about what happens, not about the wait.
 _HURRY = "UPDATE deliveries SET due_at = now() WHERE account_id = ANY($1) AND state = 'deferred' AND due_at > now()"
 
@@ -88,13 +91,18 @@ class Drill:
         ports = scene.instance.ports
         client = Client(ports["HTTP"], ports["SUBMISSIONS"], self.plan.rate, ends_at)
         wanted = units([(ample, 1 - _SMALL_SHARE), (small, _SMALL_SHARE)], self.plan.emails, fresh_run())
+        boxes = await add_mailboxes(url, ample.address.partition("@")[2], MAILBOXES)
+        count, rate = int(self.plan.emails * _INBOUND_SHARE), self.plan.rate * _INBOUND_SHARE
+        visitors = Visitors(ports["SMTP"], url, boxes, count, rate, ends_at)
         async with asyncio.TaskGroup() as group:
             group.create_task(client.run(wanted, self.progress))
+            group.create_task(visitors.run())
             group.create_task(self._break(scene))
         busiest = await _patiently(lambda: busiest_hour(url, accounts[1]))
         await self._raise_limit(scene, accounts)
         await self._wait_for_the_end(url, accounts)
         judgement = await judge(url, accounts, client.ledger, scene.far_end.journal)
+        await visitors.judge(judgement)
         judgement.over_the_hour = max(0, busiest - self.plan.small_limit)
         self.told.append(("small account", f"{busiest} released within the hour, {self.plan.small_limit} allowed"))
         self.told.append(("client", f"{client.ledger.repeats} submissions repeated"))
@@ -182,7 +190,7 @@ def _print(console: Console, judgement: Judgement, drill: Drill) -> None:
     table.add_column("emails")
     table.add_column("count", justify="right")
     table.add_column("allowed")
-    free = ("accepted", "delivered", "ended", "twice_in_data")
+    free = ("accepted", "delivered", "ended", "twice_in_data", "came_in")
     for name, count in asdict(judgement).items():
         if name != "examples":
             style = "" if name in free or not count else "bold red"
@@ -198,7 +206,9 @@ _ALLOWED = {
     "delivered": "at the sink",
     "ended": "bounced, expired, failed: the account can see it",
     "twice_in_data": "in DATA at a kill: the answer was lost",
+    "came_in": "by port 25, 250 was seen",
     **dict.fromkeys(("lost", "stuck", "ghosts", "altered", "accepted_twice", "twice", "over_the_hour"), "none"),
+    **dict.fromkeys(("unstored", "uid_faults"), "none"),
 }
 
 

@@ -36,7 +36,7 @@ _UNENDED = "SELECT count(*) FROM deliveries WHERE account_id = ANY($1) AND state
 
 @dataclass(slots=True)
 class Judgement:
-    """Counts of emails. All but ``accepted``, ``delivered``, ``ended`` and ``twice_in_data`` must be 0."""
+    """Counts of emails. All but ``accepted``, ``delivered``, ``ended``, ``twice_in_data``, ``came_in`` must be 0."""
 
     accepted: int = 0
     delivered: int = 0  # at the sink, each once
@@ -49,13 +49,16 @@ class Judgement:
     twice_in_data: int = 0  # may be: the answer to the final dot is unknown
     twice: int = 0
     over_the_hour: int = 0
+    came_in: int = 0  # by port 25, answered 250
+    unstored: int = 0  # of those: in no mailbox
+    uid_faults: int = 0
     examples: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing happened that must not."""
         must_not = (self.lost, self.stuck, self.ghosts, self.altered, self.accepted_twice, self.twice)
-        return not any(must_not) and not self.over_the_hour
+        return not any((*must_not, self.over_the_hour, self.unstored, self.uid_faults))
 
     def blame(self, what: str, count: int, *, example: object) -> int:
         """Remembers an example of a fault; gives the count."""

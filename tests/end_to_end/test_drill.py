@@ -32,6 +32,7 @@ def test_killing_every_part_in_turn_loses_nothing_and_doubles_only_what_was_in_d
     judgement, drill = run_drill(SHORT, folder)
     assert judgement.is_clean, (judgement, drill.told)
     assert judgement.accepted == SHORT.emails
+    assert judgement.came_in == int(SHORT.emails * 0.2)
     assert len(drill.told) >= len(FAULTS)
 
 
