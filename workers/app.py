@@ -29,7 +29,8 @@ from hourpost.gateways.relays import RelayPool, parse_relays
 from hourpost.gateways.stripe import open_stripe
 from hourpost.mailboxes.store import MailStore
 from hourpost.settings import Settings
-from workers.billing import build_billing, build_schedule
+from workers.billing import build_billing
+from workers.chores import build_schedule
 from workers.courier_thread import CourierThread, Running
 
 _DRAIN_SECONDS = 20.0

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hourpost.assembly import Parts
+import structlog
+
 from hourpost.billing.events import Clerk, has_work
 from hourpost.billing.lapse import end_lapsed
+from hourpost.billing.letters import write_letters
+from hourpost.billing.notices import list_unmailed, mark_mailed
 from hourpost.billing.peaks import roll_up_peaks
 from hourpost.billing.till import Till, plan_url
 from hourpost.database import Database
-from hourpost.flow.filing import Filing
+from hourpost.errors import ServiceUnavailable
+from hourpost.flow.postman import Postman
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.stripe import RealStripe
 from hourpost.settings import Settings
 from workers.errand import Errand
-from workers.mailboxes import MailboxChores
-from workers.schedule import Chore, Schedule
+from workers.schedule import Chore
 
 _WORK_SECONDS = 15.0
 _LAPSE_SECONDS = 20.0
 _PEAKS_SECONDS = 300.0
-_FILING_SECONDS = 2.0
+_NOTICES_SECONDS = 30.0
+
+log = structlog.get_logger()
 
 
 def build_billing(settings: Settings, database: Database, stripe: RealStripe) -> Errand:
@@ -31,21 +36,17 @@ def build_billing(settings: Settings, database: Database, stripe: RealStripe) ->
     return Errand(Clerk(database, stripe, clock, till).work)
 
 
-def build_schedule(parts: Parts) -> Schedule:
-    """The schedule, with the chores of billing, of Sent folders and of mailboxes."""
-    billing = BillingChores(parts.database, parts.clock, parts.hints.ring_billing)
-    filing = Chore("filing", _FILING_SECONDS, Filing(parts.database, parts.mail, parts.clock).sweep)
-    chores = (*billing.chores(), filing, *MailboxChores(parts.database, parts.clock).chores())
-    return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores)
-
-
 class BillingChores:
     """What is due by the clock. ``ring`` tells the workers that there is something to ask Stripe about."""
 
-    def __init__(self, database: Database, clock: Clock, ring: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, ring: Callable[[], None], postman: Postman, page_url: str
+    ) -> None:
         self._database = database
         self._clock = clock
         self._ring = ring
+        self._postman = postman
+        self._page_url = page_url
 
     def chores(self) -> tuple[Chore, ...]:
         """For the schedule."""
@@ -53,6 +54,7 @@ class BillingChores:
             Chore("billing", _WORK_SECONDS, self.look),
             Chore("lapse", _LAPSE_SECONDS, self.lapse),
             Chore("peaks", _PEAKS_SECONDS, self.roll_up),
+            Chore("notices", _NOTICES_SECONDS, self.tell),
         )
 
     async def look(self) -> None:
@@ -71,3 +73,19 @@ class BillingChores:
         """Keep the busiest hour of the day."""
         async with self._database.transaction() as connection:
             await roll_up_peaks(connection, self._clock.now())
+
+    async def tell(self) -> None:
+        """Write to people about what failed or ended; a crash in between tells it twice rather than never."""
+        if not self._postman.can_send:
+            return
+        async with self._database.reading() as connection:
+            notices = await list_unmailed(connection, self._clock.now())
+        for notice in notices:
+            try:
+                for letter in write_letters(notice, self._page_url):
+                    await self._postman.post(letter)
+            except ServiceUnavailable as error:  # with the next round
+                log.warning("a notice could not be mailed", kind=notice.kind, cause=error.cause)
+                return
+            async with self._database.transaction() as connection:
+                await mark_mailed(connection, notice, self._clock.now())

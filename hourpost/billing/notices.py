@@ -1,18 +1,30 @@
-"""What an account is told about its billing, once each, and the words of the mails."""
+"""What an account is told about its billing, each thing once; the words are in the letters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.rules.subscriptions import Entitlement, Subscription
+
+_WORTH_TELLING = timedelta(days=3)
+# Who sees to the plan: the roles that may, and where there is nobody the account's own address.
+_UNMAILED = text(
+    """
+SELECT n.account_id, n.kind, n.subject, a.name, a.email, e.ends_at,
+  (SELECT array_agg(u.email ORDER BY u.email) FROM memberships m JOIN users u ON u.id = m.user_id
+   WHERE m.account_id = n.account_id AND m.role IN ('owner', 'billing')) AS recipients
+FROM billing_notices n JOIN accounts a ON a.id = n.account_id LEFT JOIN entitlements e ON e.account_id = n.account_id
+WHERE n.mailed_at IS NULL AND n.created_at > :since ORDER BY n.created_at, n.account_id, n.kind LIMIT :most
+"""
+)
 
 Notice = tuple[str, str]
 """Its kind, and what it is about: each pair is told once."""
@@ -20,13 +32,13 @@ Notice = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Unmailed:
-    """A notice that nobody has got by mail yet."""
+    """A notice that nobody has got by mail yet; ``recipients`` see to the account's plan."""
 
     account_id: UUID
     kind: str
     subject: str
-    email: str
     account_name: str
+    recipients: tuple[str, ...]
     ends_at: datetime | None
 
 
@@ -54,18 +66,13 @@ async def write_notices(
         await connection.execute(insert(tables.BillingNotice).values(rows).on_conflict_do_nothing())
 
 
-async def list_unmailed(connection: AsyncConnection, most: int = 50) -> list[Unmailed]:
-    """The notices that nobody has got by mail yet, the oldest first; of all accounts."""
-    notice, account, entitlement = tables.BillingNotice, tables.Account, tables.Entitlement
-    rows = await connection.execute(
-        select(notice.account_id, notice.kind, notice.subject, account.email, account.name, entitlement.ends_at)
-        .join(account, account.id == notice.account_id)
-        .join(entitlement, entitlement.account_id == notice.account_id, isouter=True)
-        .where(notice.mailed_at.is_(None))
-        .order_by(notice.created_at)
-        .limit(most)
-    )
-    return [Unmailed(*row) for row in rows]
+async def list_unmailed(connection: AsyncConnection, now: datetime, most: int = 50) -> list[Unmailed]:
+    """The notices of the last days that nobody has got by mail yet, the oldest first; of all accounts."""
+    rows = await connection.execute(_UNMAILED, {"since": now - _WORTH_TELLING, "most": most})
+    return [
+        Unmailed(row.account_id, row.kind, row.subject, row.name, tuple(row.recipients or (row.email,)), row.ends_at)
+        for row in rows
+    ]
 
 
 async def mark_mailed(connection: AsyncConnection, notice: Unmailed, now: datetime) -> None:
@@ -73,26 +80,3 @@ async def mark_mailed(connection: AsyncConnection, notice: Unmailed, now: dateti
     table = tables.BillingNotice
     which = (table.account_id == notice.account_id, table.kind == notice.kind, table.subject == notice.subject)
     await connection.execute(update(table).where(*which).values(mailed_at=now))
-
-
-def write_mail(notice: Unmailed, plan_url: str) -> tuple[str, str]:
-    """Subject and text of the mail for a notice."""
-    until = f" until {notice.ends_at:%d %B %Y, %H:%M} UTC" if notice.ends_at else ""
-    subject, body = {
-        "past_due": (
-            "A payment for Hourpost has failed",
-            f"The payment for the plan of {notice.account_name} did not go through. Your mail goes on leaving{until};"
-            " after that it waits, and nothing is lost. Please see to the card or pay the open invoice here:",
-        ),
-        "ended": (
-            "Your Hourpost plan has ended",
-            f"The plan of {notice.account_name} is not paid for any more. What waits is kept and leaves by itself as"
-            " soon as there is a plan again; new mail is turned away for now. You can choose a plan here:",
-        ),
-        "unpaid_change": (
-            "Your new Hourpost plan waits for its payment",
-            f"The change of plan for {notice.account_name} begins when its payment is confirmed. Your bank may want to"
-            " hear from you; you can confirm or pay here:",
-        ),
-    }[notice.kind]
-    return subject, f"{body}\n\n{plan_url}\n"

@@ -14,7 +14,7 @@ from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
 from hourpost.settings import Settings
-from workers.billing import build_schedule
+from workers.chores import build_schedule
 
 app = typer.Typer()
 

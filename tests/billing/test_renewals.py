@@ -9,15 +9,16 @@ from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import Account
-from hourpost.billing.notices import list_unmailed
 from hourpost.billing.queries import list_alerts, list_invoices
 from hourpost.rules.subscriptions import GRACE
 from tests.billing.conftest import Shop
 
 
 async def notices(shop: Shop, account: Account) -> list[str]:
+    """All that the account was told."""
+    query = text("SELECT kind FROM billing_notices WHERE account_id = :account ORDER BY created_at, kind")
     async with shop.database.reading() as connection:
-        return [one.kind for one in await list_unmailed(connection) if one.account_id == account.id]
+        return list((await connection.execute(query, {"account": account.id})).scalars())
 
 
 async def failing(shop: Shop, plan: str = "normal") -> Account:

@@ -6,14 +6,20 @@ import asyncio
 import json
 import time
 
+from sqlalchemy import text
+
 from hourpost.accounts.queries import get_account
 from hourpost.billing.events import store_event
+from hourpost.billing.notices import list_unmailed, write_notices
 from hourpost.billing.till import Till
+from hourpost.flow.postman import Postman
 from hourpost.gateways.stripe import RealStripe, read_event
-from tests.cast import make_account
+from tests.cast import make_account, make_domain
 from tests.fakes.stripe_server import KEY, SECRET, sign
 from workers.billing import BillingChores
 from workers.errand import Errand
+
+PLAN_URL = "https://post.example/app/plan"
 
 
 async def wait_for_plan(rounds, account, plan):
@@ -30,14 +36,15 @@ async def test_a_worker_acts_on_a_webhook_when_it_is_rung(rounds, start_worker, 
     await start_worker(stripe_secret_key=KEY, stripe_api_url=fake_stripe.base)
     account = await make_account(rounds.database, None)
     stripe = RealStripe(KEY, fake_stripe.base)
-    till = Till(rounds.database, stripe, clock, "https://post.example/app/plan")
+    till = Till(rounds.database, stripe, clock, PLAN_URL)
     url = await till.check_out(account, "premium", "once")
     await stripe.aclose()
     await asyncio.to_thread(fake_stripe.pay, url)
     body = json.dumps(fake_stripe.events[-1])
     async with rounds.database.transaction() as connection:
         await store_event(connection, read_event(body.encode(), sign(body), SECRET), clock.now())
-    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing)
+    postman = Postman(rounds.database, rounds.office.intake, clock, None)
+    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL)
     await chores.look()  # as the schedule does, should the door's hint be lost
     await wait_for_plan(rounds, account, "premium")
 
@@ -71,3 +78,33 @@ async def test_an_errand_that_stumbles_is_done_at_the_next_ring():
         errand.ring()
         await asyncio.sleep(0.05)
     assert len(tries) == 2
+
+
+async def test_a_notice_is_mailed_once_to_who_sees_to_the_plan(rounds, clock):
+    ours = await make_account(rounds.database)
+    await make_domain(rounds.database, ours, "post.test")
+    account = await make_account(rounds.database)
+    async with rounds.database.transaction() as connection:
+        await write_notices(connection, account.id, [("past_due", "sub_1"), ("ended", "sub_1")], clock.now())
+    postman = Postman(rounds.database, rounds.office.intake, clock, "Hourpost <hello@post.test>")
+    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL)
+    for _ in range(2):
+        await chores.tell()
+    async with rounds.database.reading() as connection:
+        rows = await connection.execute(
+            text("SELECT e.subject, d.address FROM emails e JOIN deliveries d ON d.email_id = e.id ORDER BY e.subject")
+        )
+        assert [tuple(row) for row in rows] == [
+            ("A payment for Hourpost has failed", account.email),
+            ("Your Hourpost plan has ended", account.email),
+        ]
+
+
+async def test_a_notice_that_cannot_be_mailed_waits(rounds, clock):
+    account = await make_account(rounds.database)
+    async with rounds.database.transaction() as connection:
+        await write_notices(connection, account.id, [("past_due", "sub_1")], clock.now())
+    postman = Postman(rounds.database, rounds.office.intake, clock, "Hourpost <hello@unverified.test>")
+    await BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL).tell()
+    async with rounds.database.reading() as connection:
+        assert [one.kind for one in await list_unmailed(connection, clock.now())] == ["past_due"]

@@ -1,0 +1,22 @@
+"""The schedule of an installation: the hour's own, and the chores of billing, of Sent folders and of mailboxes."""
+
+from __future__ import annotations
+
+from hourpost.assembly import Parts
+from hourpost.billing.till import plan_url
+from hourpost.flow.filing import Filing
+from hourpost.flow.postman import Postman
+from workers.billing import BillingChores
+from workers.mailboxes import MailboxChores
+from workers.schedule import Chore, Schedule
+
+_FILING_SECONDS = 2.0
+
+
+def build_schedule(parts: Parts) -> Schedule:
+    """The schedule with every chore."""
+    postman = Postman(parts.database, parts.intake, parts.clock, parts.settings.own_sender)
+    billing = BillingChores(parts.database, parts.clock, parts.hints.ring_billing, postman, plan_url(parts.settings))
+    filing = Chore("filing", _FILING_SECONDS, Filing(parts.database, parts.mail, parts.clock).sweep)
+    chores = (*billing.chores(), filing, *MailboxChores(parts.database, parts.clock).chores())
+    return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores)
