@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from binascii import a2b_base64, a2b_qp, b2a_base64, b2a_qp
 
 MAX_LINE_BYTES = 998
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n"
 _BASE64_LINE = 76
 _PIECE = _BASE64_LINE * 3 // 4 * 8192  # whole lines; between pieces of a large file other threads have their turn
+# RFC 2045 §6.7 (3): a transport has added them. Looking behind keeps a long run from being tried at each of its blanks
+_BLANKS_AT_END = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
@@ -46,7 +49,7 @@ def decode(encoding: str, data: bytes) -> bytes:
     """The bytes behind a transfer encoding; what is broken is decoded as far as it goes, never refused."""
     name = encoding.strip().lower()
     if name == "quoted-printable":
-        return a2b_qp(data)
+        return a2b_qp(_BLANKS_AT_END.sub(b"", data) if b" \r\n" in data or b"\t\r\n" in data else data)
     if name == "base64":
         return _decode_base64(data)
     return data

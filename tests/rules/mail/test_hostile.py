@@ -48,6 +48,7 @@ ATTACKS = {
     "open tags": b"Content-Type: text/html\r\n\r\n" + b"<a" * 500_000,
     "entities": b"Content-Type: text/html\r\n\r\n" + b"&#" + b"9" * 500_000 + b"&" * 500_000,
     "broken base64": b"Content-Transfer-Encoding: base64\r\n\r\n" + b"YQ=" * 400_000,
+    "blanks in quoted-printable": b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + b" " * 900_000 + b"a \r\n" * 20_000,  # noqa: E501
     "utf-7": b"Content-Type: text/plain; charset=utf-7\r\n\r\n" + b"+2AA-" * 200_000,
     "idna": b"Content-Type: text/plain; charset=idna\r\n\r\n" + b"xn--a." * 100_000,
     "not text": b"Content-Type: text/plain; charset=base64_codec\r\n\r\n" + b"a" * 1000,
