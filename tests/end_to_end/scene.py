@@ -15,11 +15,20 @@ def first_steps(up: RunningUp) -> dict[str, str]:
     return found
 
 
-def call(up: RunningUp, path: str, body: Any, key: str = "") -> Any:
+def post(up: RunningUp, path: str, body: Any) -> Any:
     """POST to the REST API of the first account."""
+    return _ask(up, path, json.dumps(body).encode())
+
+
+def get(up: RunningUp, path: str) -> Any:
+    """GET from the REST API of the first account."""
+    return _ask(up, path, None)
+
+
+def _ask(up: RunningUp, path: str, body: bytes | None) -> Any:
     url = f"http://127.0.0.1:{up.ports['HTTP']}{path}"
-    headers = {"Authorization": f"Bearer {key or first_steps(up)['api_key']}", "Content-Type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    headers = {"Authorization": f"Bearer {first_steps(up)['api_key']}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, body, headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
 
@@ -41,5 +50,6 @@ def fill(up: RunningUp) -> dict[str, str]:
             }
             for number in range(140)
         ]
-        ids += [one["id"] for one in call(up, "/v1/emails/batch", emails)["data"]]
-    return {"email_id": ids[0], "held_email_id": ids[-1]}
+        ids += [one["id"] for one in post(up, "/v1/emails/batch", emails)["data"]]
+    domains = get(up, "/v1/domains")["data"]
+    return {"email_id": ids[0], "held_email_id": ids[-1], "domain_id": domains[0]["id"]}

@@ -1,0 +1,51 @@
+"""axe-core finds no serious fault on any page, phone and desktop, light and dark; and no page breaks its own policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page as Tab
+
+from tests.end_to_end.browsing import AXE, log_in_first
+from tests.end_to_end.conftest import NewContext, Service
+from tests.end_to_end.pages import PAGES
+
+SERIOUS = ("serious", "critical")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def faults_of(tab: Tab) -> list[str]:
+    """What axe-core says, in a line each."""
+    if not tab.evaluate("() => Boolean(window.axe)"):
+        tab.evaluate(AXE.read_text())  # the page's policy would not let a script of ours in
+    found: Any = tab.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
+    return [
+        f"{fault['id']}: {node['target']} {node['failureSummary']}"
+        for fault in found["violations"]
+        if fault["impact"] in SERIOUS
+        for node in fault["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
+def test_no_page_has_a_serious_fault(new_browser_context: NewContext, service: Service, size: str, scheme: str) -> None:
+    told: list[str] = []
+    for who in ("nobody", "owner"):
+        tab = new_browser_context(size, color_scheme=scheme).new_page()
+        tab.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: told.append(str(error)))
+        if who == "owner":
+            log_in_first(tab, service.up)
+        for page in PAGES:
+            if page.who != who:
+                continue
+            told.clear()
+            tab.goto(page.path.format(**service.places), wait_until="load")
+            assert not [text for text in told if "404" not in text], f"{page.name}: {told}"
+            faults = faults_of(tab)
+            assert not faults, f"{page.name}, {size}, {scheme}:\n" + "\n".join(faults)
+            wide: Any = tab.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, f"{page.name} is {wide} pixels wider than a {size}"

@@ -1,0 +1,111 @@
+"""Logging in as people do, in Chromium: from the sign-up's mail to passkeys, and with the script turned off."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.embedded.running import RunningUp, eventually
+from tests.end_to_end.browsing import log_in, log_in_first
+from tests.end_to_end.conftest import NewContext, Service
+from tests.end_to_end.scene import first_steps
+
+PASSWORD = "a sentence to keep in mind"
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def mail_to(up: RunningUp, address: str) -> list[bytes]:
+    return [mail for mail in up.captured() if f"X-Envelope-To: {address}\r\n".encode() in mail]
+
+
+def link_in(mail: bytes) -> str:
+    body = email.message_from_bytes(mail, policy=email.policy.default).get_body(("plain",))
+    assert body is not None
+    found = re.search(r"https?://\S+", body.get_content())
+    assert found is not None
+    parts = urlsplit(found.group())
+    return f"{parts.path}?{parts.query}"
+
+
+def sign_up(page: Page, up: RunningUp, address: str) -> None:
+    page.goto("/signup")
+    page.get_by_label("Your name").fill("Grace Hopper")
+    page.get_by_label("Company or project").fill("Cobol Ltd")
+    page.get_by_label("Email address").fill(address)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_text(address)).to_be_visible()
+    eventually(lambda: mail_to(up, address))
+    page.goto(link_in(mail_to(up, address)[-1]))
+    page.get_by_role("button", name="Confirm").click()
+    page.wait_for_url("**/login")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with a script", "without a script"])
+def test_signing_up_by_the_mail_that_was_captured(
+    new_browser_context: NewContext, service: Service, script: bool
+) -> None:
+    page = new_browser_context(java_script_enabled=script).new_page()
+    address = f"grace-{uuid4().hex[:8]}@example.net"
+    sign_up(page, service.up, address)
+    log_in(page, address, PASSWORD)
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    expect(page.get_by_text("No plan yet")).to_be_visible()
+
+
+def test_a_passkey_is_made_and_logs_in_without_a_password(new_browser_context: NewContext, service: Service) -> None:
+    context = new_browser_context()
+    page = context.new_page()
+    devtools = context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    options |= {"isUserVerified": True, "automaticPresenceSimulation": True}
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    address = f"grace-{uuid4().hex[:8]}@example.net"
+    sign_up(page, service.up, address)
+    log_in(page, address, PASSWORD)
+    page.wait_for_url("**/app")
+
+    page.goto("/app/you")
+    page.get_by_label("Name of the device").fill("A virtual one")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.locator(".codes li")).to_have_count(10)
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_text("A virtual one", exact=True)).to_be_visible()
+
+    context.clear_cookies()
+    page.goto("/login")
+    page.get_by_role("button", name="Log in with a passkey").click()
+    page.wait_for_url("**/app")
+
+    context.clear_cookies()  # and as a second factor after the password
+    log_in(page, address, PASSWORD)
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url("**/app")
+
+
+def test_the_meter_follows_what_is_sent(new_browser_context: NewContext, service: Service) -> None:
+    page = new_browser_context().new_page()
+    log_in_first(page, service.up)
+    expect(page.locator("#meter")).to_contain_text("1,000 of 1,000 this hour")
+    expect(page.locator("#meter")).to_contain_text("120 held")
+    service.up.paste("curl ")
+    expect(page.locator("#meter")).to_contain_text("121 held", timeout=20_000)
+
+
+def test_the_menu_of_a_phone_opens_without_a_script(new_browser_context: NewContext, service: Service) -> None:
+    page = new_browser_context("phone", java_script_enabled=False).new_page()
+    steps = first_steps(service.up)
+    log_in(page, steps["email"], steps["password"])
+    menu = page.get_by_role("navigation", name="Main")
+    expect(menu).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    menu.get_by_role("link", name="Team").click()
+    expect(page.get_by_role("heading", name="Team")).to_be_visible()
