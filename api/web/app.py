@@ -24,6 +24,13 @@ from api.web.v1 import (
     explained,
     health,
     inbound,
+    mailbox_access,
+    mailbox_feed,
+    mailbox_folders,
+    mailbox_marking,
+    mailbox_messages,
+    mailbox_sending,
+    mailboxes,
     plans,
     smtp_credentials,
     suppressions,
@@ -44,7 +51,24 @@ HOT: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/emails/batch"): send_batch,
     ("POST", "/emails/batch"): send_batch,
 }
-_NOUNS = (emails, domains, api_keys, smtp_credentials, suppressions, usage, plans, webhooks, inbound)
+_NOUNS = (
+    emails,
+    domains,
+    api_keys,
+    smtp_credentials,
+    suppressions,
+    usage,
+    plans,
+    webhooks,
+    inbound,
+    mailboxes,
+    mailbox_access,
+    mailbox_folders,
+    mailbox_messages,
+    mailbox_marking,
+    mailbox_sending,
+    mailbox_feed,
+)
 
 
 def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,8 +29,9 @@ _LAST_SECONDS = 20
 
 def run(settings: Settings, ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; then requests under way may end. Calls ``ready`` when it listens."""
+    app = create_app_of(settings)
     config = uvicorn.Config(
-        create_app_of(settings),
+        app,
         host=settings.host,
         port=settings.http_port,
         loop="uvloop",
@@ -41,18 +43,23 @@ def run(settings: Settings, ready: Callable[[], None]) -> None:
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_LAST_SECONDS,
     )
-    _Server(config, ready).run()
+    _Server(config, ready, app.state.parts.ending).run()
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], ending: asyncio.Event) -> None:
         super().__init__(config)
         self._ready = ready
+        self._ending = ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending.set()
+        await super().shutdown(sockets)
 
 
 def create_app_of(settings: Settings) -> FastAPI:
@@ -70,6 +77,7 @@ def create_app_of(settings: Settings) -> FastAPI:
         dns=ResolverDns(settings.dns_servers),
         cipher=Cipher.from_settings(settings),
         attempts=attempts,
+        mail=core.mail,
         ring_billing=core.hints.ring_billing,
         till=Till(core.database, stripe, core.clock, plan_url(settings)) if stripe else None,
         postman=Postman(core.database, core.intake, core.clock, settings.own_sender),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from hourpost.errors import Fault
+from hourpost.errors import Fault, ValidationFailed
 
 _WORDS = {
     "missing": "is required",
@@ -44,6 +44,18 @@ def faults_in(error: ValidationError, body: Any, *, start: str = "") -> list[Fau
         if not (_is_branch(errors) and any(other.startswith(pointer + "/") for other in found))
         for fault in _faults_at(start, pointer, errors)
     ]
+
+
+def check_all(*checks: Callable[[], object]) -> None:
+    """Run every check. Raises: ValidationFailed, with the faults of all of them."""
+    faults: list[Fault] = []
+    for check in checks:
+        try:
+            check()
+        except ValidationFailed as error:
+            faults += error.faults
+    if faults:
+        raise ValidationFailed(faults)
 
 
 def fields_of(faults: Iterable[Fault], *, start: str = "") -> set[str]:

@@ -15,6 +15,11 @@ from api.web.v1.domains import DomainChange, NewDomain
 from api.web.v1.email_fields import EmailFields
 from api.web.v1.emails import Reschedule
 from api.web.v1.inbound import NewInboundRoute
+from api.web.v1.mailbox_access import NewAlias, NewAppPassword
+from api.web.v1.mailbox_folders import FolderChange, NewFolder
+from api.web.v1.mailbox_marking import Flags, FlagsOfMany, Removal, Transfer
+from api.web.v1.mailbox_sending import LetterFields
+from api.web.v1.mailboxes import MailboxChange, NewMailboxFields
 from api.web.v1.smtp_credentials import NewSmtpCredential
 from api.web.v1.suppressions import ManyAddresses, ManyRemoved, NewSuppression
 from api.web.v1.webhooks import NewWebhook, WebhookChange
@@ -34,6 +39,17 @@ _BODIES = (
     NewInboundRoute,
     NewWebhook,
     WebhookChange,
+    NewMailboxFields,
+    MailboxChange,
+    NewAppPassword,
+    NewAlias,
+    NewFolder,
+    FolderChange,
+    Flags,
+    FlagsOfMany,
+    Removal,
+    Transfer,
+    LetterFields,
 )
 DESCRIPTION = """
 Send email within the hour of your plan: what finds no room is held and leaves by itself.
@@ -54,6 +70,7 @@ TAGS = [
     {"name": "SMTP credentials", "description": "For programs that speak SMTP: ports 587 and 465."},
     {"name": "suppressions", "description": "Addresses that are never sent to."},
     {"name": "webhooks", "description": "Have your own address called when something happens to an email."},
+    {"name": "mailboxes", "description": "Addresses with a login: made here; read here, by IMAP and by POP3."},
     {"name": "usage", "description": "Your plan and its hour."},
     {"name": "health", "description": "For operators."},
 ]

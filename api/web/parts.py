@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from hourpost.gateways.clock import Clock
 from hourpost.gateways.dns import Dns
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.hour import Hour
+from hourpost.mailboxes.store import MailStore
 from hourpost.rules.submission import Order, Receipt
 from hourpost.settings import Settings
 
@@ -43,8 +45,11 @@ class Parts:
     cipher: Cipher
     attempts: Attempts
     postman: Postman
+    mail: MailStore
     revision: str | None
     """The migration that this code expects the database to have."""
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process is to end, for answers that would go on."""
     till: Till | None = None
     """Where plans are paid; None without a key of Stripe's: then they cost nothing."""
     ring_billing: Callable[[], None] = lambda: None

@@ -20,10 +20,15 @@ _THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
 
 async def hash_password(password: str) -> str:
     """The argon2id hash to store. Raises: ValidationFailed for a password too short or too long."""
+    check_password(password)
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, _HASHER.hash, password)
+
+
+def check_password(password: str) -> None:
+    """Raises: ValidationFailed for a password too short or too long."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         detail = f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters"
         raise ValidationFailed([Fault("/password", detail)])
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, _HASHER.hash, password)
 
 
 async def is_password(password: str, password_hash: str | None) -> bool:

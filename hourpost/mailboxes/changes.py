@@ -55,7 +55,7 @@ async def create_mailbox(connection: AsyncConnection, account_id: UUID, new: New
 
     Raises: ValidationFailed; Forbidden (``domain_not_verified``); Conflict when the address is taken.
     """
-    _check(new.name, new.quota_bytes)
+    check_settings(new.name, new.quota_bytes)
     address = read_address(new.address, "/address")
     await check_domain(connection, account_id, address.domain)
     mailbox_id = new_id()
@@ -85,7 +85,7 @@ async def update_mailbox(
     connection: AsyncConnection, account_id: UUID, mailbox_id: UUID, settings: MailboxSettings
 ) -> Mailbox:
     """Change settings. Raises: NotFound, ValidationFailed."""
-    _check(settings.name or "", settings.quota_bytes or 1)
+    check_settings(settings.name or "", settings.quota_bytes or 1)
     values: dict[str, Any] = {
         name: value
         for name in ("quota_bytes", "keeps_forwarded", "files_sent")
@@ -216,7 +216,8 @@ def _default_folders(mailbox_id: UUID, now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def _check(name: str, quota_bytes: int) -> None:
+def check_settings(name: str, quota_bytes: int) -> None:
+    """Raises: ValidationFailed."""
     faults = []
     if len(name.strip()) > MAX_NAME or not name.isprintable():
         faults.append(Fault("/name", f"the name has up to {MAX_NAME} visible characters"))

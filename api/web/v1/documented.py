@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel
+from starlette.responses import Response
 
 from api.web.v1 import shapes
 
@@ -50,6 +51,12 @@ def route(operation_id: str, model: type[BaseModel] | None = None, status: int =
     if model is not None:
         described["model"] = model
     return {"operation_id": operation_id, "status_code": status, "responses": {status: described}, **more}
+
+
+def download(operation_id: str, media_type: str, words: str) -> dict[str, Any]:
+    """The keywords of a route that answers bytes."""
+    answer = {"description": words, "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+    return {"operation_id": operation_id, "response_class": Response, "responses": {200: answer}}
 
 
 def body(name: str, *, required: bool = True, parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:

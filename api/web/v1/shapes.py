@@ -133,7 +133,7 @@ class EmailShape(EmailSummary):
 
     expires_at: datetime | None
     metadata: dict[str, Any] | None
-    source: Literal["api", "smtp"]
+    source: Literal["api", "smtp", "mailbox", "forward"]
     test: bool
     size_bytes: int
     recipients: list[RecipientShape]

@@ -38,6 +38,12 @@ PLACES = [
     ("GET", "/v1/webhooks/{webhook}/events/{event}"),
     ("POST", "/v1/webhooks/{webhook}/events/{event}/replay"),
     ("GET", "/v1/webhooks/{webhook}/events/{event}/attempts"),
+    ("GET", "/v1/mailboxes/{mailbox}"),
+    ("PATCH", "/v1/mailboxes/{mailbox}"),
+    ("DELETE", "/v1/mailboxes/{mailbox}"),
+    ("GET", "/v1/mailboxes/{mailbox}/app-passwords"),
+    ("GET", "/v1/mailboxes/{mailbox}/folders/inbox/messages"),
+    ("GET", "/v1/mailboxes/{mailbox}/folders/inbox/changes"),
 ]
 BODIES = {"/v1/emails/{email}": {"scheduled_at": "in 1 hour"}}
 
@@ -45,6 +51,7 @@ BODIES = {"/v1/emails/{email}": {"scheduled_at": "in 1 hour"}}
 @pytest.fixture
 def owned(owner: Customer) -> dict[str, str]:
     hook = {"endpoint": "https://acme.example/", "events": ["email.scheduled"]}
+    new = {"address": f"ada@{owner.domain.name}", "password": "a long password"}
     webhook = owner.http.post("/v1/webhooks", json=hook).json()["id"]
     owned = {
         "email": owner.send(scheduled_at="in 1 day").json()["id"],
@@ -53,6 +60,7 @@ def owned(owner: Customer) -> dict[str, str]:
         "smtp": owner.http.post("/v1/smtp-credentials", json={"name": "k"}).json()["id"],
         "suppression": owner.http.post("/v1/suppressions", json={"email": "x@example.net"}).json()["id"],
         "webhook": webhook,
+        "mailbox": owner.http.post("/v1/mailboxes", json=new).json()["id"],
     }
     event = owner.http.get(f"/v1/webhooks/{webhook}/events").json()["data"][0]["id"]
     return owned | {"event": event}
@@ -64,7 +72,9 @@ def test_only_the_owner_finds_what_is_theirs(
 ) -> None:
     path, body = place.format(**owned), None
     if method == "PATCH":
-        body = BODIES.get(place, {} if "domain" in place or "webhook" in place else {"name": "other"})
+        body = BODIES.get(
+            place, {} if "domain" in place or "webhook" in place or "mailbox" in place else {"name": "other"}
+        )
     strange = stranger.http.request(method, path, json=body)
     assert (strange.status_code, strange.json()["name"]) == (404, "not_found")
     unknown = nobody.request(method, path, json=body)
@@ -74,7 +84,7 @@ def test_only_the_owner_finds_what_is_theirs(
 
 def test_a_stranger_sees_nothing_in_lists(owner: Customer, stranger: Customer, owned: dict[str, str]) -> None:
     theirs = {stranger.domain.public_id}
-    for noun in ("emails", "domains", "api-keys", "smtp-credentials", "suppressions", "webhooks"):
+    for noun in ("emails", "domains", "api-keys", "smtp-credentials", "suppressions", "webhooks", "mailboxes"):
         seen = {item["id"] for item in stranger.http.get(f"/v1/{noun}").json()["data"]}
         assert not seen & set(owned.values()), noun
         assert noun != "domains" or seen == theirs

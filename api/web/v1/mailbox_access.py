@@ -1,0 +1,118 @@
+"""App passwords and aliases of a mailbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from starlette.requests import Request
+
+from api.web.answers import Json
+from api.web.bodies import read_fields
+from api.web.dependencies import Manager, ThePartsOf, id_of
+from api.web.v1 import mailbox_shapes as shapes
+from api.web.v1.documented import body, route
+from api.web.v1.mailbox_places import mailbox_of, no_nul
+from api.web.v1.mailboxes import view
+from api.web.v1.shapes import Deleted, Listed
+from hourpost.errors import NotFound
+from hourpost.mailboxes import app_passwords, changes
+from hourpost.mailboxes.app_passwords import PREFIX, SCOPES, AppPassword
+
+router = APIRouter(prefix="/mailboxes/{mailbox}", tags=["mailboxes"])
+
+
+class NewAppPassword(BaseModel):
+    """A password for one device or program."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "phone", "scopes": ["imap", "smtp"]}}
+    )
+
+    name: str = Field(max_length=1000, description="What you will know it by.")
+    scopes: list[str] = Field(
+        default_factory=lambda: [str(one) for one in SCOPES],
+        max_length=10,
+        description="What it logs in to: imap, pop3, smtp.",
+    )
+
+
+class NewAlias(BaseModel):
+    """Another address of the mailbox."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"alias": "sales@acme.test"}})
+
+    alias: str = Field(max_length=1000, description="On a verified domain of the account.")
+
+
+NEW = TypeAdapter(NewAppPassword)
+ALIAS = TypeAdapter(NewAlias)
+
+
+@router.post(
+    "/app-passwords",
+    **route("create_app_password", shapes.AppPasswordIssued, 201, openapi_extra=body("NewAppPassword")),
+)
+async def create_app_password(mailbox: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Make a password for one device. It is shown this once, and can be revoked by itself."""
+    found = await mailbox_of(mailbox, caller, parts)
+    fields = await read_fields(request, NEW)
+    no_nul({"/name": fields.name})
+    async with parts.database.transaction() as connection:
+        place, now = (caller.account_id, found.id), parts.clock.now()
+        made = await app_passwords.create_app_password(connection, place, fields.name, fields.scopes, now)
+    return Json(_view(made.app_password) | {"username": found.address, "password": made.secret}, 201)
+
+
+@router.get("/app-passwords", **route("list_app_passwords", Listed))
+async def list_app_passwords(mailbox: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """List the app passwords that are not revoked, oldest first, without their secrets."""
+    found = await mailbox_of(mailbox, caller, parts)
+    async with parts.database.reading() as connection:
+        several = await app_passwords.list_app_passwords(connection, caller.account_id, found.id)
+    return Json({"object": "list", "has_more": False, "data": [_view(one) for one in several]})
+
+
+@router.delete("/app-passwords/{app_password}", **route("revoke_app_password", Deleted))
+async def revoke_app_password(mailbox: str, app_password: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Revoke an app password. Sessions that came in with it end at once."""
+    found = await mailbox_of(mailbox, caller, parts)
+    wanted = id_of(PREFIX, app_password, "app password")
+    async with parts.database.transaction() as connection:
+        place = (caller.account_id, found.id)
+        await app_passwords.revoke_app_password(connection, place, wanted, parts.clock.now())
+    return Json({"object": "app_password", "id": app_password, "deleted": True})
+
+
+@router.post("/aliases", **route("add_alias", shapes.MailboxShape, 201, openapi_extra=body("NewAlias")))
+async def add_alias(mailbox: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Let the mailbox get mail for another address, and send as it."""
+    found = await mailbox_of(mailbox, caller, parts)
+    fields = await read_fields(request, ALIAS)
+    no_nul({"/alias": fields.alias})
+    async with parts.database.transaction() as connection:
+        changed = await changes.add_alias(connection, caller.account_id, found.id, fields.alias, parts.clock.now())
+    return Json(view(changed), 201)
+
+
+@router.delete("/aliases/{alias}", **route("remove_alias", shapes.MailboxShape))
+async def remove_alias(mailbox: str, alias: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Take an alias from the mailbox."""
+    found = await mailbox_of(mailbox, caller, parts)
+    if "\0" in alias:
+        raise NotFound("The mailbox has no such alias.")
+    async with parts.database.transaction() as connection:
+        return Json(view(await changes.remove_alias(connection, caller.account_id, found.id, alias)))
+
+
+def _view(one: AppPassword) -> dict[str, Any]:
+    return {
+        "object": "app_password",
+        "id": one.public_id,
+        "name": one.name,
+        "hint": one.hint,
+        "scopes": list(one.scopes),
+        "last_used_at": one.last_used_at,
+        "created_at": one.created_at,
+    }

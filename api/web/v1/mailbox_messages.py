@@ -1,0 +1,90 @@
+"""The messages of a folder: lists, one message to read, its bytes, what is attached."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Response
+from starlette.responses import StreamingResponse
+
+from api.web.answers import Json
+from api.web.v1 import mailbox_shapes as shapes
+from api.web.v1.documented import download, route
+from api.web.v1.mailbox_places import InFolder, TheFolder, Uid
+from api.web.v1.message_query import MessageQuery
+from api.web.v1.message_views import message_view, summary_view
+from hourpost.mailboxes import listing, reading
+from hourpost.rules.mail.scanned import Part
+
+router = APIRouter(prefix="/mailboxes/{mailbox}/folders/{folder}/messages", tags=["mailboxes"])
+
+_SHOWN_TYPES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "private, no-store",
+}
+
+
+@router.get("", **route("list_messages", shapes.MessagesListed))
+async def list_messages(here: TheFolder, asked: Annotated[MessageQuery, Query()]) -> Response:
+    """List messages, newest first; those found, where something is looked for."""
+    search, cursor = asked.search, asked.cursor
+    found, has_more = await here.parts.mail.read(listing.list_summaries, here.folder.id, search, cursor)
+    names = await here.parts.mail.keyword_names_of(here.mailbox.id, listing.keyword_numbers(found))
+    return Json({"object": "list", "has_more": has_more, "data": [summary_view(one, names) for one in found]})
+
+
+@router.get("/{uid}", **route("get_message", shapes.MessageShape))
+async def get_message(
+    here: TheFolder,
+    uid: Uid,
+    images: Annotated[bool, Query(description="Whether pictures from elsewhere stay in the HTML.")] = False,
+) -> Response:
+    """Get a message to read. Its HTML is made safe; pictures from elsewhere tell their sender who reads, and are out.
+
+    Reading it so does not mark it as seen.
+    """
+    base = address_of(here, uid)
+    message = await reading.read_message(
+        here.parts.mail, here.folder.id, uid, lambda section: f"{base}/attachments/{section}", with_images=images
+    )
+    names = await here.parts.mail.keyword_names_of(here.mailbox.id, message.row.keywords or [])
+    return Json(message_view(message, names, base))
+
+
+@router.get("/{uid}/raw", **download("get_message_raw", "message/rfc822", "The message."))
+async def get_message_raw(here: TheFolder, uid: Uid) -> Response:
+    """Get a message byte for byte as it came."""
+    row = await reading.find_row(here.parts.mail, here.folder.id, uid)
+    content = await reading.read_raw(here.parts.mail, row)
+    disposition = {"Content-Disposition": f'attachment; filename="{uid}.eml"'}
+    return Response(content, media_type="message/rfc822", headers=_SAFE_HEADERS | disposition)
+
+
+@router.get(
+    "/{uid}/attachments/{section}",
+    **download("get_attachment", "application/octet-stream", "What is attached, decoded."),
+)
+async def get_attachment(here: TheFolder, uid: Uid, section: str) -> Response:
+    """Get what is attached, by its number. Only pictures say what they are; browsers open nothing else."""
+    row = await reading.find_row(here.parts.mail, here.folder.id, uid)
+    part = await reading.find_part(here.parts.mail, row, section)
+    headers = _SAFE_HEADERS | {"Content-Disposition": _disposition(part)}
+    kind = f"{part.media_type}/{part.media_subtype}"
+    media_type = kind if kind in _SHOWN_TYPES else "application/octet-stream"
+    return StreamingResponse(reading.stream_part(here.parts.mail, row, part), media_type=media_type, headers=headers)
+
+
+def address_of(here: InFolder, uid: int) -> str:
+    """Where the message is read."""
+    return f"/v1/mailboxes/{here.mailbox.public_id}/folders/{here.folder.public_id}/messages/{uid}"
+
+
+def _disposition(part: Part) -> str:
+    """A picture may be shown; everything else is saved (RFC 6266)."""
+    way = "inline" if f"{part.media_type}/{part.media_subtype}" in _SHOWN_TYPES else "attachment"
+    name = (part.filename or f"part-{part.section}").replace("/", "_").replace("\\", "_")
+    plain = "".join(char if (char.isascii() and char.isalnum()) or char in "._- " else "_" for char in name)
+    return f"{way}; filename=\"{plain[:100]}\"; filename*=UTF-8''{quote(name[:200], safe='')}"

@@ -1,0 +1,139 @@
+"""The shapes of answers about mailboxes, for the document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from api.web.v1.shapes import Created, Listed, Shape
+
+
+class MailboxShape(Created):
+    """A mailbox."""
+
+    model_config = ConfigDict(title="Mailbox")
+
+    address: str
+    name: str
+    aliases: list[str]
+    catch_all: bool
+    forward_to: list[str]
+    keeps_forwarded: bool
+    files_sent: bool
+    quota_bytes: int
+    used_bytes: int
+    created_at: datetime
+
+
+class AppPasswordIssued(Created):
+    """A new app password; it is shown this once."""
+
+    name: str
+    scopes: list[str]
+    password: Annotated[str, Field(examples=["hp_mail_…"])]
+
+
+class FolderShape(Created):
+    """A folder and what it holds."""
+
+    model_config = ConfigDict(title="Folder")
+
+    name: str
+    use: Literal["inbox", "drafts", "sent", "junk", "trash", "archive"] | None
+    messages: int
+    unseen: int
+    size_bytes: int
+    subscribed: bool
+    modseq: Annotated[int, Field(description="Rises with every change; see `changes`.")]
+    uid_next: int
+    uid_validity: int
+
+
+class ChangedMessage(Shape):
+    """A message that is new or has other flags."""
+
+    uid: int
+    modseq: int
+    flags: list[str]
+
+
+class FolderChanges(Shape):
+    """What changed in a folder."""
+
+    object: Literal["changes"]
+    modseq: int
+    is_complete: Annotated[bool, Field(description="False where what went is no longer known.")]
+    changed: list[ChangedMessage]
+    vanished: list[int]
+
+
+class MessageSummary(Shape):
+    """A message in a list."""
+
+    object: Literal["message"]
+    uid: int
+    modseq: int
+    flags: list[str]
+    thread: str
+    message_id: str | None
+    from_: Annotated[str, Field(alias="from")]
+    to: str
+    subject: str
+    preview: str
+    sent_at: datetime | None
+    received_at: datetime
+    size_bytes: int
+    has_attachments: bool
+
+
+class MessageShape(MessageSummary):
+    """A message to read."""
+
+    model_config = ConfigDict(title="Message")
+
+    cc: str | None
+    reply_to: str | None
+    headers: list[dict[str, str]]
+    text: str | None
+    html: Annotated[str | None, Field(description="Safe to show; show it in a sandboxed frame all the same.")]
+    blocked_images: Annotated[int, Field(description="Pictures from elsewhere that were left out.")]
+    attachments: list[dict[str, Any]]
+    raw: str
+
+
+class MessagesListed(Listed):
+    """One page of messages."""
+
+    data: list[MessageSummary]  # type: ignore[assignment]  # narrower on purpose
+
+
+class FlagsChanged(Created):
+    """The folder whose messages have other flags now."""
+
+    modseq: int
+
+
+class MessagesMoved(Shape):
+    """Messages, and where they are now."""
+
+    object: Literal["messages"]
+    folder: Annotated[str | None, Field(description="Null for what is gone.")]
+    uids: list[int]
+    new_uids: list[int]
+
+
+class LetterSent(Created):
+    """A letter that was accepted; `sent` is where its copy stands, null where it could not be filed."""
+
+    message_id: str
+    sent: dict[str, Any] | None
+
+
+class DraftSaved(Shape):
+    """A draft, and where it is."""
+
+    object: Literal["draft"]
+    folder: str
+    uid: int

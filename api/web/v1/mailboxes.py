@@ -1,0 +1,193 @@
+"""Mailboxes: addresses with a login, read by IMAP, POP3 or here."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from starlette.requests import Request
+
+from api.web.answers import Json, list_of
+from api.web.bodies import read_fields
+from api.web.dependencies import Manager, Paging, ThePartsOf
+from api.web.faults import check_all
+from api.web.v1 import mailbox_shapes as shapes
+from api.web.v1.documented import body, route
+from api.web.v1.mailbox_places import mailbox_of, no_nul
+from api.web.v1.shapes import Deleted, Listed
+from hourpost.accounts.passwords import MAX_LENGTH, MIN_LENGTH, check_password, hash_password
+from hourpost.errors import Fault, ValidationFailed
+from hourpost.mailboxes import addressing, changes, queries
+from hourpost.mailboxes.changes import DEFAULT_QUOTA_BYTES, GRACE, MailboxSettings, NewMailbox
+from hourpost.mailboxes.queries import Mailbox
+from hourpost.rules.addresses import AddressError, parse_address
+
+router = APIRouter(prefix="/mailboxes", tags=["mailboxes"])
+
+_EXAMPLE: dict[str, Any] = {"address": "ada@acme.test", "password": "a long password", "name": "Ada"}
+Password = Annotated[
+    str, Field(description=f"{MIN_LENGTH} to {MAX_LENGTH} characters.", json_schema_extra={"format": "password"})
+]
+Text = Annotated[str, Field(max_length=1000)]
+
+
+class NewMailboxFields(BaseModel):
+    """A mailbox to be."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _EXAMPLE})
+
+    address: Text = Field(description="On a verified domain of the account.")
+    password: Password
+    name: Text = Field("", description="Stands before the address in what is sent.")
+    quota_bytes: int = Field(DEFAULT_QUOTA_BYTES, description="What its messages may take together.")
+    aliases: list[Text] = Field(default_factory=list, max_length=100, description="Other addresses of it.")
+    catch_all: bool = Field(False, description="Whether it gets what nobody else of its domain gets.")
+
+
+class MailboxChange(BaseModel):
+    """What is to change; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"quota_bytes": 1_000_000_000}})
+
+    password: Password | None = Field(None, description="Sessions that came in with the old one end.")
+    name: Text | None = None
+    quota_bytes: int | None = None
+    forward_to: list[Text] | None = Field(None, max_length=10, description="Gets what comes in; empty for nobody.")
+    keeps_forwarded: bool | None = Field(None, description="Whether a copy stays here.")
+    files_sent: bool | None = Field(None, description="Whether what is sent from its address goes into Sent.")
+    catch_all: bool | None = None
+
+
+NEW = TypeAdapter(NewMailboxFields)
+CHANGE = TypeAdapter(MailboxChange)
+
+
+@router.post("", **route("create_mailbox", shapes.MailboxShape, 201, openapi_extra=body("NewMailboxFields")))
+async def create_mailbox(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Make a mailbox with the usual folders. Its address and password log in to IMAP, POP3 and SMTP."""
+    fields = await read_fields(request, NEW)
+    _check_new(fields)
+    new = NewMailbox(
+        fields.address,
+        await hash_password(fields.password),
+        fields.name,
+        fields.quota_bytes,
+        tuple(fields.aliases),
+        fields.catch_all,
+    )
+    async with parts.database.transaction() as connection:
+        made = await changes.create_mailbox(connection, caller.account_id, new, parts.clock.now())
+    return Json(view(made), 201, {"Location": f"/v1/mailboxes/{made.public_id}"})
+
+
+@router.get("", **route("list_mailboxes", Listed))
+async def list_mailboxes(caller: Manager, parts: ThePartsOf, paging: Paging) -> Response:
+    """List the mailboxes of the account, newest first."""
+    page = paging.cursor(queries.PREFIX)
+    async with parts.database.reading() as connection:
+        return list_of((await queries.list_mailboxes(connection, caller.account_id, page)).map(view))
+
+
+@router.get("/{mailbox}", **route("get_mailbox", shapes.MailboxShape))
+async def get_mailbox(mailbox: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get a mailbox by its id or its address."""
+    return Json(view(await mailbox_of(mailbox, caller, parts)))
+
+
+@router.patch("/{mailbox}", **route("update_mailbox", shapes.MailboxShape, openapi_extra=body("MailboxChange")))
+async def update_mailbox(mailbox: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+    """Change a mailbox: its password, its name, how much it may hold, where its mail goes besides."""
+    found = await mailbox_of(mailbox, caller, parts)
+    fields = await read_fields(request, CHANGE)
+    _check_change(fields)
+    password_hash = None if fields.password is None else await hash_password(fields.password)
+    settings = MailboxSettings(
+        fields.name,
+        fields.quota_bytes,
+        None if fields.forward_to is None else tuple(fields.forward_to),
+        fields.keeps_forwarded,
+        fields.files_sent,
+    )
+    async with parts.database.transaction() as connection:
+        changed = await changes.update_mailbox(connection, caller.account_id, found.id, settings)
+        if password_hash is not None:
+            changed = await changes.set_password(connection, caller.account_id, found.id, password_hash)
+        if fields.catch_all is not None:
+            wanted, now = fields.catch_all, parts.clock.now()
+            changed = await changes.set_catch_all(connection, caller.account_id, found.id, wanted=wanted, now=now)
+    return Json(view(changed))
+
+
+@router.delete("/{mailbox}", **route("delete_mailbox", Deleted))
+async def delete_mailbox(mailbox: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Delete a mailbox: it gets no more mail and lets nobody in. For 30 days it can be restored by its id."""
+    found = await mailbox_of(mailbox, caller, parts)
+    now = parts.clock.now()
+    async with parts.database.transaction() as connection:
+        await changes.delete_mailbox(connection, caller.account_id, found.id, now)
+    gone = {"object": "mailbox", "id": found.public_id, "address": found.address, "deleted": True}
+    return Json(gone | {"restorable_until": now + GRACE})
+
+
+@router.post("/{mailbox}/restore", **route("restore_mailbox", shapes.MailboxShape))
+async def restore_mailbox(mailbox: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Restore a mailbox that was deleted in the last 30 days, by its id; its aliases are given anew."""
+    found = await mailbox_of(mailbox, caller, parts, deleted_too=True)
+    async with parts.database.transaction() as connection:
+        return Json(view(await changes.restore_mailbox(connection, caller.account_id, found.id, parts.clock.now())))
+
+
+def view(mailbox: Mailbox) -> dict[str, Any]:
+    """A mailbox as clients see it."""
+    return {
+        "object": "mailbox",
+        "id": mailbox.public_id,
+        "address": mailbox.address,
+        "name": mailbox.name,
+        "aliases": list(mailbox.aliases),
+        "catch_all": bool(mailbox.catch_all),
+        "forward_to": list(mailbox.forward_to),
+        "keeps_forwarded": mailbox.keeps_forwarded,
+        "files_sent": mailbox.files_sent,
+        "quota_bytes": mailbox.quota_bytes,
+        "used_bytes": mailbox.used_bytes,
+        "created_at": mailbox.created_at,
+    }
+
+
+def _check_new(fields: NewMailboxFields) -> None:
+    """Raises: ValidationFailed, with every fault."""
+    no_nul({"/address": fields.address, "/name": fields.name, **_numbered("/aliases", fields.aliases)})
+    check_all(
+        lambda: addressing.read_address(fields.address, "/address"),
+        lambda: check_password(fields.password),
+        lambda: changes.check_settings(fields.name, fields.quota_bytes),
+        *(
+            partial(addressing.read_address, text, place)
+            for place, text in _numbered("/aliases", fields.aliases).items()
+        ),
+    )
+
+
+def _check_change(fields: MailboxChange) -> None:
+    """Raises: ValidationFailed, with every fault."""
+    forwards = _numbered("/forward_to", fields.forward_to or [])
+    no_nul({"/name": fields.name or "", **forwards})
+    check_all(
+        lambda: None if fields.password is None else check_password(fields.password),
+        lambda: changes.check_settings(fields.name or "", fields.quota_bytes if fields.quota_bytes is not None else 1),
+        *(partial(_check_forward, text, place) for place, text in forwards.items()),
+    )
+
+
+def _check_forward(text: str, place: str) -> None:
+    try:
+        parse_address(text.strip())
+    except AddressError as error:
+        raise ValidationFailed([Fault(place, str(error))]) from None
+
+
+def _numbered(place: str, texts: list[str]) -> dict[str, str]:
+    return {f"{place}/{index}": text for index, text in enumerate(texts)}

@@ -1,0 +1,96 @@
+"""Post: what is written in a mailbox leaves as an email of its account, and stands in Sent and beside what it answers.
+
+Accepting comes first, and decides: what follows can be repeated by hand, and its failure takes nothing back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+import structlog
+
+from hourpost.errors import HourpostError
+from hourpost.mailboxes.folders import find_special_folder
+from hourpost.mailboxes.message_changes import FlagChange, Way
+from hourpost.mailboxes.parcels import Appended, NewMessage
+from hourpost.mailboxes.store import MailStore
+from hourpost.rules.mail_flags import Flag
+from hourpost.rules.submission import Order, Receipt, Standing, Submission
+
+SOURCE = "mailbox"
+
+log = structlog.get_logger()
+
+Accept = Callable[[Order], Awaitable[Receipt]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A message of a mailbox."""
+
+    folder_id: UUID
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a mailbox sends: to be filed in its Sent folder; it answers a message, and was a draft, or neither."""
+
+    mailbox_id: UUID
+    submission: Submission
+    answers: Place | None = None
+    draft: Place | None = None
+    idempotency_key: str | None = None
+    body_sha256: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a letter; ``copy`` is where it stands in Sent, or None."""
+
+    receipt: Receipt
+    copy: Appended | None
+
+
+class Post:
+    """Sends for mailboxes; any process may."""
+
+    def __init__(self, store: MailStore, accept: Accept) -> None:
+        self._store = store
+        self._accept = accept
+
+    async def send(self, standing: Standing, letter: Letter) -> Posted:
+        """Accept a letter and file it. Raises: what accepting raises, and nothing is filed then.
+
+        It counts as one of which the client files its own copy: ``flow.filing`` looks for that, and shows the outcome.
+        """
+        submission = replace(letter.submission, source=SOURCE)
+        sender = replace(standing, kind=SOURCE, files_for={submission.from_address: letter.mailbox_id})
+        order = Order(sender, (submission,), letter.idempotency_key, letter.body_sha256)
+        receipt = await self._accept(order)
+        if receipt.replayed:
+            return Posted(receipt, None)
+        try:
+            copy = await self._file(letter, submission)
+            await self._mark(letter)
+        except HourpostError as error:  # full, or its folder is gone: it is on its way all the same
+            log.info("a sent letter was not filed", email_id=str(submission.email_id), reason=error.name)
+            return Posted(receipt, None)
+        return Posted(receipt, copy)
+
+    async def _file(self, letter: Letter, submission: Submission) -> Appended | None:
+        folder = await self._store.read(find_special_folder, letter.mailbox_id, "sent")
+        if folder is None:
+            return None
+        new = NewMessage(submission.content, flags=Flag.SEEN)
+        return await self._store.append(letter.mailbox_id, folder.id, new)
+
+    async def _mark(self, letter: Letter) -> None:
+        if letter.answers is not None:
+            place, change = letter.answers, FlagChange(Way.ADD, Flag.ANSWERED)
+            await self._store.store_flags(letter.mailbox_id, place.folder_id, ((place.uid, place.uid),), change)
+        if letter.draft is not None:
+            place = letter.draft
+            await self._store.remove(letter.mailbox_id, place.folder_id, ((place.uid, place.uid),))

@@ -1,0 +1,70 @@
+"""Drafts: letters that are not finished, as messages of the Drafts folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hourpost.errors import MessageTooLarge, NotFound
+from hourpost.mailboxes.folders import find_special_folder
+from hourpost.mailboxes.parcels import Appended, NewMessage
+from hourpost.mailboxes.store import MailStore
+from hourpost.rules.addresses import Address
+from hourpost.rules.headers import encode_addresses
+from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.mail_flags import Flag
+from hourpost.rules.mime import Attachment, Content, build_message
+from hourpost.rules.submission import MAX_MESSAGE_BYTES
+
+_NOBODY = b"To: undisclosed-recipients:;\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What has been written so far."""
+
+    from_: Address
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    subject: str = ""
+    text: str | None = None
+    html: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+
+def write_draft(draft: Draft, now: datetime) -> bytes:
+    """The bytes of a draft; hidden recipients stand in it, as mail programs keep them. Raises: MessageTooLarge."""
+    content = Content(
+        from_=draft.from_,
+        to=draft.to,
+        cc=draft.cc,
+        reply_to=draft.reply_to,
+        subject=draft.subject,
+        text=draft.text,
+        html=draft.html,
+        headers=draft.headers,
+        attachments=draft.attachments,
+    )
+    written = build_message(content, message_id=f"<{to_text('dft', new_id())}@{draft.from_.domain}>", date=now)
+    if not draft.to:
+        written = written.replace(_NOBODY, b"", 1)
+    if draft.bcc:
+        written = encode_addresses("Bcc", draft.bcc) + written
+    if len(written) > MAX_MESSAGE_BYTES:
+        raise MessageTooLarge(f"The draft is larger than {MAX_MESSAGE_BYTES // 1024 // 1024} MB once encoded.")
+    return written
+
+
+async def save_draft(store: MailStore, mailbox_id: UUID, content: bytes, *, replaces: int | None = None) -> Appended:
+    """File a draft, and take away the one that it ``replaces``. Raises: NotFound, MailboxFull, ServiceUnavailable."""
+    folder = await store.read(find_special_folder, mailbox_id, "drafts")
+    if folder is None:
+        raise NotFound("The mailbox has no folder for drafts.")
+    saved = await store.append(mailbox_id, folder.id, NewMessage(content, flags=Flag.DRAFT | Flag.SEEN))
+    if replaces is not None:
+        await store.remove(mailbox_id, folder.id, ((replaces, replaces),))
+    return saved

@@ -1,0 +1,157 @@
+"""One message made readable: its header, its text, its HTML made safe, and what is attached."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from asyncpg import Connection
+
+from hourpost.errors import NotFound
+from hourpost.mailboxes.contents import Slice, read_content, read_parts, read_slices
+from hourpost.mailboxes.messages import MessageRow, Want, list_rows
+from hourpost.mailboxes.store import MailStore
+from hourpost.rules.header_text import decode_words, make_safe
+from hourpost.rules.mail.decoding import decode_text
+from hourpost.rules.mail.fields import find_header_end, first_values, list_fields, unfold
+from hourpost.rules.mail.safe_html import MAX_CHARACTERS, make_safe_html
+from hourpost.rules.mail.scanned import Part
+from hourpost.rules.mail.texts import is_attachment
+from hourpost.rules.part_stream import PartDecoder
+
+_WANT = Want.SIZE | Want.DATES | Want.IDS | Want.SUMMARY | Want.PREVIEW
+_AT_ONCE_BYTES = 64 * 1024
+_SLICE_BYTES = 1024 * 1024
+
+AddressOf = Callable[[str], str]
+"""The address under which the part with this number is fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """A part that is no text of the message; ``section`` is its number. ``size_bytes`` is as it is stored, encoded."""
+
+    section: str
+    filename: str | None
+    content_type: str
+    content_id: str | None
+    size_bytes: int
+    is_inline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadableMessage:
+    """A message to show. ``html`` is a safe fragment or None; ``blocked_images`` were left out of it.
+
+    ``fields`` has the first value of each header as it came, ``headers`` all of them decoded; names in lower case.
+    """
+
+    row: MessageRow
+    fields: Mapping[bytes, bytes]
+    headers: tuple[tuple[str, str], ...]
+    text: str | None
+    html: str | None
+    blocked_images: int
+    files: tuple[AttachedFile, ...]
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, decoded."""
+        value = self.fields.get(name.encode())
+        return None if value is None else _shown(value)
+
+
+async def find_row(store: MailStore, folder_id: UUID, uid: int) -> MessageRow:
+    """The row of one message. Raises: NotFound."""
+    rows = await store.read(list_rows, folder_id, ((uid, uid),), _WANT)
+    if not rows:
+        raise NotFound("There is no such message.")
+    return rows[0]
+
+
+async def read_raw(store: MailStore, row: MessageRow) -> bytes:
+    """Every byte of a message. Raises: NotFound once it is gone."""
+    content = await store.read(read_content, row.content_id)
+    if not content:
+        raise NotFound("There is no such message.")
+    return content
+
+
+async def read_message(
+    store: MailStore, folder_id: UUID, uid: int, address_of: AddressOf, *, with_images: bool = False
+) -> ReadableMessage:
+    """One message to show; large ones are worked out in another thread. Raises: NotFound."""
+    row = await find_row(store, folder_id, uid)
+    content, parts = await store.read(_content_and_parts, row.content_id)
+    if not content:
+        raise NotFound("There is no such message.")
+    if len(content) <= _AT_ONCE_BYTES:
+        return _readable(row, content, parts, address_of, with_images)
+    return await asyncio.to_thread(_readable, row, content, parts, address_of, with_images)
+
+
+async def find_part(store: MailStore, row: MessageRow, section: str) -> Part:
+    """A part of a message by its number. Raises: NotFound."""
+    parts = await store.read(read_parts, row.content_id)
+    found = next((part for part in parts or () if part.section == section), None)
+    if found is None:
+        raise NotFound("There is no such attachment.")
+    return found
+
+
+async def stream_part(store: MailStore, row: MessageRow, part: Part) -> AsyncIterator[bytes]:
+    """What a part holds, decoded, a piece at a time."""
+    decoder = PartDecoder(part.encoding)
+    for start in range(part.body_at, part.body_at + part.body_size, _SLICE_BYTES):
+        size = min(_SLICE_BYTES, part.body_at + part.body_size - start)
+        (piece,) = await store.read(read_slices, [Slice(row.content_id, start, size)])
+        if decoded := decoder.feed(piece):
+            yield decoded
+    if rest := decoder.finish():
+        yield rest
+
+
+async def _content_and_parts(connection: Connection, content_id: UUID) -> tuple[bytes, Sequence[Part]]:
+    return await read_content(connection, content_id), await read_parts(connection, content_id) or ()
+
+
+def _readable(
+    row: MessageRow, content: bytes, parts: Sequence[Part], address_of: AddressOf, with_images: bool
+) -> ReadableMessage:
+    parts = _outer(parts)
+    shown = [part for part in parts if _is_shown(part)]
+    plain = [decode_text(content, part) for part in shown if part.media_subtype != "html"]
+    pages = [decode_text(content, part)[:MAX_CHARACTERS] for part in shown if part.media_subtype == "html"]
+    inline = {part.content_id: address_of(part.section) for part in parts if part.content_id}
+    safe = make_safe_html("<hr>".join(pages), inline, with_images=with_images) if pages else None
+    fields = list_fields(content, 0, find_header_end(content, 0, len(content)))
+    return ReadableMessage(
+        row=row,
+        fields=first_values(fields),
+        headers=tuple((name.decode(), _shown(unfold(value))) for name, value in fields),
+        text="\n".join(plain)[:MAX_CHARACTERS] if plain else None,
+        html=safe.html if safe else None,
+        blocked_images=safe.blocked_images if safe else 0,
+        files=tuple(_file(part) for part in parts if not _is_shown(part) and part.media_type != "multipart"),
+    )
+
+
+def _outer(parts: Sequence[Part]) -> list[Part]:
+    """The parts of the message itself; those of a message inside belong to that."""
+    inside = tuple(f"{part.section}." for part in parts if part.inner_header_size is not None)
+    return [part for part in parts if not part.section.startswith(inside)] if inside else list(parts)
+
+
+def _is_shown(part: Part) -> bool:
+    return part.media_type == "text" and not is_attachment(part) and part.disposition != "attachment"
+
+
+def _file(part: Part) -> AttachedFile:
+    kind = f"{part.media_type}/{part.media_subtype}"
+    inline = part.content_id is not None and part.disposition != "attachment"
+    return AttachedFile(part.section, part.filename, kind, part.content_id, part.body_size, inline)
+
+
+def _shown(value: bytes) -> str:
+    return make_safe(decode_words(value.decode("utf-8", "replace")))

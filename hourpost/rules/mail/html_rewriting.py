@@ -1,0 +1,101 @@
+"""HTML of strangers written anew as plain, well-formed HTML, in time and size proportional to what came.
+
+A real HTML parser takes time by the square for nesting, and makes elements by the product for formatting that is not
+closed: what it is given here has neither. Nothing of the original stands in what comes out but words and values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Set
+from html import escape, unescape
+
+MAX_DEPTH = 200
+MAX_FORMATTING = 30
+MAX_ATTRIBUTES = 50
+
+VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"))
+_FORMATTING = frozenset(
+    ("a", "b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u")
+)  # fmt: skip
+# Each alternative takes all the rest where its end is missing, or every "<" would look for it again
+_TOKEN = re.compile(
+    r"<!--(?:.*?-->|.*)|<(/?)([A-Za-z][A-Za-z0-9]*+)((?:[^\"'>]++|\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))*+)(?:>|\Z)"
+    r"|<[!?/][^>]*+>?",
+    re.DOTALL,
+)
+_ATTRIBUTE = re.compile(r"([A-Za-z][A-Za-z-]*+)(?:\s*+=\s*+(?:\"([^\"]*+)\"?|'([^']*+)'?|([^\s\"'=<>`]++)))?+")
+
+Keep = Callable[[str, str, str], str | None]
+"""Given element, attribute and value: the value to write, or None for none."""
+
+
+class Rewriter:
+    """Writes pages anew with ``tags`` alone; what stands in ``emptied`` ones goes with them."""
+
+    def __init__(self, tags: Set[str], emptied: Set[str], keep: Keep) -> None:
+        self._tags = tags
+        self._emptied = emptied
+        self._keep = keep
+        self._open: list[str] = []
+        self._formatting = 0
+
+    def rewrite(self, page: str) -> str:
+        """The page as it may be parsed."""
+        pieces = list(self._pieces(page))
+        pieces += [f"</{name}>" for name in reversed(self._open)]
+        return "".join(pieces)
+
+    def _pieces(self, page: str) -> Iterator[str]:
+        at = 0
+        while (match := _TOKEN.search(page, at)) is not None:
+            yield _words(page[at : match.start()])
+            at = match.end()
+            name = (match[2] or "").lower()
+            if name in self._emptied:
+                at = at if match[1] else _find_end(page, name, at)
+            elif name in self._tags:
+                yield from self._close(name) if match[1] else self._start(name, match[3])
+        yield _words(page[at:])
+
+    def _start(self, name: str, attributes: str) -> Iterator[str]:
+        if name == "p" and self._open[-1:] == ["p"]:
+            yield from self._close("p")
+        is_formatting = name in _FORMATTING
+        if name not in VOID:
+            if len(self._open) >= MAX_DEPTH or (is_formatting and self._formatting >= MAX_FORMATTING):
+                return
+            self._open.append(name)
+            self._formatting += is_formatting
+        yield f"<{name}{''.join(self._attributes(name, attributes))}>"
+
+    def _close(self, name: str) -> Iterator[str]:
+        if name not in self._open:
+            return
+        while True:
+            last = self._open.pop()
+            self._formatting -= last in _FORMATTING
+            yield f"</{last}>"
+            if last == name:
+                return
+
+    def _attributes(self, element: str, text: str) -> Iterator[str]:
+        written: set[str] = set()
+        for number, match in enumerate(_ATTRIBUTE.finditer(text)):
+            name = match[1].lower()
+            if number >= MAX_ATTRIBUTES or name in written:
+                continue
+            written.add(name)
+            value = self._keep(element, name, unescape(match[2] or match[3] or match[4] or ""))
+            if value is not None:
+                yield f' {name}="{escape(value)}"'
+
+
+def _words(text: str) -> str:
+    """Text as text: its entities once decoded, and nothing in it a tag."""
+    return escape(unescape(text), quote=False) if "&" in text or "<" in text or ">" in text else text
+
+
+def _find_end(page: str, name: str, at: int) -> int:
+    found = re.compile(rf"</{name}\b[^>]*+>?", re.IGNORECASE).search(page, at)
+    return len(page) if found is None else found.end()

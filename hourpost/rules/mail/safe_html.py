@@ -1,0 +1,122 @@
+"""HTML of strangers made safe to show: no scripts, styles that only decorate, and nothing fetched from elsewhere.
+
+It is still to be shown in a sandboxed frame without scripts and with a policy of its own: this is one of two walls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import nh3
+
+from hourpost.rules.mail.html_rewriting import Rewriter
+
+MAX_CHARACTERS = 1024 * 1024
+MAX_AMPERSANDS = 100_000  # the parser takes time by the square for them
+
+_TAGS_NAMES = (
+    "a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn"
+    " div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hgroup hr i img ins kbd li main mark nav ol p"
+    " pre q rp rt ruby s samp section small span strike strong sub summary sup table tbody td tfoot th thead time tr tt"
+    " u ul var wbr"
+)
+_TAGS = frozenset(_TAGS_NAMES.split())
+_EMPTIED_NAMES = "script style title template noscript iframe object svg math audio video select textarea noframes"
+_EMPTIED = frozenset(_EMPTIED_NAMES.split())
+_EVERYWHERE = frozenset(("style", "title", "dir", "lang", "align", "valign", "width", "height", "bgcolor", "color"))
+_ATTRIBUTES = {
+    "*": set(_EVERYWHERE),
+    "a": {"href", "name"},
+    "img": {"src", "alt", "border", "hspace", "vspace"},
+    "table": {"border", "cellpadding", "cellspacing", "summary"},
+    "td": {"colspan", "rowspan", "nowrap"},
+    "th": {"colspan", "rowspan", "nowrap", "scope"},
+    "col": {"span"},
+    "colgroup": {"span"},
+    "font": {"face", "size"},
+    "ol": {"start", "type", "reversed"},
+    "ul": {"type"},
+    "li": {"value"},
+    "blockquote": {"cite"},
+    "time": {"datetime"},
+}
+# None of these takes an address, moves anything out of its place or covers what is around it.
+_STYLES_NAMES = (
+    "background-color border border-bottom border-bottom-color border-bottom-style border-bottom-width border-collapse"
+    " border-color border-left border-left-color border-left-style border-left-width border-radius border-right"
+    " border-right-color border-right-style border-right-width border-spacing border-style border-top border-top-color"
+    " border-top-style border-top-width border-width caption-side clear color direction display empty-cells font"
+    " font-family font-size font-style font-variant font-weight height letter-spacing line-height list-style-type"
+    " margin margin-bottom margin-left margin-right margin-top max-height max-width min-height min-width overflow-wrap"
+    " padding padding-bottom padding-left padding-right padding-top table-layout text-align text-decoration"
+    " text-indent text-transform vertical-align white-space width word-break word-spacing word-wrap"
+)
+_STYLES = frozenset(_STYLES_NAMES.split())
+_LINKS = frozenset(("http", "https", "mailto", "tel"))
+_UNSAFE_STYLE = ("url(", "\\", "expression", "@", "/*", "var(")
+
+
+@dataclass(frozen=True, slots=True)
+class SafeHtml:
+    """A fragment to show. ``blocked_images`` were left out because they would have been fetched from elsewhere."""
+
+    html: str
+    blocked_images: int
+
+
+def make_safe_html(page: str, inline: Mapping[str, str], *, with_images: bool = False) -> SafeHtml:
+    """What may be shown of ``page``.
+
+    ``inline`` gives an address of ours for each ``Content-ID``. Pictures from elsewhere tell their sender who reads
+    when: only ``with_images`` lets them in.
+    """
+    page = "&".join(page[:MAX_CHARACTERS].split("&", MAX_AMPERSANDS)[:MAX_AMPERSANDS])
+    filter_ = _Filter(inline, with_images)
+    rewritten = Rewriter(_TAGS, _EMPTIED, filter_.keep).rewrite(page)
+    return SafeHtml(_clean(rewritten), filter_.blocked)
+
+
+class _Filter:
+    """Decides about attributes, and counts the pictures that it leaves out."""
+
+    def __init__(self, inline: Mapping[str, str], with_images: bool) -> None:
+        self._inline = inline
+        self._with_images = with_images
+        self.blocked = 0
+
+    def keep(self, element: str, name: str, value: str) -> str | None:
+        """The value to write, or None."""
+        if name not in _ATTRIBUTES.get(element, ()) and name not in _EVERYWHERE:
+            return None
+        if name == "src":
+            return self._source(value.strip())
+        if name in ("href", "cite"):
+            return value.strip() if value.strip().partition(":")[0].lower() in _LINKS else None
+        if name == "style" and any(word in value.lower() for word in _UNSAFE_STYLE):
+            return None
+        return value
+
+    def _source(self, value: str) -> str | None:
+        scheme, _, rest = value.partition(":")
+        if scheme.lower() == "cid":
+            return self._inline.get(unquote(rest))
+        if self._with_images and scheme.lower() in ("http", "https"):
+            return value
+        self.blocked += 1
+        return None
+
+
+def _clean(page: str) -> str:
+    """The second look, by a parser that reads as browsers do."""
+    return nh3.clean(
+        page,
+        tags=set(_TAGS),
+        attributes=_ATTRIBUTES,
+        url_schemes=set(_LINKS),
+        url_relative="pass_through",  # the only ones are ours
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+        filter_style_properties=set(_STYLES),
+    )

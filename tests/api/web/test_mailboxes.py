@@ -1,0 +1,124 @@
+"""Mailboxes by REST: making, changing and deleting them, their app passwords, aliases and folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.web.conftest import Customer
+from tests.api.web.mail import Box, box, letter, pointers
+
+__all__ = ["box"]
+PASSWORD = "a long password"
+
+
+def make(owner: Customer, local: str = "ada", **fields: Any) -> dict[str, Any]:
+    new = {"address": f"{local}@{owner.domain.name}", "password": PASSWORD, **fields}
+    answer = owner.http.post("/v1/mailboxes", json=new)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def test_a_mailbox_is_made_found_changed_deleted_and_restored(owner: Customer) -> None:
+    made = make(owner, name="Ada", aliases=[f"a.l@{owner.domain.name}"], catch_all=True)
+    assert (made["name"], made["catch_all"], made["used_bytes"]) == ("Ada", True, 0)
+    place = f"/v1/mailboxes/{made['id']}"
+    assert owner.http.get(place).json() == made == owner.http.get(f"/v1/mailboxes/{made['address']}").json()
+    change = {"quota_bytes": 5000, "forward_to": ["x@example.net"], "keeps_forwarded": False, "catch_all": False}
+    changed = owner.http.patch(place, json=change | {"password": "another password", "files_sent": False}).json()
+    assert {name: changed[name] for name in change} == change
+    assert [one["id"] for one in owner.http.get("/v1/mailboxes").json()["data"]] == [made["id"]]
+    gone = owner.http.delete(place).json()
+    assert (gone["deleted"], gone["address"]) == (True, made["address"])
+    assert owner.http.get(place).status_code == 404
+    assert owner.http.post(f"{place}/restore").json()["address"] == made["address"]
+    assert owner.http.get(place).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"address": "nonsense"}, ["/address"]),
+        ({"address": "Ada <ada@{domain}>"}, ["/address"]),
+        ({"address": "a+b@{domain}"}, ["/address"]),
+        ({"address": None}, ["/address"]),
+        ({"password": "short"}, ["/password"]),
+        ({"name": "a\nb"}, ["/name"]),
+        ({"quota_bytes": 0}, ["/quota_bytes"]),
+        ({"aliases": ["x", "y@{domain}", "z"]}, ["/aliases/0", "/aliases/2"]),
+        ({"address": "x", "password": "x", "quota_bytes": -1}, ["/address", "/password", "/quota_bytes"]),
+        ({"name": "a\0"}, ["/name"]),
+        ({"colour": "red"}, ["/colour"]),
+    ],
+)
+def test_each_fault_is_named(owner: Customer, fields: dict[str, Any], expected: list[str]) -> None:
+    good = {"address": "ada@{domain}", "password": PASSWORD}
+    asked = {name: _fill(value, owner.domain.name) for name, value in (good | fields).items() if value is not None}
+    assert pointers(owner.http.post("/v1/mailboxes", json=asked)) == expected
+
+
+def _fill(value: Any, domain: str) -> Any:
+    if isinstance(value, list):
+        return [_fill(one, domain) for one in value]
+    return value.replace("{domain}", domain) if isinstance(value, str) else value
+
+
+def test_a_mailbox_needs_a_verified_domain_and_an_address_that_is_free(owner: Customer, stranger: Customer) -> None:
+    make(owner)
+    again = owner.http.post("/v1/mailboxes", json={"address": f"ada@{owner.domain.name}", "password": PASSWORD})
+    assert again.status_code == 409
+    theirs = {"address": f"ada@{stranger.domain.name}", "password": PASSWORD}
+    refused = owner.http.post("/v1/mailboxes", json=theirs)
+    assert (refused.status_code, refused.json()["name"]) == (403, "domain_not_verified")
+
+
+def test_app_passwords_are_shown_once_and_revoked(owner: Customer) -> None:
+    place = f"/v1/mailboxes/{make(owner)['id']}/app-passwords"
+    made = owner.http.post(place, json={"name": "phone", "scopes": ["imap"]}).json()
+    assert made["scopes"] == ["imap"]
+    (listed,) = owner.http.get(place).json()["data"]
+    assert (listed["id"], "password" in listed) == (made["id"], False)
+    assert made["password"].startswith(listed["hint"])
+    assert pointers(owner.http.post(place, json={"name": "", "scopes": ["web"]})) == ["/name", "/scopes"]
+    assert owner.http.delete(f"{place}/{made['id']}").json()["deleted"] is True
+    assert owner.http.get(place).json()["data"] == []
+    assert owner.http.delete(f"{place}/{made['id']}").status_code == 404
+
+
+def test_aliases_come_and_go(owner: Customer) -> None:
+    place, alias = f"/v1/mailboxes/{make(owner)['id']}/aliases", f"sales@{owner.domain.name}"
+    assert owner.http.post(place, json={"alias": alias}).json()["aliases"] == [alias]
+    assert owner.http.post(place, json={"alias": alias}).status_code == 409
+    assert owner.http.delete(f"{place}/{alias}").json()["aliases"] == []
+    assert owner.http.delete(f"{place}/{alias}").status_code == 404
+
+
+async def test_folders_have_counts_and_are_made_renamed_and_deleted(box: Box) -> None:
+    await box.receive(letter(1))
+    folders = {one["use"]: one for one in box.get(f"{box.path}/folders")["data"]}
+    assert set(folders) == {"inbox", "drafts", "sent", "junk", "trash", "archive"}
+    assert (folders["inbox"]["messages"], folders["inbox"]["unseen"]) == (1, 1)
+    made = box.post(f"{box.path}/folders", 201, name="Projects/Moon")
+    place = box.folder(made["id"])
+    http = box.owner.http
+    renamed = http.patch(place, json={"name": "Projects/Mars", "subscribed": False}).json()
+    assert (renamed["name"], renamed["subscribed"]) == ("Projects/Mars", False)
+    assert pointers(http.post(f"{box.path}/folders", json={"name": "a//b"})) == ["/name"]
+    assert http.post(f"{box.path}/folders", json={"name": "inbox"}).status_code == 409
+    assert http.delete(place).json()["deleted"] is True
+    assert http.get(place).status_code == 404
+    assert http.delete(box.folder("inbox")).status_code == 409
+
+
+async def test_changes_since_a_moment_are_told(box: Box) -> None:
+    first, second = await box.receive(letter(1)), await box.receive(letter(2))
+    since = box.get(box.folder())["modseq"]
+    box.owner.http.patch(box.folder("inbox", f"/messages/{first}"), json={"add": ["flagged", "$Work"]})
+    box.owner.http.delete(box.folder("inbox", f"/messages/{second}"), params={"permanently": True})
+    changes = box.get(box.folder("inbox", "/changes"), since=since)
+    assert [(one["uid"], one["flags"]) for one in changes["changed"]] == [(first, ["flagged", "$Work"])]
+    assert changes["vanished"] == [second]
+    assert changes["is_complete"]
+    assert box.get(box.folder("inbox", "/changes"), since=changes["modseq"])["changed"] == []

@@ -1,0 +1,84 @@
+"""HTML of strangers: nothing of it runs or fetches, and no page takes long."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from hourpost.rules.mail.safe_html import make_safe_html
+
+CASES = [
+    ("<script>alert(1)</script>Hi", "Hi"),
+    ("<scr<script>ipt>alert(1)</script>", "ipt&gt;alert(1)"),
+    ("<p onclick=x() style='position:fixed;color:red'>a", '<p style="color:red">a</p>'),
+    ("<p style='background:url(http://x)'>a", "<p>a</p>"),
+    ("<p style='color:r\\65 d'>a", None),
+    ("<style>b{}</style><b>x</b>", "<b>x</b>"),
+    ("<svg><script>1</script></svg>tail", "tail"),
+    ("<math><mi//xlink:href='data:x,<script>'>", ""),
+    ("<iframe src=https://x></iframe>y", "y"),
+    ("<form action=https://x><input name=a>Hi</form>", "Hi"),
+    ("<meta http-equiv=refresh content='0;url=https://x'>Hi", "Hi"),
+    ("<base href=https://x>Hi", "Hi"),
+    ("<img srcset='https://x 1x' alt=a>", '<img alt="a">'),
+    ("<table background=https://x><tr><td background=https://x>1", "<table><tbody><tr><td>1</td></tr></tbody></table>"),
+    ("<p>one<p>two<b>bold<i>x</b>y</i>", "<p>one</p><p>two<b>bold<i>x</i></b>y</p>"),
+    ("<!-- c --><!DOCTYPE html><![endif]-->Hi", "Hi"),
+    ("a < b &lt;c&gt; &amp;lt; &copy;", "a &lt; b &lt;c&gt; &amp;lt; ©"),
+    ('<img alt="&quot;onload=1">', '<img alt="&quot;onload=1">'),
+    ("<noscript><p title='</noscript><img src=x onerror=1>'>", "<img>'&gt;"),
+    ("<b", "<b></b>"),
+    ('<a title="a>b">q</a>', None),
+]
+
+
+@pytest.mark.parametrize(("page", "expected"), CASES, ids=[page for page, _ in CASES])
+def test_nothing_runs_and_nothing_is_fetched(page: str, expected: str | None) -> None:
+    html = make_safe_html(page, {}).html
+    assert expected is None or html == expected
+    assert not any(
+        word in html.lower() for word in ("script", "onclick", "onerror=1>", "url(", "<base", "<meta", "http")
+    )
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "java&#10;script:alert(1)", "data:text/html,x", "/here", "#x", "vbscript:x"]
+)
+def test_a_link_goes_nowhere_it_should_not(link: str) -> None:
+    assert "href" not in make_safe_html(f'<a href="{link}">x</a>', {}).html
+
+
+def test_a_good_link_opens_elsewhere_and_tells_nobody() -> None:
+    html = make_safe_html('<a href="https://x.example/?a=1&amp;b=2">x</a>', {}).html
+    assert html == '<a href="https://x.example/?a=1&amp;b=2" target="_blank" rel="noopener noreferrer nofollow">x</a>'
+
+
+def test_pictures_come_from_the_message_alone_unless_they_are_asked_for() -> None:
+    page = '<img src="cid:logo%40x"><img src="https://spy.example/1"><img src="cid:none"><img src="//spy.example/2">'
+    shown = make_safe_html(page, {"logo@x": "/here/2"})
+    assert shown.html == '<img src="/here/2"><img><img><img>'
+    assert shown.blocked_images == 2
+    assert 'src="https://spy.example/1"' in make_safe_html(page, {}, with_images=True).html
+
+
+HOSTILE = {
+    "nesting": "<div>" * 200_000,
+    "formatting": "<a href=x><b><i>" * 60_000,
+    "formatting of each paragraph": "".join(f"<b title={n}>" for n in range(500)) + "<p>x" * 150_000,
+    "attributes": "<a " + " ".join(f"x{n}" for n in range(150_000)) + ">",
+    "open quotes": '<a "' * 250_000,
+    "signs": "<" * 1_000_000,
+    "ampersands": "&" * 1_000_000,
+    "comments": "<!--" * 250_000,
+    "tables": "<table><tr><td>" * 60_000,
+    "ends": "<div>" * 150 + "</span>" * 100_000,
+    "silent": "<script>" * 120_000,
+}
+
+
+@pytest.mark.parametrize("page", HOSTILE.values(), ids=HOSTILE)
+def test_no_page_takes_long(page: str) -> None:
+    began_at = time.process_time()
+    make_safe_html(page, {})
+    assert time.process_time() - began_at < 10  # by the square these take minutes
