@@ -124,9 +124,8 @@ async def store_rows(
     """
     mailboxes = sorted({entry.mailbox_id for entry in entries})
     folders = sorted({entry.folder_id for entry in entries})
-    if len(mailboxes) > 1:
+    if len(folders) > 1:  # one is locked in order by the statement itself
         await _LOCK_MAILBOXES.run(connection, {"mailboxes": mailboxes})
-    if len(folders) > 1:
         await _LOCK_FOLDERS.run(connection, {"folders": folders})
     rows = await _ROWS.run(connection, {**_place_columns(entries), **_row_columns(entries, threads), "now": now})
     return {row.mailbox_id for row in rows}, {row.folder_id: row for row in rows if row.folder_id is not None}
