@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.accounts.notices import announce_change
-from hourpost.accounts.queries import Account, find_user_by_email, get_account
+from hourpost.accounts.queries import Account, User, find_user_by_email, get_account, get_user
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.rules.addresses import AddressError, parse_address
 from hourpost.rules.ids import new_id
@@ -93,6 +93,15 @@ async def suspend_account(connection: AsyncConnection, account_id: UUID, now: da
 async def resume_account(connection: AsyncConnection, account_id: UUID) -> Account:
     """Let a suspended account send again. Raises: NotFound."""
     return await _update(connection, account_id, {"suspended_at": None})
+
+
+async def set_staff(connection: AsyncConnection, email: str, *, wanted: bool) -> User:
+    """Whether a person runs this installation. Raises: NotFound."""
+    user = await find_user_by_email(connection, email)
+    if user is None:
+        raise NotFound(f"There is no user {email!r}; who is to be staff signs up first.")
+    await connection.execute(update(tables.User).where(tables.User.id == user.id).values(is_staff=wanted))
+    return await get_user(connection, user.id)
 
 
 async def set_ed25519_signing(connection: AsyncConnection, account_id: UUID, *, wanted: bool) -> Account:

@@ -102,6 +102,15 @@ async def list_accounts(connection: AsyncConnection, cursor: Cursor) -> Page[Acc
     return (await read_page(connection, select(*_COLUMNS), tables.Account.id, cursor)).map(_account)
 
 
+async def search_accounts(connection: AsyncConnection, words: str, cursor: Cursor) -> Page[Account]:
+    """One page of the accounts whose name or address holds ``words``: for operators only."""
+    table = tables.Account
+    named = or_(table.name.icontains(words, autoescape=True), table.email.icontains(words, autoescape=True))
+    account_id = from_text(PREFIX, words)
+    statement = select(*_COLUMNS).where(named if account_id is None else table.id == account_id)
+    return (await read_page(connection, statement, table.id, cursor)).map(_account)
+
+
 async def find_user_by_email(connection: AsyncConnection, email: str) -> User | None:
     """The user with this address in any case, or None."""
     statement = select(*_USER_COLUMNS).where(tables.User.email == email.lower())

@@ -133,3 +133,24 @@ async def list_alerts(connection: AsyncConnection, most: int = 100) -> list[Aler
         select(*_columns(table, Alert)).order_by(table.created_at.desc(), table.account_id).limit(most)
     )
     return [Alert(**row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedEvent:
+    """A webhook of Stripe's that could not be acted on yet; ``due_at`` is when it is tried again."""
+
+    id: str
+    kind: str
+    customer_id: str | None
+    received_at: datetime
+    due_at: datetime
+    tries: int
+    error: str | None
+
+
+async def list_failed_events(connection: AsyncConnection, most: int = 50) -> list[FailedEvent]:
+    """What has been tried and is still to do, the oldest first."""
+    table = tables.StripeEvent
+    statement = select(*_columns(table, FailedEvent)).where(table.due_at.is_not(None), table.tries > 0)
+    rows = await connection.execute(statement.order_by(table.received_at).limit(most))
+    return [FailedEvent(**row._mapping) for row in rows]

@@ -12,6 +12,7 @@ from hourpost.accounts.changes import (
     resume_account,
     set_ed25519_signing,
     set_plan,
+    set_staff,
     suspend_account,
 )
 from hourpost.accounts.passwords import hash_password
@@ -123,6 +124,25 @@ def resume(account: OfAccount, as_json: AsJson = False) -> None:
             found = await get_named_account(connection, account)
             changed = await resume_account(connection, found.id)
         return account_shape(changed) | {"released": await pace_again(desk, found.id)}
+
+    print_object(at_desk(work), as_json=as_json)
+
+
+@app.command()
+def staff(
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Of a person who has signed up.")],
+    wanted: Annotated[bool, typer.Option("--on/--off", help="Whether they run this installation.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Let a person see /operator: every account, what waits, how relays fare.
+
+    Example: hourpost account staff ada@hourpost.example
+    """
+
+    async def work(desk: Desk) -> dict[str, Any]:
+        async with desk.database.transaction() as connection:
+            user = await set_staff(connection, email, wanted=wanted)
+        return {"object": "user", "email": user.email, "name": user.name, "is_staff": user.is_staff}
 
     print_object(at_desk(work), as_json=as_json)
 

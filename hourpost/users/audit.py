@@ -46,6 +46,21 @@ WORDS: dict[str, str] = {
     "plan_kept": "kept the plan after all",
     "plan_canceled": "canceled the plan",
     "plan_resumed": "resumed the plan",
+    "domain_added": "added a domain",
+    "domain_deleted": "deleted a domain",
+    "api_key_made": "made an API key",
+    "api_key_revoked": "revoked an API key",
+    "smtp_made": "made an SMTP credential",
+    "smtp_revoked": "revoked an SMTP credential",
+    "webhook_added": "added a webhook",
+    "webhook_deleted": "deleted a webhook",
+    "mailbox_made": "made a mailbox",
+    "mailbox_deleted": "closed a mailbox",
+    "suppression_removed": "took an address off the suppressions",
+    "suppressions_imported": "imported suppressions",
+    "account_suspended": "suspended the account, as staff",
+    "account_resumed": "resumed the account, as staff",
+    "account_viewed": "looked at the account, as staff",
 }
 """What an action reads like after the actor's name; other nouns add theirs."""
 

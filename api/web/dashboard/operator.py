@@ -1,0 +1,126 @@
+"""The operator's pages: all accounts, what waits, how relays fare, what of Stripe is not acted on."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from api.web.dashboard.overview import CAUSES
+from api.web.dashboard.visitors import LoggedIn, Person, Staff
+from api.web.dependencies import id_of
+from hourpost.accounts import changes
+from hourpost.accounts.queries import PREFIX, get_account, list_accounts, search_accounts
+from hourpost.billing.queries import list_alerts, list_failed_events
+from hourpost.emails.queues import MOST_COUNTED, read_queues
+from hourpost.errors import NotFound, ServiceUnavailable
+from hourpost.flow import limit
+from hourpost.pages import Cursor
+from hourpost.rules.hour_tokens import Reading
+from hourpost.rules.ids import from_text, to_text
+from hourpost.users import audit
+from hourpost.users.audit import Actor
+from hourpost.users.queries import list_members
+from hourpost.users.sessions import view_account
+
+router = APIRouter()
+
+PATH = "/operator"
+_PAGE = 50
+OLDEST_WORDS = {cause: words for cause, (words, _) in CAUSES.items()} | {"worker": "A worker", "plan": "A full hour"}
+
+
+@router.get(PATH)
+async def get_queues(visitor: Staff) -> Response:
+    """What waits in the whole installation, and how relays fare."""
+    async with visitor.parts.database.reading() as connection:
+        queues = await read_queues(connection, visitor.now)
+        alerts = await list_alerts(connection)
+        failed = await list_failed_events(connection)
+    return await visitor.page(
+        "operator/queues.html",
+        block="live",
+        queues=queues,
+        most=MOST_COUNTED,
+        oldest_words=OLDEST_WORDS,
+        alerts=alerts,
+        failed=failed,
+        account_id=lambda value: to_text(PREFIX, value),
+    )
+
+
+@router.get(PATH + "/accounts")
+async def get_accounts(request: Request, visitor: Staff) -> Response:
+    """All accounts, or those that a word finds."""
+    words = request.query_params.get("q", "").strip()
+    place = Cursor(_PAGE, from_text(PREFIX, request.query_params.get("after", "")))
+    async with visitor.parts.database.reading() as connection:
+        search = search_accounts(connection, words, place) if words else list_accounts(connection, place)
+        found = await search
+    older = f"{PATH}/accounts?q={words}&after={found.data[-1].public_id}" if found.has_more else ""
+    return await visitor.page("operator/accounts.html", block="results", accounts=found.data, q=words, older=older)
+
+
+@router.get(PATH + "/accounts/{account_id}")
+async def get_one(account_id: str, visitor: Staff) -> Response:
+    """One account: its people and its hour."""
+    async with visitor.parts.database.reading() as connection:
+        account = await get_account(connection, _id(account_id))
+        members = await list_members(connection, account.id)
+    reading = await _read_hour(visitor, account.id, account.limit)
+    return await visitor.page("operator/account.html", account=account, members=members, reading=reading)
+
+
+@router.post(PATH + "/accounts/{account_id}/suspend")
+async def post_suspend(account_id: str, visitor: Staff) -> Response:
+    """Stop it from sending; what waits goes on waiting."""
+    async with visitor.parts.database.transaction() as connection:
+        account = await changes.suspend_account(connection, _id(account_id), visitor.now)
+        await audit.note(connection, _actor(visitor, account.id), "account_suspended", visitor.now)
+    return visitor.redirect(f"{PATH}/accounts/{account_id}", f"{account.name} is suspended.")
+
+
+@router.post(PATH + "/accounts/{account_id}/resume")
+async def post_resume(account_id: str, visitor: Staff) -> Response:
+    """Let it send again; what waited leaves by itself."""
+    async with visitor.parts.database.transaction() as connection:
+        account = await changes.resume_account(connection, _id(account_id))
+        await audit.note(connection, _actor(visitor, account.id), "account_resumed", visitor.now)
+    return visitor.redirect(f"{PATH}/accounts/{account_id}", f"{account.name} sends again.")
+
+
+@router.post(PATH + "/accounts/{account_id}/view")
+async def post_view(account_id: str, visitor: Staff) -> Response:
+    """Look at its pages without changing anything; its audit log says so."""
+    async with visitor.parts.database.transaction() as connection:
+        account = await get_account(connection, _id(account_id))
+        await view_account(connection, visitor.session.id, account.id)
+        await audit.note(connection, _actor(visitor, account.id), "account_viewed", visitor.now)
+    return visitor.redirect("/app")
+
+
+@router.post(PATH + "/leave")
+async def post_leave(visitor: LoggedIn) -> Response:
+    """Look at one's own account again."""
+    if not visitor.signed_in.is_viewing:
+        raise NotFound("There is no such page.")
+    async with visitor.parts.database.transaction() as connection:
+        await view_account(connection, visitor.session.id, None)
+    return visitor.redirect(f"{PATH}/accounts")
+
+
+async def _read_hour(visitor: Person, account_id: UUID, plan_limit: int) -> Reading | None:
+    if not plan_limit:
+        return None
+    try:
+        return await limit.read(visitor.parts.hour, visitor.parts.database, account_id, plan_limit)
+    except ServiceUnavailable:
+        return None
+
+
+def _actor(visitor: Person, account_id: UUID) -> Actor:
+    return Actor(visitor.user.id, visitor.user.email, visitor.browser.address, account_id)
+
+
+def _id(account_id: str) -> UUID:
+    return id_of(PREFIX, account_id, "account")

@@ -1,0 +1,48 @@
+"""The operator's pages: everything is seen, and what is done is written down."""
+
+from __future__ import annotations
+
+from hourpost.database import Database
+from hourpost.rules.delivery_state import State
+from tests.api.web.dashboard.mail import make_email
+from tests.api.web.dashboard.people import Cast, text_of
+
+
+async def test_queues_are_told_by_state_and_by_account(cast: Cast, database: Database) -> None:
+    await make_email(database, cast.account, state=State.HELD)
+    page = cast["staff"].get("/operator")
+    assert cast.account.name in page.text
+    assert "Nobody waits for room" not in page.text
+
+
+def test_accounts_are_found_by_name_address_and_id(cast: Cast) -> None:
+    staff = cast["staff"]
+    for words in (cast.account.name, cast.account.email.upper(), cast.account.public_id):
+        assert cast.account.public_id in staff.get(f"/operator/accounts?q={words}").text
+    assert "No such account" in staff.get("/operator/accounts?q=nobody-at-all-100%25").text
+
+
+def test_an_account_is_suspended_and_its_people_are_told(cast: Cast) -> None:
+    where = f"/operator/accounts/{cast.account.public_id}"
+    assert cast["staff"].post(f"{where}/suspend").status_code == 303
+    assert "This account is suspended" in cast["owner"].get("/app").text
+    cast["staff"].post(f"{where}/resume")
+    assert "This account is suspended" not in cast["owner"].get("/app").text
+    told = text_of(cast["owner"].get("/app/audit"))
+    assert "suspended the account, as staff" in told
+    assert "resumed the account, as staff" in told
+
+
+async def test_staff_look_and_change_nothing(cast: Cast, database: Database) -> None:
+    staff = cast["staff"]
+    await make_email(database, cast.account, subject="Their secret order")
+    assert cast["owner"].post(f"/operator/accounts/{cast.account.public_id}/view").status_code == 404
+    assert cast["owner"].post("/operator/leave").status_code == 404
+    staff.post(f"/operator/accounts/{cast.account.public_id}/view")
+    seen = staff.get("/app/emails")
+    assert "Their secret order" in seen.text
+    assert "as staff; nothing can be changed" in seen.text
+    assert staff.post("/app/suppressions", {"email": "ada@far.test"}).status_code == 403
+    assert "looked at the account, as staff" in text_of(cast["owner"].get("/app/audit"))
+    staff.post("/operator/leave")
+    assert "Their secret order" not in staff.get("/app/emails").text
