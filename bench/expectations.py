@@ -43,6 +43,23 @@ EXPECTATIONS = (
     Expectation("start", "cold start, second run, to ready", Kind.AT_MOST, 5, 2, "s"),
 )
 
+# A mailbox of 1,000 messages of 7 KB, TLS off on both sides; times as how often they go into a second.
+MAILBOXES = (
+    Expectation("select", "SELECT, 1,000 messages", Kind.RATIO, 1, 1.5, "/s"),
+    Expectation("status", "STATUS", Kind.RATIO, 1, 1.5, "/s"),
+    Expectation("flags", "FETCH FLAGS of all", Kind.RATIO, 0.25, 0.5, "/s"),
+    Expectation("envelope", "FETCH ENVELOPE, size and date of all", Kind.RATIO, 1, 1.5, "/s"),
+    Expectation("structure", "FETCH BODYSTRUCTURE of all", Kind.RATIO, 0.5, 1, "/s"),
+    Expectation("bodies", "FETCH bodies of all", Kind.RATIO, 0.8, 1, "msg/s"),
+    Expectation("append1", "APPEND, one connection, durable", Kind.RATIO, 0.7, 1, "msg/s"),
+    Expectation("append8", "APPEND, eight connections, durable", Kind.RATIO, 0.7, 1, "msg/s"),
+    Expectation("expunge", "EXPUNGE of 500", Kind.RATIO, 1, 2, "/s"),
+    Expectation("push", "APPEND seen by IDLE on another process", Kind.RATIO, 1, 2, "/s"),
+    Expectation("logins", "log-ins with an app password", Kind.RATIO, 3, 5, "/s"),
+    Expectation("flat", "SELECT and STATUS of 100,000, of 1,000", Kind.AT_MOST, 1.5, 1.1, "x"),
+    Expectation("idle", "memory of an idle TLS connection of 5,000", Kind.AT_MOST, 45, 40, "KiB"),
+)
+
 
 @dataclass(slots=True)
 class Finding:

@@ -28,7 +28,7 @@ def wide_console() -> Console:
 def print_findings(console: Console, findings: Iterable[Finding], peer: str) -> None:
     """The table: the figure, the peer's in the same run, what must be and what is aimed at."""
     table = Table(title="Hourpost, end to end; 2 KB unless said; nothing lost", caption=peer, title_justify="left")
-    for name in ("case", "figure", "Postfix", "ratio", "must", "aim", "verdict"):
+    for name in ("case", "figure", "peer", "ratio", "must", "aim", "verdict"):
         table.add_column(name, justify="left" if name in ("case", "verdict") else "right")
     for finding in findings:
         wanted = finding.expectation

@@ -43,7 +43,6 @@ class Limits:
     idle_seconds: float = 1800.0  # RFC 9051 §5.4
     still_here_seconds: float = 120.0
     compare_seconds: float = 60.0  # how often an open folder is compared with its row, whatever was or was not heard
-    batch_seconds: float = 0.025  # changes that are heard within it are told together
     handshake_seconds: float = 15.0
     goodbye_seconds: float = 2.0
     write_seconds: float = 120.0  # for a client to take what was written

@@ -14,6 +14,7 @@ import structlog
 from api.imap import replies
 from api.imap.connection import Connection
 from api.imap.door import Door
+from hourpost.errors import ServiceUnavailable
 
 log = structlog.get_logger()
 
@@ -22,11 +23,15 @@ _BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A port; with ``implicit_tls`` the handshake comes first (RFC 8314 §3.3)."""
+    """A port; with ``implicit_tls`` the handshake comes first (RFC 8314 §3.3).
+
+    ``is_trusted``: what arrives in clear is secure all the same, as from a proxy of ours that ends TLS.
+    """
 
     host: str
     port: int  # 0: any free one
     implicit_tls: bool = False
+    is_trusted: bool = False
 
 
 class ImapServer:
@@ -50,6 +55,7 @@ class ImapServer:
         for listener, listening in zip(self._listeners, self._sockets, strict=True):
             self._start(self._accept(listener, listening))
         self._start(self._keep_watch())
+        self._start(self._keep_comparing())
 
     async def drain(self) -> None:
         """Take nobody in, send idle sessions away, let the others finish their command; then end what is left."""
@@ -94,7 +100,8 @@ class ImapServer:
 
     async def _open(self, listener: Listener, accepted: socket.socket, address: str) -> None:
         door, is_secure = self.door, listener.implicit_tls
-        connection = Connection(door, address, self._connections, is_secure=is_secure)
+        trusted = is_secure or listener.is_trusted
+        connection = Connection(door, address, self._connections, is_secure=trusted)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection,
@@ -115,6 +122,15 @@ class ImapServer:
             now = self.door.seconds()
             for connection in list(self._connections):
                 connection.check_deadlines(now)
+
+    async def _keep_comparing(self) -> None:
+        """Once a minute every open folder is held against its row, whatever was or was not heard of it."""
+        while True:
+            await asyncio.sleep(self.door.limits.compare_seconds)
+            try:
+                await self.door.folders.compare_all()
+            except ServiceUnavailable as error:
+                log.warning("open folders were not compared", cause=error.cause)
 
 
 def _listen(listener: Listener) -> socket.socket:

@@ -26,6 +26,7 @@ PASSWORD = "correct horse battery"
 @dataclass(frozen=True)
 class Box:
     id: UUID
+    account_id: UUID
     address: str
     password: str = PASSWORD
 
@@ -43,7 +44,7 @@ async def box(database: Database, _password_hash: str) -> Box:
     new = NewMailbox(f"ann@{domain.name}", _password_hash)
     async with database.transaction() as connection:
         mailbox = await create_mailbox(connection, account.id, new, datetime.now(UTC))
-    return Box(mailbox.id, mailbox.address)
+    return Box(mailbox.id, account.id, mailbox.address)
 
 
 @pytest.fixture(scope="session")
