@@ -9,7 +9,7 @@ import structlog
 
 from api.imap import replies
 from api.imap.acts import scram
-from api.imap.acts.entering import enter
+from api.imap.acts.entering import enter, leave
 from api.imap.acts.flagging import use_condstore
 from api.imap.capabilities import ENABLED, write_capabilities
 from api.imap.grammar.access import Authenticate, Enable, Identification, Login
@@ -38,6 +38,7 @@ async def logout(session: Session, command: Command) -> str:
     """LOGOUT."""
     session.outlet.write(b"* BYE see you\r\n")
     session.leave_folder()
+    leave(session)
     session.is_over = True
     return "OK LOGOUT completed"
 
