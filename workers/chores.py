@@ -7,6 +7,7 @@ from hourpost.billing.till import plan_url
 from hourpost.flow.filing import Filing
 from hourpost.flow.postman import Postman
 from workers.billing import BillingChores
+from workers.domains import DomainChores
 from workers.mailboxes import MailboxChores
 from workers.schedule import Chore, Schedule
 
@@ -18,5 +19,6 @@ def build_schedule(parts: Parts) -> Schedule:
     postman = Postman(parts.database, parts.intake, parts.clock, parts.settings.own_sender)
     billing = BillingChores(parts.database, parts.clock, parts.hints.ring_billing, postman, plan_url(parts.settings))
     filing = Chore("filing", _FILING_SECONDS, Filing(parts.database, parts.mail, parts.clock).sweep)
-    chores = (*billing.chores(), filing, *MailboxChores(parts.database, parts.clock).chores())
+    mailboxes, domains = MailboxChores(parts.database, parts.clock), DomainChores(parts)
+    chores = (*billing.chores(), filing, *mailboxes.chores(), *domains.chores())
     return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores)

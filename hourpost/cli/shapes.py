@@ -67,7 +67,7 @@ def domain_shape(domain: Domain) -> dict[str, Any]:
         "id": domain.public_id,
         "name": domain.name,
         "status": domain.status.value,
-        "signs": domain.dkim_seen_at is not None,
+        "signs": domain.signs,
         "records": [record.to_dict() for record in list_records(domain)],
         "verified_at": domain.verified_at,
         "last_checked_at": domain.last_checked_at,

@@ -23,7 +23,8 @@ _FILES_FOR = (
     f" LIMIT {_MOST_FILED_FOR}) f)"
 )
 _WHAT_IT_MAY = (
-    "  a.plan, a.own_limit, a.suspended_at, a.lapsed_at, d.id AS verified_id, d.name AS verified_name, d.dkim_seen_at"
+    "  a.plan, a.own_limit, a.suspended_at, a.lapsed_at, d.id AS verified_id, d.name AS verified_name,"
+    "  coalesce(d.dkim_seen_at, d.dkim_ed25519_seen_at) AS dkim_seen_at"
 )
 _BY_HASH = text(
     "SELECT c.id, c.account_id, c.kind, c.scope, c.test, c.domain_id, c.expires_at, c.username, c.token_sha256,"  # noqa: S608

@@ -26,6 +26,8 @@ from hourpost.rules.dkim import generate_keys
 from hourpost.rules.ids import new_id
 
 PENDING_FOR = timedelta(hours=72)
+MISSING_FOR = timedelta(days=3)
+"""How long a verified domain stays so without its proof: long enough to mend a zone file, over a weekend too."""
 
 # Each pair takes a core for 0.1 s and more: two at once leave the rest of the machine to the mail.
 _THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="dkim-keys")
@@ -45,7 +47,13 @@ class Findings:
     """What DNS said about a domain at one moment."""
 
     owned: bool
-    signs: bool
+    signs: bool  # the RSA record is there
+    signs_ed25519: bool | None = None  # None: as ``signs``
+
+    @property
+    def seen(self) -> tuple[bool, bool]:
+        """Whether the RSA and the Ed25519 record are there."""
+        return self.signs, self.signs if self.signs_ed25519 is None else self.signs_ed25519
 
 
 async def prepare_domain(name: str, cipher: Cipher) -> NewDomain:
@@ -81,11 +89,14 @@ async def record_findings(
 ) -> Domain:
     """Store what DNS said. Raises: NotFound; Conflict when the domain is another account's already."""
     domain = await get_domain(connection, account_id, domain_id)
+    rsa, ed25519 = findings.seen
     values = {
         "status": _status(domain, findings, now),
+        "proof_missing_since": _missing_since(domain, findings, now),
         "last_checked_at": now,
         "verified_at": (domain.verified_at or now) if findings.owned else domain.verified_at,
-        "dkim_seen_at": (domain.dkim_seen_at or now) if findings.signs else None,
+        "dkim_seen_at": (domain.dkim_seen_at or now) if rsa else None,
+        "dkim_ed25519_seen_at": (domain.dkim_ed25519_seen_at or now) if ed25519 else None,
     }
     mine = (tables.Domain.account_id == account_id, tables.Domain.id == domain_id)
     try:
@@ -111,6 +122,15 @@ async def delete_domain(connection: AsyncConnection, account_id: UUID, domain_id
 def _status(domain: Domain, findings: Findings, now: datetime) -> Status:
     if findings.owned:
         return Status.VERIFIED
+    missing_since = _missing_since(domain, findings, now)
+    if domain.status is Status.VERIFIED and missing_since is not None and now - missing_since < MISSING_FOR:
+        return Status.VERIFIED
     if domain.verified_at is not None or now - domain.created_at > PENDING_FOR:
         return Status.FAILED
     return Status.PENDING
+
+
+def _missing_since(domain: Domain, findings: Findings, now: datetime) -> datetime | None:
+    if findings.owned or domain.verified_at is None:
+        return None
+    return domain.proof_missing_since or now

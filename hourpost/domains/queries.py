@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
@@ -20,6 +21,9 @@ from hourpost.rules.dkim import Algorithm
 from hourpost.rules.ids import from_text, to_text
 
 PREFIX = "dom"
+CHECK_EVERY = timedelta(days=1)
+CHECK_MISSING_EVERY = timedelta(hours=1)
+CHECK_NEW_EVERY = timedelta(minutes=10)
 
 
 class Status(StrEnum):
@@ -43,7 +47,9 @@ class Domain:
     dkim_selector: str
     dkim_rsa_public: str
     dkim_ed25519_public: str
-    dkim_seen_at: datetime | None
+    dkim_seen_at: datetime | None  # the RSA record
+    dkim_ed25519_seen_at: datetime | None
+    proof_missing_since: datetime | None
     verified_at: datetime | None
     last_checked_at: datetime | None
     created_at: datetime
@@ -53,6 +59,11 @@ class Domain:
     def public_id(self) -> str:
         """``dom_…``."""
         return to_text(PREFIX, self.id)
+
+    @property
+    def signs(self) -> bool:
+        """Whether its mail is signed by any key."""
+        return self.dkim_seen_at is not None or (self.signs_ed25519 and self.dkim_ed25519_seen_at is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +106,45 @@ async def list_domains(connection: AsyncConnection, account_id: UUID, cursor: Cu
 async def load_dkim_keys(connection: AsyncConnection, cipher: Cipher, domain_id: UUID) -> tuple[DkimKey, ...]:
     """The keys that sign mail of this domain: RSA, then Ed25519 where its account asks for it.
 
-    Empty while its DKIM record was not seen, and for a domain that is gone. Raises: CannotDecrypt.
+    A key whose record is not seen does not sign; none does for a domain that is gone. Raises: CannotDecrypt.
     """
     statement = select(*_COLUMNS, tables.Account.signs_ed25519, *_PRIVATE).join_from(tables.Domain, tables.Account)
-    seen = tables.Domain.dkim_seen_at.is_not(None)
-    row = (await connection.execute(statement.where(tables.Domain.id == domain_id, seen))).one_or_none()
+    row = (await connection.execute(statement.where(tables.Domain.id == domain_id))).one_or_none()
     if row is None:
         return ()
-    rsa = cipher.open(row.dkim_rsa_private, key_row(domain_id, "rsa"))
-    keys = [DkimKey(row.dkim_selector, row.name, "rsa-sha256", rsa)]
-    if row.signs_ed25519:
+    keys = []
+    if row.dkim_seen_at is not None:
+        rsa = cipher.open(row.dkim_rsa_private, key_row(domain_id, "rsa"))
+        keys.append(DkimKey(row.dkim_selector, row.name, "rsa-sha256", rsa))
+    if row.signs_ed25519 and row.dkim_ed25519_seen_at is not None:
         second = cipher.open(row.dkim_ed25519_private, key_row(domain_id, "ed25519"))
         keys.append(DkimKey(ed25519_selector(row.dkim_selector), row.name, "ed25519-sha256", second))
     return tuple(keys)
+
+
+async def list_due_for_check(
+    connection: AsyncConnection, now: datetime, most: int, but: Collection[UUID]
+) -> list[Domain]:
+    """Domains that are to be looked up again, the longest waiting first, without those of ``but``.
+
+    Once a day what is in order, once an hour where a record is missing, and what is new every ten minutes until it is
+    proved or given up.
+    """
+    checked_at = func.coalesce(tables.Domain.last_checked_at, tables.Domain.created_at)
+    in_order = and_(
+        tables.Domain.proof_missing_since.is_(None),
+        tables.Domain.dkim_seen_at.is_not(None),
+        or_(tables.Account.signs_ed25519.is_(False), tables.Domain.dkim_ed25519_seen_at.is_not(None)),
+    )
+    verified = tables.Domain.status == Status.VERIFIED
+    due = or_(
+        and_(verified, checked_at < now - CHECK_EVERY),
+        and_(verified, not_(in_order), checked_at < now - CHECK_MISSING_EVERY),
+        and_(tables.Domain.status.in_((Status.NOT_STARTED, Status.PENDING)), checked_at < now - CHECK_NEW_EVERY),
+    )
+    statement = select(*_COLUMNS, tables.Account.signs_ed25519).join_from(tables.Domain, tables.Account)
+    statement = statement.where(due, tables.Domain.id.not_in(but)).order_by(checked_at).limit(most)
+    return [_domain(row) for row in await connection.execute(statement)]
 
 
 def _mine(account_id: UUID) -> Select[Any]:

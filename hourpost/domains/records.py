@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from hourpost.domains.names import dkim_name, ed25519_selector, ownership_name, ownership_value
 from hourpost.domains.queries import Domain, Status
@@ -35,18 +36,20 @@ class DnsRecord:
 
 def list_records(domain: Domain) -> list[DnsRecord]:
     """Ownership and DKIM; the second DKIM key only where the account signs with it."""
-    seen = Status.VERIFIED if domain.dkim_seen_at is not None else _unseen(domain)
     selector = domain.dkim_selector
+    proof = domain.status if domain.proof_missing_since is None else Status.FAILED
     ownership = ownership_name(domain.name), "TXT", ownership_value(domain.ownership_token)
     records = [
-        DnsRecord("Ownership", *ownership, domain.status),
-        DnsRecord("DKIM", dkim_name(selector, domain.name), "TXT", domain.dkim_rsa_public, seen),
+        DnsRecord("Ownership", *ownership, proof),
+        _dkim(domain, selector, domain.dkim_rsa_public, domain.dkim_seen_at),
     ]
     if domain.signs_ed25519:
-        name = dkim_name(ed25519_selector(selector), domain.name)
-        records.append(DnsRecord("DKIM", name, "TXT", domain.dkim_ed25519_public, seen))
+        second = ed25519_selector(selector)
+        records.append(_dkim(domain, second, domain.dkim_ed25519_public, domain.dkim_ed25519_seen_at))
     return records
 
 
-def _unseen(domain: Domain) -> Status:
-    return Status.NOT_STARTED if domain.last_checked_at is None else Status.PENDING
+def _dkim(domain: Domain, selector: str, value: str, seen_at: datetime | None) -> DnsRecord:
+    unseen = Status.NOT_STARTED if domain.last_checked_at is None else Status.PENDING
+    status = Status.VERIFIED if seen_at is not None else unseen
+    return DnsRecord("DKIM", dkim_name(selector, domain.name), "TXT", value, status)

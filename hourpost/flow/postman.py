@@ -19,7 +19,8 @@ from hourpost.rules.plans import hourly_limit
 from hourpost.rules.submission import Order, Receipt, SendingDomain, Standing, Submission
 
 _OWNER = text(
-    "SELECT a.id AS account_id, a.plan, a.own_limit, a.suspended_at, d.id, d.name, d.dkim_seen_at"
+    "SELECT a.id AS account_id, a.plan, a.own_limit, a.suspended_at, d.id, d.name,"
+    " coalesce(d.dkim_seen_at, d.dkim_ed25519_seen_at) AS dkim_seen_at"
     " FROM domains d JOIN accounts a ON a.id = d.account_id WHERE d.name = :name AND d.status = 'verified'"
 )
 _NO_WAY = "Mail of our own cannot be sent just now. Try again later."

@@ -26,7 +26,9 @@ class Domain(Table):
     dkim_rsa_public: Mapped[str]  # the value of the TXT record
     dkim_ed25519_private: Mapped[bytes]
     dkim_ed25519_public: Mapped[str]
-    dkim_seen_at: Mapped[datetime | None]
+    dkim_seen_at: Mapped[datetime | None]  # the RSA record, since when without a break
+    dkim_ed25519_seen_at: Mapped[datetime | None]
+    proof_missing_since: Mapped[datetime | None]  # of a domain that was verified
     verified_at: Mapped[datetime | None]
     last_checked_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from hourpost.accounts.changes import set_ed25519_signing
 from hourpost.credentials.changes import NewCredential
+from hourpost.credentials.lookup import get_standing
 from hourpost.credentials.queries import Kind, list_credentials
 from hourpost.database import Database
 from hourpost.domains.changes import add_domain, delete_domain, prepare_domain
@@ -124,15 +125,63 @@ async def test_a_domain_is_pending_for_three_days_and_then_failed(
     assert (await verifier.verify(domain.account_id, domain.id)).status is Status.FAILED
 
 
-async def test_a_domain_that_lost_its_records_is_failed(
-    database: Database, dns_server: DnsServer, verifier: Verifier
+async def test_a_domain_that_lost_its_records_signs_no_more_and_is_failed_after_three_days(
+    database: Database, dns_server: DnsServer, verifier: Verifier, clock: FakeClock
 ) -> None:
     domain = await add(database)
     publish(dns_server, domain)
     await verifier.verify(domain.account_id, domain.id)
     dns_server.records.clear()
+    for hours in (0, 36, 35):
+        clock.advance(timedelta(hours=hours).total_seconds())
+        found = await verifier.verify(domain.account_id, domain.id)
+        assert (found.status, found.dkim_seen_at) == (Status.VERIFIED, None)
+        assert [record.status for record in list_records(found)] == ["failed", "pending"]
+    clock.advance(timedelta(hours=1).total_seconds())
     found = await verifier.verify(domain.account_id, domain.id)
-    assert (found.status, found.dkim_seen_at) == (Status.FAILED, None)
+    assert found.status is Status.FAILED
+
+
+async def test_a_proof_that_is_back_in_time_is_missed_from_the_beginning_the_next_time(
+    database: Database, dns_server: DnsServer, verifier: Verifier, clock: FakeClock
+) -> None:
+    domain = await add(database)
+    publish(dns_server, domain)
+    first = await verifier.verify(domain.account_id, domain.id)
+    for _ in range(2):
+        dns_server.records.clear()
+        await verifier.verify(domain.account_id, domain.id)
+        clock.advance(timedelta(hours=48).total_seconds())
+        publish(dns_server, domain)
+        found = await verifier.verify(domain.account_id, domain.id)
+        assert (found.status, found.verified_at, found.proof_missing_since) == (
+            Status.VERIFIED,
+            first.verified_at,
+            None,
+        )
+
+
+@pytest.mark.parametrize("gone", ["rsa", "ed25519"])
+async def test_a_key_whose_record_is_gone_does_not_sign_and_the_other_does(
+    database: Database, dns_server: DnsServer, verifier: Verifier, gone: str
+) -> None:
+    added = await add(database)
+    async with database.transaction() as connection:
+        await set_ed25519_signing(connection, added.account_id, wanted=True)
+        domain = await get_domain(connection, added.account_id, added.id)
+    publish(dns_server, domain)
+    await verifier.verify(domain.account_id, domain.id)
+    _, rsa, ed25519 = list_records(domain)
+    dns_server.publish((rsa if gone == "rsa" else ed25519).name)
+    found = await verifier.verify(domain.account_id, domain.id)
+    assert [record.status for record in list_records(found)][1:] == (
+        ["pending", "verified"] if gone == "rsa" else ["verified", "pending"]
+    )
+    async with database.reading() as connection:
+        keys = await load_dkim_keys(connection, CIPHER, domain.id)
+        standing = await get_standing(connection, domain.account_id)
+    assert [key.algorithm for key in keys] == ["ed25519-sha256" if gone == "rsa" else "rsa-sha256"]
+    assert standing.domains[domain.name].signs
 
 
 async def test_when_dns_is_away_a_verified_domain_stays_so(
