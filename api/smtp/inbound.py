@@ -6,11 +6,12 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from api.smtp.commands import MailRequest, RecipientRequest
-from api.smtp.replies import refuse, write_reply
+from api.smtp.replies import Refusal, refuse, write_reply
 from api.smtp.sasl import Login
 from api.smtp.transaction import Transaction
 from hourpost.errors import Forbidden, MailboxFull, NotAuthenticated
 from hourpost.flow.receive import Envelope
+from hourpost.gateways.metrics import INBOUND_RECIPIENTS
 from hourpost.inbound.addressees import Addressee
 from hourpost.rules.submission import Standing
 
@@ -54,15 +55,11 @@ class Inbound:
     async def _find(self, transaction: Transaction, request: RecipientRequest) -> None:
         address = request.address.spec
         found = await self._receiver.find(address)
-        if found is None:
-            raise refuse(550, "5.7.1", _NO_RELAYING)
-        is_report = transaction.mail.sender is None
-        if not found.is_open and not is_report:
-            raise refuse(550, "5.1.1", f"there is no mailbox {address} here")
-        mailbox = found.mailbox
-        if mailbox is not None and mailbox.used_bytes + transaction.mail.size_bytes >= mailbox.quota_bytes:
-            raise refuse(452, "4.2.2", "the mailbox is full")
-        if address not in transaction.recipients:
+        refusal = _why_not(found, address, transaction.mail)
+        INBOUND_RECIPIENTS.labels(refusal.reply[:9].decode("ascii") if refusal else "250 2.1.5").inc()
+        if refusal is not None:
+            raise refusal
+        if found is not None and address not in transaction.recipients:
             transaction.addressees.append(found)
 
     async def take(self, login: Login | None, transaction: Transaction, content: bytes) -> bytes:
@@ -76,3 +73,15 @@ class Inbound:
         except Forbidden as error:
             raise refuse(550, "5.1.1", error.message) from error
         return write_reply(250, "2.0.0", f"stored as {incoming_id}")
+
+
+def _why_not(found: Addressee | None, address: str, mail: MailRequest) -> Refusal | None:
+    """Why a recipient gets nothing. The null sender may report on mail that any address of a domain has sent."""
+    if found is None:
+        return refuse(550, "5.7.1", _NO_RELAYING)
+    if not found.is_open and mail.sender is not None:
+        return refuse(550, "5.1.1", f"there is no mailbox {address} here")
+    mailbox = found.mailbox
+    if mailbox is not None and mailbox.used_bytes + mail.size_bytes >= mailbox.quota_bytes:
+        return refuse(452, "4.2.2", "the mailbox is full")
+    return None

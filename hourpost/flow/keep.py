@@ -6,8 +6,10 @@ reports on.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from time import monotonic
 from uuid import UUID
@@ -19,7 +21,7 @@ from hourpost.errors import Forbidden, HourpostError
 from hourpost.flow.forward import Forward, Forwarding
 from hourpost.flow.reports import record_report
 from hourpost.gateways.clock import Clock
-from hourpost.inbound.addressees import PREFIX, Addressee, find_addressees
+from hourpost.inbound.addressees import PREFIX, Addressee, Route, find_addressees
 from hourpost.inbound.answers import Answer, find_answered, tell_answer
 from hourpost.inbound.arrivals import Arrival, store_arrival
 from hourpost.mailboxes.parcels import NewMessage, Target
@@ -29,6 +31,7 @@ from hourpost.rules.bounces import Report
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.incoming import IncomingHeader
 
+_SMALL_BYTES = 256 * 1024
 _REMEMBERED = 20_000
 _REMEMBERED_SECONDS = 2.0  # whether it is still there, and has room, the commit sees
 
@@ -54,8 +57,8 @@ class Incoming:
 
     @property
     def is_junk(self) -> bool:
-        """Whether it goes to Junk: whose name it bears does not want it delivered."""
-        return self.authentication is not None and self.authentication.is_rejected
+        """Whether it goes to Junk: whose name it bears does not want it delivered as if it were theirs."""
+        return self.authentication is not None and self.authentication.is_unwanted
 
 
 class Keeper:
@@ -121,11 +124,17 @@ class Keeper:
             )
         elif incoming.header.references and not incoming.header.is_automatic and not incoming.is_junk:
             works += await self._plan_answers(incoming, list(accounts))
-        works += [
-            partial(store_arrival, arrival=_arrival(incoming, one), now=self._clock.now())
-            for one in incoming.addressees
-            if one.route is not None
-        ]
+        return works + await self._plan_arrivals(incoming)
+
+    async def _plan_arrivals(self, incoming: Incoming) -> list[Work]:
+        """What the webhooks of routes are told is read before any lock is taken."""
+        works: list[Work] = []
+        for one in incoming.addressees:
+            if one.route is not None:
+                arrival = _arrival(incoming, one, one.route, self._clock.now())
+                is_small = len(arrival.content) <= _SMALL_BYTES
+                payload = arrival.tell() if is_small else await asyncio.to_thread(arrival.tell)
+                works.append(partial(store_arrival, arrival=arrival, payload=payload))
         return works
 
     async def _plan_answers(self, incoming: Incoming, accounts: Sequence[UUID]) -> list[Work]:
@@ -170,11 +179,10 @@ def _targets(incoming: Incoming) -> list[Target]:
     return list(targets.values())
 
 
-def _arrival(incoming: Incoming, addressee: Addressee) -> Arrival:
-    assert addressee.route is not None
+def _arrival(incoming: Incoming, addressee: Addressee, route: Route, received_at: datetime) -> Arrival:
     return Arrival(
         id=new_id(),
-        route=addressee.route,
+        route=route,
         recipient=addressee.address.lower(),
         envelope_from=incoming.sender,
         header_from=incoming.header.from_text,
@@ -182,6 +190,7 @@ def _arrival(incoming: Incoming, addressee: Addressee) -> Arrival:
         message_id=incoming.header.message_id,
         authentication=incoming.authentication,
         content=incoming.content,
+        received_at=received_at,
     )
 
 

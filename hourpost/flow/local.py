@@ -20,11 +20,12 @@ from hourpost.database import Database, HotStatement
 from hourpost.errors import HourpostError, MailboxFull
 from hourpost.flow.claim import Claimed
 from hourpost.flow.keep import Incoming, Keeper
-from hourpost.flow.verdict import Try, Verdict, delivered, of_refused, of_withdrawn
+from hourpost.flow.verdict import Try, Verdict, delivered, of_refused, of_withdrawn, refused
 from hourpost.gateways.clock import Clock
 from hourpost.inbound.addressees import Addressee
 from hourpost.rules.ids import to_text
 from hourpost.rules.incoming import read_incoming, without_forged_results, write_own_trace
+from hourpost.rules.line_ends import ContentError
 
 _FRESH_SECONDS = 3.0
 _HOSTED = text(
@@ -74,9 +75,13 @@ class LocalDelivery:
         """Hand an email to the mailboxes of ``claims``; a verdict for each. Raises: ServiceUnavailable."""
         here = replace(email, recipients=tuple(one for one in email.recipients if one.position in claims))
         started = monotonic()
+        try:
+            whole = self._incoming(here, content, tuple(claims.values()), content_id(email.email_id))
+        except ContentError as loop:
+            return [refused(here, one, loop, self._clock.now()) for one in here.recipients]
         if not await may_end(here):
             return [of_withdrawn(here, one, self._clock.now()) for one in here.recipients]
-        errors = await self._keep_all(here, content, claims)
+        errors = await self._keep_all(here, whole, claims)
         seconds, now = monotonic() - started, self._clock.now()
         return [
             delivered(here, one, seconds, now)
@@ -85,9 +90,8 @@ class LocalDelivery:
             for one in here.recipients
         ]
 
-    async def _keep_all(self, email: Claimed, content: bytes, claims: Claims) -> dict[int, HourpostError]:
+    async def _keep_all(self, email: Claimed, whole: Incoming, claims: Claims) -> dict[int, HourpostError]:
         """Who did not get it, and why: together where that goes, else each by itself."""
-        whole = self._incoming(email, content, tuple(claims.values()), content_id(email.email_id))
         had: set[UUID] = set()
         if any(one.attempts > 1 for one in email.recipients):
             had = await self._find_earlier(email)

@@ -9,7 +9,7 @@ from hourpost.gateways import metrics
 from hourpost.gateways.authentication import Authenticates, Received
 from hourpost.gateways.clock import Clock
 from hourpost.inbound.addressees import PREFIX, Addressee
-from hourpost.rules.authentication import write_results
+from hourpost.rules.authentication import Authentication, write_results
 from hourpost.rules.bounces import read_report
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.incoming import Hop, read_incoming, without_forged_results, write_trace
@@ -51,6 +51,7 @@ class Receiver:
             envelope.hop.client_address, envelope.hop.client_name, envelope.sender, header.from_domains, raw
         )
         found = await self._authenticator.authenticate(received)
+        _count(found)
         incoming_id = new_id()
         text_id = to_text(PREFIX, incoming_id)
         only = envelope.addressees[0].address if len(envelope.addressees) == 1 else ""
@@ -61,3 +62,10 @@ class Receiver:
         await self._keeper.keep(incoming)
         metrics.INBOUND_MESSAGES.labels("junk" if incoming.is_junk else "report" if report else "message").inc()
         return text_id
+
+
+def _count(found: Authentication) -> None:
+    metrics.INBOUND_CHECKS.labels("spf", found.spf.result).inc()
+    metrics.INBOUND_CHECKS.labels("dmarc", found.dmarc.result).inc()
+    for one in found.signatures:
+        metrics.INBOUND_CHECKS.labels("dkim", one.result).inc()

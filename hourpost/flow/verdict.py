@@ -11,6 +11,7 @@ from hourpost.flow.claim import Claimed, Recipient
 from hourpost.gateways.relays import Outcome, Postponed
 from hourpost.rules.backoff import GIVE_UP_AFTER, next_attempt_delay
 from hourpost.rules.delivery_state import State
+from hourpost.rules.line_ends import ContentError
 from hourpost.rules.smtp_replies import ReplyClass, classify, is_bad_address
 
 _WITHDRAWN_SECONDS = 5
@@ -84,6 +85,12 @@ def delivered(email: Claimed, recipient: Recipient, seconds: float, now: datetim
 def of_refused(email: Claimed, recipient: Recipient, attempt: Try, now: datetime, jitter: float) -> Verdict:
     """The verdict when a mailbox of ours could not take it, which may change."""
     return _again(email, recipient, attempt, now, next_attempt_delay(recipient.attempts, jitter), "destination")
+
+
+def refused(email: Claimed, recipient: Recipient, error: ContentError, now: datetime) -> Verdict:
+    """The verdict for what no mailbox of ours takes."""
+    attempt = Try("mailbox", "dot", error.code, error.enhanced, error.text, None, 0.0)
+    return Verdict(email.email_id, recipient.position, State.BOUNCED, now, "bounced", attempt=attempt)
 
 
 def of_withdrawn(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:

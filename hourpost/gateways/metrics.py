@@ -17,6 +17,10 @@ SMTP_LOGINS = Counter("hourpost_smtp_logins_total", "Logins by SMTP, by the code
 SMTP_MESSAGES = Counter(
     "hourpost_smtp_messages_total", "Messages that came in whole, by the code of the answer.", ["code"]
 )
+INBOUND_RECIPIENTS = Counter("hourpost_inbound_recipients_total", "Recipients named at port 25, by answer.", ["answer"])
+INBOUND_CHECKS = Counter(
+    "hourpost_inbound_checks_total", "What SPF, DKIM and DMARC said of incoming mail.", ["check", "result"]
+)
 INBOUND_MESSAGES = Counter("hourpost_inbound_messages_total", "Messages that came in from outside, by kind.", ["kind"])
 POP3_SESSIONS = Gauge("hourpost_pop3_sessions", "Open POP3 sessions.")
 POP3_LOGINS = Counter("hourpost_pop3_logins_total", "Logins by POP3, by what became of them.", ["outcome"])

@@ -55,10 +55,16 @@ class Arrival:
     message_id: str
     authentication: Authentication | None
     content: bytes = field(repr=False)
+    received_at: datetime
+
+    def tell(self) -> str:
+        """What the webhooks are told, as JSON: the mail is read for it, which takes a while for a large one."""
+        return orjson.dumps(_payload(self)).decode()
 
 
-async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, now: datetime) -> None:
-    """Keep it, and have the webhooks called."""
+async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, payload: str) -> None:
+    """Keep it, and have the webhooks called with ``payload``."""
+    now = arrival.received_at
     content, route = arrival.content, arrival.route
     starts = range(0, len(content) or 1, CHUNK_BYTES)
     found = describe_authentication(arrival.authentication)
@@ -81,7 +87,7 @@ async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, now: d
         },
     )
     arguments = {"account": route.account_id, "webhook": route.webhook_id, "event": new_id(), "now": now}
-    await _CALL.run(connection, arguments | {"payload": orjson.dumps(_payload(arrival, now)).decode()})
+    await _CALL.run(connection, arguments | {"payload": payload})
 
 
 def describe_authentication(found: Authentication | None) -> dict[str, Any] | None:
@@ -114,11 +120,12 @@ def describe_content(read: ReadMessage) -> dict[str, Any]:
     }
 
 
-def _payload(arrival: Arrival, now: datetime) -> dict[str, Any]:
+def _payload(arrival: Arrival) -> dict[str, Any]:
+    received_at = arrival.received_at.astimezone(UTC).isoformat(timespec="milliseconds")
     return {
         "email_id": to_text(PREFIX, arrival.id),
         "route_id": to_text(ROUTE_PREFIX, arrival.route.id),
-        "created_at": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "created_at": received_at.replace("+00:00", "Z"),
         "envelope": {"from": arrival.envelope_from, "to": arrival.recipient},
         "from": arrival.header_from,
         "to": [arrival.recipient],

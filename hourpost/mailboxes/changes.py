@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
+from hourpost.accounts.notices import announce_change
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.mailboxes.addressing import add_address, check_domain, read_address, read_addresses
 from hourpost.mailboxes.notices import announce_access
@@ -78,6 +79,7 @@ async def create_mailbox(connection: AsyncConnection, account_id: UUID, new: New
         await add_alias(connection, account_id, mailbox_id, alias, now)
     if new.catch_all:
         await set_catch_all(connection, account_id, mailbox_id, wanted=True, now=now)
+    await announce_change(connection, account_id)
     return await get_mailbox(connection, account_id, mailbox_id)
 
 
@@ -114,6 +116,7 @@ async def add_alias(
     await check_domain(connection, account_id, address.domain)
     await add_address(connection, (account_id, mailbox_id), address.spec, "alias", now)
     await announce_access(connection, mailbox_id)
+    await announce_change(connection, account_id)
     return await get_mailbox(connection, account_id, mailbox_id)
 
 
@@ -183,6 +186,7 @@ async def _update(
         if (await connection.execute(changed)).one_or_none() is None:
             raise NotFound("There is no such mailbox.")
         await announce_access(connection, mailbox_id)
+        await announce_change(connection, account_id)
     return await get_mailbox(connection, account_id, mailbox_id)
 
 
@@ -193,6 +197,7 @@ async def _remove(connection: AsyncConnection, account_id: UUID, mailbox_id: UUI
     removed = (await connection.execute(statement)).one_or_none() is not None
     if removed:
         await announce_access(connection, mailbox_id)
+        await announce_change(connection, account_id)
     return removed
 
 

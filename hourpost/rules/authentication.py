@@ -57,9 +57,9 @@ class Authentication:
     dmarc: Dmarc
 
     @property
-    def is_rejected(self) -> bool:
-        """Whether the owner of the From domain wants this message refused."""
-        return self.dmarc.result == "fail" and self.dmarc.action == "reject"
+    def is_unwanted(self) -> bool:
+        """Whether the owner of the From domain asks to have this message refused or set aside."""
+        return self.dmarc.result == "fail" and self.dmarc.action in ("reject", "quarantine")
 
 
 def judge(

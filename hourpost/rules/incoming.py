@@ -12,7 +12,7 @@ from datetime import datetime
 from hourpost.rules.addresses import AddressError, normalise_domain
 from hourpost.rules.authentication import is_of_server
 from hourpost.rules.header_text import decode_words, make_safe
-from hourpost.rules.line_ends import ContentError
+from hourpost.rules.line_ends import ContentError, require_line_ends
 from hourpost.rules.mime import format_date
 
 MAX_RECEIVED = 50
@@ -21,7 +21,6 @@ _MAX_REFERENCES = 50
 _MAX_FROM = 10
 
 _FIELD = re.compile(rb"(?m)^([!-9;-~]++)[ \t]*+:([^\r\n]*+(?:\r\n[ \t][^\r\n]*+)*+)(?:\r\n|\Z)")
-_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\x00")
 _MESSAGE_ID = re.compile(r"<[^<>\s\"]{1,250}@[^<>\s]{1,250}>")
 _ADDRESS_DOMAIN = re.compile(r"@\s*([^\s<>@\"(),:;\[\]]{1,255})")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"|\([^()]*+\)')
@@ -52,8 +51,7 @@ def read_incoming(raw: bytes) -> IncomingHeader:
     Raises:
         ContentError: A bare CR or LF or a NUL (5.6.0), a header of over 256 KiB (5.3.4), or a loop (5.4.6).
     """
-    if _BARE.search(raw) is not None:
-        raise ContentError("the message holds a bare CR or LF, or a NUL")
+    require_line_ends(raw)
     end = header_end(raw)
     if end > MAX_HEADER_BYTES:
         raise ContentError(f"the headers are longer than {MAX_HEADER_BYTES} bytes", code=552, enhanced="5.3.4")

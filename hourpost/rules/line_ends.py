@@ -37,6 +37,12 @@ def require_canonical(raw: bytes) -> None:
     _require_plain_lines(raw)
 
 
+def require_line_ends(raw: bytes) -> None:
+    """Pass bytes in which only CRLF ends a line and no NUL is, however long the lines are. Raises: ContentError."""
+    if _has_bare_line_end(raw) or b"\0" in raw:
+        raise ContentError("the message holds a bare CR or LF, or a NUL")
+
+
 def canonicalise(raw: bytes) -> bytes:
     """The same text with CRLF for every line end and one at the very end; canonical bytes come back as they are.
 

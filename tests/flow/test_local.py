@@ -129,3 +129,24 @@ async def test_an_attempt_that_was_never_noted_is_found_again(local: Rounds, cou
     ledger = await local.round()
     assert ledger.count("delivered") == count
     assert [len(await stored(local, box)) for box in boxes] == [1] * count
+
+
+async def test_a_message_that_runs_in_a_circle_bounces(local: Rounds):
+    mailbox = await new_mailbox(local, "info")
+    content = b"Received: from a by b\r\n" * 51 + b"From: hi@acme.test\r\n\r\nround\r\n"
+    email_id = await local.post(mailbox.address, content=content)
+    ledger = await local.round()
+    assert [row.state for row in ledger.deliveries] == ["bounced"]
+    assert await kinds(local, email_id) == ["queued", "bounced"]
+
+
+async def test_an_answer_between_mailboxes_is_an_event_too(local: Rounds):
+    mailbox = await new_mailbox(local, "info")
+    first = await local.post(mailbox.address)
+    async with local.database.reading() as connection:
+        found = await connection.execute(text("SELECT message_id FROM emails WHERE id = :id"), {"id": first})
+        message_id = found.scalar_one()
+    content = f"From: me@x.test\r\nIn-Reply-To: {message_id}\r\nMessage-ID: <r@x.test>\r\n\r\nyes\r\n".encode()
+    await local.post(mailbox.address, content=content, message_id="<r@x.test>", envelope_from=mailbox.address)
+    await local.round()
+    assert (await kinds(local, first))[-1] == "replied"

@@ -62,7 +62,7 @@ def test_results_are_written_without_the_characters_of_others():
         b"\tdkim=pass header.d=firm.example header.s=s1;\r\n\tdkim=fail header.d=x???y header.s=s;\r\n"
         b"\tdmarc=fail (p=reject) header.from=firm.example\r\n"
     )
-    assert found.is_rejected
+    assert found.is_unwanted
 
 
 def test_the_trace_tells_where_it_came_from():
