@@ -208,6 +208,9 @@ class Connection(asyncio.Protocol):
         self._work = asyncio.get_running_loop().create_task(self._shake_hands(transport, tls))
 
     async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        if transport.is_closing():  # who has left meanwhile never begins, and start_tls would wait for ever
+            self._work = None
+            return
         limits = self._door.limits
         try:
             secured = await asyncio.get_running_loop().start_tls(

@@ -6,6 +6,8 @@ import pytest
 
 from api.imap.grammar.framing import Announced, CommandText, Frame, Framer, Skipped, TooLarge, Welcome
 from api.imap.limits import AFTER_LOGIN, BEFORE_LOGIN, FrameLimits
+from tests.api.imap.running import RunningDoor
+from tests.fixtures.handshakes import leave_before_the_handshake, wait_until_no_handshakes
 
 
 def frames_of(data: bytes, size: int, *, limits: FrameLimits = AFTER_LOGIN, word: str = "accept") -> list[Frame]:
@@ -99,3 +101,8 @@ def test_the_line_that_answers_a_question_is_taken_as_it_is() -> None:
     assert framer.line() is None
     framer.feed(b"NE\n")
     assert framer.line() == b"DONE"
+
+
+def test_who_leaves_before_the_handshake_leaves_nothing_behind(door: RunningDoor) -> None:
+    leave_before_the_handshake(door.imap, b"a STARTTLS\r\n")
+    wait_until_no_handshakes(door.call)

@@ -14,6 +14,7 @@ import pytest
 from hourpost.gateways.throttle import Growth, LocalThrottle
 from tests.api.smtp.dialog import Client
 from tests.api.smtp.running import RunningDoor
+from tests.fixtures.handshakes import leave_before_the_handshake, wait_until_no_handshakes
 
 OPEN = b"MAIL FROM:<a@acme.test>\r\nRCPT TO:<b@example.net>\r\n"
 HEAD = b"From: a@acme.test\r\n\r\n"
@@ -238,3 +239,9 @@ def wait_for(is_true: Callable[[], bool]) -> None:
     while not is_true():
         assert time.monotonic() < ends_at
         time.sleep(0.01)
+
+
+def test_who_leaves_before_the_handshake_leaves_nothing_behind(door: RunningDoor) -> None:
+    leave_before_the_handshake(door.submission, b"STARTTLS\r\n")
+    door.wait_until_empty()
+    wait_until_no_handshakes(door.call)
