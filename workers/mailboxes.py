@@ -10,7 +10,7 @@ from asyncpg import Connection
 
 from hourpost.database import Database
 from hourpost.gateways.clock import Clock
-from hourpost.mailboxes.sweep import AT_ONCE, collect_content, find_drift, purge_mailbox, trim_expunges
+from hourpost.mailboxes.sweep import AT_ONCE, collect_content, find_drift, purge_mailbox, renew_old, trim_expunges
 from workers.schedule import Chore
 
 _CLEAR_SECONDS = 60.0
@@ -42,6 +42,7 @@ class MailboxChores:
         await self._repeat(purge_mailbox, least=1)
         await self._repeat(collect_content, least=AT_ONCE)
         await self._repeat(trim_expunges, least=AT_ONCE)
+        await self._repeat(lambda connection, _: renew_old(connection), least=1)
 
     async def compare(self) -> None:
         """Say, once a night, where a counter is not what it counts: that is a bug."""

@@ -2,8 +2,16 @@
 
 Protocols, MIME and the wire belong to the doors and to ``rules.mail``; who may send and how fast belongs to the flow.
 
-The map: ``queries`` and ``changes`` are the mailboxes themselves, ``login`` and ``app_passwords`` who enters them,
-``folders`` and ``folder_changes`` their folders. Messages: ``append`` brings them in, ``messages`` reads rows and
-``contents`` bytes, ``message_changes`` flags, copies, moves and expunges, ``changes_since`` tells what a client missed,
-``search`` finds. ``store`` holds all of these for a process, and tells other processes after each commit.
+The map:
+
+- who: ``queries`` and ``changes`` are the mailboxes, ``addressing`` what they are reached by, ``login`` with its
+  ``login_lookup`` and ``login_memory`` and ``app_passwords`` who enters them, ``submitters`` who sends as them;
+- folders: ``folders`` reads them, ``folder_changes`` changes them, ``quota`` says how full all are together;
+- messages in: ``parcels`` is what comes, ``append`` gathers it into commits of ``append_statements``;
+- messages read: ``messages`` rows, ``contents`` bytes, ``known_uids`` and ``changes_since`` what a client missed,
+  ``search`` with its ``search_conditions`` finds;
+- messages changed: ``message_changes`` flags and expunges, ``message_copies`` copies and moves, ``keywords`` numbers;
+- ``store`` holds all of these for a process and tells others after each commit, ``sweep`` clears away;
+- for one door each: ``maildrop`` (POP3); ``listing``, ``reading``, ``flag_words``, ``answering``, ``drafts`` and
+  ``deleting`` (REST and the browser).
 """

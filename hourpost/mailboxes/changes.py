@@ -87,7 +87,7 @@ async def update_mailbox(
     connection: AsyncConnection, account_id: UUID, mailbox_id: UUID, settings: MailboxSettings
 ) -> Mailbox:
     """Change settings. Raises: NotFound, ValidationFailed."""
-    check_settings(settings.name or "", settings.quota_bytes or 1)
+    check_settings(settings.name or "", DEFAULT_QUOTA_BYTES if settings.quota_bytes is None else settings.quota_bytes)
     values: dict[str, Any] = {
         name: value
         for name in ("quota_bytes", "keeps_forwarded", "files_sent")

@@ -13,12 +13,15 @@ from asyncpg import Connection
 
 from hourpost.database import HotStatement
 from hourpost.mailboxes.changes import GRACE
+from hourpost.mailboxes.contents import renew
+from hourpost.rules.mail.scanned import PARSER_VERSION
 
 READABLE = timedelta(hours=1)
 """How long who was not told of an expunge may still fetch the message."""
 REMEMBERED = timedelta(days=60)
 """How long a client may be away and still be told which messages are gone."""
 AT_ONCE = 1000
+_RENEWED_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,9 @@ SELECT count(*) AS count FROM gone
 )
 _FORGET_THREADS = HotStatement("DELETE FROM thread_references WHERE mailbox_id = :mailbox")
 _DELETE = HotStatement("DELETE FROM mailboxes WHERE id = :mailbox")
+_OLD = HotStatement(
+    "SELECT content_id FROM message_contents WHERE parser_version < :version LIMIT :most FOR UPDATE SKIP LOCKED"
+)
 _DRIFT = HotStatement(
     """
 WITH counted AS (
@@ -136,6 +142,14 @@ async def purge_mailbox(connection: Connection, now: datetime) -> int:
         await _FORGET_THREADS.run(connection, {"mailbox": mailbox_id})
         await _DELETE.run(connection, {"mailbox": mailbox_id})
     return max(count, 1)
+
+
+async def renew_old(connection: Connection) -> int:
+    """Scan again some messages that an older scanner has read, so that all are answered alike."""
+    rows = await _OLD.run(connection, {"version": PARSER_VERSION, "most": _RENEWED_AT_ONCE})
+    for row in rows:
+        await renew(connection, row.content_id)
+    return len(rows)
 
 
 async def find_drift(connection: Connection) -> list[Drift]:

@@ -93,6 +93,8 @@ class MessageContent(Table):
     preview: Mapped[str]
     has_attachments: Mapped[bool]
 
+    __table_args__ = (Index(None, "parser_version"),)
+
 
 class MessageText(Table):
     """What SEARCH looks through: decoded and in lower case."""

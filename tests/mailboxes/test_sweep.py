@@ -14,6 +14,7 @@ from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.mailboxes.changes import GRACE, NewMailbox, create_mailbox, delete_mailbox
 from hourpost.mailboxes.contents import read_content
 from hourpost.mailboxes.folders import get_folder, get_folder_by_id
+from hourpost.mailboxes.messages import Want, list_rows
 from hourpost.mailboxes.store import MailStore
 from hourpost.mailboxes.sweep import (
     READABLE,
@@ -21,6 +22,7 @@ from hourpost.mailboxes.sweep import (
     collect_content,
     find_drift,
     purge_mailbox,
+    renew_old,
     trim_expunges,
 )
 from hourpost.mailboxes.uid_ranges import ALL_UIDS
@@ -124,6 +126,19 @@ async def test_a_deleted_mailbox_is_purged_when_its_grace_is_over(
     await MailboxChores(fresh_database, clock).clear()
     for table in ("mailboxes", "folders", "messages", "message_contents", "content_chunks", "thread_references"):
         assert await count(fresh_database, table) == 0, table
+
+
+async def test_what_an_older_scanner_read_is_scanned_again(
+    fresh_database: Database, store: MailStore, place: Place
+) -> None:
+    await store.append_all(*place.ids, [new_message(1), new_message(2)])
+    async with fresh_database.transaction() as connection:
+        await connection.execute(text("UPDATE message_contents SET parser_version = 0, subject = ''"))
+    await MailboxChores(fresh_database, FakeClock()).clear()
+    rows = await store.read(list_rows, place.inbox.id, ALL_UIDS, Want.SUMMARY)
+    assert [row.subject for row in rows] == ["Letter 1", "Letter 2"]
+    async with fresh_database.hot_transaction() as connection:
+        assert await renew_old(connection) == 0
 
 
 async def test_drift_is_found(fresh_database: Database, store: MailStore, place: Place) -> None:
