@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from api.web import openapi, stripe_webhooks
+from api.web import client_setup, openapi, stripe_webhooks
 from api.web.dashboard.application import Crossing, build_dashboard
 from api.web.errors import MethodNotAllowed, to_response, unforeseen
 from api.web.faults import pointer_to
@@ -92,6 +92,8 @@ def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None
     app.state.rate = RequestRate(settings.requests_per_second)
     app.include_router(health.router, responses=ERRORS)
     app.include_router(explained.router, include_in_schema=False)
+    app.include_router(client_setup.router, include_in_schema=False)
+    app.router.routes.append(client_setup.outlook_route())
     app.include_router(stripe_webhooks.router, include_in_schema=False)
     for noun in _NOUNS:
         app.include_router(noun.router, prefix="/v1", responses=ERRORS)

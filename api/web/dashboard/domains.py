@@ -10,6 +10,7 @@ from api.web.dashboard.forms import faults_by_field, read_form
 from api.web.dashboard.visitors import Developer, Reader, Visitor
 from api.web.dependencies import id_of
 from hourpost.domains import changes, queries
+from hourpost.domains.mail_servers import list_mail_records, mail_servers
 from hourpost.domains.queries import Status
 from hourpost.domains.records import list_records
 from hourpost.domains.verification import Verifier
@@ -49,7 +50,8 @@ async def get_page(domain_id: str, visitor: Reader) -> Response:
     """One domain with its records."""
     async with visitor.parts.database.reading() as connection:
         domain = await queries.get_domain(connection, visitor.account.id, _id(domain_id))
-    return await visitor.page("domains/one.html", domain=domain, records=list_records(domain), tones=TONES)
+    records = [*list_records(domain), *list_mail_records(domain.name, mail_servers(visitor.parts.settings))]
+    return await visitor.page("domains/one.html", domain=domain, records=records, tones=TONES)
 
 
 @router.post(PATH + "/{domain_id}/verify")

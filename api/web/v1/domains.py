@@ -11,9 +11,11 @@ from starlette.requests import Request
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.parts import Parts
 from api.web.v1 import shapes
 from api.web.v1.documented import body, route
 from hourpost.domains import changes, queries
+from hourpost.domains.mail_servers import list_mail_records, mail_servers
 from hourpost.domains.names import is_reserved
 from hourpost.domains.queries import Domain, Status
 from hourpost.domains.records import list_records
@@ -50,7 +52,7 @@ async def create_domain(request: Request, caller: Manager, parts: ThePartsOf) ->
     new = await changes.prepare_domain(fields.name, parts.cipher)
     async with parts.database.transaction() as connection:
         domain = await changes.add_domain(connection, caller.account_id, new, parts.clock.now())
-    return Json(_view(domain), 201, {"Location": f"/v1/domains/{domain.public_id}"})
+    return Json(_view(domain, parts), 201, {"Location": f"/v1/domains/{domain.public_id}"})
 
 
 @router.get("", **route("list_domains", shapes.Listed))
@@ -61,7 +63,7 @@ async def list_domains(
     page = cursor(queries.PREFIX, limit, after, before)
     async with parts.database.reading() as connection:
         found = await queries.list_domains(connection, caller.account_id, page)
-    return list_of(found.map(_view))
+    return list_of(found.map(lambda one: _view(one, parts)))
 
 
 @router.get("/{domain_id}", **route("get_domain", shapes.DomainShape))
@@ -69,7 +71,7 @@ async def get_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> Resp
     """Get a domain with its records and whether each was seen."""
     wanted = id_of(queries.PREFIX, domain_id, "domain")
     async with parts.database.reading() as connection:
-        return Json(_view(await queries.get_domain(connection, caller.account_id, wanted)))
+        return Json(_view(await queries.get_domain(connection, caller.account_id, wanted), parts))
 
 
 @router.patch("/{domain_id}", **route("update_domain", shapes.DomainShape, openapi_extra=body("DomainChange")))
@@ -78,7 +80,7 @@ async def update_domain(domain_id: str, request: Request, caller: Manager, parts
     wanted = id_of(queries.PREFIX, domain_id, "domain")
     await read_fields(request, CHANGE)
     async with parts.database.reading() as connection:
-        return Json(_view(await queries.get_domain(connection, caller.account_id, wanted)))
+        return Json(_view(await queries.get_domain(connection, caller.account_id, wanted), parts))
 
 
 @router.post("/{domain_id}/verify", **route("verify_domain", shapes.DomainShape))
@@ -86,7 +88,7 @@ async def verify_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> R
     """Look the records up now. Without a body; ask again after you have published them."""
     wanted = id_of(queries.PREFIX, domain_id, "domain")
     verifier = Verifier(parts.database, parts.dns, parts.clock, trusts_reserved=parts.settings.embedded)
-    return Json(_view(await verifier.verify(caller.account_id, wanted)))
+    return Json(_view(await verifier.verify(caller.account_id, wanted), parts))
 
 
 @router.delete("/{domain_id}", **route("delete_domain", shapes.Deleted))
@@ -98,7 +100,8 @@ async def delete_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> R
     return Json({"object": "domain", "id": domain_id, "deleted": True})
 
 
-def _view(domain: Domain) -> dict[str, Any]:
+def _view(domain: Domain, parts: Parts) -> dict[str, Any]:
+    records = [*list_records(domain), *list_mail_records(domain.name, mail_servers(parts.settings))]
     return {
         "object": "domain",
         "id": domain.public_id,
@@ -109,7 +112,7 @@ def _view(domain: Domain) -> dict[str, Any]:
         "last_checked_at": domain.last_checked_at,
         "region": None,
         "capabilities": {"sending": "enabled" if domain.status is Status.VERIFIED else "disabled"}
-        | {"receiving": "disabled"},
-        "records": [record.to_dict() for record in list_records(domain)],
+        | {"receiving": "enabled" if domain.status is Status.VERIFIED else "disabled"},
+        "records": [record.to_dict() for record in records],
         "is_reserved": is_reserved(domain.name),
     }
