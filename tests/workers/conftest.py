@@ -64,8 +64,10 @@ async def start_worker(rounds: Rounds, own_redis: OwnRedis, tmp_path: Path) -> A
         log = (tmp_path / f"worker{len(started)}.log").open("wb")
         process = await asyncio.to_thread(subprocess.Popen, command, stdout=subprocess.PIPE, stderr=log)
         started.append(process)
-        line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), 30)
-        assert line == b"ready\n"
+        line = None
+        while line != b"ready\n":  # it may have something to say before
+            line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), 30)
+            assert line
         return process
 
     yield start
