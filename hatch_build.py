@@ -12,9 +12,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -22,8 +21,7 @@ LEAST_NODE = 18
 _TIMEOUT_SECONDS = 600
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """A Node that will do, and the command that runs its npm."""
 
     program: str

@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.plugin.utils import load_plugin_from_script
 
 from hatch_build import Assets, find_node
 
@@ -52,3 +54,9 @@ def test_a_machine_without_node_uses_the_package_s(checkout: Assets, monkeypatch
 def test_the_lock_names_no_registry() -> None:
     lock = (Assets(ROOT).sources / "package-lock.json").read_text()
     assert "resolved" not in lock
+
+
+def test_hatchling_can_load_the_hook() -> None:
+    """It runs the file without making a module of it, in which some things do not work that work in a module."""
+    hook = load_plugin_from_script(str(ROOT / "hatch_build.py"), "custom", BuildHookInterface, "build_hook")
+    assert hook.__name__ == "AssetsHook"
