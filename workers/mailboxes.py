@@ -10,6 +10,7 @@ from asyncpg import Connection
 
 from hourpost.database import Database
 from hourpost.gateways.clock import Clock
+from hourpost.gateways.metrics import MAIL_DRIFT
 from hourpost.mailboxes.sweep import AT_ONCE, collect_content, find_drift, purge_mailbox, renew_old, trim_expunges
 from workers.schedule import Chore
 
@@ -50,6 +51,7 @@ class MailboxChores:
             return
         async with self._database.hot_statements() as connection:
             found = await find_drift(connection)
+        MAIL_DRIFT.set(len(found))
         for drift in found:
             log.error(
                 "a counter of a mailbox has drifted",

@@ -17,6 +17,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from hourpost.gateways.metrics import FEED_UNTOLD
+
 OnChange = Callable[[UUID], None]
 """Told the folder to look at; must not wait."""
 
@@ -132,6 +134,7 @@ class RedisFolderFeed:
                         pipeline.publish(_CHANNEL + folder_id.hex, str(modseq))
                     await pipeline.execute()
             except (RedisError, OSError) as error:
+                FEED_UNTOLD.inc(len(batch))
                 log.warning("changes of folders were not told", folders=len(batch), cause=repr(error))
                 await asyncio.sleep(_AWAY_SECONDS)
             await asyncio.sleep(_GATHER_SECONDS)

@@ -29,6 +29,16 @@ IMAP_SESSIONS = Gauge("hourpost_imap_sessions", "Open IMAP sessions.")
 IMAP_LOGINS = Counter("hourpost_imap_logins_total", "Logins by IMAP, by their outcome.", ["outcome"])
 IMAP_COMMANDS = Counter("hourpost_imap_commands_total", "IMAP commands that could be read.", ["command"])
 IMAP_FOLDERS = Gauge("hourpost_imap_open_folders", "Folders that IMAP sessions have open.")
+MAIL_STORED = Counter("hourpost_mailbox_messages_stored_total", "Messages stored in folders, however they came.")
+MAIL_COMMIT_SECONDS = Histogram(
+    "hourpost_mailbox_commit_seconds",
+    "Time to store the messages of one commit in their folders.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+MAIL_DRIFT = Gauge(
+    "hourpost_mailbox_drift", "Counters of mailboxes that were wrong last night; anything above 0 is a bug."
+)
+FEED_UNTOLD = Counter("hourpost_folder_feed_untold_total", "Changes of folders that could not be told by Redis.")
 ACCEPTED_EMAILS = Counter(
     "hourpost_accepted_emails_total", "Emails that were accepted, by door and mode.", ["door", "mode"]
 )

@@ -17,6 +17,7 @@ from asyncpg import Connection, PostgresError
 
 from hourpost.database import Database
 from hourpost.errors import HourpostError, MailboxFull, NotFound, ServiceUnavailable
+from hourpost.gateways import metrics
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.append_statements import number_in_folders, store_content, store_rows
 from hourpost.mailboxes.parcels import Appended, Entry, Outcome
@@ -154,7 +155,9 @@ class Appender:
         places = [(parcel, index) for parcel in boarded for index in _left(parcel)]
         entries = [parcel.entries[index] for parcel, index in places]
         if entries:
-            appended = await self._store(entries, [parcel for parcel in boarded if parcel.also and _left(parcel)])
+            with metrics.MAIL_COMMIT_SECONDS.time():
+                appended = await self._store(entries, [parcel for parcel in boarded if parcel.also and _left(parcel)])
+            metrics.MAIL_STORED.inc(len(appended))
             for (parcel, index), one in zip(places, appended, strict=True):
                 parcel.outcomes[index] = one
         for parcel in boarded:

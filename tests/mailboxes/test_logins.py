@@ -206,6 +206,16 @@ async def test_many_wrong_passwords_delay_but_not_where_the_owner_is_known(
     await logins.log_in(attempt(mailbox, Service.POP3, peer=home), PASSWORD)
 
 
+async def test_without_redis_nothing_is_counted_and_right_is_still_right(database: Database, mailbox: Mailbox) -> None:
+    away = RedisLoginThrottle("redis://127.0.0.1:1/0")
+    logins = MailboxLogins(database, away, SystemClock(), b"a key of the tests")
+    for _ in range(2):
+        with pytest.raises(Forbidden):
+            await logins.log_in(attempt(mailbox), "wrong password")
+    await logins.log_in(attempt(mailbox), PASSWORD)
+    await away.aclose()
+
+
 async def test_unknown_addresses_are_delayed_alike(logins: MailboxLogins) -> None:
     unknown = Attempt(f"{new_id()}@nowhere.test", Service.IMAP, f"peer {new_id()}")
     for _ in range(11):
