@@ -78,6 +78,7 @@ def create_app_of(settings: Settings) -> FastAPI:
         cipher=Cipher.from_settings(settings),
         attempts=attempts,
         mail=core.mail,
+        logins=core.logins,
         ring_billing=core.hints.ring_billing,
         till=Till(core.database, stripe, core.clock, plan_url(settings)) if stripe else None,
         postman=Postman(core.database, core.intake, core.clock, settings.own_sender),

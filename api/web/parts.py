@@ -18,6 +18,7 @@ from hourpost.gateways.clock import Clock
 from hourpost.gateways.dns import Dns
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.hour import Hour
+from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.submission import Order, Receipt
 from hourpost.settings import Settings
@@ -46,6 +47,7 @@ class Parts:
     attempts: Attempts
     postman: Postman
     mail: MailStore
+    logins: MailboxLogins
     revision: str | None
     """The migration that this code expects the database to have."""
     ending: asyncio.Event = field(default_factory=asyncio.Event)

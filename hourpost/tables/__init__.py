@@ -19,7 +19,7 @@ from hourpost.tables.deliveries import Attempt, Delivery, Event, Worker
 from hourpost.tables.domains import Domain
 from hourpost.tables.emails import ContentChunk, Email, IdempotencyKey
 from hourpost.tables.inbound import InboundEmail, InboundRoute, SentCopy
-from hourpost.tables.mailboxes import AppPassword, Folder, Keyword, Mailbox, MailboxAddress, Subscription
+from hourpost.tables.mailboxes import AppPassword, Folder, Keyword, Mailbox, MailboxAddress, MailSession, Subscription
 from hourpost.tables.messages import Expunge, Message, MessageContent, MessageText, ThreadReference
 from hourpost.tables.metadata import Table, metadata
 from hourpost.tables.suppressions import Suppression
@@ -52,6 +52,7 @@ __all__ = [
     "Invitation",
     "Invoice",
     "Keyword",
+    "MailSession",
     "Mailbox",
     "MailboxAddress",
     "Membership",

@@ -128,3 +128,15 @@ class Keyword(Table):
     folded: Mapped[str]  # lower case
 
     __table_args__ = (Index(None, "mailbox_id", "folded", unique=True),)
+
+
+class MailSession(Table):
+    """A browser in which somebody reads a mailbox; over when the mailbox's ``access_generation`` is another."""
+
+    __tablename__ = "mail_sessions"
+
+    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    mailbox_id: Mapped[UUID] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), index=True)
+    access_generation: Mapped[int]
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]

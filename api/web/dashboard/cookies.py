@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.web.parts import parts_of
+from hourpost.mailboxes.sessions import LONGEST as LONGEST_MAIL
 from hourpost.settings import Settings
 from hourpost.users.sessions import LONGEST
 
@@ -49,6 +50,21 @@ def clear_session(response: Response, settings: Settings) -> None:
     _set(response, settings, session_name(settings), "", 0)
 
 
+def read_mail_session(request: Request) -> str | None:
+    """The token of the inbox's session, if the browser has one."""
+    return request.cookies.get(_mail_name(parts_of(request).settings)) or None
+
+
+def set_mail_session(response: Response, settings: Settings, token: str) -> None:
+    """Let the browser into a mailbox."""
+    _set(response, settings, _mail_name(settings), token, int(LONGEST_MAIL.total_seconds()))
+
+
+def clear_mail_session(response: Response, settings: Settings) -> None:
+    """Let the browser out."""
+    _set(response, settings, _mail_name(settings), "", 0)
+
+
 def set_flash(response: Response, settings: Settings, flash: Flash) -> None:
     """Leave a message for the next page."""
     body = orjson.dumps([flash.text, flash.tone])
@@ -79,6 +95,10 @@ def clear_flash(response: Response, settings: Settings) -> None:
 
 def _flash_name(settings: Settings) -> str:
     return "__Host-hourpost-said" if _is_secure(settings) else "hourpost-said"
+
+
+def _mail_name(settings: Settings) -> str:
+    return "__Host-hourpost-mail" if _is_secure(settings) else "hourpost-mail"
 
 
 def _is_secure(settings: Settings) -> bool:

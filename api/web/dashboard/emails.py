@@ -28,7 +28,7 @@ from hourpost.rules.delivery_state import CANCELABLE, State
 from hourpost.rules.ids import to_text
 from hourpost.rules.mail.attachments import list_attachments, name_of
 from hourpost.rules.mail.decoding import decode_part
-from hourpost.rules.mail_html import POLICY, sanitize
+from hourpost.rules.mail.safe_html import make_safe_html
 from hourpost.rules.mime_reading import read_message
 from hourpost.rules.moments import MomentError
 from hourpost.rules.smtp_replies import explain
@@ -79,8 +79,8 @@ async def get_preview(email_id: str, visitor: Reader) -> Response:
     _, content = await _load(visitor, email_id)
     html = (read_message(content).html if content else None) or "<p>This email has no HTML.</p>"
     return HTMLResponse(
-        _FRAME.format(sanitize(html)),
-        headers={"Content-Security-Policy": f"{POLICY.format(remote='')}; frame-ancestors 'self'"},
+        _FRAME.format(make_safe_html(html, {}).html),
+        headers={"Content-Security-Policy": _POLICY},
     )
 
 
@@ -188,6 +188,7 @@ async def _show(
     )
 
 
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups; frame-ancestors 'self'"
 _FRAME = '<!doctype html><meta charset="utf-8"><base target="_blank">{}'
 VIEWS = ("preview", "text", "headers", "source")
 _SHOWN_BYTES = 256 * 1024

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
+from api.web.dashboard.mail.readers import MailNotAuthenticated
 from api.web.dashboard.visitors import Guest, NotAMember, NotProven, guest
 from api.web.errors import status_of
 from api.web.parts import parts_of
@@ -27,6 +28,8 @@ _TITLES = {
 
 async def on_error(request: Request, error: Any) -> Response:
     """The page of a named error."""
+    if isinstance(error, MailNotAuthenticated):
+        return _to(request, "/mail/login")
     if isinstance(error, NotAuthenticated):
         return _to_log_in(request)
     if isinstance(error, NotAMember | NotProven):

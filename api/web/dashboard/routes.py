@@ -31,6 +31,7 @@ from api.web.dashboard import (
     you,
     you_factors,
 )
+from api.web.dashboard.mail import acts, box, entrance, feed, writing
 
 PAGES = frozenset(
     {
@@ -41,6 +42,7 @@ PAGES = frozenset(
         "invitation",
         "login",
         "logout",
+        "mail",
         "operator",
         "password",
         "pricing",
@@ -75,6 +77,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit_log.router,
     you.router,
     you_factors.router,
+    entrance.router,
+    feed.router,
+    writing.router,
+    acts.router,
+    box.router,
     statics.router,
 )
 

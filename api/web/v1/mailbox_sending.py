@@ -93,7 +93,7 @@ async def save_draft(here: TheMailbox, request: Request) -> Response:
         raise ValidationFailed(faults_in(error, asked)) from None
     _require_own(here, fields.sender.spec.lower())
     old = None if relation.draft is None else await _draft_of(here, relation.draft)
-    content = drafts.write_draft(_to_draft(fields), here.parts.clock.now())
+    content = drafts.write_draft(to_draft(fields), here.parts.clock.now())
     saved = await drafts.save_draft(here.parts.mail, here.mailbox.id, content, replaces=old.uid if old else None)
     return Json({"object": "draft", "folder": to_text("fld", saved.folder_id), "uid": saved.uid}, 201)
 
@@ -146,7 +146,8 @@ def _require_own(here: InMailbox, sender: str) -> None:
         raise Forbidden("restricted_api_key", detail, faults=[Fault("/from", detail)])
 
 
-def _to_draft(fields: DraftFields) -> drafts.Draft:
+def to_draft(fields: DraftFields) -> drafts.Draft:
+    """The draft that these fields make."""
     return drafts.Draft(
         from_=fields.sender,
         to=addresses_in(fields.to),

@@ -1,5 +1,6 @@
 // What a page does beyond its forms and links: the live parts, copying, menus that close, moments in the reader's time.
 import htmx from "htmx.org";
+import "./mail.js";
 import "./passkeys.js";
 
 window.htmx = htmx;

@@ -1,0 +1,95 @@
+"""Acting: flags, moves and deletions of messages, one or several at once, and folders of one's own."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from api.web.dashboard.forms import local_path, read_form, read_list
+from api.web.dashboard.mail.box import FOLDER
+from api.web.dashboard.mail.readers import HOME, Reader, TheReader
+from hourpost.errors import NotFound, Refused
+from hourpost.mailboxes.deleting import delete_messages
+from hourpost.mailboxes.folders import Folder
+from hourpost.mailboxes.message_changes import FlagChange, Way
+from hourpost.mailboxes.uid_ranges import LAST_UID, ranges_of
+from hourpost.rules.mail_flags import Flag
+
+router = APIRouter()
+
+MOST_UIDS = 1000
+_FLAGS = {
+    "seen": FlagChange(Way.ADD, Flag.SEEN),
+    "unseen": FlagChange(Way.REMOVE, Flag.SEEN),
+    "flag": FlagChange(Way.ADD, Flag.FLAGGED),
+    "unflag": FlagChange(Way.REMOVE, Flag.FLAGGED),
+}
+_USES = {"archive": "archive", "junk": "junk", "inbox": "inbox"}
+_DONE = {
+    "archive": "Archived",
+    "junk": "Moved to Junk",
+    "inbox": "Moved to the inbox",
+    "delete": "Deleted",
+    "move": "Moved",
+}
+
+
+@router.post(FOLDER + "/act")
+async def post_act(folder: str, request: Request, reader: TheReader) -> Response:
+    """Do one thing to the chosen messages, and go back to where that was asked."""
+    here = await reader.folder(folder)
+    form, chosen = await read_form(request), await read_list(request, "uid")
+    uids = [int(one) for one in chosen if one.isdecimal() and 1 <= int(one) <= LAST_UID][:MOST_UIDS]
+    back = local_path(form.get("back"), f"{HOME}/f/{here.public_id}")
+    act = form.get("act", "")
+    if not uids:
+        return reader.redirect(back, "Choose some messages first.", "warn")
+    if act in _FLAGS:
+        await reader.parts.mail.store_flags(reader.mailbox.id, here.id, ranges_of(uids), _FLAGS[act])
+        return reader.redirect(back)
+    count = await _go(reader, here, act, uids, form.get("to", ""))
+    words = f"{_DONE[act]}: {count} message{'s' if count != 1 else ''}."
+    return reader.redirect(f"{HOME}/f/{here.public_id}", words, "info")
+
+
+@router.post(HOME + "/folders")
+async def post_folder(request: Request, reader: TheReader) -> Response:
+    """Make a folder."""
+    name = (await read_form(request)).get("name", "")
+    try:
+        made = await reader.parts.mail.create_folder(reader.mailbox.id, name, subscribed=True)
+    except Refused as error:
+        return reader.redirect(HOME, error.message, "bad")
+    return reader.redirect(f"{HOME}/f/{made.public_id}", f"The folder {made.name} is made.")
+
+
+@router.post(FOLDER + "/rename")
+async def post_rename(folder: str, request: Request, reader: TheReader) -> Response:
+    """Give a folder another name."""
+    here = await reader.folder(folder)
+    name = (await read_form(request)).get("name", "")
+    try:
+        renamed = await reader.parts.mail.rename_folder(reader.mailbox.id, here.name, name)
+    except Refused as error:
+        return reader.redirect(f"{HOME}/f/{here.public_id}", error.message, "bad")
+    return reader.redirect(f"{HOME}/f/{renamed.public_id}", f"The folder is called {renamed.name}.")
+
+
+@router.post(FOLDER + "/remove")
+async def post_remove(folder: str, reader: TheReader) -> Response:
+    """Delete a folder with all that is in it."""
+    here = await reader.folder(folder)
+    try:
+        await reader.parts.mail.delete_folder(reader.mailbox.id, here.name)
+    except Refused as error:
+        return reader.redirect(f"{HOME}/f/{here.public_id}", error.message, "bad")
+    return reader.redirect(HOME, f"The folder {here.name} is deleted.")
+
+
+async def _go(reader: Reader, here: Folder, act: str, uids: list[int], to: str) -> int:
+    """Take the messages elsewhere; gives how many went. Raises: NotFound."""
+    if act == "delete":
+        return len((await delete_messages(reader.parts.mail, here, uids)).uids)
+    if act not in _DONE:
+        raise NotFound("There is no such thing to do.")
+    target = await reader.folder(to if act == "move" else _USES[act])
+    return len((await reader.parts.mail.move(reader.mailbox.id, here.id, ranges_of(uids), target.id)).uids)

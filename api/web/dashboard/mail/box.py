@@ -1,0 +1,147 @@
+"""Reading: the list of a folder, one message beside it, its HTML in a frame of its own, and what is attached."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Request, Response
+from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
+
+from api.web.dashboard.downloads import download
+from api.web.dashboard.mail.readers import HOME, Reader, TheReader
+from hourpost.errors import NotFound
+from hourpost.mailboxes import listing, reading
+from hourpost.mailboxes.flag_words import words_of
+from hourpost.mailboxes.folders import Folder
+from hourpost.mailboxes.listing import Search, UidCursor
+from hourpost.mailboxes.message_changes import FlagChange, Way
+from hourpost.mailboxes.uid_ranges import LAST_UID
+from hourpost.rules.mail_flags import Flag
+
+router = APIRouter()
+
+FOLDER = HOME + "/f/{folder}"
+MESSAGE = FOLDER + "/{uid}"
+Uid = Annotated[int, Path(ge=1, le=LAST_UID)]
+_PAGE = 50
+_PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
+_FRAME = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light">'
+    '<base target="_blank"><style>body{{font:15px/1.5 system-ui,sans-serif;margin:12px;overflow-wrap:anywhere}}'
+    "img{{max-width:100%;height:auto}}table{{max-width:100%}}</style>{}"
+)
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:{}; font-src 'none'; form-action 'none';"
+    " frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+OUTCOMES = {"$Delivered": ("Delivered", "good"), "$Bounced": ("Bounced", "bad"), "$Deferred": ("Deferred", "warn")}
+"""Keywords of sent mail that say what became of it."""
+
+
+@router.get(HOME)
+async def get_home(reader: TheReader) -> Response:
+    """To the INBOX."""
+    return RedirectResponse(f"{HOME}/f/{(await reader.folder('inbox')).public_id}", 303)
+
+
+@router.get(FOLDER)
+async def get_folder(folder: str, reader: TheReader) -> Response:
+    """The list of a folder."""
+    return await show(reader, await reader.folder(folder))
+
+
+@router.get(MESSAGE)
+async def get_message(folder: str, uid: Uid, reader: TheReader, images: bool = False) -> Response:
+    """One message beside the list; it counts as read from now on."""
+    here = await reader.folder(folder)
+    message = await reading.read_message(reader.parts.mail, here.id, uid, lambda _: "")
+    if not message.row.flags & Flag.SEEN:
+        change = FlagChange(Way.ADD, Flag.SEEN)
+        await reader.parts.mail.store_flags(reader.mailbox.id, here.id, ((uid, uid),), change)
+        here = await reader.folder(folder)
+    names = await reader.parts.mail.keyword_names_of(reader.mailbox.id, message.row.keywords or [])
+    words = words_of(message.row.flags | Flag.SEEN, message.row.keywords, names)
+    return await show(reader, here, message=message, words=words, uid=uid, show_images=images)
+
+
+@router.get(MESSAGE + "/body")
+async def get_body(folder: str, uid: Uid, reader: TheReader, images: bool = False) -> Response:
+    """The HTML of a message, made safe, for a frame without scripts and without an origin."""
+    here = await reader.folder(folder)
+    base = f"{HOME}/f/{here.public_id}/{uid}/part"
+    message = await reading.read_message(
+        reader.parts.mail, here.id, uid, lambda section: f"{base}/{section}", with_images=images
+    )
+    policy = _POLICY.format(" https: http:" if images else "")
+    return HTMLResponse(
+        _FRAME.format(message.html or "<p>This message has no HTML.</p>"),
+        headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"},
+    )
+
+
+@router.get(MESSAGE + "/part/{section}")
+async def get_part(folder: str, uid: Uid, section: str, reader: TheReader) -> Response:
+    """What is attached. Only pictures say what they are; everything else is there to keep."""
+    here = await reader.folder(folder)
+    row = await reading.find_row(reader.parts.mail, here.id, uid)
+    part = await reading.find_part(reader.parts.mail, row, section)
+    kind = f"{part.media_type}/{part.media_subtype}"
+    template = download(b"", "application/octet-stream", part.filename or f"part-{section}")
+    headers = {name: value for name, value in template.headers.items() if name != "content-length"}
+    if kind in _PICTURES:
+        headers["content-disposition"] = headers["content-disposition"].replace("attachment", "inline", 1)
+        headers["content-type"] = kind
+    return StreamingResponse(reading.stream_part(reader.parts.mail, row, part), headers=headers)
+
+
+@router.get(MESSAGE + "/source")
+async def get_source(folder: str, uid: Uid, reader: TheReader) -> Response:
+    """Every byte of a message, to keep."""
+    here = await reader.folder(folder)
+    row = await reading.find_row(reader.parts.mail, here.id, uid)
+    return download(await reading.read_raw(reader.parts.mail, row), "message/rfc822", f"{uid}.eml")
+
+
+async def show(reader: Reader, folder: Folder, *, status: int = 200, **context: Any) -> Response:
+    """The page of a folder, with a message beside the list where there is one."""
+    request = reader.request
+    asked = {name: request.query_params.get(name, "").strip() for name in ("q", "show", "after", "before")}
+    search = Search(
+        text=asked["q"][:500].replace("\0", ""),
+        flags=Flag.FLAGGED if asked["show"] == "flagged" else Flag.NONE,
+        without_flags=Flag.SEEN if asked["show"] == "unseen" else Flag.NONE,
+    )
+    cursor = UidCursor(_PAGE, _uid(asked["after"]), _uid(asked["before"]))
+    found, has_more = await reader.parts.mail.read(listing.list_summaries, folder.id, search, cursor)
+    names = await reader.parts.mail.keyword_names_of(reader.mailbox.id, listing.keyword_numbers(found))
+    rows = [(one, words_of(one.flags, one.keywords, names)) for one in found]
+    kept = {name: asked[name] for name in ("q", "show") if asked[name]}
+    context = {"message": None, "words": [], "uid": None} | context
+    context |= {"folder": folder, "rows": rows, "asked": asked, "kept": f"?{urlencode(kept)}" if kept else ""}
+    context |= _pages(kept, cursor, found, has_more) | {"outcomes": OUTCOMES}
+    return await reader.page("mail/box.html", status=status, block=_block(request), **context)
+
+
+def _block(request: Request) -> str:
+    """What a script asks for: the list and the folders."""
+    return "live" if request.headers.get("hx-target", "") == "live" else "content"
+
+
+def _pages(kept: dict[str, str], cursor: UidCursor, found: list[listing.Summary], has_more: bool) -> dict[str, str]:
+    newer = older = ""
+    if found:
+        is_back = cursor.before is not None
+        if cursor.after is not None or (is_back and has_more):
+            newer = f"?{urlencode(kept | {'before': found[0].uid})}"
+        if is_back or has_more:
+            older = f"?{urlencode(kept | {'after': found[-1].uid})}"
+    return {"newer": newer, "older": older}
+
+
+def _uid(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= LAST_UID:
+        raise NotFound("There is no such page of the list.")
+    return int(text)

@@ -1,0 +1,32 @@
+"""Quoting: what an answer or a forward begins with."""
+
+from __future__ import annotations
+
+from hourpost.mailboxes.reading import ReadableMessage
+from hourpost.rules.mail.html_text import read_html
+
+_MOST_CHARACTERS = 100_000
+
+
+def quote_reply(message: ReadableMessage) -> str:
+    """The text of the message, each line marked."""
+    when = message.header("date") or ""
+    head = f"\n\nOn {when}, {message.row.from_text} wrote:\n"
+    return head + "\n".join(f"> {line}" for line in _text_of(message).splitlines())
+
+
+def quote_forward(message: ReadableMessage) -> dict[str, str]:
+    """Subject and text of a forward; what is attached goes with it."""
+    subject = " ".join((message.header("subject") or "").split())
+    lines = [
+        f"{name.capitalize()}: {message.header(name)}"
+        for name in ("from", "date", "subject", "to")
+        if message.header(name)
+    ]
+    text = "\n\n---------- Forwarded message ----------\n" + "\n".join(lines) + "\n\n" + _text_of(message)
+    return {"subject": subject if subject.lower().startswith("fwd:") else f"Fwd: {subject}".rstrip(), "text": text}
+
+
+def _text_of(message: ReadableMessage) -> str:
+    text = message.text if message.text is not None else read_html(message.html or "")
+    return text[:_MOST_CHARACTERS].strip()

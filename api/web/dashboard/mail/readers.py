@@ -1,0 +1,117 @@
+"""Who reads mail in the browser: the mailbox that a session opens, its folders, and how it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from api.web.dashboard.cookies import Flash, clear_flash, read_flash, read_mail_session, set_flash
+from api.web.dashboard.rendering import render
+from api.web.parts import Parts, parts_of
+from api.web.v1.mailbox_places import folder_of
+from hourpost.errors import NotAuthenticated
+from hourpost.mailboxes.folders import Folder, list_folders
+from hourpost.mailboxes.queries import Mailbox
+from hourpost.mailboxes.sessions import find_mailbox_of_session, note_mail_session
+
+HOME = "/mail"
+_FIRST = ("", "drafts", "sent", "archive", "junk", "trash")
+
+
+class MailNotAuthenticated(NotAuthenticated):
+    """Nobody is in this browser's inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A mailbox and the browser in which it is read."""
+
+    request: Request
+    parts: Parts
+    mailbox: Mailbox
+    token: str
+
+    @property
+    def now(self) -> datetime:
+        """The moment."""
+        return self.parts.clock.now()
+
+    async def folder(self, text: str) -> Folder:
+        """A folder by its id or by what it is for. Raises: NotFound."""
+        return await folder_of(text, self.mailbox, self.parts)
+
+    async def folders(self) -> list[Folder]:
+        """Every folder: INBOX and those with a use first, then the others by name."""
+        return in_order(await self.parts.mail.read(list_folders, self.mailbox.id))
+
+    async def page(self, template: str, *, status: int = 200, block: str | None = None, **context: Any) -> HTMLResponse:
+        """The page of a template; where a script asks, only its ``block``."""
+        is_fragment = block is not None and "hx-request" in self.request.headers
+        flash = None if is_fragment else read_flash(self.request)
+        context = {"faults": {}, "form": {}} | context
+        context |= {
+            "reader": self,
+            "mailbox": self.mailbox,
+            "folders": await self.folders(),
+            "settings": self.parts.settings,
+            "path": self.request.url.path,
+            "flash": flash,
+            "now": self.now,
+        }
+        response = HTMLResponse(render(template, block if is_fragment else None, context), status)
+        response.headers["Vary"] = "HX-Request"
+        if flash is not None:
+            clear_flash(response, self.parts.settings)
+        return response
+
+    def redirect(self, path: str, message: str = "", tone: str = "good") -> Response:
+        """Send the browser to another page of the inbox, with a message for it."""
+        response = RedirectResponse(path, 303)
+        if message:
+            set_flash(response, self.parts.settings, Flash(message, tone))
+        return response
+
+
+def in_order(folders: Sequence[Folder]) -> list[Folder]:
+    """INBOX, then what has a use, then the rest by name."""
+
+    def place(folder: Folder) -> tuple[int, str]:
+        use = "" if folder.name == "INBOX" else folder.special_use
+        return (_FIRST.index(use) if use in _FIRST else len(_FIRST), folder.name.lower())
+
+    return sorted(folders, key=place)
+
+
+async def find_reader(request: Request) -> Reader | None:
+    """Whoever is in this browser's inbox."""
+    parts, token = parts_of(request), read_mail_session(request)
+    if token is None:
+        return None
+    now = parts.clock.now()
+    async with parts.database.reading() as connection:
+        found = await find_mailbox_of_session(connection, token, now)
+    if found is None:
+        return None
+    mailbox, is_stale = found
+    if is_stale:
+        async with parts.database.transaction() as connection:
+            await note_mail_session(connection, token, now)
+    return Reader(request, parts, mailbox, token)
+
+
+async def reader(request: Request) -> Reader:
+    """Whoever is in this browser's inbox. Raises: MailNotAuthenticated."""
+    found = await find_reader(request)
+    if found is None:
+        raise MailNotAuthenticated("Log in to the mailbox first.")
+    return found
+
+
+TheReader = Annotated[Reader, Depends(reader)]
+"""A mailbox whose owner is logged in."""

@@ -1,0 +1,180 @@
+"""Writing: new letters, answers and forwards, drafts, and what is attached to them."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+
+from api.web.bodies import extra_for
+from api.web.dashboard.forms import Form, faults_by_field
+from api.web.dashboard.mail.quoting import quote_forward, quote_reply
+from api.web.dashboard.mail.readers import HOME, Reader, TheReader
+from api.web.faults import faults_in
+from api.web.v1.email_fields import DRAFT
+from api.web.v1.email_reading import read_email
+from api.web.v1.mailbox_sending import to_draft
+from hourpost.errors import Fault, HourpostError, NotFound, ServiceUnavailable, ValidationFailed
+from hourpost.flow.post import Letter, Place, Post
+from hourpost.mailboxes import answering, drafts, reading
+from hourpost.mailboxes.uid_ranges import LAST_UID
+
+router = APIRouter()
+
+PATH = HOME + "/write"
+MAX_UPLOAD_BYTES = 25 * 1024 * 1024
+_MOST_FILES = 20
+_FIELDS = ("to", "cc", "bcc", "subject", "text", "answers", "forwards", "draft", "all")
+_SPLIT_LATER = ("to", "cc", "bcc")
+
+
+@router.get(PATH)
+async def get_write(request: Request, reader: TheReader) -> Response:
+    """A new letter, an answer, a forward, or a draft to go on with."""
+    asked = {name: request.query_params.get(name, "") for name in ("answers", "forwards", "draft", "all", "to")}
+    return await reader.page("mail/write.html", form=await _begin(reader, asked))
+
+
+@router.post(PATH)
+async def post_write(request: Request, reader: TheReader) -> Response:
+    """Send it, or keep it as a draft."""
+    async with request.form(max_files=_MOST_FILES, max_part_size=2 * 1024 * 1024) as data:
+        form = {name: str(data.get(name, "")).strip() for name in _FIELDS}
+        keeps = data.get("act") == "keep"
+        try:
+            asked = await _letter_of(reader, form, data)
+            if keeps:
+                return await _keep(reader, form, asked)
+            return await _send(reader, form, asked)
+        except ServiceUnavailable:
+            raise
+        except HourpostError as error:
+            return await reader.page("mail/write.html", status=422, form=form, faults=_faults(error))
+
+
+async def _send(reader: Reader, form: Form, asked: dict[str, Any]) -> Response:
+    parts = reader.parts
+    standing = await parts.standings.by_account(reader.mailbox.account_id)
+    sender = replace(standing, kind="mailbox", scope="sending", addresses=frozenset(reader.mailbox.addresses))
+    submission = read_email(asked, sender, reader.now, extra=extra_for(reader.request))
+    answers = await _place(reader, form["answers"]) if form["answers"] else None
+    draft = await _place(reader, form["draft"]) if form["draft"] else None
+    letter = Letter(reader.mailbox.id, submission, answers, draft)
+    await Post(parts.mail, parts.intake.accept).send(sender, letter)
+    where = f"{HOME}/f/{(await reader.folder('sent')).public_id}"
+    return reader.redirect(where, "It is on its way. Here you see what becomes of it.")
+
+
+async def _keep(reader: Reader, form: Form, asked: dict[str, Any]) -> Response:
+    asked = {name: value for name, value in asked.items() if value}
+    try:
+        fields = DRAFT.validate_python(asked, extra="ignore")
+    except ValidationError as error:
+        raise ValidationFailed(faults_in(error, asked)) from None
+    content = drafts.write_draft(to_draft(fields), reader.now)
+    old = await _place(reader, form["draft"]) if form["draft"] else None
+    saved = await drafts.save_draft(reader.parts.mail, reader.mailbox.id, content, replaces=old.uid if old else None)
+    folder = await reader.folder("drafts")
+    return reader.redirect(f"{PATH}?draft={folder.public_id}:{saved.uid}", "The draft is kept.")
+
+
+async def _letter_of(reader: Reader, form: Form, data: FormData) -> dict[str, Any]:
+    """The fields of an email: what was written, what an answer adds, and the files."""
+    asked: dict[str, Any] = {"from": answering.sender_of(reader.mailbox), "subject": form["subject"]}
+    asked["text"] = form["text"].replace("\r\n", "\n") or " "
+    asked |= {name: _addresses(form[name]) for name in _SPLIT_LATER if form[name]}
+    asked["attachments"] = await _kept_files(reader, form) + await _uploads(data)
+    total = sum(len(one["content"]) for one in asked["attachments"]) * 3 // 4
+    if total > MAX_UPLOAD_BYTES:
+        raise ValidationFailed([Fault("/files", f"all files together may have {MAX_UPLOAD_BYTES // 1024 // 1024} MB")])
+    if form["answers"]:
+        place = await _place(reader, form["answers"])
+        message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+        asked["headers"] = dict(answering.answer_headers(message))
+    return asked
+
+
+async def _uploads(data: FormData) -> list[dict[str, Any]]:
+    files = []
+    for one in data.getlist("files"):
+        if isinstance(one, UploadFile) and one.filename:
+            content = await one.read(MAX_UPLOAD_BYTES + 1)
+            files.append(_file(one.filename, content, one.content_type or "application/octet-stream"))
+    return files
+
+
+async def _kept_files(reader: Reader, form: Form) -> list[dict[str, Any]]:
+    """What was attached to the message that is forwarded, or to the draft."""
+    files = []
+    for text in (form["forwards"], form["draft"]):
+        if not text:
+            continue
+        place = await _place(reader, text)
+        row = await reading.find_row(reader.parts.mail, place.folder_id, place.uid)
+        message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+        for file in message.files:
+            part = await reading.find_part(reader.parts.mail, row, file.section)
+            content = b"".join([piece async for piece in reading.stream_part(reader.parts.mail, row, part)])
+            files.append(_file(file.filename or f"part-{file.section}", content, file.content_type))
+    return files
+
+
+def _file(name: str, content: bytes, kind: str) -> dict[str, Any]:
+    return {"filename": name, "content": base64.b64encode(content).decode(), "content_type": kind}
+
+
+async def _begin(reader: Reader, asked: Form) -> Form:
+    """What stands in the form before anything is written."""
+    form = dict.fromkeys(_FIELDS, "") | asked
+    source = asked["answers"] or asked["forwards"] or asked["draft"]
+    if not source:
+        return form
+    place = await _place(reader, source)
+    message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+    if asked["draft"]:
+        names = {name: message.header(name) or "" for name in ("to", "cc", "bcc", "subject")}
+        return form | names | {"text": (message.text or "").strip()}
+    if asked["forwards"]:
+        return form | quote_forward(message)
+    defaults = answering.answer_defaults(message, reader.mailbox, to_all=bool(asked["all"]))
+    return form | {
+        "to": ", ".join(defaults.to),
+        "cc": ", ".join(defaults.cc),
+        "subject": defaults.subject,
+        "text": quote_reply(message),
+    }
+
+
+async def _place(reader: Reader, text: str) -> Place:
+    """The message that ``folder:uid`` names. Raises: NotFound."""
+    folder, _, uid = text.partition(":")
+    if not uid.isdecimal() or not 1 <= int(uid) <= LAST_UID:
+        raise NotFound("There is no such message.")
+    place = Place((await reader.folder(folder)).id, int(uid))
+    await reading.find_row(reader.parts.mail, place.folder_id, place.uid)
+    return place
+
+
+def _addresses(text: str) -> list[str]:
+    """The addresses of a line, with commas or semicolons between them; commas in quotes are the name's."""
+    found, start, is_quoted = [], 0, False
+    for at, one in enumerate(text):
+        if one == '"':
+            is_quoted = not is_quoted
+        elif one in ",;\n" and not is_quoted:
+            found.append(text[start:at])
+            start = at + 1
+    return [one.strip() for one in [*found, text[start:]] if one.strip()]
+
+
+def _faults(error: HourpostError) -> dict[str, str]:
+    faults = faults_by_field(error)
+    if "attachments" in faults:
+        faults["files"] = faults.pop("attachments")
+    known = ("", "to", "cc", "bcc", "subject", "text", "files")
+    rest = [words for name, words in faults.items() if name not in known]
+    return {name: words for name, words in faults.items() if name in known} | ({"": " ".join(rest)} if rest else {})

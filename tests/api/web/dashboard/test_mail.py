@@ -1,0 +1,271 @@
+"""The web inbox through its door: who gets in, what is read, written and moved, and who gets nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from hourpost.accounts.passwords import hash_password
+from hourpost.accounts.queries import Account
+from hourpost.database import Database
+from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.folder_feed import RedisFolderFeed
+from hourpost.mailboxes.changes import NewMailbox, create_mailbox, set_password
+from hourpost.mailboxes.folders import get_folder
+from hourpost.mailboxes.parcels import NewMessage
+from hourpost.mailboxes.queries import Mailbox
+from hourpost.mailboxes.store import MailStore
+from tests.api.web.dashboard.people import new_surfer, text_of
+from tests.api.web.running import RunningWeb
+from tests.cast import make_account, make_domain
+
+PASSWORD = "correct horse battery"
+HTML = (
+    b"From: Eve <eve@far.test>\r\nTo: ada@acme.test\r\nSubject: Your =?utf-8?q?=C3=BCber?= order\r\n"
+    b"Message-ID: <one@far.test>\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n'
+    b'<p onclick="x()">Hello <b>Ada</b></p><script>alert(1)</script><img src="https://far.test/pixel.gif">\r\n--b\r\n'
+    b'Content-Type: application/pdf\r\nContent-Disposition: attachment; filename="bill.pdf"\r\n'
+    b"\r\n%PDF no more\r\n--b--\r\n"
+)
+PLAIN = b"From: bob@far.test\r\nTo: ada@acme.test\r\nSubject: Lunch\r\nMessage-ID: <two@far.test>\r\n\r\nAt noon?\r\n"
+
+
+@dataclass
+class Inbox:
+    """A mailbox, and a browser that is in it."""
+
+    http: httpx.Client
+    mailbox: Mailbox
+    account: Account
+    store: MailStore
+
+    def get(self, path: str) -> httpx.Response:
+        return self.http.get(path)
+
+    def post(self, path: str, data: dict[str, object] | None = None, **files: object) -> httpx.Response:
+        return self.http.post(path, data=data or {}, files=files or None)
+
+    @property
+    def home(self) -> str:
+        return self.get("/mail").headers["location"]
+
+    def folder(self, name: str) -> str:
+        found = re.search(rf'href="(/mail/f/fld_\w+)"[^>]*>(?:(?!</a>).)*{name}', self.get(self.home).text, re.DOTALL)
+        assert found, name
+        return found[1]
+
+    async def receive(self, content: bytes) -> int:
+        """A message that comes in; gives its uid."""
+        inbox = await self.store.read(get_folder, self.mailbox.id, "INBOX")
+        return (await self.store.append(self.mailbox.id, inbox.id, NewMessage(content))).uid
+
+
+async def make_box(site: RunningWeb, database: Database, store: MailStore) -> Inbox:
+    account = await make_account(database)
+    domain = await make_domain(database, account)
+    async with database.transaction() as connection:
+        new = NewMailbox(f"ada@{domain.name}", await hash_password(PASSWORD), "Ada Lovelace")
+        mailbox = await create_mailbox(connection, account.id, new, datetime.now(UTC))
+    http = new_surfer(site.url).http
+    answer = http.post("/mail/login", data={"email": mailbox.address, "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    return Inbox(http, mailbox, account, store)
+
+
+@pytest_asyncio.fixture
+async def store(database: Database, redis_url: str) -> AsyncIterator[MailStore]:
+    feed = RedisFolderFeed(redis_url)
+    await feed.start()
+    yield MailStore(database, feed, SystemClock())
+    await feed.stop()
+
+
+@pytest_asyncio.fixture
+async def box(site: RunningWeb, database: Database, store: MailStore) -> AsyncIterator[Inbox]:
+    made = await make_box(site, database, store)
+    yield made
+    made.http.close()
+
+
+def test_nobody_gets_to_the_log_in(site: RunningWeb) -> None:
+    http = new_surfer(site.url).http
+    for path in ("/mail", "/mail/f/inbox", "/mail/f/inbox/1/body", "/mail/write", "/mail/feed"):
+        assert http.get(path).headers["location"] == "/mail/login"
+    assert http.post("/mail/f/inbox/act", data={"act": "delete"}).headers["location"] == "/mail/login"
+    http.close()
+
+
+def test_a_wrong_password_is_said_in_one_way(box: Inbox, site: RunningWeb) -> None:
+    http = new_surfer(site.url).http
+    for address in (box.mailbox.address, "nobody@nowhere.test"):
+        answer = http.post("/mail/login", data={"email": address, "password": "wrong horse battery"})
+        assert answer.status_code == 422
+        assert "The address or the password is wrong" in answer.text
+    http.close()
+
+
+async def test_a_message_is_listed_read_and_counted(box: Inbox) -> None:
+    uid = await box.receive(HTML)
+    listed = box.get(box.home)
+    assert "Your über order" in listed.text
+    assert "is-unseen" in listed.text
+    page = box.get(f"{box.home}/{uid}")
+    assert "Eve &lt;eve@far.test&gt;" in page.text
+    assert "bill.pdf" in page.text
+    assert "is-unseen" not in box.get(box.home).text
+
+
+async def test_html_runs_nothing_and_loads_nothing_until_asked(box: Inbox) -> None:
+    uid = await box.receive(HTML)
+    body = box.get(f"{box.home}/{uid}/body")
+    assert "<b>Ada</b>" in body.text
+    assert "alert" not in body.text
+    assert "onclick" not in body.text
+    assert "far.test/pixel" not in body.text
+    assert "sandbox" in body.headers["content-security-policy"]
+    assert "https:" not in body.headers["content-security-policy"]
+    shown = box.get(f"{box.home}/{uid}/body?images=1")
+    assert "far.test/pixel" in shown.text
+    assert "https:" in shown.headers["content-security-policy"]
+
+
+async def test_what_is_attached_is_kept_and_not_shown(box: Inbox) -> None:
+    uid = await box.receive(HTML)
+    found = re.search(rf'href="({box.home}/{uid}/part/[^"]+)"', box.get(f"{box.home}/{uid}").text)
+    assert found
+    answer = box.get(found[1])
+    assert answer.content.startswith(b"%PDF no more")
+    assert answer.headers["content-disposition"].startswith('attachment; filename="bill.pdf"')
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert box.get(f"{box.home}/{uid}/source").content == HTML
+
+
+async def test_search_and_filters_narrow_the_list(box: Inbox) -> None:
+    await box.receive(HTML)
+    uid = await box.receive(PLAIN)
+    assert "Lunch" not in box.get(f"{box.home}?q=über").text
+    assert "Lunch" in box.get(f"{box.home}?q=noon").text
+    box.post(f"{box.home}/act", {"act": "flag", "uid": str(uid)})
+    flagged = box.get(f"{box.home}?show=flagged").text
+    assert "Lunch" in flagged
+    assert "order" not in flagged
+
+
+@pytest.mark.parametrize(("act", "where"), [("archive", "Archive"), ("junk", "Junk"), ("delete", "Trash")])
+async def test_messages_go_where_they_are_sent(box: Inbox, act: str, where: str) -> None:
+    uids = [await box.receive(PLAIN), await box.receive(HTML)]
+    answer = box.post(f"{box.home}/act", {"act": act, "uid": [str(one) for one in uids]})
+    assert answer.status_code == 303
+    assert "2 messages" in box.get(answer.headers["location"]).text
+    assert "Lunch" not in box.get(box.home).text
+    assert "Lunch" in box.get(box.folder(where)).text
+
+
+async def test_out_of_trash_they_are_gone(box: Inbox) -> None:
+    uid = await box.receive(PLAIN)
+    box.post(f"{box.home}/act", {"act": "delete", "uid": str(uid)})
+    trash = box.folder("Trash")
+    box.post(f"{trash}/act", {"act": "delete", "uid": "1"})
+    assert "Lunch" not in box.get(trash).text
+
+
+def test_folders_are_made_renamed_and_removed(box: Inbox) -> None:
+    where = box.post("/mail/folders", {"name": "Holidays"}).headers["location"]
+    where = box.post(f"{where}/rename", {"name": "Trips/2026"}).headers["location"]
+    assert "Trips/2026" in box.get(where).text
+    assert box.post(f"{where}/remove").headers["location"] == "/mail"
+    assert box.get(where).status_code == 404
+    refused = box.post(f"{box.home}/remove")
+    assert refused.status_code == 303
+    assert box.get(box.home).status_code == 200
+
+
+async def test_an_answer_is_sent_filed_and_marked(box: Inbox) -> None:
+    uid = await box.receive(PLAIN)
+    place = f"{box.home.rpartition('/')[2]}:{uid}"
+    form = box.get(f"/mail/write?answers={place}")
+    assert 'value="Re: Lunch"' in form.text
+    assert "&gt; At noon?" in form.text
+    letter = {"answers": place, "to": "bob@far.test", "subject": "Re: Lunch", "text": "Yes!", "act": "send"}
+    files = {"files": ("map.txt", b"to the left", "text/plain")}
+    answer = box.http.post("/mail/write", data=letter, files=files)
+    assert answer.status_code == 303, text_of(answer)
+    sent = box.get(answer.headers["location"])
+    assert "Re: Lunch" in sent.text
+    source = box.get(f"{answer.headers['location']}/1/source").text
+    assert "In-Reply-To: <two@far.test>" in source
+    assert "map.txt" in source
+    assert "Answered" in box.get(box.home).text
+
+
+async def test_a_forward_takes_what_is_attached_along(box: Inbox) -> None:
+    uid = await box.receive(HTML)
+    place = f"{box.home.rpartition('/')[2]}:{uid}"
+    assert "Forwarded message" in box.get(f"/mail/write?forwards={place}").text
+    letter = {"forwards": place, "to": "carl@far.test", "subject": "Fwd: order", "text": "See below", "act": "send"}
+    answer = box.http.post("/mail/write", data=letter, files={"files": ("", b"")})
+    assert "bill.pdf" in box.get(f"{answer.headers['location']}/1/source").text
+
+
+def test_a_draft_is_kept_and_gone_on_with(box: Inbox) -> None:
+    where = box.post("/mail/write", {"subject": "Half", "text": "Dear", "act": "keep"}).headers["location"]
+    assert 'value="Half"' in box.get(where).text
+    draft = where.partition("draft=")[2]
+    more = {"draft": draft, "to": "bob@far.test", "subject": "Half", "text": "Dear Bob", "act": "keep"}
+    where = box.post("/mail/write", more).headers["location"]
+    page = box.get(where).text
+    assert "Dear Bob" in page
+    assert 'value="bob@far.test"' in page
+    draft = where.partition("draft=")[2]
+    sent = {"draft": draft, "to": "bob@far.test", "subject": "Whole", "text": "Dear Bob", "act": "send"}
+    assert box.post("/mail/write", sent).status_code == 303
+    assert "Nothing here" in box.get(box.folder("Drafts")).text
+
+
+def test_what_is_wrong_with_a_letter_stands_beside_its_field(box: Inbox) -> None:
+    answer = box.post("/mail/write", {"to": "nobody", "subject": "x", "text": "y", "act": "send"})
+    assert answer.status_code == 422
+    assert 'id="to-fault"' in answer.text
+    assert "y</textarea>" in answer.text
+
+
+async def test_a_stranger_reads_nothing(box: Inbox, site: RunningWeb, database: Database, store: MailStore) -> None:
+    uid = await box.receive(PLAIN)
+    other = await make_box(site, database, store)
+    for path in ("", f"/{uid}", f"/{uid}/body", f"/{uid}/part/1", f"/{uid}/source"):
+        assert other.get(box.home + path).status_code == 404
+    assert other.post(f"{box.home}/act", {"act": "delete", "uid": str(uid)}).status_code == 404
+    place = f"{box.home.rpartition('/')[2]}:{uid}"
+    assert other.get(f"/mail/write?answers={place}").status_code == 404
+    assert "Lunch" in box.get(box.home).text
+    other.http.close()
+
+
+async def test_a_changed_password_ends_every_session(box: Inbox, database: Database) -> None:
+    async with database.transaction() as connection:
+        await set_password(connection, box.account.id, box.mailbox.id, await hash_password("another horse battery"))
+    assert box.get("/mail").headers["location"] == "/mail/login"
+
+
+def test_who_logs_out_is_out(box: Inbox) -> None:
+    kept = dict(box.http.cookies)
+    box.post("/mail/logout")
+    box.http.cookies.update(kept)
+    assert box.get("/mail").headers["location"] == "/mail/login"
+
+
+async def test_the_feed_tells_of_what_comes_in(box: Inbox) -> None:
+    with box.http.stream("GET", "/mail/feed", timeout=10) as feed:
+        lines = feed.iter_lines()
+        while "INBOX" not in next(lines):
+            pass
+        await box.receive(PLAIN)
+        assert await asyncio.to_thread(lambda: any('"messages":1' in line for line in lines))
