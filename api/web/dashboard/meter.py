@@ -45,7 +45,7 @@ class Meter:
 async def read_meter(parts: Parts, account: Account) -> Meter:
     """The hour of an account as it is now."""
     if not account.limit:
-        return Meter(0, lapsed=account.lapsed_at is not None)
+        return await _read_stopped(parts, account) if account.lapsed_at else Meter(0)
     try:
         reading = await limit.read(parts.hour, parts.database, account.id, account.limit)
     except ServiceUnavailable:
@@ -53,3 +53,12 @@ async def read_meter(parts: Parts, account: Account) -> Meter:
     until = limit.to_moment(reading.schedule.when(reading.waiting)) if reading.waiting else None
     minutes = reading.schedule.per_minute()
     return Meter(account.limit, reading.used, reading.remaining, reading.waiting, until, minutes)
+
+
+async def _read_stopped(parts: Parts, account: Account) -> Meter:
+    """What waits of an account whose plan has ended unpaid."""
+    try:
+        reading = await limit.read(parts.hour, parts.database, account.id, 1)
+    except ServiceUnavailable:
+        return Meter(0, lapsed=True)
+    return Meter(0, held=reading.waiting, lapsed=True)

@@ -29,7 +29,7 @@ router = APIRouter(prefix="/usage", tags=["usage"])
 async def get_usage(caller: AnyCaller, parts: ThePartsOf) -> Response:
     """See how much of the plan's hour is used, how much is held, and until when."""
     if not caller.limit:
-        return Json(_empty(caller))
+        return Json(_empty(caller) | (await _stopped(parts, caller) if caller.lapsed else {}))
     reading = await _read(parts, caller)
     left = limit.seconds_to_next(reading)
     usage = Usage(caller.limit, reading.used, reading.remaining, reading.waiting, left)
@@ -57,6 +57,12 @@ async def get_forecast(
             "higher_plans": [plan_view(plan) | _through(reading, plan.hourly_limit, emails, now) for plan in others],
         }
     )
+
+
+async def _stopped(parts: Parts, caller: Standing) -> dict[str, Any]:
+    """What left and what waits of an account whose plan has ended unpaid; nobody knows until when."""
+    reading = await limit.read(parts.hour, parts.database, caller.account_id, 1)
+    return {"used": reading.used, "held": reading.waiting}
 
 
 async def _read(parts: Parts, caller: Standing) -> Reading:
