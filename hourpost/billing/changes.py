@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,8 @@ from hourpost.gateways.stripe import Invoice
 from hourpost.rules.subscriptions import Entitlement, Subscription, judge
 
 log = structlog.get_logger()
+
+_DISPUTE_LASTS = timedelta(days=120)
 
 # What was put off because nobody paid need not wait for its next look.
 _WAKE = text(
@@ -61,7 +63,7 @@ async def write_found(connection: AsyncConnection, account_id: UUID, found: Foun
     await _put(connection, tables.PlanSubscription, [_row_of(one, account_id) for one in found.subscriptions])
     await _put(connection, tables.Invoice, [asdict(one) | {"account_id": account_id} for one in found.invoices])
     await _mark_synced(connection, found, now)
-    await _write_alerts(connection, account_id, [*judgement.alerts, *_disputes(found.invoices)], now)
+    await _write_alerts(connection, account_id, [*judgement.alerts, *_disputes(found.invoices, now)], now)
     await write_entitlement(connection, account_id, before, judgement.entitlement, now)
     notices = notices_of(before, judgement.entitlement, found.subscriptions)
     await write_notices(connection, account_id, notices, now)
@@ -106,8 +108,9 @@ async def _mark_synced(connection: AsyncConnection, found: Found, now: datetime)
         await connection.execute(gone.values(status="canceled"))
 
 
-def _disputes(invoices: Sequence[Invoice]) -> list[tuple[str, str]]:
-    disputed = [one.number or one.id for one in invoices if one.is_disputed]
+def _disputes(invoices: Sequence[Invoice], now: datetime) -> list[tuple[str, str]]:
+    """A charge stays disputed for ever, also when that has ended; nobody wants to look at it as long."""
+    disputed = [one.number or one.id for one in invoices if one.is_disputed and now - one.created_at < _DISPUTE_LASTS]
     return [("disputed", ", ".join(sorted(disputed)))] if disputed else []
 
 

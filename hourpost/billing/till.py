@@ -131,6 +131,17 @@ class Till:
             await self._stripe.cancel_at_period_end(current, wanted=False)
             await self._read(customer)
 
+    async def close(self, account_id: UUID) -> None:
+        """End every subscription at once, before an account is deleted: nobody would be there to cancel it later."""
+        async with lock_billing(self._database, account_id):
+            customer = await self._customer(account_id)
+            if customer is None:
+                return
+            for one in (await self._read(customer))[0]:
+                if one.is_live or one.status == "incomplete":
+                    await self._stripe.cancel_now(one)
+            await self._read(customer)
+
     async def _customer(self, account_id: UUID) -> Customer | None:
         async with self._database.reading() as connection:
             return await find_customer(connection, account_id)

@@ -28,6 +28,7 @@ def account_shape(account: Account) -> dict[str, Any]:
         "unknown_policy": account.unknown_policy,
         "signs_ed25519": account.signs_ed25519,
         "suspended_at": account.suspended_at,
+        "lapsed_at": account.lapsed_at,
         "created_at": account.created_at,
     }
 

@@ -21,7 +21,8 @@ class Cause:
 
 
 MEANINGS = {
-    "plan": "held: waits for room in its account's hour, and leaves by itself",
+    "plan": "held: waits for room in its account's hour, or for its plan to be paid, and leaves by itself",
+    "account": "its account is suspended or its plan has ended: see `hourpost account show`",
     "schedule": "waits for the moment its sender chose",
     "worker": "released: the next free worker takes it; if it grows old, look at the workers",
     "sending": "a worker has it in hand now",

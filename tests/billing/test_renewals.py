@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import Account
-from hourpost.billing.queries import list_alerts, list_invoices
+from hourpost.billing.queries import find_current, list_alerts, list_invoices
 from hourpost.rules.subscriptions import GRACE
 from tests.billing.conftest import Shop
 
@@ -159,6 +159,40 @@ async def test_a_date_that_was_set_at_stripe_ends_it_and_can_be_taken_back(shop:
     shop.pass_time(days=10, hours=1)
     await shop.lapse()
     assert (await shop.look(account)).plan is None
+
+
+async def test_a_renewal_that_the_bank_wants_confirmed_goes_on_when_it_is(shop: Shop) -> None:
+    """3-D Secure: until the customer has confirmed it is as a card that was declined."""
+    account = await shop.subscriber("normal")
+    shop.fake.state.cards[(await shop.customer(account)).id] = "authenticate"
+    shop.pass_time(days=30, hours=1)
+    assert "invoice.payment_action_required" in [event["type"] for event in shop.fake.events]
+    await shop.receive()
+    async with shop.database.reading() as connection:
+        current = await find_current(connection, account.id)
+    assert current is not None
+    assert (current.status, current.invoice_status) == ("past_due", "open")
+    shop.fake.confirm(current.invoice_url or "")
+    await shop.receive()
+    assert (await shop.entitlement(account)).status == "active"
+
+
+async def test_an_account_that_goes_leaves_no_subscription_behind(shop: Shop) -> None:
+    account, nobody = await shop.subscriber("normal"), await shop.account()
+    shop.fake.state.subscribe((await shop.customer(account)).id, shop.fake.price("path"))
+    for one in (account, nobody):
+        await shop.till.close(one.id)
+    assert {one["status"] for one in shop.fake.state.all("subscription")} == {"canceled"}
+    assert (await shop.look(account)).plan is None
+
+
+async def test_a_dispute_is_looked_at_while_it_is_new(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    shop.fake.state.dispute(shop.fake.state.all("invoice")[0])
+    shop.clock.advance(timedelta(days=121).total_seconds())
+    await shop.till.sync(account.id)
+    async with shop.database.reading() as connection:
+        assert await list_alerts(connection) == []
 
 
 async def test_a_refund_and_a_dispute_are_seen_and_stop_nothing(shop: Shop) -> None:

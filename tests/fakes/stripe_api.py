@@ -138,6 +138,13 @@ class StripeApi:
             self.state.event("customer.subscription.updated", subscription)
         return self._subscription(subscription, _expansions(params))
 
+    def cancel_subscription(self, params: Params, subscription_id: str) -> Thing:
+        subscription = self.state.get(subscription_id, "subscription")
+        if subscription["status"] == "canceled":
+            raise NotThere(f"No such subscription: '{subscription_id}'")
+        self.state.cancel_now(subscription)
+        return self._subscription(subscription, [])
+
     # schedules
 
     def create_schedule(self, params: Params) -> Thing:
@@ -228,6 +235,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Thing]], ...] = (
     ("POST", "/v1/billing_portal/sessions", StripeApi.create_portal),
     ("GET", "/v1/subscriptions", StripeApi.list_subscriptions),
     ("POST", f"/v1/subscriptions/{_ID}", StripeApi.update_subscription),
+    ("DELETE", f"/v1/subscriptions/{_ID}", StripeApi.cancel_subscription),
     ("POST", "/v1/subscription_schedules", StripeApi.create_schedule),
     ("POST", f"/v1/subscription_schedules/{_ID}", StripeApi.update_schedule),
     ("POST", f"/v1/subscription_schedules/{_ID}/release", StripeApi.release_schedule),

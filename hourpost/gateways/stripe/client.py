@@ -266,6 +266,10 @@ class RealStripe:
             return
         await _ask(self._api.subscriptions.update_async(subscription.id, {"cancel_at_period_end": wanted}))
 
+    async def cancel_now(self, subscription: Subscription) -> None:
+        """End a subscription at once; what was paid for stays paid."""
+        await _ask(self._api.subscriptions.cancel_async(subscription.id))
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the package leaves it untyped

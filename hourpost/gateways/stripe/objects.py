@@ -175,6 +175,10 @@ class Stripe(Protocol):
         """Let a subscription end with its paid period, or let it go on after all."""
         ...
 
+    async def cancel_now(self, subscription: Subscription) -> None:
+        """End a subscription at once; what was paid for stays paid."""
+        ...
+
     async def aclose(self) -> None:
         """Close the connections."""
         ...
