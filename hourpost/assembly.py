@@ -70,6 +70,12 @@ async def _patiently(start: Callable[[], Awaitable[None]]) -> None:
     await start()
 
 
+def database_url(settings: Settings) -> str:
+    """PostgreSQL."""
+    assert settings.database_url is not None  # the entry point has filled in the embedded server's
+    return settings.database_url.get_secret_value()
+
+
 def redis_url(settings: Settings) -> str:
     """The Redis of what is counted over all processes."""
     assert settings.redis_url is not None  # the entry point has filled in the embedded server's
@@ -94,11 +100,8 @@ def _redis(settings: Settings, number: int) -> str:
 
 def build_parts(settings: Settings, application: str) -> Parts:
     """Everything of a door on the running loop; ``application`` names it in PostgreSQL."""
-    assert settings.database_url is not None
     clock = SystemClock()
-    database = Database(
-        settings.database_url.get_secret_value(), pool_size=settings.database_pool, application=application
-    )
+    database = Database(database_url(settings), pool_size=settings.database_pool, application=application)
     hour = RedisHour(redis_url(settings))
     throttle = RedisThrottle(redis_url(settings))
     hints = CeleryHints(broker_url(settings))

@@ -6,8 +6,8 @@ import importlib
 
 import typer
 
+from hourpost.cli.running import settings_with_servers
 from hourpost.cli.smtp import find_certificate
-from hourpost.embedded.instance import instance_settings
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
@@ -23,11 +23,9 @@ def imap() -> None:
     as you like, on as many machines: each serves every mailbox. SIGTERM sends everybody away with BYE, after the
     command that is under way.
     """
-    settings = instance_settings()
+    settings = settings_with_servers()
     configure_logging(settings, "imap")
     serve_metrics(settings.host, settings.metrics_port)
-    if settings.database_url is None or settings.redis_url is None:
-        raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.imap.entry").run
     run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "imap"))

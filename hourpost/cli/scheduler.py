@@ -9,7 +9,7 @@ import typer
 import uvloop
 
 from hourpost.assembly import build_parts
-from hourpost.embedded.instance import instance_settings
+from hourpost.cli.running import settings_with_servers
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
@@ -25,7 +25,7 @@ def scheduler() -> None:
 
     One works at a time; further ones wait to take over.
     """
-    settings = instance_settings()
+    settings = settings_with_servers()
     configure_logging(settings, "scheduler")
     serve_metrics(settings.host, settings.metrics_port)
     uvloop.run(_run(settings))

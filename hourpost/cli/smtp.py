@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
+from hourpost.cli.running import settings_with_servers
 from hourpost.embedded.certificate import find_or_make
-from hourpost.embedded.instance import instance_settings
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
@@ -25,11 +25,9 @@ def smtp() -> None:
     of HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY, or a self-signed one in HOURPOST_HOME. Start as many as you
     like, on as many machines. SIGTERM sends idle sessions away and lets messages end first.
     """
-    settings = instance_settings()
+    settings = settings_with_servers()
     configure_logging(settings, "smtp")
     serve_metrics(settings.host, settings.metrics_port)
-    if settings.database_url is None or settings.redis_url is None:
-        raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.smtp.entry").run
     run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "smtp"))

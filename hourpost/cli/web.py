@@ -6,7 +6,7 @@ import gc
 
 import typer
 
-from hourpost.embedded.instance import instance_settings
+from hourpost.cli.running import settings_with_servers
 from hourpost.embedded.readiness import mark_ready
 from hourpost.logging import configure_logging
 
@@ -21,10 +21,8 @@ def web() -> None:
     """
     from api.web.entry import run
 
-    settings = instance_settings()
+    settings = settings_with_servers()
     configure_logging(settings, "web")
-    if settings.database_url is None or settings.redis_url is None:
-        raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
 
     def ready() -> None:
         gc.collect()

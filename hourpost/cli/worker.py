@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hourpost.assembly import broker_url
-from hourpost.embedded.instance import instance_settings
+from hourpost.assembly import broker_url, database_url
+from hourpost.cli.running import settings_with_servers
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.metrics import serve_metrics
@@ -28,12 +28,10 @@ def worker(
 
     Start as many as you like, on as many machines; each takes a share. SIGTERM lets what is in hand end first.
     """
-    settings = instance_settings()
+    settings = settings_with_servers()
     configure_logging(settings, "worker")
     serve_metrics(settings.host, settings.metrics_port)
-    if settings.database_url is None or settings.redis_url is None:
-        raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
-    urls = (settings.database_url.get_secret_value(), broker_url(settings))
+    urls = (database_url(settings), broker_url(settings))
 
     def ready() -> None:
         gc.collect()

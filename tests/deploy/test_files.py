@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,30 @@ def test_all_sources_that_the_image_copies_reach_the_build() -> None:
     for source in ("api", "workers", "hourpost", "migrations", "pyproject.toml", "README.md", "requirements/run.txt"):
         assert f"!{source}" in allowed
         assert (_ROOT / source).exists()
+
+
+def _copied() -> list[str]:
+    """What the image is built from."""
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", _DOCKERFILE, re.MULTILINE)
+    return [name.rstrip("/") for line in lines for name in line.split()]
+
+
+def test_the_image_is_built_from_what_there_is_and_from_all_that_the_build_needs() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())
+    needed = {"pyproject.toml", "hatch_build.py", project["project"]["readme"], "requirements"}
+    assert set(_copied()) == needed | set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert all((_ROOT / name).exists() for name in _copied())
+
+
+def test_the_context_lets_through_what_is_copied_and_not_what_is_built_here() -> None:
+    lines = (_ROOT / ".dockerignore").read_text().split()
+    through = {line[1:].split("/")[0] for line in lines if line.startswith("!")}
+    assert lines[0] == "*"
+    assert through == set(_copied())
+    assert {"**/node_modules", "api/web/dashboard/static"} <= set(lines)
+
+
+def test_the_wheel_leaves_the_sources_of_the_assets_out() -> None:
+    """In an image there is no .gitignore, and what npm fetched would be taken along."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["exclude"] == ["api/web/dashboard/assets"]
