@@ -79,9 +79,12 @@ def reading(place: Place, folder: str) -> dict[str, float]:
     client.ask(b"SELECT " + name)  # whatever the server prepares once is prepared
     client.ask(b"FETCH 1:* (ENVELOPE BODYSTRUCTURE BODY.PEEK[])")
     selects = client.time(b"EXAMINE " + name, 31)
+    client.ask(b"UNSELECT")  # of a selected folder STATUS asks what the server has in hand
+    statuses = client.time(b"STATUS " + name + b" (MESSAGES UNSEEN UIDNEXT UIDVALIDITY)", 31)
+    client.ask(b"SELECT " + name)
     found = {
         "select": 1 / selects,
-        "status": 1 / client.time(b"STATUS " + name + b" (MESSAGES UNSEEN UIDNEXT UIDVALIDITY)", 31),
+        "status": 1 / statuses,
         "flags": 1 / client.time(b"FETCH 1:* (FLAGS)", 15),
         "envelope": 1 / client.time(b"FETCH 1:* (ENVELOPE RFC822.SIZE INTERNALDATE)", 9),
         "structure": 1 / client.time(b"FETCH 1:* (BODYSTRUCTURE)", 9),

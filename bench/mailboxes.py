@@ -109,6 +109,8 @@ def _flat(place: Place, findings: dict[str, Finding]) -> None:
     client.ask(b"CREATE Many")
     client.ask(b"SELECT Read0")
     client.ask(b"COPY 1:* Many")
+    client.ask(b"SELECT Many")
+    client.ask(b"UNSELECT")
     few = client.time(b"EXAMINE Many", 21), client.time(b"STATUS Many (MESSAGES UNSEEN)", 21)
     count = mailbox_load.MESSAGES
     while count < _MANY:
@@ -116,6 +118,7 @@ def _flat(place: Place, findings: dict[str, Finding]) -> None:
         more = min(count, _MANY - count)
         client.ask(b"COPY 1:%d Many" % more)
         count += more
+    client.ask(b"SELECT Many")  # nothing is recent any more
     client.ask(b"UNSELECT")
     many = client.time(b"EXAMINE Many", 21), client.time(b"STATUS Many (MESSAGES UNSEEN)", 21)
     findings["flat"].values.append(max(after / before for before, after in zip(few, many, strict=True)))
@@ -140,7 +143,7 @@ def _weigh(instance: Instance, port: int, pid: int, findings: dict[str, Finding]
             client.wait_for(b"+ ")
             clients.append(client)
     held = held_megabytes([psutil.Process(pid)]) - before
-    findings["idle"].values.append(held * 1024 / len(clients))
+    findings["idle"].values.append(held * 1e6 / 1024 / len(clients))
     for client in clients:
         client.close()
 

@@ -25,6 +25,11 @@ _PIECE_BYTES = 256 * 1024
 class Connection(asyncio.Protocol):
     """Feeds a session; commands run strictly in turn, and nothing is read past one that is still being worked on."""
 
+    __slots__ = (
+        *("was_made", "_address", "_connections", "_door", "_heard_at", "_inflation", "_is_paused", "_opened_at"),
+        *("_outlet", "_session", "_told_at", "_transport", "_work"),
+    )
+
     def __init__(self, door: Door, address: str, connections: set[Connection], *, is_secure: bool) -> None:
         self._door = door
         self._address = address

@@ -10,7 +10,7 @@ import asyncio
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -118,7 +118,10 @@ class FolderState:
 
     async def name(self, rows: Iterable[Flagged]) -> None:
         """Have the names of all keywords of these rows."""
-        numbers = {number for row in rows if row.keywords for number in row.keywords}
+        await self.name_numbers({number for row in rows if row.keywords for number in row.keywords})
+
+    async def name_numbers(self, numbers: Set[int]) -> None:
+        """Have the names of these keywords."""
         if not numbers <= self.names.keys():
             self.names = await self._store.keyword_names_of(self.mailbox_id, sorted(numbers))
 

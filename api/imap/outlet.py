@@ -21,6 +21,8 @@ class ClientGone(Exception):
 class Outlet:
     """Collects what a command writes. ``push`` hands it to the transport; ``drain`` waits for a slow client."""
 
+    __slots__ = ("_deflate", "_limits", "_resumed", "_transport", "_waiting", "_waiting_bytes")
+
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._transport: asyncio.Transport | None = None

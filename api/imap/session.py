@@ -6,7 +6,7 @@ told before the tagged line, expunges only where the command allows that (RFC 90
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Set
 from typing import Any
 
 import structlog
@@ -45,8 +45,18 @@ log = structlog.get_logger()
 _NUMBERED = frozenset({"FETCH", "STORE", "SEARCH", "SORT", "THREAD"})
 
 
+def _nothing() -> None:
+    """What is to be undone of nothing."""
+
+
 class Session:
     """The state of one connection. ``is_over``: the last answer was the last."""
+
+    __slots__ = (
+        *("address", "answers", "arriving", "door", "enabled", "entered", "failed_logins", "framer", "idle_tag"),
+        *("is_over", "is_secure", "outlet", "unwatch", "view", "wakes", "wants_deflate", "wants_tls"),
+        *("_commands", "_errors", "_tag"),
+    )
 
     def __init__(self, door: Door, outlet: Outlet, address: str, wakes: Callable[[], None], *, is_secure: bool) -> None:
         self.door = door
@@ -59,15 +69,16 @@ class Session:
         self.wants_tls = False
         self.wants_deflate = False
         self.entered: MailboxLogin | None = None
-        self.unwatch: Callable[[], None] = lambda: None
+        self.unwatch: Callable[[], None] = _nothing
         self.view: View | None = None
-        self.enabled: set[str] = set()
+        self.enabled: Set[str] = frozenset()
         self.failed_logins = 0
         self.arriving: appending.Arriving | None = None
         self.answers: Callable[[bytes], Awaitable[None]] | None = None  # takes the next line, whatever it is
         self.idle_tag = b""
         self._commands = 0
         self._errors = 0
+        self._tag = b"*"
 
     @property
     def is_logged_in(self) -> bool:
@@ -177,8 +188,6 @@ class Session:
         self.is_over = True
 
     # commands
-
-    _tag = b"*"
 
     async def _command(self, frame: CommandText) -> None:
         self._tag = b"*"

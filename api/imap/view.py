@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from api.imap.open_folders import FolderState, has_uid
 from hourpost.mailboxes.changes_since import ChangedRow
+
+_NOTHING: Mapping[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +30,22 @@ class News:
 class View:
     """A selected folder as one session sees it."""
 
+    __slots__ = (
+        *("count", "expunged_modseq", "gone", "hear", "is_readonly", "keywords", "modseq", "recent_uid", "saved"),
+        *("state", "_told", "_uids"),
+    )
+
     def __init__(self, state: FolderState, *, is_readonly: bool, recent_uid: int, hear: Callable[[], None]) -> None:
         self.state = state
         self.is_readonly = is_readonly
         self.recent_uid = recent_uid  # from here on messages are \Recent in this session
         self.modseq = self.expunged_modseq = 0  # up to which changes, and expunges, were told
         self.count = 0
-        self.gone: set[int] = set()  # vanished, and the client has not been told
+        self.gone: Set[int] = frozenset()  # vanished, and the client has not been told
         self.saved: tuple[int, ...] = ()  # the result that SEARCH saved (RFC 5182)
-        self.keywords: set[str] = set()  # that the client has been told of
+        self.keywords: Set[str] = frozenset()  # that the client has been told of
         self._uids: array[int] | None = None  # the state's, as they were when this was told of them
-        self._told: dict[int, int] = {}  # UID and MODSEQ of changes that need not be told again
+        self._told: Mapping[int, int] = _NOTHING  # UID and MODSEQ of changes that need not be told again
         self.hear = hear
 
     def begin(self) -> None:
@@ -92,7 +99,7 @@ class View:
 
     def has_told(self, rows: Iterable[tuple[int, int]]) -> None:
         """These changes (UID, MODSEQ) the client has made or been told of."""
-        self._told.update(rows)
+        self._told = {**self._told, **dict(rows)}
 
     # news
 
@@ -122,17 +129,17 @@ class View:
         for batch in self.state.batches:
             if batch.changes.modseq <= self.modseq:
                 continue
-            self.gone.update(uid for uid in batch.changes.vanished if has_uid(self.uids, self.count, uid))
+            self.gone |= {uid for uid in batch.changes.vanished if has_uid(self.uids, self.count, uid)}
             changed.update((row.uid, row) for row in batch.changes.changed)
         self.modseq = self.state.modseq
         news = {uid: row for uid, row in changed.items() if self._told.get(uid, 0) < row.modseq}
-        self._told.clear()
+        self._told = _NOTHING
         return news
 
     def _expunge(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         uids = tuple(sorted(self.gone))
         numbers = tuple(self.number_of(uid) - before for before, uid in enumerate(uids))
-        gone, self.gone = self.gone, set()
+        gone, self.gone = self.gone, frozenset()
         self._uids = array("I", [uid for uid in self.uids[: self.count] if uid not in gone])
         self.count = len(self._uids)
         return numbers, uids

@@ -20,6 +20,13 @@ SELECT string_agg(int4send(uid), '' ORDER BY uid) AS uids FROM (
 """
 )
 
+_COUNT = HotStatement("SELECT count(*) AS count FROM messages WHERE folder_id = :folder AND uid >= :first")
+
+
+async def count_uids_from(connection: Connection, folder_id: UUID, first: int) -> int:
+    """How many messages there are with UIDs from ``first`` on."""
+    return int((await _COUNT.run(connection, {"folder": folder_id, "first": first}))[0].count)
+
 
 async def list_uids_as_of(connection: Connection, folder_id: UUID, modseq: int, uidnext: int) -> array[int]:
     """The UIDs that the folder had when its MODSEQ and UIDNEXT were these, ascending, four bytes each."""

@@ -59,7 +59,7 @@ async def enable(session: Session, command: Command) -> str:
     new = [name for name in ENABLED if name in request.names and name not in session.enabled]
     if "CONDSTORE" in new or "QRESYNC" in new:
         use_condstore(session)
-    session.enabled.update(new)
+    session.enabled |= frozenset(new)
     session.outlet.write(untagged(f"ENABLED {' '.join(new)}".rstrip()))
     return "OK ENABLE completed"
 

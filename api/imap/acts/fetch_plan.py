@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from api.imap.acts.flagging import FlagWriter
 from api.imap.grammar.fetching import Binary, Fetch, Section
-from api.imap.writing.fetched import WRITERS, write_preview
+from api.imap.writing.fetched import WRITERS, Write, write_preview
 from hourpost.mailboxes.messages import MessageRow, Want
 
 _WANTS = {
@@ -34,6 +34,16 @@ class Plan:
     is_utf8: bool
     seen: set[int] = field(default_factory=set)
     tells_modseq: bool = False
+    _plain: list[Write] | None = None  # where every attribute is read off the row alone
+
+    def __post_init__(self) -> None:
+        if all(name in WRITERS for name in self.names):
+            self._plain = [WRITERS[name] for name in self.names]
+
+    @property
+    def needs_flags(self) -> bool:
+        """Whether flags may be told."""
+        return "FLAGS" in self.names or self.marks_seen
 
     @property
     def needs_content(self) -> bool:
@@ -49,6 +59,8 @@ class Plan:
 
     def write(self, row: MessageRow, flags: FlagWriter) -> bytes:
         """The attributes that are read off the row."""
+        if self._plain is not None and not self.seen:
+            return b" ".join([write(row) for write in self._plain])
         written = [self._write(name, row, flags) for name in self.names]
         if row.uid in self.seen and "FLAGS" not in self.names:
             written.append(b"FLAGS (" + flags.write(row) + b")")

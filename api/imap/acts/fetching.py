@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from api.imap.acts.choosing import choose, ranges_of
 from api.imap.acts.content_fetching import write_contents
 from api.imap.acts.fetch_plan import Plan, make_plan
+from api.imap.acts.flag_fetching import fetch_flags, is_light
 from api.imap.acts.flagging import FlagWriter, is_condstore, use_condstore
 from api.imap.acts.vanishing import write_earlier
 from api.imap.grammar.commands import Command
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _ROWS = 2000  # read at once
 _ROWS_OF_CONTENT = 250
+_LINES = 100  # written at once
 
 
 async def fetch(session: Session, command: Command) -> str:
@@ -51,13 +53,16 @@ async def fetch(session: Session, command: Command) -> str:
 
 async def _fetch_all(session: Session, view: View, plan: Plan, uids: Sequence[int]) -> bool:
     """Write the answer for each message; whether all were there."""
+    if is_light(plan, uids) and len(ranges_of(view, uids)) == 1 and not view.gone:
+        return await fetch_flags(session, view, plan, uids)
     flags = FlagWriter(session, view)
     is_whole = True
     for some in _slices(uids, _ROWS_OF_CONTENT if plan.needs_content else _ROWS):
         await _mark_seen(session, view, plan, some)
         rows = await _read_rows(session, view, plan, some)
         is_whole = is_whole and (plan.changed_since is not None or len(rows) == len(some))
-        await flags.prepare(rows)
+        if plan.needs_flags:
+            await flags.prepare(rows)
         if plan.needs_content:
             is_whole = await write_contents(session, view, plan, flags, rows) and is_whole
         else:
@@ -67,8 +72,11 @@ async def _fetch_all(session: Session, view: View, plan: Plan, uids: Sequence[in
 
 async def _write_rows(session: Session, view: View, plan: Plan, flags: FlagWriter, rows: Sequence[MessageRow]) -> None:
     outlet = session.outlet
-    for row in rows:
-        outlet.write(b"* %d FETCH (%b)\r\n" % (view.number_of(row.uid), plan.write(row, flags)))
+    for at in range(0, len(rows), _LINES):
+        lines = [
+            b"* %d FETCH (%b)\r\n" % (view.number_of(row.uid), plan.write(row, flags)) for row in rows[at : at + _LINES]
+        ]
+        outlet.write(b"".join(lines))
         await outlet.drain()
 
 

@@ -77,6 +77,6 @@ def use_condstore(session: Session) -> None:
     """The client has shown so; told of once, with the MODSEQ to begin with."""
     if is_condstore(session):
         return
-    session.enabled.add("CONDSTORE")
+    session.enabled |= {"CONDSTORE"}
     if session.view is not None:
         session.outlet.write(untagged(f"OK [HIGHESTMODSEQ {session.view.modseq}] from here on"))

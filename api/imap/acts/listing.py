@@ -12,7 +12,7 @@ from api.imap.grammar.commands import Command
 from api.imap.grammar.folders import Listing, Status
 from api.imap.writing.words import write_folder
 from hourpost.mailboxes.folders import Folder, get_folder, list_folders, list_subscriptions
-from hourpost.mailboxes.messages import list_uids_from
+from hourpost.mailboxes.known_uids import count_uids_from
 from hourpost.mailboxes.quota import sum_deleted_bytes
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ async def _write_status(session: Session, folder: Folder, items: Sequence[str]) 
 async def _count_recent(session: Session, folder: Folder) -> int:
     if folder.recent_uid >= folder.uidnext:
         return 0
-    return len(await session.door.store.read(list_uids_from, folder.id, folder.recent_uid))
+    return await session.door.store.read(count_uids_from, folder.id, folder.recent_uid)
 
 
 async def _sum_deleted(session: Session, folder: Folder) -> int:

@@ -12,9 +12,11 @@ from api.imap.acts.resyncing import resynchronise
 from api.imap.acts.vanishing import write_gone
 from api.imap.grammar.commands import Command
 from api.imap.grammar.folders import Select
+from api.imap.open_folders import FolderState
 from api.imap.replies import Bad, untagged
 from api.imap.view import News, View
 from hourpost.mailboxes.folders import Folder, get_folder, select_folder
+from hourpost.mailboxes.known_uids import count_uids_from
 from hourpost.mailboxes.messages import find_first_unseen
 
 if TYPE_CHECKING:
@@ -53,8 +55,6 @@ async def _open(session: Session, folder: Folder, *, is_readonly: bool) -> View:
     try:
         if state.modseq < folder.highestmodseq:
             await state.catch_up()
-        if folder.recent_uid < state.uidnext:
-            await state.load()
     except BaseException:
         folders.leave(state, view)
         raise
@@ -69,8 +69,7 @@ async def _describe(session: Session, view: View, folder: Folder) -> None:
     tell_keywords(session, view, names.values(), always=True)
     outlet.write(untagged(f"{view.count} EXISTS"))
     if not is_rev2:
-        recent = view.recent_count if folder.recent_uid < state.uidnext else 0
-        outlet.write(untagged(f"{recent} RECENT"))
+        outlet.write(untagged(f"{await _count_recent(session, folder, state)} RECENT"))
         await _tell_unseen(session, folder)
     outlet.write(untagged(f"OK [UIDVALIDITY {folder.uidvalidity}] UIDs are valid"))
     outlet.write(untagged(f"OK [UIDNEXT {state.uidnext}] the next UID"))
@@ -78,6 +77,12 @@ async def _describe(session: Session, view: View, folder: Folder) -> None:
     outlet.write(untagged(f"OK [MAILBOXID (F{folder.id.hex})] its id"))
     if is_rev2:
         await write_one(session, folder)
+
+
+async def _count_recent(session: Session, folder: Folder, state: FolderState) -> int:
+    if folder.recent_uid >= state.uidnext:
+        return 0
+    return await session.door.store.read(count_uids_from, folder.id, folder.recent_uid)
 
 
 async def _tell_unseen(session: Session, folder: Folder) -> None:

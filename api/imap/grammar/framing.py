@@ -65,6 +65,11 @@ _MORE = _More()
 class Framer:
     """Give it bytes with ``feed``, ask it with ``next`` until that gives None."""
 
+    __slots__ = (
+        *("buffer", "limits", "_announced", "_is_unwanted", "_literal", "_literals", "_literals_bytes"),
+        *("_missing_bytes", "_searched_bytes", "_text"),
+    )
+
     def __init__(self, limits: FrameLimits) -> None:
         self.limits = limits
         self.buffer = bytearray()
@@ -77,7 +82,7 @@ class Framer:
 
     def _forget(self) -> None:
         self._text = b""
-        self._literals: list[bytes] = []
+        self._literals: tuple[bytes, ...] = ()
         self._literals_bytes = 0
         self._is_unwanted = False
         self._announced = None
@@ -153,7 +158,7 @@ class Framer:
         found = _ANNOUNCED.search(line)
         if found is not None:
             return self._announce(line, found)
-        text, literals, is_unwanted = self._text + line.rstrip(b"\r\n"), tuple(self._literals), self._is_unwanted
+        text, literals, is_unwanted = self._text + line.rstrip(b"\r\n"), self._literals, self._is_unwanted
         self._forget()
         return Skipped() if is_unwanted else CommandText(text, literals)
 
@@ -169,7 +174,7 @@ class Framer:
         return Welcome() if is_waiting else _MORE
 
     def _announce_message(self, before: bytes, size_bytes: int, *, is_waiting: bool) -> Frame | _More:
-        announced = Announced(before, tuple(self._literals), size_bytes, is_waiting)
+        announced = Announced(before, self._literals, size_bytes, is_waiting)
         if not self._is_unwanted:
             self._announced = announced
             return announced
@@ -205,7 +210,7 @@ class Framer:
         assert self._literal is not None
         if self._announced is None:
             self._literals_bytes += len(self._literal)
-        self._literals.append(bytes(self._literal))
+        self._literals += (bytes(self._literal),)
         self._literal = self._announced = None
         return True
 
