@@ -49,7 +49,9 @@ async def store(session: Session, command: Command) -> str:
     change = FlagChange(_WAYS[request.mode], int(flags), keywords, request.unchanged_since)
     ranges = ranges_of(view, uids)
     stored = await session.door.store.store_flags(view.state.mailbox_id, view.state.folder_id, ranges, change)
-    view.has_told((row.uid, row.modseq) for row in stored.changed)
+    # Where somebody else has changed the folder meanwhile, a silent client knows only its own half of the flags
+    if not request.is_silent or stored.modseq == view.modseq + 1:
+        view.has_told((row.uid, row.modseq) for row in stored.changed)
     is_whole = await _tell(session, view, command, uids, stored)
     return _conclude(view, stored, is_uid=command.is_uid, is_whole=is_whole)
 

@@ -1,0 +1,196 @@
+"""Ten sessions on two processes do at random what sessions do, on one folder; at the end all of them know the same.
+
+Each client keeps its own books by what it is told: numbers, UIDs, flags, MODSEQs. Whatever is told at a moment at
+which it must not be, or does not fit the books, fails the test.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+
+from tests.api.imap.client import Client
+from tests.api.imap.conftest import Box
+from tests.api.imap.running import RunningDoor
+
+SESSIONS = 10
+SECONDS = 8.0
+_NUMBERED = re.compile(rb"\* ([0-9]+) (EXISTS|EXPUNGE|FETCH|RECENT)(.*)", re.DOTALL)
+_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
+_MODSEQ = re.compile(rb"MODSEQ \(([0-9]+)\)")
+_UID = re.compile(rb"UID ([0-9]+)")
+_STORED = (b"\\Seen", b"\\Flagged", b"\\Answered", b"\\Draft", b"Work", b"$Forwarded")
+
+
+class Books:
+    """One client and what it knows: for each number the UID (0: not yet asked), flags and MODSEQ."""
+
+    def __init__(self, door: RunningDoor, box: Box, dice: random.Random, *, is_resync: bool) -> None:
+        self.client = Client(door)
+        self.client.log_in(box.address, box.password)
+        self.dice = dice
+        self.is_resync = is_resync
+        self.rows: list[list[object]] = []
+        self.highest_uid = 0
+        if is_resync:
+            self.ask(b"ENABLE QRESYNC")
+        self.ask(b"SELECT INBOX (CONDSTORE)")
+        self.learn()
+
+    def ask(self, command: bytes, *, may_expunge: bool = True) -> bytes:
+        *untagged, tagged = self.client.ask(command)
+        for response in untagged:
+            self.take(response, may_expunge=may_expunge)
+        assert tagged.startswith((b"OK", b"NO [EXPUNGEISSUED]")), (command, tagged)
+        return tagged
+
+    def take(self, response: bytes, *, may_expunge: bool) -> None:
+        if response.startswith(b"* VANISHED "):
+            assert may_expunge
+            assert self.is_resync
+            self._vanish(set(_expand(response.rpartition(b" ")[2])), response)
+            return
+        found = _NUMBERED.fullmatch(response)
+        if found is None:
+            return
+        number, kind = int(found[1]), found[2]
+        if kind == b"EXISTS":
+            assert number >= len(self.rows), response
+            self.rows += [[0, None, 0] for _ in range(number - len(self.rows))]
+        elif kind == b"EXPUNGE":
+            assert may_expunge, response
+            del self.rows[number - 1]
+        elif kind == b"FETCH":
+            self._take_fetch(number, found[3])
+
+    def _vanish(self, gone: set[int], response: bytes) -> None:
+        """A new message whose UID was not asked for yet may vanish too: its place is between the UIDs beside it."""
+        for uid in sorted(gone):
+            place = next((at for at, row in enumerate(self.rows) if row[0] == uid), None)
+            if place is None:
+                behind = next((at for at, row in enumerate(self.rows) if row[0] > uid), len(self.rows))  # type: ignore[operator]
+                place = behind - 1
+                assert place >= 0, response
+                assert self.rows[place][0] == 0, response
+            del self.rows[place]
+
+    def _take_fetch(self, number: int, rest: bytes) -> None:
+        row = self.rows[number - 1]
+        uid, flags, modseq = _UID.search(rest), _FLAGS.search(rest), _MODSEQ.search(rest)
+        if uid:
+            assert row[0] in (0, int(uid[1])), (row, rest)
+            row[0] = int(uid[1])
+        if flags:
+            row[1] = frozenset(flags[1].split()) - {b"\\Recent"}
+        if modseq:
+            row[2] = max(int(modseq[1]), row[2])  # type: ignore[call-overload]
+
+    def learn(self) -> None:
+        """Ask for the UIDs of new messages; they are greater than all before."""
+        new = [number for number, row in enumerate(self.rows, 1) if not row[0]]
+        if not new:
+            return
+        self.ask(b"FETCH %d:%d (UID FLAGS MODSEQ)" % (new[0], len(self.rows)), may_expunge=False)
+        uids = [row[0] for row in self.rows if row[0]]
+        assert uids == sorted(set(uids)), uids  # type: ignore[type-var]
+
+    def act(self) -> None:
+        """Do one thing."""
+        dice, count = self.dice, len(self.rows)
+        number = dice.randrange(count) + 1 if count else 0
+        kind = dice.randrange(10)
+        if kind <= 2 or not count:
+            message = b"Subject: %d\r\n\r\nx\r\n" % dice.randrange(1000)
+            self.ask(b"APPEND INBOX {%d+}\r\n%b" % (len(message), message))
+        elif kind <= 5:
+            sign = dice.choice((b"+", b"-", b""))
+            silent = dice.choice((b"", b".SILENT"))
+            flag = dice.choice(_STORED)
+            if silent:
+                self._change(number, sign, flag)
+            self.ask(b"STORE %d %bFLAGS%b (%b)" % (number, sign, silent, flag), may_expunge=False)
+        elif kind == 6:
+            self.ask(b"STORE %d +FLAGS (\\Deleted)" % number, may_expunge=False)
+            if count > 12:
+                self.ask(b"EXPUNGE")
+        elif kind == 7:
+            self.ask(b"FETCH %d (FLAGS MODSEQ UID BODY.PEEK[])" % number, may_expunge=False)
+        elif kind == 8:
+            self.ask(b"UID COPY %d INBOX" % (self.rows[number - 1][0] or 1))  # type: ignore[str-bytes-safe]
+        else:
+            self.idle()
+        self.learn()
+
+    def _change(self, number: int, sign: bytes, flag: bytes) -> None:
+        """What a client believes of its own silent change; what is told afterwards wins."""
+        known = self.rows[number - 1][1] or frozenset()
+        changed = {b"+": known | {flag}, b"-": known - {flag}, b"": {flag}}[sign]  # type: ignore[operator]
+        self.rows[number - 1][1] = frozenset(changed)
+
+    def idle(self) -> None:
+        self.client.send(b"i IDLE\r\n")
+        assert self.client.response() == b"+ idling"
+        time.sleep(self.dice.random() * 0.2)
+        self.client.send(b"DONE\r\n")
+        *untagged, tagged = self.client.answer(b"i ")
+        for response in untagged:
+            self.take(response, may_expunge=True)
+        assert tagged.startswith(b"OK")
+
+    def settle(self) -> list[tuple[object, ...]]:
+        """What it knows once nobody does anything any more."""
+        for _ in range(3):
+            self.ask(b"NOOP")
+            self.learn()
+        return [tuple(row) for row in self.rows]
+
+
+def _expand(text: bytes) -> list[int]:
+    found = []
+    for item in text.split(b","):
+        first, _, last = item.partition(b":")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def test_ten_sessions_on_two_processes_end_with_the_same(door: RunningDoor, other_door: RunningDoor, box: Box) -> None:
+    doors = (door, other_door)
+    books = [
+        Books(doors[number % 2], box, random.Random(number), is_resync=number % 4 == 3) for number in range(SESSIONS)
+    ]
+    faults: list[BaseException] = []
+    ends_at = time.monotonic() + SECONDS
+
+    def live(one: Books) -> None:
+        try:
+            while time.monotonic() < ends_at:
+                one.act()
+        except BaseException as fault:  # told to the test below
+            faults.append(fault)
+
+    threads = [threading.Thread(target=live, args=(one,)) for one in books]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not faults, faults[0]
+    known = [one.settle() for one in books]
+    with Client(door) as fresh:
+        fresh.log_in(box.address, box.password)
+        fresh.ask(b"SELECT INBOX")
+        truth = [
+            (
+                int(_UID.search(row)[1]),
+                frozenset(_FLAGS.search(row)[1].split()) - {b"\\Recent"},
+                int(_MODSEQ.search(row)[1]),
+            )
+            for row in fresh.ask(b"FETCH 1:* (UID FLAGS MODSEQ)")[:-1]
+            if b" FETCH (" in row
+        ]
+    for one in known:
+        assert one == truth
+    assert len(truth) > 3
+    for one in books:
+        one.client.close()
