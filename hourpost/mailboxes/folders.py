@@ -55,9 +55,11 @@ _LIST = _select("mailbox_id = :mailbox ORDER BY name")
 _BY_NAME = _select("mailbox_id = :mailbox AND name = :name")
 _BY_ID = _select("id = :folder AND mailbox_id = :mailbox")
 _BY_USE = _select("mailbox_id = :mailbox AND special_use = :use ORDER BY created_at, id LIMIT 1")
-# PostgreSQL answers what the row was before: the number is swapped, so only one session has the old one.
+# PostgreSQL answers what the row was before: the number is swapped, so only one session has the old one. Nobody waits
+# for the disk for that: after a crash a few messages are \Recent once more.
 _SWAP_RECENT = HotStatement(
     "UPDATE folders SET recent_uid = uidnext WHERE mailbox_id = :mailbox AND name = :name AND recent_uid < uidnext"  # noqa: S608
+    " AND (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL"
     " RETURNING " + ", ".join(f"old.{name}" for name in _NAMES)
 )
 _SUBSCRIBED = HotStatement(
