@@ -6,6 +6,7 @@ from hourpost.assembly import Parts
 from hourpost.billing.till import plan_url
 from hourpost.flow.filing import Filing
 from hourpost.flow.postman import Postman
+from workers.accounts import AccountChores
 from workers.billing import BillingChores
 from workers.domains import DomainChores
 from workers.mailboxes import MailboxChores
@@ -20,5 +21,6 @@ def build_schedule(parts: Parts) -> Schedule:
     billing = BillingChores(parts.database, parts.clock, parts.hints.ring_billing, postman, plan_url(parts.settings))
     filing = Chore("filing", _FILING_SECONDS, Filing(parts.database, parts.mail, parts.clock).sweep)
     mailboxes, domains = MailboxChores(parts.database, parts.clock), DomainChores(parts)
-    chores = (*billing.chores(), filing, *mailboxes.chores(), *domains.chores())
+    accounts = AccountChores(parts.database, parts.clock)
+    chores = (*billing.chores(), filing, *accounts.chores(), *mailboxes.chores(), *domains.chores())
     return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores)

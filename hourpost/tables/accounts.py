@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hourpost.tables.metadata import Table
@@ -25,9 +25,11 @@ class Account(Table):
     signs_ed25519: Mapped[bool] = mapped_column(server_default="false")
     suspended_at: Mapped[datetime | None]
     lapsed_at: Mapped[datetime | None]  # its plan has ended unpaid: what waits goes on waiting
+    closed_at: Mapped[datetime | None]  # deleted by its owner: erased bit by bit
     created_at: Mapped[datetime]
 
     __table_args__ = (
+        Index("accounts_closed_idx", "closed_at", postgresql_where=text("closed_at IS NOT NULL")),
         CheckConstraint("plan IN ('path', 'normal', 'premium', 'skilled')", name="plan"),
         CheckConstraint("unknown_policy IN ('retry', 'park')", name="unknown_policy"),
         CheckConstraint("own_limit >= 0", name="own_limit"),

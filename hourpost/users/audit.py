@@ -41,6 +41,8 @@ WORDS: dict[str, str] = {
     "account_created": "created the account",
     "account_renamed": "renamed the account",
     "account_exported": "exported the account",
+    "account_deleted": "deleted the account",
+    "user_deleted": "deleted the log-in",
     "checkout_opened": "went to pay for a plan",
     "plan_changed": "changed the plan",
     "plan_kept": "kept the plan after all",

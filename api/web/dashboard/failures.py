@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
+from api.web.dashboard.forms import local_path
 from api.web.dashboard.mail.readers import MailNotAuthenticated
 from api.web.dashboard.visitors import Guest, NotAMember, NotProven, guest
 from api.web.errors import status_of
@@ -68,7 +69,8 @@ def _to_log_in(request: Request) -> Response:
 
 
 def _prove_path(request: Request) -> str:
-    back = request.url.path if request.method == "GET" else "/app/you"
+    came_from = urlsplit(request.headers.get("referer", "")).path
+    back = request.url.path if request.method == "GET" else local_path(came_from, "/app/you")
     return f"/login/again?next={quote(back, safe='/')}"
 
 

@@ -62,8 +62,8 @@ async function copyText(button) {
 // A form is sent once.
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method === "get") return;
-  const button = event.submitter;
-  if (button) setTimeout(() => (button.disabled = true));
+  const button = event.submitter; // unless what comes back is a file, and the page stays
+  if (button && !("stays" in button.dataset)) setTimeout(() => (button.disabled = true));
 });
 window.addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("form button:disabled:not([data-off])")) button.disabled = false;

@@ -1,0 +1,93 @@
+"""Closing an account for good: at once nothing of it works any more, and what it has stored is erased bit by bit.
+
+Its emails may be a million, so that no one transaction could hold them all.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
+from hourpost.accounts.notices import announce_change
+from hourpost.errors import NotFound
+
+LINGER = timedelta(hours=1)
+"""What is on its way when an account is closed has this long to arrive before its rows are erased."""
+AT_ONCE = 500
+
+_WITH_THE_ACCOUNT = (
+    tables.Membership,
+    tables.Invitation,
+    tables.InboundRoute,
+    tables.Webhook,
+    tables.MailboxAddress,
+    tables.Domain,
+    tables.Suppression,
+)
+_CLOSED = text("SELECT id FROM accounts WHERE closed_at < :before ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED")
+# Content is shared with messages of mailboxes, under the email's id; those have their own grace.
+_ERASE_EMAILS = text(
+    """
+WITH part AS (
+  SELECT id FROM emails WHERE account_id = :account ORDER BY id LIMIT :most
+), events AS (
+  DELETE FROM events e USING part s WHERE e.email_id = s.id
+), attempts AS (
+  DELETE FROM attempts a USING part s WHERE a.email_id = s.id
+), deliveries AS (
+  DELETE FROM deliveries d USING part s WHERE d.email_id = s.id
+), chunks AS (
+  DELETE FROM content_chunks c USING part s WHERE c.content_id = s.id
+    AND NOT EXISTS (SELECT FROM messages m WHERE m.content_id = s.id)
+    AND NOT EXISTS (SELECT FROM expunges x WHERE x.content_id = s.id)
+), gone AS (
+  DELETE FROM emails e USING part s WHERE e.id = s.id RETURNING e.id
+)
+SELECT count(*) FROM gone
+"""
+)
+_REST = (
+    text("DELETE FROM idempotency_keys WHERE account_id = :account"),
+    text("DELETE FROM spends WHERE account_id = :account"),
+    text("DELETE FROM inbound_emails WHERE account_id = :account"),
+    # Mailboxes go when their own grace is over; then so does the account.
+    text("DELETE FROM accounts a WHERE a.id = :account AND NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)"),
+)
+
+
+async def close_account(connection: AsyncConnection, account_id: UUID, now: datetime) -> None:
+    """Close an account: no log-in, no key, no mail, its domains free for others. Raises: NotFound."""
+    ours = tables.Account
+    values: dict[str, Any] = {"closed_at": now, "suspended_at": now, "plan": None, "own_limit": None}
+    statement = update(ours).where(ours.id == account_id, ours.closed_at.is_(None)).values(values)
+    if (await connection.execute(statement.returning(ours.id))).one_or_none() is None:
+        raise NotFound("There is no such account.")
+    keys, boxes = tables.Credential, tables.Mailbox
+    await connection.execute(
+        update(keys).where(keys.account_id == account_id, keys.revoked_at.is_(None)).values(revoked_at=now)
+    )
+    shut = {"deleted_at": now, "access_generation": boxes.access_generation + 1}
+    await connection.execute(
+        update(boxes).where(boxes.account_id == account_id, boxes.deleted_at.is_(None)).values(shut)
+    )
+    for table in _WITH_THE_ACCOUNT:
+        await connection.execute(delete(table).where(table.account_id == account_id))
+    await announce_change(connection, account_id)
+
+
+async def erase_some(connection: AsyncConnection, now: datetime) -> bool:
+    """Erase a part of what a closed account has stored, the oldest first; whether there was anything."""
+    account = (await connection.execute(_CLOSED, {"before": now - LINGER})).scalar()
+    if account is None:
+        return False
+    erased = (await connection.execute(_ERASE_EMAILS, {"account": account, "most": AT_ONCE})).scalar_one()
+    if erased:
+        return True
+    for statement in _REST:
+        await connection.execute(statement, {"account": account})
+    return False

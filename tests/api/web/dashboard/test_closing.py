@@ -1,0 +1,90 @@
+"""Taking everything along, and deleting."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from hourpost.accounts.closing import LINGER, erase_some
+from hourpost.database import Database
+from hourpost.rules.delivery_state import State
+from tests.api.web.dashboard.mail import make_email
+from tests.api.web.dashboard.people import Cast, make_cast
+from tests.api.web.running import RunningWeb
+from tests.cast import make_domain, make_key
+
+
+async def test_the_export_has_everything_but_secrets(cast: Cast, database: Database) -> None:
+    domain = await make_domain(database, cast.account)
+    key = await make_key(database, cast.account)
+    email_id = await make_email(database, cast.account, "ada@far.test", state=State.SENT)
+    answer = cast["owner"].post("/app/account/export")
+    assert "attachment" in answer.headers["content-disposition"]
+    found = answer.json()
+    assert [one["name"] for one in found["domains"]] == [domain.name]
+    assert [one["id"] for one in found["emails"]] == [email_id]
+    assert found["emails"][0]["deliveries"] == [{"address": "ada@far.test", "status": "sent"}]
+    assert {one["role"] for one in found["members"]} == {"owner", "admin", "developer", "viewer", "billing"}
+    assert found["audit_log"][-1]["action"] == "account_exported"
+    for secret in (key.secret, "token_sha256", "password", "dkim"):
+        assert secret not in answer.text
+
+
+async def test_a_deleted_account_is_closed_at_once_and_erased_later(
+    fresh_database: Database, cast: Cast, database: Database, site: RunningWeb
+) -> None:
+    email_id = await make_email(database, cast.account)
+    domain = await make_domain(database, cast.account)
+    key = (await make_key(database, cast.account)).secret
+    wrong = cast["owner"].post("/app/account/delete", {"name": "Another"})
+    assert wrong.status_code == 422
+    assert cast["owner"].post("/app/account/delete", {"name": cast.account.name}).status_code == 303
+    for who in ("owner", "viewer"):
+        assert cast[who].get("/app").headers["location"] == "/app/accounts/new"
+    assert cast["nobody"].get("/v1/usage", Authorization=f"Bearer {key}").status_code == 403
+    async with database.reading() as connection:
+        names = await connection.execute(text("SELECT id FROM domains WHERE name = :name"), {"name": domain.name})
+        assert not names.all()
+    later = datetime.now(UTC) + LINGER + timedelta(minutes=1)
+    for _ in range(20):
+        async with database.transaction() as connection:
+            if not await erase_some(connection, later):
+                break
+    async with database.reading() as connection:
+        for table in ("emails", "deliveries", "events"):
+            statement = text(f"SELECT count(*) FROM {table} WHERE account_id = :id")
+            if table != "events":
+                assert (await connection.execute(statement, {"id": cast.account.id})).scalar() == 0
+        accounts = await connection.execute(text("SELECT id FROM accounts WHERE id = :id"), {"id": cast.account.id})
+        assert not accounts.all()
+    assert email_id
+
+
+async def test_an_account_that_is_open_is_not_erased(fresh_database: Database) -> None:
+    async with fresh_database.transaction() as connection:
+        assert not await erase_some(connection, datetime.now(UTC) + timedelta(days=1))
+
+
+async def test_who_owns_an_account_alone_cannot_delete_their_log_in(cast: Cast) -> None:
+    answer = cast["owner"].post("/app/you/delete")
+    assert answer.status_code == 422
+    assert cast.account.name in answer.text
+    assert cast["viewer"].post("/app/you/delete").headers["location"] == "/"
+    assert cast["viewer"].get("/app").headers["location"] == "/login"
+    assert cast["viewer"].email not in cast["owner"].get("/app/team").text
+
+
+@pytest.mark.parametrize("path", ["/app/account/delete"])
+async def test_deleting_asks_again_who_one_is(
+    database: Database, site: RunningWeb, own_account: None, path: str
+) -> None:
+    cast = await make_cast(database, site.url)
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("UPDATE sessions SET proven_at = now() - interval '2 hours' WHERE user_id = :id"),
+            {"id": cast["owner"].user_id},
+        )
+    assert cast["owner"].get(path).headers["location"].startswith("/login/again?next=/app/account/delete")
+    cast.close()
