@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from hourpost.assembly import Parts
 from hourpost.billing.till import plan_url
 from hourpost.flow.filing import Filing
@@ -9,6 +11,7 @@ from hourpost.flow.postman import Postman
 from workers.accounts import AccountChores
 from workers.billing import BillingChores
 from workers.domains import DomainChores
+from workers.errand import Errand
 from workers.mailboxes import MailboxChores
 from workers.schedule import Chore, Schedule
 
@@ -19,8 +22,24 @@ def build_schedule(parts: Parts) -> Schedule:
     """The schedule with every chore."""
     postman = Postman(parts.database, parts.intake, parts.clock, parts.settings.own_sender)
     billing = BillingChores(parts.database, parts.clock, parts.hints.ring_billing, postman, plan_url(parts.settings))
-    filing = Chore("filing", _FILING_SECONDS, Filing(parts.database, parts.mail, parts.clock).sweep)
+    filing = Filing(parts.database, parts.mail, parts.clock, parts.settings.hostname)
     mailboxes, domains = MailboxChores(parts.database, parts.clock), DomainChores(parts)
     accounts = AccountChores(parts.database, parts.clock)
-    chores = (*billing.chores(), filing, *accounts.chores(), *mailboxes.chores(), *domains.chores())
+    chores = (
+        *billing.chores(),
+        _beside("filing", _FILING_SECONDS, filing.sweep),
+        *accounts.chores(),
+        *mailboxes.chores(),
+        *domains.chores(),
+    )
     return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores)
+
+
+def _beside(name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> Chore:
+    """A chore that keeps nobody waiting: it is done beside the others, one round at a time."""
+    errand = Errand(work)
+
+    async def ring() -> None:
+        errand.ring()
+
+    return Chore(name, seconds, ring, errand.stop)

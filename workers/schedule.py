@@ -49,11 +49,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something else that is done from time to time."""
+    """Something else that is done from time to time; ``stop`` ends what of it is still under way."""
 
     name: str
     seconds: float
     work: Callable[[], Awaitable[None]]
+    stop: Callable[[], Awaitable[None]] | None = None
 
 
 class Schedule:
@@ -89,6 +90,9 @@ class Schedule:
 
     async def close(self) -> None:
         """Give up the lead."""
+        for chore in self._chores:
+            if chore.stop is not None:
+                await chore.stop()
         if self._listener is not None and not self._listener.is_closed():
             await self._listener.close(timeout=2)
 

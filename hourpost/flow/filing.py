@@ -16,6 +16,7 @@ import structlog
 
 from hourpost.database import Database, HotStatement
 from hourpost.errors import HourpostError, NotFound
+from hourpost.flow.notices import Notices
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.parcels import NewMessage, Target
@@ -50,8 +51,8 @@ _FILED = HotStatement(
 _OPEN = HotStatement(
     """
 WITH copies AS (
-  SELECT s.email_id, s.mailbox_id, s.content_id, s.outcome, s.looked_at FROM sent_copies s
-  WHERE NOT s.settled AND s.content_id IS NOT NULL ORDER BY s.looked_at LIMIT :most
+  SELECT s.email_id, s.mailbox_id, s.content_id, s.outcome, s.looked_at, s.is_own FROM sent_copies s
+  WHERE NOT s.settled AND (s.content_id IS NOT NULL OR s.is_own) ORDER BY s.looked_at LIMIT :most
 )
 SELECT c.*,
   (SELECT array_agg(DISTINCT d.state) FROM deliveries d WHERE d.email_id = c.email_id) AS states
@@ -71,6 +72,8 @@ _LOOKED = HotStatement(
 )
 _CONTENT = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :content ORDER BY number")
 
+NO_COPY = UUID(int=0)  # the client has filed none
+
 log = structlog.get_logger()
 
 
@@ -87,10 +90,11 @@ class _Change:
 class Filing:
     """The sweep. Safe to run in several processes at once, useful in one."""
 
-    def __init__(self, database: Database, store: MailStore, clock: Clock) -> None:
+    def __init__(self, database: Database, store: MailStore, clock: Clock, hostname: str) -> None:
         self._database = database
         self._store = store
         self._clock = clock
+        self._notices = Notices(database, store, clock, hostname)
 
     async def sweep(self) -> None:
         """File what is new, and write outcomes. Raises: ServiceUnavailable."""
@@ -115,7 +119,7 @@ class Filing:
         if row.found_id is not None:
             return row.found_id, False
         if row.is_own:
-            return None, self._clock.now() > row.created_at + _ADOPTION
+            return NO_COPY if self._clock.now() > row.created_at + _ADOPTION else None, False
         if row.folder_id is None:  # its owner has no Sent folder
             return None, True
         async with self._database.hot_statements() as connection:
@@ -133,6 +137,7 @@ class Filing:
         async with self._database.hot_statements() as connection:
             rows = await _OPEN.run(connection, {"most": _LOOKED_AT_ONCE})
         changes = [_change_of(row) for row in rows]
+        await self._notices.tell([row.email_id for row in rows if row.is_own])
         await self._show([change for change in changes if change.before != change.after])
         if changes:
             await self._note(changes, self._clock.now())
@@ -181,4 +186,6 @@ class Filing:
 
 def _change_of(row: Any) -> _Change:
     states = [State(word) for word in row.states or ()]
+    if row.content_id is None:  # nothing to show it on, yet
+        return _Change(row, tuple(row.outcome), tuple(row.outcome), is_settled=False)
     return _Change(row, tuple(row.outcome), outcome_of(states), is_settled(states))

@@ -29,4 +29,6 @@ class Submitters:
             return await self._standings.by_smtp_login(username, password)
         login = await self._logins.log_in(Attempt(username, Service.SMTP, peer), password)
         standing = await self._standings.by_account(login.account_id)
-        return replace(standing, kind="mailbox", scope="sending", addresses=frozenset(login.addresses))
+        files_for = dict.fromkeys(login.addresses, login.mailbox_id)
+        addresses = frozenset(login.addresses)
+        return replace(standing, kind="mailbox", scope="sending", addresses=addresses, files_for=files_for)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Text, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -66,6 +66,7 @@ class SentCopy(Table):
     content_id: Mapped[UUID | None]  # of the message; None until it is there
     outcome: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")  # the keywords it carries
     settled: Mapped[bool] = mapped_column(server_default="false")
+    noticed: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger), server_default="{}")  # whose loss its sender knows
     looked_at: Mapped[datetime]
     created_at: Mapped[datetime]
 

@@ -27,7 +27,7 @@ from tests.end_to_end.fleet import Part
 from tests.fixtures.ports import free_port
 
 PASSWORD = "correct horse battery staple"
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 @dataclass
@@ -95,7 +95,7 @@ def house(fresh_database_url: str, redis_url: str, tmp_path: Path) -> Iterator[H
         for part in one.parts:
             part.start()
         for part in one.parts:
-            part.wait()
+            part.wait(90.0)
         yield one
     finally:
         for part in one.parts:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from email import policy
+from email.parser import BytesParser
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
@@ -14,6 +18,8 @@ from hourpost.mailboxes.changes import NewMailbox, create_mailbox
 from hourpost.mailboxes.folders import find_special_folder
 from hourpost.mailboxes.parcels import NewMessage
 from hourpost.mailboxes.store import MailStore
+from hourpost.rules.bounces import read_report
+from hourpost.rules.incoming import read_incoming
 from tests.cast import make_account, make_domain
 from tests.flow.letters import letter, make_standing, order
 from tests.flow.rounds import Rounds
@@ -31,7 +37,7 @@ class Desk:
     def __init__(self, rounds: Rounds, store: MailStore) -> None:
         self.rounds = rounds
         self.store = store
-        self.filing = Filing(rounds.database, store, rounds.clock)
+        self.filing = Filing(rounds.database, store, rounds.clock, "mx.test")
 
     async def open(self) -> None:
         rounds = self.rounds
@@ -109,10 +115,74 @@ async def test_the_copy_that_a_mail_client_files_itself_is_found(desk: Desk):
 
 async def test_a_client_that_files_nothing_is_waited_for_ten_minutes(desk: Desk):
     await desk.send("you@far.test", kind="mailbox")
+    await desk.rounds.round()
     desk.rounds.clock.advance(601)
     assert await desk.sweep() == []
     (copy,) = await settled(desk)
     assert copy.settled
+
+
+async def lose(desk: Desk, email_id, position: int, state: str, **detail: object) -> None:
+    """What a worker writes when a server refuses."""
+    await desk.rounds.execute(
+        "UPDATE deliveries SET state = :state WHERE email_id = :id AND position = :position",
+        id=email_id,
+        state=state,
+        position=position,
+    )
+    await desk.rounds.execute(
+        "INSERT INTO events (email_id, id, position, account_id, kind, at, detail)"
+        " SELECT :id, uuidv7(), :position, account_id, :state, now(), CAST(:detail AS jsonb)"
+        " FROM emails WHERE id = :id",
+        id=email_id,
+        state=state,
+        position=position,
+        detail=json.dumps(detail),
+    )
+
+
+async def inbox(desk: Desk) -> list[bytes]:
+    query = text(
+        "SELECT c.bytes FROM messages m JOIN folders f ON f.id = m.folder_id"
+        " JOIN content_chunks c ON c.content_id = m.content_id"
+        " WHERE f.mailbox_id = :mailbox AND f.name = 'INBOX' ORDER BY m.uid"
+    )
+    async with desk.rounds.database.reading() as connection:
+        return [bytes(row) for row in (await connection.execute(query, {"mailbox": desk.mailbox.id})).scalars()]
+
+
+async def test_who_sends_from_a_mailbox_is_told_there_what_is_lost_and_only_once(desk: Desk):
+    mail = await desk.send("gone@far.test", "slow@far.test", kind="mailbox", subject="Grüße")
+    await lose(desk, mail.email_id, 0, "bounced", code=550, enhanced="5.1.1", reply="no such user")
+    for _ in range(2):
+        await desk.sweep()
+    (notice,) = await inbox(desk)
+    message = BytesParser(policy=policy.default).parsebytes(notice)
+    assert message["Subject"] == "Not delivered: Grüße"
+    assert (message["Return-Path"], message["Auto-Submitted"]) == ("<>", "auto-replied")
+    assert "There is no mailbox of that name" in message.get_body().get_content()
+    report = read_report(notice, read_incoming(notice), is_null_sender=True)
+    assert report is not None
+    assert report.message_id == mail.message_id
+    assert [(one.address, one.status, one.code) for one in report.recipients] == [("gone@far.test", "5.1.1", 550)]
+    await lose(desk, mail.email_id, 1, "expired", reason="no relay took it within 72 hours")
+    await desk.sweep()
+    assert [b"slow@far.test" in one for one in await inbox(desk)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "detail"),
+    [
+        ("api_key", {}, {}),
+        ("mailbox", {"dsn": {"recipients": {"gone@far.test": {"notify": ["NEVER"]}}}}, {}),
+        ("mailbox", {}, {"source": "report"}),
+    ],
+)
+async def test_whom_no_notice_is_for_gets_none(desk: Desk, kind: str, parts: dict, detail: dict):
+    mail = await desk.send("gone@far.test", kind=kind, parts={"to": [], **parts})
+    await lose(desk, mail.email_id, 0, "bounced", **detail)
+    await desk.sweep()
+    assert await inbox(desk) == []
 
 
 async def test_a_message_that_was_moved_still_shows_it(desk: Desk):

@@ -121,7 +121,7 @@ def test_a_draft_is_saved_replaced_and_sent(box: Box) -> None:
 
 async def test_the_copy_that_was_filed_is_the_one_that_shows_the_outcome(box: Box, database: Database) -> None:
     send(box, to="a@example.net", subject="S", text="x")
-    await Filing(database, box.store, SystemClock()).sweep()
+    await Filing(database, box.store, SystemClock(), "mx.test").sweep()
     assert len(box.uids("sent")) == 1
     copies = text("SELECT is_own, content_id FROM sent_copies WHERE mailbox_id = :id")
     async with database.reading() as connection:
