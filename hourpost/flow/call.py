@@ -44,8 +44,9 @@ class CallPace:
     """How many calls one worker makes at once, together and for one webhook, and how often it looks."""
 
     most: int = 100
-    each: int = 8
+    each: int = 16
     look_seconds: float = 1.0
+    gather_seconds: float = 0.02  # so long what ends gathers, to be followed by one claim
     clock: Clock = field(default_factory=SystemClock)
     jitter: Callable[[], float] = random.random
 
@@ -91,6 +92,7 @@ class Caller:
         try:
             async with asyncio.timeout(self._pace.look_seconds):
                 await self._bell.wait()
+                await asyncio.sleep(self._pace.gather_seconds)
         except TimeoutError:
             pass
         self._bell.clear()

@@ -9,27 +9,23 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
-from typing import Any, Protocol
+from ipaddress import ip_network
+from typing import Protocol
 
 import httpcore
 
-from hourpost.errors import ServiceUnavailable
-from hourpost.rules.reachable import LOOPBACK, Address, Network, is_reachable
+from hourpost.gateways.checked_backend import CheckedBackend, Resolve
+from hourpost.rules.reachable import LOOPBACK, Network
 from hourpost.settings import Settings
 
 TIMEOUT_SECONDS = 15.0
 KEPT_BYTES = 4096
 _CONNECT_SECONDS = 5.0
-_ADDRESSES = 4
-_CONNECTIONS = 400
-_KEPT_CONNECTIONS = 100
+_KEPT_OF_ONE = 16
+_GONE = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 _KEEPALIVE_SECONDS = 20.0
-_WEB_PORTS = (80, 443)  # and those above 1023: what listens below would take our words for commands
-
-Resolve = Callable[[str], Awaitable[Sequence[Address]]]
 
 
 class Unreachable(Exception):
@@ -73,13 +69,7 @@ class HttpOutgoing:
         self, resolve: Resolve, allowed: Sequence[Network] = (), *, timeout_seconds: float = TIMEOUT_SECONDS
     ) -> None:
         self._timeout_seconds = timeout_seconds
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=_CONNECTIONS,
-            max_keepalive_connections=_KEPT_CONNECTIONS,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=_CheckedBackend(resolve, allowed),
-        )
+        self._connections = _Connections(CheckedBackend(resolve, allowed))
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """The answer, within the time-out. Raises: Unreachable."""
@@ -91,83 +81,92 @@ class HttpOutgoing:
             raise Unreachable(f"No answer within {self._timeout_seconds:g} seconds.") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             raise Unreachable(_words(error)) from error
-        except (httpcore.UnsupportedProtocol, UnicodeError, ValueError) as error:
+        except (httpcore.UnsupportedProtocol, KeyError, UnicodeError, ValueError) as error:
             raise Unreachable("The address is not one that can be called.") from error
         text = kept.decode("utf-8", "replace").replace("\0", "")
         return Answer(status, text, time.monotonic() - began_at)
 
     async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        extensions = {"timeout": {"connect": _CONNECT_SECONDS}}
-        async with self._pool.stream(
-            "POST", url, headers=list(headers.items()), content=body, extensions=extensions
-        ) as response:
-            kept = bytearray()
-            async for chunk in response.aiter_stream():
-                kept += chunk
-                if len(kept) >= KEPT_BYTES:
-                    break
-            return response.status, bytes(kept[:KEPT_BYTES])
+        target = httpcore.URL(url)
+        connection = await self._connections.take(target.origin)
+        was_open = connection.is_idle()
+        try:
+            found = await _post(connection, target, headers, body)
+        except BaseException as error:
+            await connection.aclose()
+            if was_open and isinstance(error, _GONE):  # closed by the other end while it was idle
+                return await self._exchange(url, headers, body)
+            raise
+        await self._connections.give(target.origin, connection)
+        return found
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
+        await self._connections.close()
 
 
-class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that were checked, and to nothing else."""
+class _Connections:
+    """Those that are open and idle, by where they go. httpcore's own pool looks at all of them for each request."""
 
-    def __init__(self, resolve: Resolve, allowed: Sequence[Network]) -> None:
-        self._resolve = resolve
-        self._allowed = allowed
-        self._inner = httpcore.AnyIOBackend()
+    def __init__(self, backend: CheckedBackend) -> None:
+        self._backend = backend
+        self._ssl = ssl.create_default_context()
+        self._idle: dict[str, list[httpcore.AsyncHTTPConnection]] = {}
+        self._swept_at = time.monotonic()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """A connection to the first address of ``host`` that answers. Raises: httpcore.ConnectError."""
-        addresses = await self._addresses_of(host)
-        for one in addresses:
-            if not is_reachable(one, self._allowed) or not _is_open(port, one, self._allowed):
-                raise httpcore.ConnectError("The address is not of the open internet.")
-        error: Exception = httpcore.ConnectError("The name has no address.")
-        for one in addresses[:_ADDRESSES]:
-            try:
-                return await self._inner.connect_tcp(str(one), port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
-                error = failed
-        raise error
+    async def take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+        """One that is idle, or a new one that connects with its first request."""
+        kept = self._idle.get(str(origin), [])
+        while kept:
+            connection = kept.pop()
+            if connection.is_idle() and not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return httpcore.AsyncHTTPConnection(
+            origin, self._ssl, keepalive_expiry=_KEEPALIVE_SECONDS, network_backend=self._backend
+        )
 
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own signature
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Never. Raises: httpcore.ConnectError."""
-        raise httpcore.ConnectError("Sockets of this machine are not called.")
+    async def give(self, origin: httpcore.Origin, connection: httpcore.AsyncHTTPConnection) -> None:
+        """Keep it for the next, where it can be used again."""
+        kept = self._idle.setdefault(str(origin), [])
+        if connection.is_idle() and len(kept) < _KEPT_OF_ONE:
+            kept.append(connection)
+        else:
+            await connection.aclose()
+        if time.monotonic() - self._swept_at > _KEEPALIVE_SECONDS:
+            await self._sweep()
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
+    async def close(self) -> None:
+        """Close all that are idle."""
+        for kept in self._idle.values():
+            for connection in kept:
+                await connection.aclose()
+        self._idle.clear()
 
-    async def _addresses_of(self, host: str) -> Sequence[Address]:
-        try:
-            return [ip_address(host.strip("[]"))]
-        except ValueError:
-            pass
-        try:
-            return await self._resolve(host)
-        except ServiceUnavailable:
-            raise httpcore.ConnectError("The name servers gave no answer about its name.") from None
+    async def _sweep(self) -> None:
+        self._swept_at = time.monotonic()
+        for origin, kept in list(self._idle.items()):
+            expired = [one for one in kept if one.has_expired()]
+            self._idle[origin] = [one for one in kept if one not in expired]
+            if not self._idle[origin]:
+                del self._idle[origin]
+            for connection in expired:
+                await connection.aclose()
 
 
-def _is_open(port: int, address: Address, allowed: Sequence[Network]) -> bool:
-    return port in _WEB_PORTS or port > 1023 or any(address in one for one in allowed if one.version == address.version)
+async def _post(
+    connection: httpcore.AsyncHTTPConnection, url: httpcore.URL, headers: Mapping[str, str], body: bytes
+) -> tuple[int, bytes]:
+    extensions = {"timeout": {"connect": _CONNECT_SECONDS}}
+    async with connection.stream(
+        "POST", url, headers=list(headers.items()), content=body, extensions=extensions
+    ) as response:
+        kept = bytearray()
+        async for chunk in response.aiter_stream():
+            kept += chunk
+            if len(kept) >= KEPT_BYTES:
+                break
+        return response.status, bytes(kept[:KEPT_BYTES])
 
 
 def _words(error: Exception) -> str:

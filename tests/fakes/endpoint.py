@@ -28,6 +28,7 @@ class Endpoint:
     connections: int = 0
     at_once: int = 0
     most_at_once: int = 0
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -37,12 +38,17 @@ class Endpoint:
         head = f"HTTP/1.1 {status} No\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
         self.answer = head.encode() + body
 
+    def hang_up(self) -> None:
+        for writer in self.writers:
+            writer.close()
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 await self._answer(head, reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()

@@ -69,6 +69,15 @@ async def test_connections_are_used_again(near: HttpOutgoing, endpoint: Endpoint
     assert endpoint.connections == 1
 
 
+async def test_a_connection_that_the_other_end_has_closed_is_opened_again(
+    near: HttpOutgoing, endpoint: Endpoint
+) -> None:
+    await post(near, endpoint.url)
+    endpoint.hang_up()
+    assert await post(near, endpoint.url) == (200, "ok")
+    assert endpoint.connections == 2
+
+
 async def test_a_name_is_resolved_once_and_the_call_goes_to_what_was_checked(endpoint: Endpoint) -> None:
     names = Names("127.0.0.1")
     outgoing = HttpOutgoing(names, LOOPBACK)
