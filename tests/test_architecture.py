@@ -101,3 +101,14 @@ def test_imports_stand_at_the_top_of_the_file(path: Path) -> None:
     tree = ast.parse(path.read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert not [imported for function in functions for imported in list_imports(function)]
+
+
+def test_migrations_are_one_chain_and_no_two_have_one_number() -> None:
+    paths = sorted((ROOT / "migrations" / "versions").glob("*.py"))
+    numbers = [path.name[:4] for path in paths]
+    assert numbers == [f"{count:04}" for count in range(1, len(paths) + 1)]
+    for number, path in zip(numbers, paths, strict=True):
+        before = f"'{int(number) - 1:04}'" if number != "0001" else "None"
+        text = path.read_text().replace('"', "'")
+        assert f"revision = '{number}'" in text
+        assert f"down_revision = {before}" in text
