@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import uvloop
 
 from api.imap.door import Door
+from api.imap.entry import allow_many_sessions
 from api.imap.limits import Limits
 from api.imap.server import ImapServer, Listener
 from hourpost.assembly import build_parts
@@ -50,6 +50,5 @@ async def serve(ready: Path) -> None:
 
 
 if __name__ == "__main__":
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_sessions()
     uvloop.run(serve(Path(sys.argv[1])))

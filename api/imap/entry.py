@@ -15,8 +15,11 @@ import uvloop
 from api.imap.door import Door
 from api.imap.server import ImapServer, Listener
 from hourpost.assembly import Parts, build_parts
+from hourpost.embedded.linux import map_large_buffers
 from hourpost.gateways.tls import make_tls_context
 from hourpost.settings import Settings
+
+_TLS_BUFFER_BYTES = 256 * 1024
 
 
 def run(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], None]) -> None:
@@ -24,7 +27,7 @@ def run(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], 
 
     ``certificate`` is the PEM chain and its key. Raises: OSError for a port that is taken, ServiceUnavailable.
     """
-    _allow_many_descriptors()
+    allow_many_sessions()
     uvloop.run(_serve(settings, certificate, ready))
 
 
@@ -61,8 +64,11 @@ def build_server(settings: Settings, parts: Parts, certificate: tuple[Path, Path
     )
 
 
-def _allow_many_descriptors() -> None:
-    """A session is a descriptor, and the usual soft limit of 1,024 is none of ours."""
+def allow_many_sessions() -> None:
+    """A session is a descriptor, and the usual soft limit of 1,024 is none of ours; and it is 256 KiB of uvloop's
+    for what comes under TLS, of which an idle one has touched a page or two.
+    """
+    map_large_buffers(_TLS_BUFFER_BYTES)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

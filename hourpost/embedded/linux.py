@@ -15,6 +15,7 @@ LIBC = ctypes.CDLL(None, use_errno=True) if IS_LINUX else None
 _PARENT_DEATH_SIGNAL = 1
 _SET_NAME = 15
 _MALLOC_ARENA_MAX = -8
+_MALLOC_MMAP_THRESHOLD = -3
 _ARGUMENTS_START, _ARGUMENTS_END = 45, 46  # fields 48 and 49 of proc_pid_stat(5), after the name
 
 
@@ -52,6 +53,15 @@ def use_few_arenas(count: int = 2) -> None:
     """What ``MALLOC_ARENA_MAX`` does for programs, for ourselves and our forks: threads share their free memory."""
     if LIBC is not None and hasattr(LIBC, "mallopt"):
         LIBC.mallopt(_MALLOC_ARENA_MAX, count)
+
+
+def map_large_buffers(least_bytes: int) -> None:
+    """Give each buffer of so many bytes or more pages of its own, of which only those exist that were ever written.
+
+    Left to itself glibc raises that limit as buffers come and go, and then takes them from its heap, all of it dirty.
+    """
+    if LIBC is not None and hasattr(LIBC, "mallopt"):
+        LIBC.mallopt(_MALLOC_MMAP_THRESHOLD, least_bytes)
 
 
 def yield_to_others(niceness: int) -> None:

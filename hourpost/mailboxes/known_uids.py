@@ -28,6 +28,17 @@ async def count_uids_from(connection: Connection, folder_id: UUID, first: int) -
     return int((await _COUNT.run(connection, {"folder": folder_id, "first": first}))[0].count)
 
 
+_FIRST_UNSEEN = HotStatement(
+    "SELECT count(*) AS number FROM messages WHERE folder_id = :folder AND uid <= (SELECT uid FROM messages"
+    " WHERE folder_id = :folder AND flags & 1 = 0 ORDER BY uid LIMIT 1)"
+)
+
+
+async def find_first_unseen_number(connection: Connection, folder_id: UUID) -> int:
+    r"""The number of the first message without \Seen; 0 when there is none."""
+    return int((await _FIRST_UNSEEN.run(connection, {"folder": folder_id}))[0].number)
+
+
 async def list_uids_as_of(connection: Connection, folder_id: UUID, modseq: int, uidnext: int) -> array[int]:
     """The UIDs that the folder had when its MODSEQ and UIDNEXT were these, ascending, four bytes each."""
     arguments = {"folder": folder_id, "modseq": modseq, "uidnext": uidnext}

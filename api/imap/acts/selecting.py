@@ -16,8 +16,7 @@ from api.imap.open_folders import FolderState
 from api.imap.replies import Bad, untagged
 from api.imap.view import News, View
 from hourpost.mailboxes.folders import Folder, get_folder, select_folder
-from hourpost.mailboxes.known_uids import count_uids_from
-from hourpost.mailboxes.messages import find_first_unseen
+from hourpost.mailboxes.known_uids import count_uids_from, find_first_unseen_number
 
 if TYPE_CHECKING:
     from api.imap.session import Session
@@ -88,11 +87,7 @@ async def _count_recent(session: Session, folder: Folder, state: FolderState) ->
 async def _tell_unseen(session: Session, folder: Folder) -> None:
     if folder.unseen == 0 or folder.messages > _UNSEEN_AMONG:
         return
-    uid = await session.door.store.read(find_first_unseen, folder.id)
-    view = session.view
-    assert view is not None
-    await view.load()
-    number = view.number_of(uid) if uid else 0
+    number = await session.door.store.read(find_first_unseen_number, folder.id)
     if number:
         session.outlet.write(untagged(f"OK [UNSEEN {number}] the first unseen message"))
 
