@@ -14,6 +14,7 @@ from workers.domains import DomainChores
 from workers.errand import Errand
 from workers.mailboxes import MailboxChores
 from workers.schedule import Chore, Schedule
+from workers.webhooks import WebhookChores
 
 _FILING_SECONDS = 2.0
 
@@ -31,6 +32,7 @@ def build_schedule(parts: Parts) -> Schedule:
         *accounts.chores(),
         *mailboxes.chores(),
         *domains.chores(),
+        *WebhookChores(parts.database, parts.clock, postman, parts.settings.public_url).chores(),
     )
     return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores)
 

@@ -28,6 +28,7 @@ class Webhook(Table):
     failing_since: Mapped[datetime | None]  # the first failure after the last success
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
+    told_at: Mapped[datetime | None]  # when its owner was written to about that
     created_at: Mapped[datetime]
 
     __table_args__ = (Index(None, "account_id", "id"),)

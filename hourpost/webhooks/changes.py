@@ -91,7 +91,7 @@ async def update_webhook(
     if change.types is not None:
         values["kinds"] = kinds_of(change.types)
     if change.enabled is True:
-        values |= {"disabled_at": None, "disabled_reason": None, "failing_since": None}
+        values |= dict.fromkeys(("disabled_at", "disabled_reason", "failing_since", "told_at"))
     if change.enabled is False:
         values |= {"disabled_at": func.coalesce(Hook.disabled_at, now)}
     if not values:

@@ -1,0 +1,44 @@
+"""Letters about webhooks that were disabled."""
+
+from __future__ import annotations
+
+import structlog
+
+from hourpost.database import Database
+from hourpost.errors import HourpostError
+from hourpost.flow.postman import Postman
+from hourpost.gateways.clock import Clock
+from hourpost.webhooks.disabling import give_back, take_untold
+from workers.schedule import Chore
+
+_SECONDS = 60.0
+
+log = structlog.get_logger()
+
+
+class WebhookChores:
+    """Writes to the owners."""
+
+    def __init__(self, database: Database, clock: Clock, postman: Postman, public_url: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._postman = postman
+        self._public_url = public_url
+
+    def chores(self) -> tuple[Chore, ...]:
+        """For the schedule."""
+        return (Chore("tell of disabled webhooks", _SECONDS, self.tell),)
+
+    async def tell(self) -> None:
+        """Write to those who do not know. Raises: ServiceUnavailable."""
+        if not self._postman.can_send:
+            return
+        async with self._database.transaction() as connection:
+            several = await take_untold(connection, self._clock.now())
+        for untold in several:
+            try:
+                await self._postman.post(untold.letter(self._public_url))
+            except HourpostError as error:
+                log.warning("the owner of a webhook was not told", webhook_id=str(untold.id), error=error.message)
+                async with self._database.transaction() as connection:
+                    await give_back(connection, untold)
