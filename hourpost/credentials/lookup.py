@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hourpost.errors import NotFound
 from hourpost.rules.plans import hourly_limit
 from hourpost.rules.submission import SendingDomain, Standing
 
@@ -59,16 +58,8 @@ async def find_standing(connection: AsyncConnection, token_sha256: bytes) -> Fou
     return Found(rows[0].id, rows[0].username, _standing(rows[0], _domains(rows)))
 
 
-async def get_standing(connection: AsyncConnection, account_id: UUID) -> Standing:
-    """What the account itself may do, for who acts for it without a credential. Raises: NotFound."""
-    rows = (await connection.execute(_BY_ACCOUNT, {"account": account_id})).all()
-    if not rows:
-        raise NotFound("There is no such account.")
-    return _standing(rows[0], _domains(rows))
-
-
 async def find_account_standing(connection: AsyncConnection, account_id: UUID) -> Found | None:
-    """The same, to be remembered."""
+    """What an account itself may do, for who acts for it without a credential."""
     rows = (await connection.execute(_BY_ACCOUNT, {"account": account_id})).all()
     return Found(None, None, _standing(rows[0], _domains(rows))) if rows else None
 

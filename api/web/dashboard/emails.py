@@ -18,7 +18,6 @@ from api.web.dependencies import cursor, id_of
 from api.web.faults import faults_in
 from api.web.v1.email_filters import EmailQuery, read_filters
 from api.web.v1.email_reading import read_future
-from hourpost.credentials.lookup import get_standing
 from hourpost.emails import changes, queries
 from hourpost.emails.again import read_again
 from hourpost.emails.hour import give_back
@@ -136,8 +135,8 @@ async def post_reschedule(email_id: str, request: Request, visitor: Sender) -> R
 async def post_again(email_id: str, visitor: Sender) -> Response:
     """Send the same content to the same recipients as a new email."""
     try:
+        standing = await visitor.parts.standings.by_account(visitor.account.id)
         async with visitor.parts.database.reading() as connection:
-            standing = await get_standing(connection, visitor.account.id)
             order = await read_again(connection, _id(email_id), standing, visitor.now)
         await visitor.parts.intake.accept(order)
     except HourpostError as error:

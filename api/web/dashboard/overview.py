@@ -11,7 +11,6 @@ from api.web.bodies import extra_for
 from api.web.dashboard.visitors import AnyMember, Sender
 from api.web.v1.email_reading import read_email
 from hourpost.accounts.progress import read_progress
-from hourpost.credentials.lookup import get_standing
 from hourpost.emails.queries import Filters, list_emails
 from hourpost.emails.tallies import MOST_WAITING, read_tallies, read_waiting
 from hourpost.errors import HourpostError
@@ -80,8 +79,7 @@ async def get_overview(visitor: AnyMember, span: str = "24h") -> Response:
 @router.post("/app/test-email")
 async def post_test_email(visitor: Sender) -> Response:
     """Send a first email to the person who asks, from the first verified domain: all the way, as any other."""
-    async with visitor.parts.database.reading() as connection:
-        standing = await get_standing(connection, visitor.account.id)
+    standing = await visitor.parts.standings.by_account(visitor.account.id)
     domain = next(iter(standing.domains), None)
     if domain is None:
         return visitor.redirect("/app/domains", "Verify a domain first: a test must come from somewhere.", "warn")
