@@ -146,7 +146,7 @@ async def serve(options: argparse.Namespace, certificate: tuple[Path, Path]) -> 
     door = Door("mail.test", make_tls_context(*certificate), loop.time)
     intake = CountingIntake()
     role = Submitting(FixedStandings(), intake, SystemClock(), "mail.test")
-    server = SmtpServer(door, [Listener("127.0.0.1", 0, role, implicit_tls=True)])
+    server = SmtpServer(door, [Listener("127.0.0.1", 0, role=role, implicit_tls=True)])
     await server.start()
     gc.collect()
     gc.freeze()

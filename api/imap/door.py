@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from api.imap.guard import Guard
 from api.imap.limits import Limits
 from api.imap.open_folders import OpenFolders
+from api.listening.guard import Guard
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore

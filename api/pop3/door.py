@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
-from api.pop3.guard import Guard
+from api.listening.guard import Guard
 from api.pop3.limits import Limits
 from hourpost.mailboxes.maildrop import Maildrops
 

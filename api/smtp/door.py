@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from api.smtp.guard import Guard
+from api.listening.guard import Guard
 from api.smtp.limits import Limits
 from api.smtp.readers import Budget
 from hourpost.gateways.throttle import LocalThrottle, LoginThrottle

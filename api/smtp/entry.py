@@ -67,9 +67,9 @@ def build_server(
     return SmtpServer(
         door,
         [
-            Listener(settings.host, settings.smtp_port, Inbound(receiver)),
-            Listener(settings.host, settings.submission_port, submitting),
-            Listener(settings.host, settings.submissions_port, submitting, implicit_tls=True),
+            Listener(settings.host, settings.smtp_port, role=Inbound(receiver)),
+            Listener(settings.host, settings.submission_port, role=submitting),
+            Listener(settings.host, settings.submissions_port, role=submitting, implicit_tls=True),
         ],
     )
 

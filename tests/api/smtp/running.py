@@ -41,9 +41,9 @@ class RunningDoor:
         self.door = Door(HOSTNAME, context, self.loop.time, limits, throttle)
         role = Submitting(self.standings, self.intake, SystemClock(), HOSTNAME)
         listeners = [
-            Listener("127.0.0.1", 0, Inbound(self.mailroom)),
-            Listener("127.0.0.1", 0, role),
-            Listener("127.0.0.1", 0, role, implicit_tls=True),
+            Listener("127.0.0.1", 0, role=Inbound(self.mailroom)),
+            Listener("127.0.0.1", 0, role=role),
+            Listener("127.0.0.1", 0, role=role, implicit_tls=True),
         ]
         self.server = SmtpServer(self.door, listeners, tick_seconds=tick_seconds)
         self.tls = ssl.create_default_context(cafile=str(certificate.cert))

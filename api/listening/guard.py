@@ -1,24 +1,35 @@
-"""How many connections there are, in all and from each address."""
+"""Who knocks too often: connections that are open, of an address and of all."""
 
 from __future__ import annotations
 
 from collections import Counter
+from typing import Protocol
 
-from api.pop3.limits import Limits
+
+class Caps(Protocol):
+    """How many connections there may be, in all and from one address."""
+
+    @property
+    def connections(self) -> int:
+        """In all."""
+
+    @property
+    def connections_per_address(self) -> int:
+        """From one address."""
 
 
 class Guard:
     """Counts in this process."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, caps: Caps) -> None:
+        self._caps = caps
         self.connections = 0  # open now
         self._open: Counter[str] = Counter()
 
     def enter(self, address: str) -> bool:
         """Count a connection in; False when there are too many, and then it is not counted."""
-        limits = self._limits
-        if self._open[address] >= limits.connections_per_address or self.connections >= limits.connections:
+        caps = self._caps
+        if self._open[address] >= caps.connections_per_address or self.connections >= caps.connections:
             return False
         self._open[address] += 1
         self.connections += 1

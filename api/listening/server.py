@@ -1,0 +1,189 @@
+"""The listeners of a door, the watch over its sessions, and the end of both."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import structlog
+
+from api.listening.guard import Guard
+
+log = structlog.get_logger()
+
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port; with ``implicit_tls`` the handshake comes first (RFC 8314 §3.3)."""
+
+    host: str
+    port: int  # 0: any free one
+    implicit_tls: bool = False
+
+
+class Times(Protocol):
+    """How long things may take."""
+
+    @property
+    def handshake_seconds(self) -> float:
+        """The handshake."""
+
+    @property
+    def goodbye_seconds(self) -> float:
+        """The end of TLS."""
+
+    @property
+    def drain_seconds(self) -> float:
+        """What is under way, once the door closes."""
+
+
+class Room(Protocol):
+    """What all sessions of a door share. ``seconds`` never goes back."""
+
+    tls: ssl.SSLContext | None
+    guard: Guard
+    is_draining: bool
+
+    @property
+    def limits(self) -> Times:
+        """How long things may take."""
+
+    def seconds(self) -> float:
+        """The time."""
+
+
+class Conversation(Protocol):
+    """A connection, as its door sees it."""
+
+    was_made: bool
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of it would be lost."""
+
+    def end(self, reply: bytes) -> None:
+        """Say so, and close."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+    def check_deadlines(self, now: float) -> None:
+        """End it if it takes too long."""
+
+
+L = TypeVar("L", bound=Listener)
+R = TypeVar("R", bound=Room)
+C = TypeVar("C", bound=Conversation)
+
+
+class Server(Generic[R, L, C]):
+    """Listens on several ports of one door. It accepts by itself, so that caps hold before the handshake.
+
+    A door says how a connection is made (``connect``), and what it says to one too many and at the end.
+    """
+
+    refusal: bytes
+    farewell: bytes
+
+    def __init__(self, door: R, listeners: Sequence[L], *, tick_seconds: float = 1.0) -> None:
+        self.door = door
+        self.ports: list[int] = []
+        self.connections: set[C] = set()
+        self._listeners = listeners
+        self._tick_seconds = tick_seconds
+        self._sockets: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen on all ports. Raises: OSError."""
+        for listener in self._listeners:
+            listening = _listen(listener)
+            self._sockets.append(listening)
+            self.ports.append(listening.getsockname()[1])
+        for listener, listening in zip(self._listeners, self._sockets, strict=True):
+            self.begin(self._accept(listener, listening))
+        self.begin(self._keep_watch())
+
+    async def drain(self) -> None:
+        """Take nobody in, send idle sessions away, let the others finish what they do; then end what is left."""
+        self.door.is_draining = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for listening in self._sockets:
+            listening.close()
+        for connection in list(self.connections):
+            if connection.is_idle:
+                connection.end(self.farewell)
+        ends_at = self.door.seconds() + self.door.limits.drain_seconds
+        while self.connections and self.door.seconds() < ends_at:  # noqa: ASYNC110  # once, at the very end
+            await asyncio.sleep(0.02)
+        for connection in list(self.connections):
+            connection.abort()
+
+    def connect(self, listener: L, address: str) -> C:
+        """The protocol of a connection that has come in; it puts itself among ``connections``."""
+        raise NotImplementedError
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside, until the end."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: L, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, peer = await loop.sock_accept(listening)
+            except OSError as error:  # no descriptors left: those that are open will end
+                log.warning("cannot accept", error=repr(error))
+                await asyncio.sleep(0.1)
+                continue
+            self._take_in(listener, accepted, str(peer[0]))
+
+    def _take_in(self, listener: L, accepted: socket.socket, address: str) -> None:
+        if self.door.guard.enter(address):
+            self.begin(self._open(listener, accepted, address))
+            return
+        with accepted, suppress(OSError):
+            if not listener.implicit_tls:
+                accepted.send(self.refusal)
+
+    async def _open(self, listener: L, accepted: socket.socket, address: str) -> None:
+        door, is_secure = self.door, listener.implicit_tls
+        connection = self.connect(listener, address)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: cast(asyncio.Protocol, connection),
+                accepted,
+                ssl=door.tls if is_secure else None,
+                ssl_handshake_timeout=door.limits.handshake_seconds if is_secure else None,
+                ssl_shutdown_timeout=door.limits.goodbye_seconds if is_secure else None,
+            )
+        except OSError as error:
+            log.debug("no TLS", address=address, error=repr(error))
+        finally:
+            if not connection.was_made:
+                door.guard.leave(address)
+
+    async def _keep_watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick_seconds)
+            now = self.door.seconds()
+            for connection in list(self.connections):
+                connection.check_deadlines(now)
+
+
+def _listen(listener: Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    listening = socket.create_server((listener.host, listener.port), family=family, backlog=_BACKLOG)
+    listening.setblocking(False)
+    return listening
