@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from hourpost.errors import Conflict, NotFound, ServiceUnavailable
+from hourpost.gateways.stripe import NewCustomer
 from hourpost.rules.plans import PLANS
 from tests.billing.conftest import PLAN_URL, Shop
 
@@ -99,9 +100,10 @@ async def test_while_stripe_is_away_nothing_changes_and_the_customer_is_told(sho
 
 async def test_the_api_version_is_pinned_and_creations_carry_keys_of_ours(shop: Shop) -> None:
     account = await shop.subscriber()
+    fingerprint = NewCustomer("", account.name, account.email).fingerprint
     by_path = dict(zip([path for _, path in shop.fake.calls], shop.fake.headers, strict=True))
     assert {headers["stripe-version"] for headers in shop.fake.headers} == {"2026-10-28.endive"}
-    assert by_path["/v1/customers"]["idempotency-key"] == f"hourpost-customer-{account.public_id}-0"
+    assert by_path["/v1/customers"]["idempotency-key"] == f"hourpost-customer-{account.public_id}-0-{fingerprint}"
     assert by_path["/v1/checkout/sessions"]["idempotency-key"].startswith(f"hourpost-checkout-{account.public_id}-")
 
 

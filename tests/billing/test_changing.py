@@ -82,6 +82,15 @@ async def test_a_downgrade_begins_when_the_paid_period_ends_and_costs_nothing_no
     assert len(shop.fake.state.all("invoice")) == 2
 
 
+async def test_a_downgrade_keeps_the_discount_of_a_promotion_code(shop: Shop) -> None:
+    account = await shop.subscriber("skilled")
+    shop.fake.subscription()["discounts"] = ["di_1"]
+    await shop.till.change(account.id, "path", shop.clock.now())
+    await shop.till.change(account.id, "normal", shop.clock.now())
+    schedule = shop.fake.state.all("subscription_schedule")[0]
+    assert [phase["discounts"] for phase in schedule["phases"]] == [[{"discount": "di_1"}]] * 2
+
+
 async def test_a_downgrade_can_be_changed_and_taken_back(shop: Shop) -> None:
     account = await shop.subscriber("skilled")
     await shop.till.change(account.id, "path", shop.clock.now())

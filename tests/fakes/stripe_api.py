@@ -74,7 +74,10 @@ class StripeApi:
 
     def list_prices(self, params: Params) -> Thing:
         keys = params.get("lookup_keys", [])
-        return _list([one for one in self.state.all("price") if one["lookup_key"] in keys], "/v1/prices", params)
+        found = [one for one in self.state.all("price") if one["lookup_key"] in keys]
+        if "active" in params:
+            found = [one for one in found if one["active"] == (params["active"] == "true")]
+        return _list(found, "/v1/prices", params)
 
     # checkout and portal
 
@@ -155,13 +158,20 @@ class StripeApi:
         phase = {"start_date": item["current_period_start"], "end_date": item["current_period_end"]}
         schedule = self.state.new("subscription_schedule", "sub_sched", status="active", metadata={})
         schedule |= {"subscription": subscription["id"], "current_phase": phase, "end_behavior": "release"}
-        schedule["phases"] = [{**phase, "items": [{"price": item["price"], "quantity": 1}]}]
+        discounts = [{"discount": one} for one in subscription.get("discounts", [])]
+        items = [{"price": item["price"], "quantity": 1}]
+        schedule["phases"] = [{**phase, "items": items, "discounts": discounts}]
         subscription["schedule"] = schedule["id"]
         return schedule
+
+    def get_schedule(self, params: Params, schedule_id: str) -> Thing:
+        return self.state.get(schedule_id, "subscription_schedule")
 
     def update_schedule(self, params: Params, schedule_id: str) -> Thing:
         schedule = self.state.get(schedule_id, "subscription_schedule")
         phases = [self._phase(phase) for phase in params.pop("phases")]
+        if phases[0]["start_date"] != schedule["current_phase"]["start_date"]:
+            raise Unwilling("You can not modify the start date of the current phase.")
         schedule |= params | {"phases": phases}
         self.state.event("subscription_schedule.updated", schedule)
         return schedule
@@ -170,7 +180,7 @@ class StripeApi:
         start = int(phase["start_date"])
         end = int(phase["end_date"]) if "end_date" in phase else start + 30 * 86400
         items = [{"price": self.state.get(one["price"], "price")["id"], "quantity": 1} for one in phase["items"]]
-        return {"start_date": start, "end_date": end, "items": items}
+        return {"start_date": start, "end_date": end, "items": items, "discounts": phase.get("discounts", [])}
 
     def release_schedule(self, params: Params, schedule_id: str) -> Thing:
         schedule = self.state.get(schedule_id, "subscription_schedule")
@@ -237,6 +247,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Thing]], ...] = (
     ("POST", f"/v1/subscriptions/{_ID}", StripeApi.update_subscription),
     ("DELETE", f"/v1/subscriptions/{_ID}", StripeApi.cancel_subscription),
     ("POST", "/v1/subscription_schedules", StripeApi.create_schedule),
+    ("GET", f"/v1/subscription_schedules/{_ID}", StripeApi.get_schedule),
     ("POST", f"/v1/subscription_schedules/{_ID}", StripeApi.update_schedule),
     ("POST", f"/v1/subscription_schedules/{_ID}/release", StripeApi.release_schedule),
     ("GET", "/v1/invoices", StripeApi.list_invoices),

@@ -21,6 +21,7 @@ from hourpost.gateways.stripe.objects import (
 )
 from hourpost.gateways.stripe.reading import (
     PLAN_KEY,
+    phases_to,
     read_checkout,
     read_invoice,
     read_preview,
@@ -33,7 +34,7 @@ from hourpost.settings import Settings
 # Pinned: webhooks and answers keep this shape until it is raised here, and the tests with it.
 API_VERSION = "2026-10-28.endive"
 CURRENCY = "usd"
-_TIMEOUT_SECONDS = 20
+_TIMEOUT_SECONDS = 8
 _RETRIES = 2
 _INVOICES = 24
 _AWAY_TEXT = "Stripe does not answer at the moment; nothing was changed, please try again soon."
@@ -67,7 +68,7 @@ class RealStripe:
         created = await _ask(
             self._api.customers.create_async(
                 {"name": new.name, "email": new.email, "metadata": {"hourpost_account": new.account_id}},
-                {"idempotency_key": f"hourpost-customer-{new.account_id}-{new.number}"},
+                {"idempotency_key": f"hourpost-customer-{new.account_id}-{new.number}-{new.fingerprint}"},
             )
         )
         return created.id
@@ -122,7 +123,9 @@ class RealStripe:
 
     async def list_prices(self) -> dict[str, Price]:
         """The present prices by plan."""
-        found = await _ask(self._api.prices.list_async({"lookup_keys": list(LOOKUP_KEYS), "limit": 100}))
+        found = await _ask(
+            self._api.prices.list_async({"lookup_keys": list(LOOKUP_KEYS), "active": True, "limit": 100})
+        )
         prices = [read_price(one.to_dict()) for one in found.data]
         return {price.plan: price for price in prices if price.plan}
 
@@ -228,30 +231,16 @@ class RealStripe:
     async def schedule_price(self, subscription: Subscription, price_id: str) -> None:
         """Change the price when the paid period ends."""
         schedules = self._api.subscription_schedules
-        schedule_id = subscription.schedule_id
-        if schedule_id is None:
-            schedule_id = (await _ask(schedules.create_async({"from_subscription": subscription.id}))).id
-        start, end = int(subscription.period_start.timestamp()), int(subscription.period_end.timestamp())
+        if subscription.schedule_id is None:
+            found = await _ask(schedules.create_async({"from_subscription": subscription.id}))
+        else:
+            found = await _ask(schedules.retrieve_async(subscription.schedule_id))
+        schedule = found.to_dict()
+        phases = phases_to(schedule, subscription.price.id, price_id)
         await _ask(
             schedules.update_async(
-                schedule_id,
-                {
-                    "end_behavior": "release",
-                    "proration_behavior": "none",
-                    "phases": [
-                        {
-                            "items": [{"price": subscription.price.id, "quantity": 1}],
-                            "start_date": start,
-                            "end_date": end,
-                        },
-                        {
-                            "items": [{"price": price_id, "quantity": 1}],
-                            "start_date": end,
-                            "duration": {"interval": "month", "interval_count": 1},
-                            "proration_behavior": "none",
-                        },
-                    ],
-                },
+                schedule["id"],
+                {"end_behavior": "release", "proration_behavior": "none", "phases": phases},
             )
         )
 

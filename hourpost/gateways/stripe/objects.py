@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Protocol
 
 from hourpost.errors import Refused
@@ -94,6 +95,11 @@ class NewCustomer:
     name: str
     email: str
     number: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Of name and address: Stripe refuses a key that was used for others."""
+        return sha256(f"{self.name}\n{self.email}".encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,42 @@ def _schedule(schedule: Any, plans: Mapping[str, str]) -> dict[str, Any]:
     return {"schedule_id": schedule["id"]}
 
 
+def phases_to(schedule: Mapping[str, Any], present: str, wanted: str) -> list[Any]:
+    """The phases of a schedule that goes on as it is until its present phase ends, and then at another price.
+
+    A phase that has begun keeps its own moments, and the discounts of the subscription stay.
+    """
+    bounds = schedule["current_phase"]
+    first: Mapping[str, Any] = next(
+        (one for one in schedule["phases"] if one["start_date"] == bounds["start_date"]), {}
+    )
+    kept = {"discounts": discounts} if (discounts := _discounts(first)) else {}
+    return [
+        {
+            "items": [{"price": present, "quantity": 1}],
+            "start_date": bounds["start_date"],
+            "end_date": bounds["end_date"],
+            **kept,
+        },
+        {
+            "items": [{"price": wanted, "quantity": 1}],
+            "start_date": bounds["end_date"],
+            "duration": {"interval": "month", "interval_count": 1},
+            "proration_behavior": "none",
+            **kept,
+        },
+    ]
+
+
+def _discounts(phase: Mapping[str, Any]) -> list[dict[str, str]]:
+    """As they are given back: each by one of its names."""
+    found = []
+    for one in phase.get("discounts") or ():
+        names = [(kind, _id(one[kind])) for kind in ("discount", "promotion_code", "coupon") if one.get(kind)]
+        found += [{kind: name} for kind, name in names[:1] if name is not None]
+    return found
+
+
 def _pending(pending: Any, item: Mapping[str, Any], plans: Mapping[str, str]) -> dict[str, Any]:
     """Of a change that is not paid yet: the plan it leads to."""
     for one in (pending or {}).get("subscription_items") or ():
