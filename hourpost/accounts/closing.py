@@ -29,7 +29,11 @@ _WITH_THE_ACCOUNT = (
     tables.Domain,
     tables.Suppression,
 )
-_CLOSED = text("SELECT id FROM accounts WHERE closed_at < :before ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED")
+# One that waits for the grace of its mailboxes alone does not stand before the others.
+_CLOSED = text(
+    "SELECT id FROM accounts a WHERE closed_at < :before AND (EXISTS (SELECT FROM emails WHERE account_id = a.id)"
+    " OR NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)) ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED"
+)
 # Content is shared with messages of mailboxes, under the email's id; those have their own grace.
 _ERASE_EMAILS = text(
     """
@@ -55,7 +59,7 @@ _REST = (
     text("DELETE FROM idempotency_keys WHERE account_id = :account"),
     text("DELETE FROM spends WHERE account_id = :account"),
     text("DELETE FROM inbound_emails WHERE account_id = :account"),
-    # Mailboxes go when their own grace is over; then so does the account.
+    # Mailboxes have gone by now, when their own grace was over.
     text("DELETE FROM accounts a WHERE a.id = :account AND NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)"),
 )
 
@@ -90,4 +94,4 @@ async def erase_some(connection: AsyncConnection, now: datetime) -> bool:
         return True
     for statement in _REST:
         await connection.execute(statement, {"account": account})
-    return False
+    return True

@@ -11,7 +11,7 @@ from api.web.dashboard.visitors import NotProven, Owner, Person, Proven, Visitor
 from api.web.dashboard.you import you_page
 from hourpost.accounts.closing import close_account
 from hourpost.billing.queries import find_current
-from hourpost.errors import Conflict
+from hourpost.errors import Conflict, HourpostError
 from hourpost.users import audit
 from hourpost.users.export import export_account
 from hourpost.users.leaving import delete_user
@@ -45,8 +45,11 @@ async def post_delete(request: Request, visitor: Owner) -> Response:
     form = await read_form(request)
     if form.get("name", "") != visitor.account.name:
         return await _delete_page(visitor, {"name": "This is not the name of the account."})
-    if await _is_paid(visitor):
-        return await _delete_page(visitor, {"": "Cancel the plan first, so that nothing is charged any more."})
+    if visitor.parts.till is not None:
+        try:
+            await visitor.parts.till.close(visitor.account.id)
+        except HourpostError as error:  # an account that is gone could not be kept from being charged
+            return await _delete_page(visitor, {"": error.message})
     async with visitor.parts.database.transaction() as connection:
         await close_account(connection, visitor.account.id, visitor.now)
         await audit.note(connection, visitor.actor(), "account_deleted", visitor.now)

@@ -242,3 +242,19 @@ async def test_the_busiest_hours_are_drawn_and_told(cast: Cast, database: Databa
     assert "64%" in page.text
     assert '"Busiest hour"' in page.text
     assert "640" not in cast["stranger"].get("/app/plan").text
+
+
+async def test_a_deleted_account_is_charged_no_more(buyers: Cast, stripe: FakeStripe, database: Database) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    assert "Your plan ends at once" in text_of(owner.get("/app/account/delete"))
+    stripe.is_down = True
+    try:
+        refused = owner.post("/app/account/delete", {"name": buyers.account.name})
+        assert refused.status_code == 422
+        assert "Stripe does not answer" in text_of(refused)
+    finally:
+        stripe.is_down = False
+    assert owner.post("/app/account/delete", {"name": buyers.account.name}).status_code == 303
+    assert stripe.subscription()["status"] == "canceled"
+    assert await plan_of(database, buyers) is None
