@@ -47,6 +47,10 @@ class Settings(BaseSettings):
         None,
         description="From of our own mail (sign-up, passwords): Name <user@domain>, of a domain that is verified here.",
     )
+    trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description="Who may say by X-Forwarded-For where a web request comes from, comma-separated; * for everybody.",
+    )
     hostname: str = Field("localhost", description="Our own name in EHLO, banners and Message-IDs.")
     secret_key: SecretStr | None = Field(
         None, description="Encrypts stored secrets, signs sessions; generated once into home when not set."

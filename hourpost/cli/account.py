@@ -16,13 +16,14 @@ from hourpost.accounts.changes import (
     suspend_account,
 )
 from hourpost.accounts.passwords import hash_password
-from hourpost.accounts.queries import Account, get_named_account, list_accounts
+from hourpost.accounts.queries import Account, find_user_by_email, get_named_account, list_accounts
 from hourpost.cli.desk import Desk, at_desk, read_secret
 from hourpost.cli.output import AsJson, OfAccount, print_list, print_object, read_all
 from hourpost.cli.pacing import pace_again
 from hourpost.cli.shapes import account_shape
-from hourpost.errors import Fault, ValidationFailed
+from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.rules.plans import PLANS
+from hourpost.users.passwords import set_password_of
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Customers: each has a plan, which is so many emails an hour."
@@ -124,6 +125,27 @@ def resume(account: OfAccount, as_json: AsJson = False) -> None:
             found = await get_named_account(connection, account)
             changed = await resume_account(connection, found.id)
         return account_shape(changed) | {"released": await pace_again(desk, found.id)}
+
+    print_object(at_desk(work), as_json=as_json)
+
+
+@app.command()
+def password(
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Of a person who logs in.")], as_json: AsJson = False
+) -> None:
+    """Set the password of a person, read from standard input; every browser of theirs is logged out.
+
+    Example: hourpost account password ada@acme.example < file-with-the-password
+    """
+
+    async def work(desk: Desk) -> dict[str, Any]:
+        hashed = await hash_password(read_secret("password"))
+        async with desk.database.transaction() as connection:
+            user = await find_user_by_email(connection, email)
+            if user is None:
+                raise NotFound(f"There is no user {email!r}.")
+            await set_password_of(connection, user, hashed, desk.clock.now())
+        return {"object": "user", "email": user.email, "name": user.name}
 
     print_object(at_desk(work), as_json=as_json)
 

@@ -16,11 +16,13 @@ from sqlalchemy import text
 from hourpost.assembly import broker_url
 from hourpost.database import Database
 from hourpost.errors import HourpostError
+from hourpost.flow.postman import find_owner
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.redis_server import inspect_redis
 from hourpost.gateways.relays import RelayCheck, RelayPool, RelayUrlInvalid, parse_relays
 from hourpost.gateways.stripe import open_stripe
+from hourpost.rules.addresses import parse_address
 from hourpost.rules.plans import PLANS
 from hourpost.settings import Settings
 from migrations.upgrade import current_revision, newest_revision
@@ -193,6 +195,25 @@ async def _check_stripe(settings: Settings) -> list[Check]:
     return [_ok("stripe", "the plans are on sale")]
 
 
+async def _check_own_mail(settings: Settings) -> list[Check]:
+    if settings.own_sender is None:
+        words = "HOURPOST_SYSTEM_SENDER is not set: nobody can sign up or reset a password"
+        return [_warning("own mail", words, _ADVICE["own mail"])]
+    domain = parse_address(settings.own_sender).domain
+    assert settings.database_url is not None
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application="hourpost doctor")
+    try:
+        async with database.reading() as connection:
+            owner = await find_owner(connection, domain)
+    finally:
+        await database.close()
+    if owner is None:
+        return [_failed("own mail", f"{domain} is verified for no account", _ADVICE["own mail"])]
+    if owner.suspended or not owner.limit:
+        return [_failed("own mail", f"the account of {domain} has no plan, or is suspended", _ADVICE["own mail"])]
+    return [_ok("own mail", f"from {settings.own_sender}")]
+
+
 def _redis_url(settings: Settings) -> str:
     if settings.redis_url is None:
         raise ValueError("HOURPOST_REDIS_URL is not set")
@@ -226,6 +247,7 @@ _CHECKS: tuple[tuple[str, Checker], ...] = (
     ("dns", _check_dns),
     ("secret key", _check_secret),
     ("stripe", _check_stripe),
+    ("own mail", _check_own_mail),
 )
 _ADVICE = {
     "database": "start PostgreSQL, or correct HOURPOST_DATABASE_URL",
@@ -235,5 +257,6 @@ _ADVICE = {
     "tls": "set HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY",
     "dns": "look at this machine's name servers, or set HOURPOST_DNS_SERVERS",
     "secret key": "set HOURPOST_SECRET_KEY to at least 16 random characters, the same for all parts",
+    "own mail": "set HOURPOST_SYSTEM_SENDER to an address of a domain that an account with a plan has verified",
     "stripe": "look at HOURPOST_STRIPE_SECRET_KEY and HOURPOST_STRIPE_WEBHOOK_SECRET",
 }

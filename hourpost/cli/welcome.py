@@ -29,6 +29,7 @@ def welcome(console: Console, settings: Settings, steps: FirstSteps, seconds: fl
 def _table(settings: Settings, steps: FirstSteps, seconds: float) -> Table:
     host = settings.host
     table = Table(title=f"Hourpost is ready ({seconds:.1f} s)", show_header=False, title_style="bold")
+    table.add_row("Dashboard", f"{settings.public_url}/login")
     table.add_row("REST API", f"{settings.public_url}/v1")
     table.add_row("Documentation", f"{settings.public_url}/docs")
     table.add_row(

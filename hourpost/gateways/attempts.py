@@ -68,8 +68,7 @@ class RedisAttempts:
             waits = [await self._redis.ttl(f"{one.key}:wait") for one in counted]
             longest = max([0, *waits])
             if not longest:
-                for one in counted:
-                    await self._count(one)
+                longest = max([0, *[await self._count(one) for one in counted]])
         except (RedisError, OSError) as error:
             log.warning("attempts are not counted", cause=repr(error))
             return
@@ -96,12 +95,14 @@ class RedisAttempts:
         """Close the connections."""
         await self._redis.aclose()
 
-    async def _count(self, one: Counted) -> None:
+    async def _count(self, one: Counted) -> int:
+        """Seconds that this try must wait after all: of many at the same moment only the first goes on."""
         count = await self._redis.incr(one.key)
         await self._redis.expire(one.key, MEMORY_SECONDS)
         wait = wait_after(count, one.free)
-        if wait:
-            await self._redis.set(f"{one.key}:wait", b"1", ex=wait)
+        if not wait or await self._redis.set(f"{one.key}:wait", b"1", ex=wait, nx=True):
+            return 0
+        return wait
 
 
 def _words(seconds: int) -> str:

@@ -44,11 +44,17 @@ def login_keys(address: str, kind: str, username: str) -> LoginKeys:
     An IPv6 address counts with its /64, which is the least that one customer has. Names are hashed: they may be long,
     and a mistyped name may be a password.
     """
-    with suppress(ValueError):
-        if (parsed := ipaddress.ip_address(address)).version == 6:
-            address = str(ipaddress.ip_network((parsed, 64), strict=False))
+    address = network_of(address)
     digest = hashlib.sha256(f"{kind} {username.strip().lower()}".encode(errors="surrogatepass")).hexdigest()[:32]
     return LoginKeys(f"address {address}", f"{kind} {digest}")
+
+
+def network_of(address: str) -> str:
+    """What counts as one address: of IPv6 its /64, which is the least that one customer has."""
+    with suppress(ValueError):
+        if (parsed := ipaddress.ip_address(address)).version == 6:
+            return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from hourpost.accounts.queries import User, find_user_by_email
 from hourpost.database import Database
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.gateways.attempts import Attempts, Counted
+from hourpost.gateways.throttle import network_of
 from hourpost.users.audit import Actor, note
 from hourpost.users.sessions import Browser, start_session
 
@@ -41,7 +42,7 @@ async def log_in(
     """
     email = email.strip().lower()
     by_user = Counted("login", email, _FREE_BY_USER)
-    by_address = Counted("login-from", browser.address, _FREE_BY_ADDRESS)
+    by_address = Counted("login-from", network_of(browser.address), _FREE_BY_ADDRESS)
     await attempts.begin([by_user, by_address])
     async with database.reading() as connection:
         user = await find_user_by_email(connection, email)

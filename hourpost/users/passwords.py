@@ -12,6 +12,7 @@ from hourpost.accounts.passwords import hash_password, is_password
 from hourpost.accounts.queries import User, find_user_by_email, get_user
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
+from hourpost.gateways.throttle import network_of
 from hourpost.users import letters
 from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
@@ -34,7 +35,7 @@ async def begin_reset(desk: Desk, email: str, browser: Browser) -> None:
     email = read_email(email, faults)
     if faults:
         raise ValidationFailed(faults)
-    by_address = Counted("reset-from", browser.address, _FREE_RESETS_FROM)
+    by_address = Counted("reset-from", network_of(browser.address), _FREE_RESETS_FROM)
     await desk.attempts.begin([Counted("reset", email, _FREE_RESETS), by_address])
     async with desk.database.reading() as connection:
         user = await find_user_by_email(connection, email)

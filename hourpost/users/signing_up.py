@@ -15,6 +15,7 @@ from hourpost.accounts.passwords import hash_password
 from hourpost.accounts.queries import find_user_by_email
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
+from hourpost.gateways.throttle import network_of
 from hourpost.users import letters
 from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
@@ -52,7 +53,7 @@ async def begin_sign_up(desk: Desk, new: NewUser, browser: Browser) -> str:
     if faults:
         raise ValidationFailed(faults)
     by_email = Counted("sign-up", email, _FREE_BY_EMAIL)
-    await desk.attempts.begin([by_email, Counted("sign-up-from", browser.address, _FREE_BY_ADDRESS)])
+    await desk.attempts.begin([by_email, Counted("sign-up-from", network_of(browser.address), _FREE_BY_ADDRESS)])
     async with desk.database.reading() as connection:
         known = await find_user_by_email(connection, email)
     if known is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.cookies import clear_session, read_session, set_session
@@ -37,7 +39,7 @@ async def post_login(request: Request, visitor: AnyGuest) -> Response:
         return await _again(visitor, form, error)
     await _end_present(request, visitor)
     onward = local_path(form.get("next"), HOME)
-    response = visitor.redirect(f"/login/second?next={onward}" if found.awaits_second else onward)
+    response = visitor.redirect(f"/login/second?next={quote(onward, safe='/')}" if found.awaits_second else onward)
     set_session(response, parts.settings, found.token)
     return response
 

@@ -1,0 +1,76 @@
+"""Tries at secrets: some are free, each further one waits longer, and Redis's absence locks nobody out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from hourpost.errors import LimitExceeded
+from hourpost.gateways.attempts import LONGEST_WAIT_SECONDS, Counted, RedisAttempts, wait_after
+
+
+@pytest_asyncio.fixture
+async def attempts(redis_url: str) -> AsyncIterator[RedisAttempts]:
+    opened = RedisAttempts(redis_url)
+    yield opened
+    await opened.aclose()
+
+
+def counted(free: int = 3) -> Counted:
+    return Counted("test", uuid4().hex, free)
+
+
+def test_the_wait_doubles_after_the_free_tries_and_has_an_end() -> None:
+    waits = [wait_after(count, 3) for count in range(1, 16)]
+    assert waits[:2] == [0, 0]
+    assert waits[2:6] == [2, 4, 8, 16]
+    assert waits[-1] == LONGEST_WAIT_SECONDS
+
+
+async def test_free_tries_are_let_through_and_the_next_is_told_how_long_to_wait(attempts: RedisAttempts) -> None:
+    one = counted()
+    for _ in range(3):
+        await attempts.begin([one])
+    with pytest.raises(LimitExceeded) as told:
+        await attempts.begin([one])
+    assert told.value.retry_after_seconds in (1, 2)
+    assert "second" in told.value.message
+
+
+async def test_one_of_several_that_must_wait_is_enough_and_counts_for_none(attempts: RedisAttempts) -> None:
+    full, other = counted(1), counted(2)
+    await attempts.begin([full])
+    for _ in range(5):
+        with pytest.raises(LimitExceeded):
+            await attempts.begin([other, full])
+    await attempts.begin([other])
+
+
+async def test_what_was_right_is_forgotten(attempts: RedisAttempts) -> None:
+    one = counted(2)
+    for _ in range(6):
+        await attempts.begin([one])
+        await attempts.forget(one)
+    for _ in range(6):
+        await attempts.begin([one])
+        await attempts.uncount(one)
+
+
+async def test_without_redis_nobody_is_locked_out() -> None:
+    away = RedisAttempts("redis://127.0.0.1:1/0", timeout_seconds=0.2)
+    for _ in range(5):
+        await away.begin([counted(1)])
+    await away.forget(counted())
+    await away.uncount(counted())
+    await away.aclose()
+
+
+async def test_many_at_the_same_moment_are_no_way_around(attempts: RedisAttempts) -> None:
+    one = counted(3)
+    tries = await asyncio.gather(*(attempts.begin([one]) for _ in range(40)), return_exceptions=True)
+    assert sum(error is None for error in tries) == 3
+    assert all(error is None or isinstance(error, LimitExceeded) for error in tries)
