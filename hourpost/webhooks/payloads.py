@@ -67,17 +67,19 @@ def _particulars(row: Any) -> dict[str, Any]:
     """What only this kind of event has."""
     detail = row.detail or {}
     reply = detail.get("reply") or detail.get("reason")
-    if row.kind == "bounced":
-        return {"bounce": _bounce(detail, reply)}
-    if row.kind in ("failed", "expired"):
-        return {"failed": {"reason": reply or row.kind}}
-    if row.kind == "suppressed":
-        return {"suppressed": {"message": "The address is on the list of suppressions.", "type": "OnAccountList"}}
-    if row.kind in ("deferred", "unknown"):
-        return {"delay": {"reason": reply, "next_attempt_at": detail.get("next_attempt_at")}}
-    if row.kind == "scheduled" and "scheduled_at" in detail:
-        return {"scheduled_at": detail["scheduled_at"]}
-    return {"reply": detail} if row.kind == "replied" else {}
+    if row.kind == "scheduled":
+        return {"scheduled_at": detail["scheduled_at"]} if "scheduled_at" in detail else {}
+    particulars: dict[str, dict[str, Any]] = {
+        "bounced": {"bounce": _bounce(detail, reply)},
+        "failed": {"failed": {"reason": reply or row.kind}},
+        "expired": {"failed": {"reason": reply or row.kind}},
+        "suppressed": {"suppressed": {"message": "The address is suppressed.", "type": "OnAccountList"}},
+        "deferred": {"delay": {"reason": reply, "next_attempt_at": detail.get("next_attempt_at")}},
+        "unknown": {"delay": {"reason": reply, "next_attempt_at": detail.get("next_attempt_at")}},
+        "complained": {"complaint": detail},
+        "replied": {"reply": detail},
+    }
+    return particulars.get(row.kind, {})
 
 
 def _bounce(detail: dict[str, Any], reply: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from hourpost.database import Database
 from hourpost.emails.changes import cancel_email
 from hourpost.flow.call import Caller, CallPace
 from hourpost.gateways.outgoing import HttpOutgoing
+from hourpost.inbound.answers import Answer, tell_answer
 from hourpost.rules.reachable import LOOPBACK
 from hourpost.webhooks import changes, queries
 from hourpost.webhooks.calls import RETRY_SECONDS
@@ -143,6 +145,24 @@ async def test_every_way_that_writes_an_event_tells_of_it(customer: Customer, en
     await rounds.office.releaser.release(rounds.account.id)
     types = [one["type"] for one in await arrived(endpoint, 5)]
     assert sorted(types[2:5]) == ["email.held", "email.queued", "email.scheduled"]
+
+
+def test_no_statement_writes_an_event_and_not_its_calls() -> None:
+    sources = (path.read_text() for path in (Path(__file__).parents[2] / "hourpost").rglob("*.py"))
+    for source in sources:
+        assert source.count("INSERT INTO events") == source.count("{told}") or "def with_calls" in source
+
+
+async def test_an_answer_is_told_with_where_it_is(customer: Customer, endpoint: Endpoint) -> None:
+    await customer.hook(endpoint, "email.replied")
+    email = await customer.rounds.post("a@far.test")
+    answer = Answer(customer.rounds.account.id, email, "a@far.test", {"inbound_id": "in_1", "subject": "Re: Hi"})
+    async with customer.database.hot_transaction() as connection:
+        await tell_answer(connection, answer, customer.rounds.clock.now())
+    customer.start()
+    (told,) = await arrived(endpoint, 1)
+    assert (told["type"], told["data"]["to"]) == ("email.replied", ["a@far.test"])
+    assert told["data"]["reply"] == {"inbound_id": "in_1", "subject": "Re: Hi"}
 
 
 async def test_one_signature_satisfies_every_library(customer: Customer, endpoint: Endpoint) -> None:
