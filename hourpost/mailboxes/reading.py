@@ -87,8 +87,8 @@ async def read_message(
     if not content:
         raise NotFound("There is no such message.")
     if len(content) <= _AT_ONCE_BYTES:
-        return _readable(row, content, parts, address_of, with_images)
-    return await asyncio.to_thread(_readable, row, content, parts, address_of, with_images)
+        return make_readable(row, content, parts, address_of, with_images=with_images)
+    return await asyncio.to_thread(make_readable, row, content, parts, address_of, with_images=with_images)
 
 
 async def find_part(store: MailStore, row: MessageRow, section: str) -> Part:
@@ -116,9 +116,10 @@ async def _content_and_parts(connection: Connection, content_id: UUID) -> tuple[
     return await read_content(connection, content_id), await read_parts(connection, content_id) or ()
 
 
-def _readable(
-    row: MessageRow, content: bytes, parts: Sequence[Part], address_of: AddressOf, with_images: bool
+def make_readable(
+    row: MessageRow, content: bytes, parts: Sequence[Part], address_of: AddressOf, *, with_images: bool
 ) -> ReadableMessage:
+    """The message of ``content``; never raises, whatever the bytes are."""
     parts = _outer(parts)
     shown = [part for part in parts if _is_shown(part)]
     plain = [decode_text(content, part) for part in shown if part.media_subtype != "html"]

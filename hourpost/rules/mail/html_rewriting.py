@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Set
-from html import escape, unescape
+from html import escape
+
+from hourpost.rules.mail.html_text import decode_entities
 
 MAX_DEPTH = 200
 MAX_FORMATTING = 30
@@ -86,14 +88,14 @@ class Rewriter:
             if number >= MAX_ATTRIBUTES or name in written:
                 continue
             written.add(name)
-            value = self._keep(element, name, unescape(match[2] or match[3] or match[4] or ""))
+            value = self._keep(element, name, decode_entities(match[2] or match[3] or match[4] or ""))
             if value is not None:
                 yield f' {name}="{escape(value)}"'
 
 
 def _words(text: str) -> str:
     """Text as text: its entities once decoded, and nothing in it a tag."""
-    return escape(unescape(text), quote=False) if "&" in text or "<" in text or ">" in text else text
+    return escape(decode_entities(text), quote=False) if "&" in text or "<" in text or ">" in text else text
 
 
 def _find_end(page: str, name: str, at: int) -> int:

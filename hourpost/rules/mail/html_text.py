@@ -18,7 +18,12 @@ def read_html(page: str) -> str:
     """What a page says: without tags, comments, scripts and styles; blocks are parted by blanks."""
     if "<" in page:
         page = _TAG.sub(" ", _INLINE.sub("", _SILENT.sub(" ", page)))
-    return _ENTITY.sub(_decode, page) if "&" in page else page
+    return decode_entities(page)
+
+
+def decode_entities(text: str) -> str:
+    """Text with its entities as the characters they mean; a number that is none stays, however long it is."""
+    return _ENTITY.sub(_decode, text) if "&" in text else text
 
 
 def _decode(match: re.Match[str]) -> str:

@@ -13,8 +13,8 @@ import nh3
 
 from hourpost.rules.mail.html_rewriting import Rewriter
 
-MAX_CHARACTERS = 1024 * 1024
-MAX_AMPERSANDS = 100_000  # the parser takes time by the square for them
+MAX_CHARACTERS = 512 * 1024
+MAX_AMPERSANDS = 50_000  # the parser takes time by the square for them
 
 _TAGS_NAMES = (
     "a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn"
