@@ -27,7 +27,7 @@ def build_schedule(parts: Parts) -> Schedule:
     mailboxes, domains = MailboxChores(parts.database, parts.clock), DomainChores(parts)
     accounts = AccountChores(parts.database, parts.clock)
     chores = (
-        *billing.chores(),
+        *(_beside(one.name, one.seconds, one.work) for one in billing.chores()),
         _beside("filing", _FILING_SECONDS, filing.sweep),
         *accounts.chores(),
         *mailboxes.chores(),
