@@ -29,6 +29,7 @@ _COMMANDS = {
     "smtp-credential": "hourpost.cli.smtp_credential",
     "domain": "hourpost.cli.domain",
     "mailbox": "hourpost.cli.mailbox",
+    "webhook": "hourpost.cli.webhook",
     "send": "hourpost.cli.send",
     "queue": "hourpost.cli.queue",
     "limit": "hourpost.cli.limit",

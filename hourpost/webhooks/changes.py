@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
@@ -132,16 +132,21 @@ async def delete_webhook(connection: AsyncConnection, account_id: UUID, webhook_
 
 async def replay(connection: AsyncConnection, webhook: Webhook, event_id: UUID, now: datetime) -> None:
     """Call a webhook for an event again, at once and with all tries. Raises: NotFound; Conflict while disabled."""
+    if await _replay(connection, webhook, Call.event_id == event_id, now) == 0:
+        raise NotFound("There is no such event.")
+
+
+async def replay_failed(connection: AsyncConnection, webhook: Webhook, now: datetime) -> int:
+    """Call a webhook again for every event that it has not taken; gives how many. Raises: Conflict while disabled."""
+    return await _replay(connection, webhook, Call.state == "failed", now)
+
+
+async def _replay(connection: AsyncConnection, webhook: Webhook, which: ColumnElement[bool], now: datetime) -> int:
     if webhook.disabled_at is not None:
         raise Conflict("webhook_disabled", "This webhook is disabled: enable it first.")
-    statement = (
-        update(Call)
-        .where(Call.webhook_id == webhook.id, Call.event_id == event_id)
-        .values(state="pending", attempts=0, due_at=now)
-        .returning(Call.event_id)
-    )
-    if (await connection.execute(statement)).one_or_none() is None:
-        raise NotFound("There is no such event.")
+    anew = {"state": "pending", "attempts": 0, "due_at": now}
+    statement = update(Call).where(Call.webhook_id == webhook.id, which).values(anew).returning(Call.event_id)
+    return len((await connection.execute(statement)).all())
 
 
 def reveal_secret(webhook: Webhook, cipher: Cipher) -> str:

@@ -130,3 +130,14 @@ def test_where_nothing_runs_the_way_out_is_told(hourpost: Run, monkeypatch: pyte
 def test_without_a_secret_key_no_domain_is_added(hourpost: Run, acme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOURPOST_SECRET_KEY")
     assert "HOURPOST_SECRET_KEY is not set" in hourpost("domain", "add", "--account", acme, "acme.test").error
+
+
+def test_a_webhook_is_made_listed_and_replayed(hourpost: Run, acme: str) -> None:
+    create = ["webhook", "create", "--account", acme, "--event", "email.sent", "--json"]
+    made = hourpost(*create, "https://acme.example/hooks").json
+    assert made["signing_secret"].startswith("whsec_")
+    assert "endpoint" in hourpost(*create, "https://10.0.0.1/").error
+    (listed,) = hourpost("webhook", "list", "--account", acme, "--json").json["data"]
+    assert (listed["id"], listed["status"], "signing_secret" in listed) == (made["id"], "enabled", False)
+    assert hourpost("webhook", "replay", "--account", acme, made["id"], "--json").json["replayed"] == 0
+    assert "no webhook" in hourpost("webhook", "replay", "--account", acme, "nonsense").error

@@ -111,6 +111,15 @@ async def rotate_webhook_secret(webhook_id: str, caller: Manager, parts: ThePart
     return Json(_view(made.webhook) | {"signing_secret": made.secret})
 
 
+@router.post("/{webhook_id}/replay", **route("replay_webhook", shapes.Created))
+async def replay_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Call the webhook again for every event of the last 30 days that it has not taken. Each keeps its id."""
+    webhook = await _webhook(webhook_id, caller, parts)
+    async with parts.database.transaction() as connection:
+        replayed = await changes.replay_failed(connection, webhook, parts.clock.now())
+    return Json({"object": "webhook", "id": webhook_id, "replayed": replayed})
+
+
 @router.get("/{webhook_id}/events", **route("list_webhook_events", shapes.Listed))
 async def list_webhook_events(
     webhook_id: str,

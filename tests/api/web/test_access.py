@@ -34,6 +34,7 @@ PLACES = [
     ("PATCH", "/v1/webhooks/{webhook}"),
     ("DELETE", "/v1/webhooks/{webhook}"),
     ("POST", "/v1/webhooks/{webhook}/signing-secret/rotate"),
+    ("POST", "/v1/webhooks/{webhook}/replay"),
     ("GET", "/v1/webhooks/{webhook}/events"),
     ("GET", "/v1/webhooks/{webhook}/events/{event}"),
     ("POST", "/v1/webhooks/{webhook}/events/{event}/replay"),

@@ -77,6 +77,7 @@ OPERATIONS = [
     "remove_alias",
     "remove_suppression",
     "remove_suppressions",
+    "replay_webhook",
     "replay_webhook_event",
     "reschedule_email",
     "restore_mailbox",

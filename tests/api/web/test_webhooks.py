@@ -107,6 +107,10 @@ def test_a_disabled_webhook_is_replayed_nothing(owner: Customer) -> None:
     owner.http.patch(f"/v1/webhooks/{hook}", json={"status": "enabled"})
     assert owner.http.post(f"{place}/replay").status_code == 200
     assert owner.http.get(place).json()["status"] == "pending"
+    owner.http.patch(f"/v1/webhooks/{hook}", json={"status": "disabled"})
+    owner.http.patch(f"/v1/webhooks/{hook}", json={"status": "enabled"})
+    assert owner.http.post(f"/v1/webhooks/{hook}/replay").json()["replayed"] == 1
+    assert owner.http.get(place).json()["status"] == "pending"
 
 
 def test_an_account_has_not_more_webhooks_than_it_may(owner: Customer) -> None:
