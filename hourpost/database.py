@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import orjson
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hourpost.errors import ServiceUnavailable
@@ -177,7 +178,7 @@ class Database:
 
 
 # asyncpg tells a lost or refused connection in several ways; a wrong statement is none of them.
-_AWAY = (OperationalError, InterfaceError, DBAPIError, OSError, TimeoutError, asyncpg.InternalClientError)
+_AWAY = (OperationalError, InterfaceError, DBAPIError, OSError, TimeoutError, PoolTimeout, asyncpg.InternalClientError)
 _HOT_AWAY = (
     OSError,
     TimeoutError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
@@ -25,6 +26,7 @@ class DkimSigner:
         self._cipher = cipher
         self._clock = clock
         self._kept: dict[UUID, tuple[float, tuple[SigningKey, ...]]] = {}
+        self._loading: dict[UUID, asyncio.Task[tuple[SigningKey, ...]]] = {}
 
     async def sign(self, email: Claimed, content: Sequence[bytes]) -> bytes:
         """Header lines for the top of ``content``: the same on every attempt (RFC 6376, RFC 8463)."""
@@ -39,6 +41,13 @@ class DkimSigner:
         kept = self._kept.get(domain_id)
         if kept is not None and kept[0] > self._clock():
             return kept[1]
+        loading = self._loading.get(domain_id)
+        if loading is None:  # hundreds may ask at once, for one domain
+            self._loading[domain_id] = loading = asyncio.create_task(self._load(domain_id))
+            loading.add_done_callback(lambda _: self._loading.pop(domain_id))
+        return await asyncio.shield(loading)
+
+    async def _load(self, domain_id: UUID) -> tuple[SigningKey, ...]:
         async with self._database.reading() as connection:
             found = await load_dkim_keys(connection, self._cipher, domain_id)
         keys = tuple(load_signing_key(key.selector, key.domain, key.algorithm, key.private_pem) for key in found)

@@ -257,3 +257,14 @@ async def test_a_session_that_was_just_ended_is_an_outage_of_one_transaction(wor
 async def ask(transaction):
     async with transaction() as connection:
         await connection.execute("SELECT 1" if isinstance(connection, PoolConnectionProxy) else text("SELECT 1"))
+
+
+async def test_a_pool_that_has_no_connection_left_is_an_outage(own_postgres):
+    database = Database(own_postgres.url, pool_size=1)
+    database.engine.pool._timeout = 0.05
+    async with database.reading():
+        for way in (database.reading, database.transaction):
+            with pytest.raises(ServiceUnavailable):
+                async with way():
+                    pass
+    await database.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import dkim
 import pytest
 
@@ -52,3 +54,44 @@ async def _sign(rounds, email):
     first, second = await signer.sign(email, chunks), await signer.sign(email, chunks)
     assert first == second
     return first + b"".join(chunks)
+
+
+class Counting:
+    """A database that counts who reads."""
+
+    def __init__(self, database):
+        self._database = database
+        self.readings = 0
+
+    def reading(self):
+        self.readings += 1
+        return self._database.reading()
+
+
+async def test_hundreds_that_sign_for_one_domain_at_once_load_its_keys_once(rounds):
+    """More than there are connections; each would take one, and parse the keys anew."""
+    account = rounds.account = await make_account(rounds.database)
+    domain = await make_domain(rounds.database, account)
+    names = {domain.name: SendingDomain(domain.id, domain.name, signs=True)}
+    content = f"From: hi@{domain.name}\r\nTo: a@x.test\r\n\r\nhello\r\n".encode()
+    mail = letter("a@x.test", from_address=f"hi@{domain.name}", content=content)
+    await rounds.office.intake.accept(order(make_standing(account, 1000, domains=names), mail))
+    email, moment = await _take(rounds), [0.0]
+    database = Counting(rounds.database)
+    signer = DkimSigner(database, CIPHER, lambda: moment[0])
+    for expected in (1, 2):
+        fields = await asyncio.gather(*(signer.sign(email, [content]) for _ in range(300)))
+        assert (len(set(fields)), database.readings) == (1, expected)
+        moment[0] += 301
+
+
+async def test_who_could_not_load_the_keys_tries_again(rounds):
+    account = rounds.account = await make_account(rounds.database)
+    domain = await make_domain(rounds.database, account)
+    database = Counting(rounds.database)
+    signer = DkimSigner(database, CIPHER)
+    database._database = None
+    with pytest.raises(AttributeError):
+        await signer._keys(domain.id)
+    database._database = rounds.database
+    assert len(await signer._keys(domain.id)) == 1
