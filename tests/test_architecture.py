@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +113,17 @@ def test_migrations_are_one_chain_and_no_two_have_one_number() -> None:
         text = path.read_text().replace('"', "'")
         assert f"revision = '{number}'" in text
         assert f"down_revision = {before}" in text
+
+
+def test_migrations_are_one_row_in_the_order_of_their_numbers() -> None:
+    """Two that were written side by side for the same place would stop every start."""
+    files = sorted((ROOT / "migrations" / "versions").glob("*.py"))
+    steps = [
+        tuple(re.search(rf"^{name}.*= ['\"]?(\w+)", path.read_text(), re.MULTILINE)[1] for name in _STEP)
+        for path in files
+    ]
+    numbers = [path.name[:4] for path in files]
+    assert steps == list(zip(numbers, ["None", *numbers], strict=False))
+
+
+_STEP = ("revision", "down_revision")

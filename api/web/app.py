@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.web import client_setup, openapi, stripe_webhooks
 from api.web.dashboard.application import Crossing, build_dashboard
@@ -129,8 +130,18 @@ async def _on_surprise(request: Request, _: Any) -> Response:
 async def _on_http_error(request: Request, error: Any) -> Response:
     """What the router itself refuses."""
     if error.status_code == 405:
-        return _answer(request, MethodNotAllowed((error.headers or {}).get("Allow", "")))
+        return _answer(request, MethodNotAllowed(", ".join(_methods_at(request))))
     return _answer(request, NotFound(f"There is nothing at {request.url.path[:200]}."))
+
+
+def _methods_at(request: Request) -> list[str]:
+    """What the address answers; the router knows only the methods of the first route that it found there."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 async def _on_invalid_parameters(request: Request, error: Any) -> Response:
