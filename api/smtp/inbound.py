@@ -35,6 +35,7 @@ class Inbound:
 
     offers_auth = False
     requires_tls = False
+    recipients: int | None = 100  # RFC 5321 §4.5.3.1.8
 
     def __init__(self, receiver: Receives) -> None:
         self._receiver = receiver

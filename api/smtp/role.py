@@ -16,6 +16,7 @@ class Role(Protocol):
 
     offers_auth: bool
     requires_tls: bool  # before anything but EHLO, NOOP, HELP, STARTTLS and QUIT
+    recipients: int | None  # of one message at most, where it is not what the door allows
 
     async def log_in(self, login: Login, peer: str) -> Standing:
         """Who this is; ``peer`` is the IP address it comes from. Raises: HourpostError."""

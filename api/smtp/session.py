@@ -168,8 +168,9 @@ class Session:
         if transaction is None or transaction.chunks is not None:
             raise refuse(503, "5.5.1", "say MAIL first" if transaction is None else "the message has begun already")
         request = parse_recipient(command.argument, smtputf8=transaction.mail.smtputf8)
-        if len(transaction.recipients) >= self.door.limits.recipients:
-            raise refuse(452, "4.5.3", f"too many recipients: at most {self.door.limits.recipients} for one message")
+        most = self.role.recipients or self.door.limits.recipients
+        if len(transaction.recipients) >= most:
+            raise refuse(452, "4.5.3", f"too many recipients: at most {most} for one message")
         look = self.role.admit_recipient(self.standing, transaction, request)
         if look is not None:
             return self._admit(look, transaction, request)

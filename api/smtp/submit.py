@@ -42,6 +42,7 @@ class Submitting:
 
     offers_auth = True
     requires_tls = True
+    recipients: int | None = None
 
     def __init__(self, standings: Standings, intake: Accepts, clock: Clock, hostname: str) -> None:
         self._standings = standings

@@ -14,7 +14,9 @@ from hourpost.database import HotStatement
 from hourpost.inbound.addressees import PREFIX, Route
 from hourpost.rules.authentication import Authentication
 from hourpost.rules.ids import new_id, to_text
-from hourpost.rules.mime_reading import ReadMessage, read_message
+from hourpost.rules.mail.attachments import list_attachments, name_of
+from hourpost.rules.mail.decoding import decode_part
+from hourpost.rules.mime_reading import read_message
 
 ROUTE_PREFIX = "rte"
 CHUNK_BYTES = 256 * 1024
@@ -101,21 +103,22 @@ def describe_authentication(found: Authentication | None) -> dict[str, Any] | No
     }
 
 
-def describe_content(read: ReadMessage) -> dict[str, Any]:
+def describe_content(content: bytes) -> dict[str, Any]:
     """What a message holds, for JSON: texts up to 256 Ki characters, attachments without their content."""
+    read = read_message(content)
     return {
         "text": _cut(read.text),
         "html": _cut(read.html),
         "headers": [{"name": name, "value": value} for name, value in read.headers],
         "attachments": [
             {
-                "index": index,
-                "filename": one.filename,
-                "content_type": one.content_type,
-                "content_id": one.content_id,
-                "size": one.size_bytes,
+                "id": part.section,
+                "filename": name_of(part),
+                "content_type": f"{part.media_type}/{part.media_subtype}",
+                "content_id": part.content_id,
+                "size": len(decode_part(content, part)),
             }
-            for index, one in enumerate(read.attachments)
+            for part in list_attachments(content)
         ],
     }
 
@@ -132,7 +135,7 @@ def _payload(arrival: Arrival) -> dict[str, Any]:
         "subject": arrival.subject,
         "message_id": arrival.message_id,
         "authentication": describe_authentication(arrival.authentication),
-        **describe_content(read_message(arrival.content)),
+        **describe_content(arrival.content),
     }
 
 

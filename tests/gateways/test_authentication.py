@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
+import dkim
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from hourpost.gateways.authentication import MailAuthenticator, NameServers, Received
 from hourpost.gateways.authentication.dmarc_policies import organisation_of
@@ -99,6 +107,47 @@ async def test_garbled_signatures_are_errors_and_never_raise(server, authenticat
     for field in (b"v=1", b"", b"\xff\xfe", b"v=1; a=rsa-sha256; b=!; bh=?; d=..; h=from; s= "):
         found = await check(authenticator, b"DKIM-Signature: " + field + b"\r\n" + LETTER)
         assert [one.result in ("fail", "permerror") for one in found.signatures] == [True]
+
+
+@pytest.mark.parametrize("form", [(b"simple", b"simple"), (b"relaxed", b"simple"), (b"simple", b"relaxed")])
+@pytest.mark.parametrize("body", [b"", b"One.\r\n \r\n\r\n", b"no end"])
+async def test_what_dkimpy_signs_in_any_form_is_verified(server, authenticator, form, body):
+    rsa, _ = generate_keys()
+    server.publish("one._domainkey.my-shop.example.org", rsa.record)
+    letter = b"From: A <a@my-shop.example.org>\r\nSubject:  two\r\n\t lines \r\nX-Odd :y\r\n\r\n" + body
+    private = load_pem_private_key(rsa.private_pem, None).private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+    )
+    names = [b"from", b"subject"]
+    odd = letter.replace(b"X-Odd :y\r\n", b"")
+    signed = dkim.sign(odd, b"one", b"my-shop.example.org", private, canonicalize=form, include_headers=names) + letter
+    assert [one.result for one in (await check(authenticator, signed)).signatures] == ["pass"]
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        LETTER.replace(b"One line.", b" " * 1_000_000 + b"x"),
+        LETTER.replace(b"One line.", b"a \t \r\n" * 200_000),
+        LETTER + b"\r\n" * 500_000,
+    ],
+)
+async def test_a_long_body_is_verified_in_no_time(server, authenticator, keys, letter):
+    (rsa, record), _ = keys
+    server.publish("one._domainkey.my-shop.example.org", record)
+    signed = sign(letter, [rsa], AT) + letter
+    began_at = time.process_time()
+    assert [one.result for one in (await check(authenticator, signed)).signatures] == ["pass"]
+    assert time.process_time() - began_at < 3.0
+
+
+async def test_a_header_that_would_take_long_is_not_verified(server, authenticator, keys):
+    (rsa, record), _ = keys
+    server.publish("one._domainkey.my-shop.example.org", record)
+    many = b"X: y\r\n" * 2000 + sign(LETTER, [rsa], AT) + LETTER
+    assert [one.result for one in (await check(authenticator, many)).signatures] == ["permerror"]
+    long = b"DKIM-Signature: v=1; h=" + b"a:" * 5000 + b"\r\n" + LETTER
+    assert [one.result for one in (await check(authenticator, long)).signatures] == ["permerror"]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
 from hourpost.rules.authentication import Authentication, Dmarc, Signature, Spf, write_results
+from hourpost.rules.bounces import read_report
 from hourpost.rules.incoming import Hop, read_incoming, without_forged_results, write_trace
 from hourpost.rules.line_ends import ContentError
 
@@ -71,3 +74,30 @@ def test_the_trace_tells_where_it_came_from():
         b"Return-Path: <boss@firm.example>\r\nReceived: from mx.firm.example ([IPv6:2001:db8::1])\r\n"
         b"\tby mx.acme.test with ESMTPS id in_1\r\n\tfor <me@acme.test>;\r\n\tWed, 25 Nov 2026 12:00:00 +0000\r\n"
     )
+
+
+HUGE = 240_000  # just below what a header may have
+HOSTILE = (
+    b"From: " + b"(" * HUGE,
+    b"From: " + b'"' * HUGE,
+    b"From: " + b"a@" * (HUGE // 2),
+    b"References: " + b"<a@" * (HUGE // 3),
+    b"Authentication-Results: " + b"(" * HUGE,
+    b"A:b\r\n " * (HUGE // 6),
+    b":" * HUGE,
+    b"Content-Type: multipart/report; boundary=b\r\n\r\n" + b"--b\r\n" * (HUGE // 5),
+    b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+    + b"Final-Recipient: rfc822; a@b\r\n\r\n" * (HUGE // 32),
+    b"Subject: failure notice\r\n\r\n" + b"<a@b.c>:\r\nx\r\n" * (HUGE // 12),
+    b"Subject: failure notice\r\nX-Failed-Recipients: " + b"a@b.c," * 30_000 + b"\r\n\r\n" + b"a@b.c 5.1.1 550 " * 9000,
+)
+
+
+@pytest.mark.parametrize("raw", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_mail_is_read_in_no_time(raw):
+    began_at = time.process_time()
+    with suppress(ContentError):
+        header = read_incoming(raw)
+        read_report(raw, header, is_null_sender=True)
+        without_forged_results(raw, header, "mx.acme.test")
+    assert time.process_time() - began_at < 2.0

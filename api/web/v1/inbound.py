@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -12,7 +13,7 @@ from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
 from api.web.v1 import shapes
-from api.web.v1.documented import body, route
+from api.web.v1.documented import body, download, route
 from hourpost.errors import NotFound
 from hourpost.gateways.outgoing import allowed_networks
 from hourpost.inbound import changes, queries
@@ -20,14 +21,12 @@ from hourpost.inbound.addressees import PREFIX
 from hourpost.inbound.arrivals import ROUTE_PREFIX, describe_content
 from hourpost.inbound.queries import Filters, StoredInbound, StoredRoute
 from hourpost.rules.ids import to_text
-from hourpost.rules.mime_reading import read_message
+from hourpost.rules.mail.attachments import list_attachments, name_of
+from hourpost.rules.mail.decoding import decode_part
 
 router = APIRouter(prefix="/inbound", tags=["inbound"])
 
-_RAW: dict[str, Any] = {
-    "operation_id": "get_inbound_raw",
-    "responses": {200: {"description": "The message.", "content": {"message/rfc822": {"schema": {"type": "string"}}}}},
-}
+_SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 class NewInboundRoute(BaseModel):
@@ -102,15 +101,30 @@ async def list_inbound(
 async def get_inbound(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get an incoming email: its texts, headers, and the list of its attachments."""
     email, content = await _load(inbound_id, caller.account_id, parts)
-    return Json(_view(email) | describe_content(read_message(content)))
+    return Json(_view(email) | describe_content(content))
 
 
-@router.get("/{inbound_id}/raw", **_RAW)
+@router.get("/{inbound_id}/raw", **download("get_inbound_raw", "message/rfc822", "The message."))
 async def get_inbound_raw(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get the message as it came, below the headers that we put on top."""
     _, content = await _load(inbound_id, caller.account_id, parts)
-    headers = {"Content-Disposition": f'attachment; filename="{inbound_id}.eml"', "X-Content-Type-Options": "nosniff"}
-    return Response(content, media_type="message/rfc822", headers=headers)
+    disposition = {"Content-Disposition": f'attachment; filename="{inbound_id}.eml"'}
+    return Response(content, media_type="message/rfc822", headers=_SAFE_HEADERS | disposition)
+
+
+@router.get(
+    "/{inbound_id}/attachments/{attachment}",
+    **download("get_inbound_attachment", "application/octet-stream", "What is attached, decoded."),
+)
+async def get_inbound_attachment(inbound_id: str, attachment: str, caller: Manager, parts: ThePartsOf) -> Response:
+    """Get what is attached to an incoming email."""
+    _, content = await _load(inbound_id, caller.account_id, parts)
+    part = next((one for one in list_attachments(content) if one.section == attachment), None)
+    if part is None:
+        raise NotFound("There is no such attachment.")
+    disposition = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name_of(part), safe='')}"}
+    decoded = decode_part(content, part)
+    return Response(decoded, media_type="application/octet-stream", headers=_SAFE_HEADERS | disposition)
 
 
 async def _load(inbound_id: str, account_id: Any, parts: Any) -> tuple[StoredInbound, bytes]:

@@ -9,6 +9,7 @@ import spf
 from hourpost.gateways.authentication.lookups import LookupFailed, Lookups
 from hourpost.rules.authentication import Spf
 
+_MAX_RECORD_BYTES = 4096  # RFC 7208 §3.4 asks for much less
 _RESULTS = frozenset({"pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"})
 
 
@@ -25,7 +26,7 @@ class _Query(spf.query):  # type: ignore[misc]  # pyspf has no types
         if not all(0 < len(label) < 64 for label in text.split(".")):
             return []
         try:
-            found = [_shape(record, qtype) for record in self._lookups.find(text, qtype)]
+            found = [_shape(record, qtype) for record in self._lookups.find(text, qtype) if _is_sane(record, qtype)]
         except LookupFailed as error:
             raise spf.TempError(f"DNS {error}") from error
         if not found and not ignore_void:
@@ -46,6 +47,10 @@ def check_spf(lookups: Lookups, address: str, sender: str, client_name: str) -> 
     except (spf.PermError, UnicodeError, ValueError, IndexError):
         result = "permerror"
     return Spf(result if result in _RESULTS else "permerror", domain.lower(), identity)
+
+
+def _is_sane(record: Any, kind: str) -> bool:
+    return kind not in ("TXT", "SPF") or sum(map(len, record.strings)) <= _MAX_RECORD_BYTES
 
 
 def _shape(record: Any, kind: str) -> Any:

@@ -44,6 +44,7 @@ OPERATIONS = [
     "get_forecast",
     "get_health",
     "get_inbound",
+    "get_inbound_attachment",
     "get_inbound_raw",
     "get_inbound_route",
     "get_mailbox",

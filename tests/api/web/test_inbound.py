@@ -18,7 +18,11 @@ from hourpost.mailboxes.store import MailStore
 from tests.api.web.conftest import Customer
 from tests.inbound.house import HOP, HOSTNAME, FixedAuthentication
 
-LETTER = b"From: Ada <ada@far.example>\r\nSubject: help\r\n\r\nIt does not work.\r\n"
+LETTER = (
+    b'From: Ada <ada@far.example>\r\nSubject: help\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    b"--b\r\n\r\nIt does not work.\r\n"
+    b'--b\r\nContent-Type: image/png; name="s.png"\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw==\r\n--b--\r\n'
+)
 
 
 @pytest_asyncio.fixture
@@ -47,7 +51,11 @@ async def test_mail_that_comes_by_a_route_is_listed_and_read(receiver: Receiver,
     (one,) = owner.http.get("/v1/inbound", params={"to": route["pattern"]}).json()["data"]
     assert (one["from"], one["subject"], one["route_id"]) == ("Ada <ada@far.example>", "help", route["id"])
     read = owner.http.get(f"/v1/inbound/{one['id']}").json()
-    assert read["text"] == "It does not work.\n"
+    assert read["text"] == "It does not work."
+    (attachment,) = read["attachments"]
+    got = owner.http.get(f"/v1/inbound/{one['id']}/attachments/{attachment['id']}")
+    assert (got.content, got.headers["content-type"]) == (b"\x89PNG", "application/octet-stream")
+    assert owner.http.get(f"/v1/inbound/{one['id']}/attachments/9").status_code == 404
     raw = owner.http.get(f"/v1/inbound/{one['id']}/raw")
     assert raw.content.endswith(LETTER)
     assert stranger.http.get(f"/v1/inbound/{one['id']}").status_code == 404
