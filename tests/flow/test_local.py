@@ -143,6 +143,7 @@ async def test_a_message_that_runs_in_a_circle_bounces(local: Rounds):
 async def test_an_answer_between_mailboxes_is_an_event_too(local: Rounds):
     mailbox = await new_mailbox(local, "info")
     first = await local.post(mailbox.address)
+    await local.round()
     async with local.database.reading() as connection:
         found = await connection.execute(text("SELECT message_id FROM emails WHERE id = :id"), {"id": first})
         message_id = found.scalar_one()
