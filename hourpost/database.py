@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -165,10 +165,12 @@ class Database:
         return await asyncpg.connect(self.url.replace("postgresql+asyncpg://", "postgresql://"), timeout=5)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one at whose other end nobody answers is left after a moment."""
         if self._hot is not None:
             self._hot.terminate()
-        await self.engine.dispose()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self.engine.dispose()
 
     @staticmethod
     def _away(error: BaseException) -> BaseException:
@@ -189,6 +191,7 @@ _HOT_AWAY = (
     asyncpg.InsufficientResourcesError,
 )
 _HOT_CONNECTIONS = 4
+_GOODBYE_SECONDS = 3.0
 
 STATEMENT_FAULTS = (DBAPIError, asyncpg.PostgresError, asyncpg.DataError)
 """What PostgreSQL or its driver says of a statement that it cannot run with these values."""

@@ -115,7 +115,9 @@ async def test_an_account_whose_plan_has_ended_unpaid_is_asked_to_come_again(off
 async def test_more_recipients_than_the_whole_hour_are_never_a_wait(office, new_account, database):
     account = await new_account(2)
     with pytest.raises(ValidationFailed) as caught:
-        await office.intake.accept(order(make_standing(account), letter(), letter("a@x.test", "b@x.test", "c@x.test")))
+        await office.intake.accept(
+            order(make_standing(account), letter(), letter("a@x.test", "b@x.test", "c@x.test", place="/1"))
+        )
     assert caught.value.faults[0].pointer == "/1/to"
     assert (await read_ledger(database, account.id)).deliveries == []
 

@@ -33,7 +33,7 @@ from tests.mailboxes.letters import letter, new_message
 from workers.mailboxes import MailboxChores
 
 NOW = datetime.now(UTC)
-LATER = NOW + READABLE + timedelta(minutes=5)
+LATER = NOW + READABLE + timedelta(hours=3)  # however long the tests before this one take
 
 
 @pytest_asyncio.fixture
