@@ -16,7 +16,7 @@ from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.postman import Postman
 from hourpost.gateways.clock import Clock, SystemClock
-from hourpost.gateways.stripe import RealStripe
+from hourpost.gateways.stripe import Stripe
 from hourpost.settings import Settings
 from workers.errand import Errand
 from workers.schedule import Chore
@@ -29,7 +29,7 @@ _NOTICES_SECONDS = 30.0
 log = structlog.get_logger()
 
 
-def build_billing(settings: Settings, database: Database, stripe: RealStripe) -> Errand:
+def build_billing(settings: Settings, database: Database, stripe: Stripe) -> Errand:
     """What a worker does when it hears that something of billing is due."""
     clock = SystemClock()
     till = Till(database, stripe, clock, plan_url(settings))

@@ -12,7 +12,7 @@ from hourpost.billing.till import Till, plan_url
 from hourpost.cli.desk import Desk, at_desk
 from hourpost.cli.output import AsJson, OfAccount, print_list, print_object
 from hourpost.errors import Refused
-from hourpost.gateways.stripe import RealStripe, open_stripe
+from hourpost.gateways.stripe import Stripe, open_stripe
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import PLANS
 from hourpost.rules.subscriptions import lookup_key
@@ -105,7 +105,7 @@ def alerts(as_json: AsJson = False) -> None:
     print_list(at_desk(work), columns, as_json=as_json, empty="There is nothing to look at.")
 
 
-def _stripe(desk: Desk) -> RealStripe:
+def _stripe(desk: Desk) -> Stripe:
     stripe = open_stripe(desk.settings)
     if stripe is None:
         raise Refused("HOURPOST_STRIPE_SECRET_KEY is not set: plans are switched free of charge.")

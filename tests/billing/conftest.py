@@ -18,7 +18,8 @@ from hourpost.billing.queries import Customer, find_customer, get_entitlement
 from hourpost.billing.till import Till
 from hourpost.database import Database
 from hourpost.embedded.postgres import EmbeddedPostgres
-from hourpost.gateways.stripe import RealStripe, read_event
+from hourpost.gateways.stripe import read_event
+from hourpost.gateways.stripe.client import RealStripe
 from hourpost.rules.subscriptions import Entitlement
 from tests.cast import make_account
 from tests.conftest import copy_template

@@ -13,7 +13,8 @@ from hourpost.billing.events import store_event
 from hourpost.billing.notices import list_unmailed, write_notices
 from hourpost.billing.till import Till
 from hourpost.flow.postman import Postman
-from hourpost.gateways.stripe import RealStripe, read_event
+from hourpost.gateways.stripe import read_event
+from hourpost.gateways.stripe.client import RealStripe
 from tests.cast import make_account, make_domain
 from tests.fakes.stripe_server import KEY, SECRET, sign
 from workers.billing import BillingChores

@@ -3,8 +3,8 @@
 What a subscription entitles to belongs in ``hourpost/rules``; what is kept of it in ``hourpost/billing``.
 """
 
-from hourpost.gateways.stripe.client import RealStripe, open_stripe
 from hourpost.gateways.stripe.objects import (
+    BadSignature,
     Checkout,
     Invoice,
     NewCheckout,
@@ -17,7 +17,7 @@ from hourpost.gateways.stripe.objects import (
     StripeRefused,
     StripeUnknown,
 )
-from hourpost.gateways.stripe.webhooks import BadSignature, read_event
+from hourpost.gateways.stripe.opening import open_stripe, read_event
 
 __all__ = [
     "BadSignature",
@@ -28,7 +28,6 @@ __all__ = [
     "Preview",
     "PreviewLine",
     "Product",
-    "RealStripe",
     "Stripe",
     "StripeEvent",
     "StripeRefused",

@@ -29,7 +29,6 @@ from hourpost.gateways.stripe.reading import (
     read_subscription,
 )
 from hourpost.rules.subscriptions import LOOKUP_KEYS, Price, Subscription, lookup_key
-from hourpost.settings import Settings
 
 # Pinned: webhooks and answers keep this shape until it is raised here, and the tests with it.
 API_VERSION = "2026-10-28.endive"
@@ -40,13 +39,6 @@ _INVOICES = 24
 _AWAY_TEXT = "Stripe does not answer at the moment; nothing was changed, please try again soon."
 
 Found = TypeVar("Found")
-
-
-def open_stripe(settings: Settings) -> RealStripe | None:
-    """Stripe as the settings name it; None without a key: then plans cost nothing."""
-    if settings.stripe_secret_key is None:
-        return None
-    return RealStripe(settings.stripe_secret_key.get_secret_value(), settings.stripe_api_url)
 
 
 class RealStripe:

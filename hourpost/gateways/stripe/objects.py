@@ -21,6 +21,12 @@ class StripeUnknown(StripeRefused):
     """Stripe knows no such thing: perhaps it is another Stripe that we ask."""
 
 
+class BadSignature(Refused):
+    """It was not Stripe who sent this, not lately, or not for us."""
+
+    name = "invalid_signature"
+
+
 @dataclass(frozen=True, slots=True)
 class Invoice:
     """A bill. ``url`` is Stripe's page to see or pay it, ``pdf_url`` the document."""

@@ -6,15 +6,8 @@ from typing import Any
 
 import stripe
 
-from hourpost.errors import Refused
-from hourpost.gateways.stripe.objects import StripeEvent
+from hourpost.gateways.stripe.objects import BadSignature, StripeEvent
 from hourpost.gateways.stripe.reading import read_moment
-
-
-class BadSignature(Refused):
-    """It was not Stripe who sent this, not lately, or not for us."""
-
-    name = "invalid_signature"
 
 
 def read_event(body: bytes, signature: str, secrets: str) -> StripeEvent:
