@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.embedded.running import RunningUp
-from tests.end_to_end.scene import first_steps
+from tests.end_to_end.scene import MAILBOX, MAILBOX_PASSWORD, first_steps
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE = Path(__file__).parents[2] / "api" / "web" / "dashboard" / "assets" / "node_modules" / "axe-core" / "axe.min.js"
@@ -47,6 +47,18 @@ def log_in(page: Page, email: str, password: str) -> None:
     page.get_by_label("Email address").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in", exact=True).click()
+
+
+def log_in_as(page: Page, up: RunningUp, who: str) -> None:
+    """As one of those who look at ``pages.py``."""
+    if who == "owner":
+        log_in_first(page, up)
+    elif who == "mailbox":
+        page.goto("/mail/login")
+        page.get_by_label("Mailbox address").fill(MAILBOX)
+        page.get_by_label("Password").fill(MAILBOX_PASSWORD)
+        page.get_by_role("button", name="Open the mailbox").click()
+        page.wait_for_url("**/mail/**")
 
 
 def log_in_first(page: Page, up: RunningUp) -> None:

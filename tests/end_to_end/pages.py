@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Page:
-    """A page as somebody sees it: ``owner`` is logged in as the first account's owner, ``nobody`` is not.
+    """A page as somebody sees it: ``owner`` of the first account, who is staff too; ``mailbox``, who reads mail in the
+    browser; ``nobody``, who is not logged in.
 
     ``path`` may hold places that ``scene.py`` fills, such as ``{email_id}``.
     """
@@ -39,10 +40,18 @@ PAGES = (
     Page("webhooks", "/app/webhooks"),
     Page("mailboxes", "/app/mailboxes"),
     Page("plan", "/app/plan"),
+    Page("webhook", "/app/webhooks/{webhook_id}"),
+    Page("operator", "/operator"),
+    Page("operator-accounts", "/operator/accounts"),
+    Page("operator-account", "/operator/accounts/{account_id}"),
+    Page("account-delete", "/app/account/delete"),
     Page("account-new", "/app/accounts/new"),
     Page("account", "/app/account"),
     Page("team", "/app/team"),
     Page("audit", "/app/audit"),
     Page("you", "/app/you"),
+    Page("mail-login", "/mail/login", "nobody"),
+    Page("mail", "/mail", "mailbox"),
+    Page("mail-write", "/mail/write", "mailbox"),
     Page("not-found", "/app/nothing"),
 )

@@ -33,9 +33,30 @@ def _ask(up: RunningUp, path: str, body: bytes | None) -> Any:
         return json.load(answer)
 
 
+MAILBOX, MAILBOX_PASSWORD = "grace@acme.test", "a sentence to keep in mind"
+
+
 def fill(up: RunningUp) -> dict[str, str]:
-    """Send more than the hour takes; gives what the places of ``pages.py`` stand for."""
+    """Put something to look at everywhere; gives what the places of ``pages.py`` stand for."""
     sender = f"Acme <hello@{first_steps(up)['domain']}>"
+    post(up, "/v1/mailboxes", {"address": MAILBOX, "name": "Grace Hopper", "password": MAILBOX_PASSWORD})
+    for subject in ("Lunch on Friday?", "The minutes of Monday", "Invoice 2041"):
+        body = {"from": sender, "to": MAILBOX, "subject": subject, "text": f"{subject}\n\nAll the best\nAda"}
+        post(up, "/v1/emails", body)
+    hook = post(up, "/v1/webhooks", {"endpoint": "https://hooks.example.net/hourpost", "events": ["email.bounced"]})
+    made = up.call("account", "staff", first_steps(up)["email"])
+    assert made.returncode == 0, made.stderr
+    places = _send_many(up, sender)
+    return places | {"webhook_id": hook["id"], "account_id": _account_of(up)}
+
+
+def _account_of(up: RunningUp) -> str:
+    found = json.loads(up.call("account", "list", "--json").stdout)
+    return str(next(one["id"] for one in found["data"] if one["name"] == "Acme"))
+
+
+def _send_many(up: RunningUp, sender: str) -> dict[str, str]:
+    """More than the hour takes."""
     subjects = ("Your receipt", "Welcome to Acme", "Reset your password", "The news of November")
     ids: list[str] = []
     for batch in range(8):

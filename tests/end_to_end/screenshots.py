@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from tests.embedded.running import ROOT, RunningUp
-from tests.end_to_end.browsing import CHROMIUM, SIZES, chromium, log_in_first, new_context
+from tests.end_to_end.browsing import CHROMIUM, SIZES, chromium, log_in_as, new_context
 from tests.end_to_end.pages import PAGES, Page
 from tests.end_to_end.scene import fill
 
@@ -38,14 +38,13 @@ def main() -> None:
 
 def picture(browser: Browser, up: RunningUp, pages: list[Page], places: dict[str, str], size: str, scheme: str) -> None:
     """All pages in one size and one scheme."""
-    for who in ("nobody", "owner"):
+    for who in ("nobody", "owner", "mailbox"):
         context = new_context(browser, up, size, color_scheme=scheme, device_scale_factor=1)
         tab = context.new_page()
-        if who == "owner":
-            log_in_first(tab, up)
+        log_in_as(tab, up, who)
         for page in pages:
             if page.who == who:
-                tab.goto(page.path.format(**places), wait_until="networkidle")
+                tab.goto(page.path.format(**places), wait_until="load")
                 path = FOLDER / f"{page.name}-{size}-{scheme}.png"
                 tab.screenshot(path=path, full_page=True)
                 print(path.relative_to(ROOT))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page as Tab
 
-from tests.end_to_end.browsing import AXE, log_in_first
+from tests.end_to_end.browsing import AXE, log_in_as
 from tests.end_to_end.conftest import NewContext, Service
 from tests.end_to_end.pages import PAGES
 
@@ -33,12 +33,11 @@ def faults_of(tab: Tab) -> list[str]:
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
 def test_no_page_has_a_serious_fault(new_browser_context: NewContext, service: Service, size: str, scheme: str) -> None:
     told: list[str] = []
-    for who in ("nobody", "owner"):
+    for who in ("nobody", "owner", "mailbox"):
         tab = new_browser_context(size, color_scheme=scheme).new_page()
         tab.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
         tab.on("pageerror", lambda error: told.append(str(error)))
-        if who == "owner":
-            log_in_first(tab, service.up)
+        log_in_as(tab, service.up, who)
         for page in PAGES:
             if page.who != who:
                 continue
