@@ -89,5 +89,20 @@ function tellTimes(root) {
   }
 }
 
+// What is wider than the screen can be scrolled with the keys too.
+function reachWide(root) {
+  for (const wrap of root.querySelectorAll(".table-wrap:not([tabindex])")) {
+    if (wrap.scrollWidth <= wrap.clientWidth) continue;
+    wrap.tabIndex = 0;
+    wrap.setAttribute("role", "region");
+    wrap.setAttribute("aria-label", wrap.closest("section")?.querySelector("h2")?.textContent ?? "Table");
+  }
+}
+
 tellTimes(document);
-document.addEventListener("htmx:afterSwap", (event) => tellTimes(event.detail.elt?.parentElement ?? document));
+reachWide(document);
+document.addEventListener("htmx:afterSwap", (event) => {
+  const root = event.detail.elt?.parentElement ?? document;
+  tellTimes(root);
+  reachWide(root);
+});
