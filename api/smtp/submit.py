@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import structlog
+
 from api.smtp.commands import MailRequest, RecipientRequest
 from api.smtp.dsn import describe
 from api.smtp.message import fingerprint, read_submitted, write_received
@@ -17,6 +19,8 @@ from hourpost.rules.addresses import Address
 from hourpost.rules.canonical import SubmittedMessage, complete_headers
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.submission import OnLimit, Order, Receipt, SendingDomain, Standing, Submission
+
+log = structlog.get_logger()
 
 _MAY_SEND = frozenset({"full", "sending"})
 
@@ -74,7 +78,10 @@ class Submitting:
         standing = await self.log_in(login, transaction.hop.client_address)  # may have been revoked
         self.admit_sender(standing, transaction.mail)
         order = await aside(len(content), lambda: self._read_order(standing, transaction, content))
-        return write_accepted(await self._intake.accept(order))
+        receipt = await self._intake.accept(order)
+        emails = tuple(to_text("em", placed.email_id) for placed in receipt.placed)
+        log.debug("submission", address=transaction.hop.client_address, username=login.username[:100], emails=emails)
+        return write_accepted(receipt)
 
     def _read_order(self, standing: Standing, transaction: Transaction, content: bytes) -> Order:
         message, on_limit = read_submitted(content)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+import structlog
 from sqlalchemy import text
 
 from hourpost.errors import ServiceUnavailable
@@ -16,7 +17,7 @@ from hourpost.flow.record import record
 from hourpost.flow.sweep import return_orphans, return_strays
 from hourpost.flow.verdict import Try, Verdict
 from hourpost.rules.delivery_state import State
-from hourpost.rules.ids import new_id
+from hourpost.rules.ids import new_id, to_text
 
 
 async def lease(rounds, *, worker=None, most=100):
@@ -287,3 +288,13 @@ async def test_a_sweep_leaves_the_living_alone(rounds):
     assert await sweep(rounds) == 0
     async with rounds.database.reading() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM workers"))).scalar_one() == 1
+
+
+async def test_what_became_of_an_email_is_in_the_log_by_its_public_id(rounds):
+    sent, bounced = await rounds.post("a@x.test"), await rounds.post("bounce+550@x.test")
+    with structlog.testing.capture_logs() as logs:
+        await rounds.round()
+    lines = {one["email"]: one for one in logs if one["event"] == "delivery"}
+    assert (lines[to_text("em", sent)]["state"], lines[to_text("em", sent)]["log_level"]) == ("sent", "debug")
+    line = lines[to_text("em", bounced)]
+    assert (line["state"], line["code"], line["log_level"]) == ("bounced", 550, "info")
