@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EMBEDDED_DOMAIN = "hourpost.test"
@@ -80,6 +80,13 @@ class Settings(BaseSettings):
         None, description="Verifies Stripe's webhooks; two, space-separated, while one replaces the other."
     )
     stripe_api_url: str | None = Field(None, description="Stripe's API at another address, for tests.")
+
+    @field_validator("outgoing_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for one in value.split():
+            ipaddress.ip_network(one)
+        return value
 
     @cached_property
     def public_url(self) -> str:
