@@ -14,18 +14,23 @@ _LITERAL = re.compile(rb"\{([0-9]+)\}\r\n\Z")
 class Client:
     """Sends bytes, gives whole responses; ``<end>`` when there is none any more."""
 
-    def __init__(self, door: RunningDoor, port: str = "imaps", *, timeout_seconds: float = 20) -> None:
+    def __init__(self, door: RunningDoor | None, port: str = "imaps", *, opened: socket.socket | None = None) -> None:
         self._door = door
-        self.socket = socket.create_connection(("127.0.0.1", getattr(door, port)), timeout=timeout_seconds)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pending = b""
         self._inflate: zlib._Decompress | None = None
         self._deflate: zlib._Compress | None = None
         self._tags = 0
+        if opened is not None or door is None:
+            assert opened is not None
+            self.socket = opened
+            return
+        self.socket = socket.create_connection(("127.0.0.1", getattr(door, port)), timeout=20)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if port == "imaps":
             self.start_tls()
 
     def start_tls(self) -> None:
+        assert self._door is not None
         self.socket = self._door.tls.wrap_socket(self.socket, server_hostname="localhost")
 
     def start_deflate(self) -> None:

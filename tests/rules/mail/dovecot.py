@@ -7,7 +7,8 @@ import re
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ class Maildir:
         """All that is answered."""
         lines = ["SELECT INBOX", *commands, "LOGOUT"]
         script = "".join(f"t{number} {line}\r\n" for number, line in enumerate(lines)).encode()
+        with self.open() as ours:
+            # It goes as soon as nobody writes any more, whatever it has still to say
+            writing = threading.Thread(target=ours.sendall, args=(script,))
+            writing.start()
+            answers = b"".join(iter(lambda: ours.recv(1 << 16), b""))
+            writing.join(60)
+        assert f"t{len(lines) - 1} OK".encode() in answers, answers[-2000:]
+        return answers
+
+    @contextmanager
+    def open(self) -> Iterator[socket.socket]:
+        """A session of its own, logged in."""
         ours, theirs = socket.socketpair()
         with (
             ours,
@@ -63,13 +76,10 @@ class Maildir:
         ):
             theirs.close()
             ours.settimeout(60)
-            # It goes as soon as nobody writes any more, whatever it has still to say
-            writing = threading.Thread(target=ours.sendall, args=(script,))
-            writing.start()
-            answers = b"".join(iter(lambda: ours.recv(1 << 16), b""))
-            writing.join(60)
-        assert f"t{len(lines) - 1} OK".encode() in answers, answers[-2000:]
-        return answers
+            try:
+                yield ours
+            finally:
+                ours.close()  # or it would wait for us while we wait for it
 
 
 def read_fetched(answers: bytes) -> dict[int, dict[bytes, Any]]:
