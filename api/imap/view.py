@@ -132,7 +132,8 @@ class View:
             self.gone |= {uid for uid in batch.changes.vanished if has_uid(self.uids, self.count, uid)}
             changed.update((row.uid, row) for row in batch.changes.changed)
         self.modseq = self.state.modseq
-        news = {uid: row for uid, row in changed.items() if self._told.get(uid, 0) < row.modseq}
+        told, gone = self._told, self.gone
+        news = {uid: row for uid, row in changed.items() if uid not in gone and told.get(uid, 0) < row.modseq}
         self._told = _NOTHING
         return news
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from api.imap.grammar.fetching import Binary, Section
 from api.imap.writing.words import write_moment, write_text
 from hourpost.mailboxes.messages import MessageRow
-from hourpost.rules.mail.decoding import decode_part, is_decodable
 from hourpost.rules.mail.scanned import Part
 from hourpost.rules.mail.sections import Span, find_part, find_span
 
@@ -65,18 +64,6 @@ def pick_fields(header: bytes, section: Section) -> bytes:
     wanted, is_without = frozenset(section.fields), section.kind.endswith("NOT")
     picked = [match[0] for match in _FIELD.finditer(header) if (match[1].lower() in wanted) is not is_without]
     return b"".join(picked) + b"\r\n"
-
-
-def decode_binary(binary: Binary, content: bytes, parts: Sequence[Part]) -> bytes | None:
-    """A part with its encoding undone; None when there is no such part. Raises: UnknownEncoding."""
-    if not binary.part:
-        return content
-    part = find_part(parts, binary.part)
-    if part is None:
-        return None
-    if not is_decodable(part):
-        raise UnknownEncoding
-    return decode_part(content, part)
 
 
 def write_binary(binary: Binary, data: bytes | None) -> bytes:
