@@ -48,12 +48,13 @@ BAD_LOGIN = b"535 5.7.8 authentication failed: no such credential, or a wrong se
 
 
 class Refusal(Exception):
-    """An answer that refuses a command; ``ends`` closes the session after it."""
+    """An answer that refuses a command; ``ends`` closes the session after it, ``is_error`` counts towards its end."""
 
-    def __init__(self, reply: bytes, *, ends: bool = False) -> None:
+    def __init__(self, reply: bytes, *, ends: bool = False, is_error: bool = True) -> None:
         super().__init__(reply)
         self.reply = reply
         self.ends = ends
+        self.is_error = is_error
 
 
 def write_reply(code: int, enhanced: str, text: str) -> bytes:
@@ -65,6 +66,12 @@ def write_reply(code: int, enhanced: str, text: str) -> bytes:
 def refuse(code: int, enhanced: str, text: str, *, ends: bool = False) -> Refusal:
     """A refusal to raise."""
     return Refusal(write_reply(code, enhanced, text), ends=ends)
+
+
+def too_many_recipients(most: int) -> Refusal:
+    """A recipient beyond ``most``: no error of the client's, who sends again to the rest (RFC 5321 §4.5.3.1.10)."""
+    reply = write_reply(452, "4.5.3", f"too many recipients: at most {most} for one message")
+    return Refusal(reply, is_error=False)
 
 
 def write_accepted(receipt: Receipt) -> bytes:

@@ -97,7 +97,7 @@ class Session:
 
     def refused(self, refusal: Refusal) -> bytes:
         """Count a refusal; too many end the session."""
-        self._errors += 1
+        self._errors += refusal.is_error
         self.is_over = self.is_over or refusal.ends
         if self._errors < self.door.limits.errors or self.is_over:
             return refusal.reply
@@ -170,7 +170,7 @@ class Session:
         request = parse_recipient(command.argument, smtputf8=transaction.mail.smtputf8)
         most = self.role.recipients or self.door.limits.recipients
         if len(transaction.recipients) >= most:
-            raise refuse(452, "4.5.3", f"too many recipients: at most {most} for one message")
+            raise replies.too_many_recipients(most)
         look = self.role.admit_recipient(self.standing, transaction, request)
         if look is not None:
             return self._admit(look, transaction, request)

@@ -74,6 +74,15 @@ def test_bytes_in_hand_are_given_back_when_the_client_leaves(new_door: NewDoor) 
     wait_for(lambda: door.door.budget.held_bytes == 0)
 
 
+def test_recipients_beyond_the_most_are_put_off_and_no_error_of_the_session(new_door: NewDoor) -> None:
+    with logged_in(new_door(errors=3, recipients=2)) as client:
+        recipients = b"".join(b"RCPT TO:<r%d@example.net>\r\n" % number for number in range(10))
+        client.send(b"MAIL FROM:<a@acme.test>\r\n" + recipients + b"DATA\r\n")
+        answers = [client.reply()[:9] for _ in range(12)]
+        assert answers[1:] == ["250 2.1.5"] * 2 + ["452 4.5.3"] * 8 + ["354 end d"]
+        assert client.ask(HEAD + b"x\r\n.\r\n").startswith("250 2.0.0 queued")
+
+
 def test_too_many_errors_end_the_session(new_door: NewDoor) -> None:
     with logged_in(new_door(errors=3)) as client:
         client.send(b"x\r\ny\r\nz\r\nNOOP\r\n")
