@@ -125,22 +125,24 @@ def format_date(date: datetime) -> str:
     return f"{day}, {utc.day:02d} {month} {utc.year:04d} {utc.hour:02d}:{utc.minute:02d}:{utc.second:02d} +0000"
 
 
-def check_attachment(attachment: Attachment) -> list[str]:
-    """Everything that is wrong with an attachment's name, type and content id; empty when it can be sent."""
+def check_attachment(attachment: Attachment) -> list[tuple[str, str]]:
+    """All that is wrong with an attachment's name, type and content id, each with its field; empty when it can go."""
     faults = []
     name = attachment.filename
     unsafe = find_unsafe(name)
     if unsafe is not None:
-        faults.append(f"the filename holds the character {unsafe}, which is not allowed")
+        faults.append(("filename", f"the filename holds the character {unsafe}, which is not allowed"))
     elif not name.strip():
-        faults.append("the filename is empty")
+        faults.append(("filename", "the filename is empty"))
     elif len(name.encode()) > MAX_FILENAME_BYTES:
-        faults.append(f"the filename is longer than {MAX_FILENAME_BYTES} bytes")
+        faults.append(("filename", f"the filename is longer than {MAX_FILENAME_BYTES} bytes"))
     kind = attachment.content_type
     if kind and (len(kind) > MAX_CONTENT_TYPE or _CONTENT_TYPE.fullmatch(kind) is None):
-        faults.append("the content_type is not of the form type/subtype")
+        faults.append(("content_type", "the content_type is not of the form type/subtype"))
     if attachment.content_id is not None and _CONTENT_ID.fullmatch(attachment.content_id) is None:
-        faults.append("the content_id may hold letters, digits and . - _ @ only, and not be empty")
+        faults.append(
+            ("content_id", "the content_id may hold letters, digits and . - _ @ only, and not be empty"),
+        )
     return faults
 
 
@@ -211,7 +213,7 @@ def _multipart(kind: str, seed: str, parts: list[_Part]) -> _Part:
 def _file_part(attachment: Attachment, disposition: str) -> _Part:
     faults = check_attachment(attachment)
     if faults:
-        raise ValueError(f"attachment {attachment.filename[:80]!a}: {'; '.join(faults)}")
+        raise ValueError(f"attachment {attachment.filename[:80]!a}: {'; '.join(detail for _, detail in faults)}")
     fields = [
         f"Content-Type: {_file_type(attachment)}\r\n".encode(),
         b"Content-Transfer-Encoding: base64\r\n",

@@ -158,7 +158,7 @@ class AttachmentFields(BaseModel):
             faults.append(("/path", "files are not fetched from elsewhere: send the file itself in `content`"))
         elif self.content is None:
             faults.append(("/content", "`content` is required"))
-        faults += [("", detail) for detail in check_attachment(self.to_attachment())]
+        faults += [(f"/{field}", detail) for field, detail in check_attachment(self.to_attachment())]
         if faults:
             raise FieldError(faults)
         return self

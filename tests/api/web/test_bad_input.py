@@ -22,7 +22,16 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("a line break in a header", {"headers": {"X-A": "a\r\nBcc: eve@example.net"}}, "/headers/X-A"),
     ("a line break in a header's name", {"headers": {"X-A\r\nBcc": "a"}}, "/headers/X-A\r\nBcc"),
     ("a header that a field sets", {"headers": {"Bcc": "eve@example.net"}}, "/headers/Bcc"),
-    ("a line break in a filename", {"attachments": [{"filename": "a\r\nb", "content": "aGk="}]}, "/attachments/0"),
+    (
+        "a line break in a filename",
+        {"attachments": [{"filename": "a\r\nb", "content": "aGk="}]},
+        "/attachments/0/filename",
+    ),
+    (
+        "a type that is none",
+        {"attachments": [{"content_type": "a\n/b", "content": "aGk="}]},
+        "/attachments/0/content_type",
+    ),
     ("broken base64", {"attachments": [{"filename": "a", "content": "aGk"}]}, "/attachments/0/content"),
     ("letters outside base64", {"attachments": [{"filename": "a", "content": "a#k="}]}, "/attachments/0/content"),
     ("bytes that are none", {"attachments": [{"filename": "a", "content": [1, 256]}]}, "/attachments/0/content"),
@@ -76,7 +85,7 @@ def test_all_faults_are_told_at_once(owner: Customer) -> None:
         "/headers/Bcc",
         "/headers/X-A",
         "/attachments/0/content",
-        "/attachments/1",
+        "/attachments/1/filename",
         "/scheduled_at",
         "/nope",
     }
