@@ -55,11 +55,11 @@ main = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Hourpost sends email: REST and SMTP in, authenticated relays out, each account held to its plan's hour.\n\n"
+    help="Hourpost sends email by REST and SMTP, each account held to its plan's hour, and keeps mailboxes.\n\n"
     "Start with `hourpost up`; `hourpost COMMAND --help` explains each command.",
 )
 
 
 @main.callback()
 def _main() -> None:
-    """Hourpost sends email: REST and SMTP in, authenticated relays out, each account held to its plan's hour."""
+    """Hourpost sends email by REST and SMTP, each account held to its plan's hour, and keeps mailboxes."""

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from hourpost.pages import MAX_LIMIT, Cursor, Page
 
-_PIPE_WIDTH = 1000  # nothing is folded that another program reads
+PIPE_WIDTH = 1000  # nothing is folded that another program reads
 
 T = TypeVar("T")
 Shape = Mapping[str, Any]
@@ -53,7 +53,7 @@ def print_table(shapes: Sequence[Shape], columns: Sequence[str]) -> None:
         table.add_column(column.replace("_", " "), overflow="fold")
     for shape in shapes:
         table.add_row(*(Text(_cell(shape.get(column))) for column in columns))
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 async def read_all(read: Callable[[Cursor], Awaitable[Page[T]]], key: Callable[[T], UUID]) -> list[T]:

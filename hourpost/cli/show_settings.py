@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
 from pydantic import SecretStr
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from hourpost.cli.output import PIPE_WIDTH
 from hourpost.settings import Settings, load_settings
 
 app = typer.Typer()
@@ -35,10 +37,10 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print an object."
         keys = ("variable", "default", "value", "meaning")
         typer.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
         return
-    table = Table("Variable", "Default", "Now", "Meaning")
+    table = Table(Column("Variable", no_wrap=True), "Default", "Now", "Meaning")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 def _text(value: object) -> str:

@@ -19,7 +19,7 @@ app = typer.Typer()
 
 @app.command()
 def smtp() -> None:
-    """Take mail by SMTP: submission with STARTTLS (587) and under TLS (465); port 25 refuses to relay.
+    """Take mail by SMTP: submission with STARTTLS (587) and under TLS (465), and mail for mailboxes (25).
 
     The ports are HOURPOST_SUBMISSION_PORT, HOURPOST_SUBMISSIONS_PORT and HOURPOST_SMTP_PORT. The certificate is that
     of HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY, or a self-signed one in HOURPOST_HOME. Start as many as you

@@ -20,6 +20,7 @@ from hourpost.cli import main as command_line
 from hourpost.cli.welcome import welcome
 from hourpost.embedded import capture_part
 from hourpost.embedded.certificate import Certificate, find_or_make
+from hourpost.embedded.doors import closed_ports
 from hourpost.embedded.first_steps_file import FirstSteps, read_first_steps
 from hourpost.embedded.instance import remove_instance, write_instance
 from hourpost.embedded.linux import use_few_arenas, yield_to_others
@@ -73,11 +74,22 @@ def up() -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with lock_home(home):
+            _check_ports(settings)
             Run(settings, home).main()
     except HomeTaken as taken:
         typer.echo(f"error: Hourpost already runs in {home} (process {taken.pid}).", err=True)
         typer.echo("       Stop it first, or set HOURPOST_HOME (and other ports) for a second one.", err=True)
         raise typer.Exit(1) from None
+
+
+def _check_ports(settings: Settings) -> None:
+    """Say what is taken before anything starts. Raises: typer.Exit."""
+    faults = closed_ports(settings)
+    for fault in faults:
+        typer.echo(f"error: {fault}", err=True)
+    if faults:
+        typer.echo("       Free the ports, or choose others by these settings.", err=True)
+        raise typer.Exit(1)
 
 
 class Run:

@@ -1,4 +1,4 @@
-"""`hourpost web`: the REST API."""
+"""`hourpost web`: the REST API and the dashboard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer()
 
 @app.command()
 def web() -> None:
-    """Answer HTTP on HOURPOST_HTTP_PORT: the REST API, its document at /docs, health and metrics.
+    """Answer HTTP on HOURPOST_HTTP_PORT: the dashboard, the REST API and its document at /docs, health.
 
     Start as many as you like behind a proxy that ends TLS. SIGTERM lets requests under way end first.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hourpost.settings import Settings
 from tests.cli.conftest import Run
 
 
@@ -15,3 +16,15 @@ def test_a_part_without_servers_says_which_settings_are_missing(
     done = hourpost(part)
     assert done.exit_code == 2
     assert "HOURPOST_DATABASE_URL" in done.error
+
+
+def test_settings_are_listed_with_their_whole_names_and_without_their_secrets(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("HOURPOST_SECRET_KEY", "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlYw==")
+    done = hourpost("settings")
+    assert done.exit_code == 0
+    for name in Settings.model_fields:
+        assert f"HOURPOST_{name.upper()} " in done.output
+    assert "c2VjcmV0" not in done.output

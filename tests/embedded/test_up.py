@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -69,6 +70,21 @@ def test_the_printed_python_lines_put_an_email_through_the_relay(up: RunningUp) 
     before = len(up.captured())
     up.paste(shlex.quote(sys.executable))
     eventually(lambda: len(up.captured()) == before + 1)
+
+
+def test_the_table_names_every_door_and_the_dashboard_answers(up: RunningUp) -> None:
+    said = up.said()
+    for name, door in (
+        ("SMTP submission", "SUBMISSION"),
+        ("SMTP inbound", "SMTP"),
+        ("IMAP", "IMAPS"),
+        ("POP3", "POP3S"),
+    ):
+        assert re.search(rf"│ {name} .*127\.0\.0\.1:{up.ports[door]}\b", said), name
+    address = re.search(r"│ Dashboard +│ (\S+)", said)
+    assert address is not None
+    with urllib.request.urlopen(address[1], timeout=10) as answer:
+        assert answer.headers["Content-Type"].startswith("text/html")
 
 
 def test_commands_talk_to_the_running_instance(up: RunningUp) -> None:
@@ -142,10 +158,13 @@ def test_nothing_outlives_a_killed_supervisor_and_the_home_starts_again_whatever
 
 def test_a_port_that_is_taken_ends_everything_with_a_clear_message(new_up: NewUp) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        running = new_up(HOURPOST_HTTP_PORT=str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        running = new_up(HOURPOST_HTTP_PORT=str(port), HOURPOST_IMAP_PORT=str(port))
         assert running.process.wait(60) == 1
-    assert "address already in use" in running.said().lower()
-    assert "web ended with" in running.said()
+    for name in ("HTTP", "IMAP"):
+        assert f"error: 127.0.0.1:{port} (HOURPOST_{name}_PORT): Address already in use" in running.said()
+    assert "Traceback" not in running.said()
+    assert not (running.home / "postgres").exists()
     assert not (running.home / "instance.json").exists()
 
 
