@@ -132,6 +132,12 @@ def test_the_image_runs_as_nobody_special_and_knows_no_secret() -> None:
     assert not re.search(r"(SECRET|PASSWORD|_URL|RELAYS)", _DOCKERFILE)
 
 
+def test_the_image_names_every_port_that_a_part_binds() -> None:
+    exposed = re.search(r"^EXPOSE (.+)$", _DOCKERFILE, re.MULTILINE)
+    assert exposed is not None
+    assert {int(port) for port in exposed[1].split()} == {port for port in _PORTS.values() if port}
+
+
 def test_all_sources_that_the_image_copies_reach_the_build() -> None:
     allowed = (_ROOT / ".dockerignore").read_text().splitlines()
     assert allowed[0] == "*"
