@@ -30,6 +30,7 @@ _COMMANDS = {
     "domain": "hourpost.cli.domain",
     "mailbox": "hourpost.cli.mailbox",
     "webhook": "hourpost.cli.webhook",
+    "inbound-route": "hourpost.cli.inbound_route",
     "send": "hourpost.cli.send",
     "queue": "hourpost.cli.queue",
     "limit": "hourpost.cli.limit",

@@ -141,3 +141,18 @@ def test_a_webhook_is_made_listed_and_replayed(hourpost: Run, acme: str) -> None
     assert (listed["id"], listed["status"], "signing_secret" in listed) == (made["id"], "enabled", False)
     assert hourpost("webhook", "replay", "--account", acme, made["id"], "--json").json["replayed"] == 0
     assert "no webhook" in hourpost("webhook", "replay", "--account", acme, "nonsense").error
+
+
+def test_a_route_of_incoming_mail_is_made_listed_and_ended(hourpost: Run, acme: str, name_server: DnsServer) -> None:
+    name = f"{uuid4().hex[:12]}.com"
+    ownership = hourpost("domain", "add", "--account", acme, name, "--json").json["records"][0]
+    name_server.publish(ownership["name"], ownership["value"])
+    hourpost("domain", "verify", "--account", acme, name)
+    create = ["inbound-route", "create", "--account", acme, "--json"]
+    made = hourpost(*create, f"Support@{name}", "https://acme.example/inbound").json
+    assert made["signing_secret"].startswith("whsec_")
+    assert "not a verified domain" in hourpost(*create, "*@other.test", "https://acme.example/inbound").error
+    (listed,) = hourpost("inbound-route", "list", "--account", acme, "--json").json["data"]
+    assert (listed["id"], listed["pattern"]) == (made["id"], f"support@{name}")
+    assert hourpost("inbound-route", "delete", "--account", acme, made["id"], "--json").json["deleted"] is True
+    assert hourpost("inbound-route", "list", "--account", acme, "--json").json["data"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from hourpost.gateways.authentication import MailAuthenticator, NameServers, Received
 from hourpost.gateways.authentication.dmarc_policies import organisation_of
+from hourpost.gateways.authentication.lookups import LookupFailed
 from hourpost.rules.authentication import Authentication
 from hourpost.rules.dkim import SigningKey, generate_keys, load_signing_key, sign
 from tests.fakes.dns_server import DnsServer, run_dns_server
@@ -197,3 +199,12 @@ async def test_an_answer_is_asked_for_once(server, authenticator):
 def test_an_organisation_is_one_label_below_the_public_suffix():
     assert organisation_of("mail.my-shop.co.uk") == "my-shop.co.uk"
     assert organisation_of("example.org") == "example.org"
+
+
+async def test_name_servers_that_stay_silent_are_not_waited_for_again_and_again(server):
+    servers = NameServers(server.address, timeout_seconds=0.02)
+    server.silent.update(f"n{number}.example.org" for number in range(12))
+    for number in range(12):
+        with pytest.raises(LookupFailed):
+            await asyncio.to_thread(servers.ask, f"n{number}.example.org", "TXT", 0.05)
+    assert 8 <= len({name for name in server.questions if name.startswith("n")}) < 12

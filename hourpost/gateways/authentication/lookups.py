@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 from dns.exception import DNSException
-from dns.resolver import NXDOMAIN, NoAnswer, Resolver
+from dns.resolver import NXDOMAIN, NoAnswer, NoNameservers, Resolver
 
 from hourpost.gateways.dns import name_server
 
@@ -15,6 +15,8 @@ _REMEMBERED = 20_000
 _MAX_TTL_SECONDS = 3600.0
 _NOTHING_SECONDS = 120.0
 _FAILURE_SECONDS = 20.0
+_MOST_UNANSWERED = 8
+_SILENT_SECONDS = 10.0
 # RFC 2606 and RFC 6761: no server of the world knows them
 _NOBODYS = ("test", "example", "invalid", "localhost", "local")
 
@@ -33,6 +35,8 @@ class NameServers:
         self._timeout_seconds = timeout_seconds
         self._known: dict[tuple[str, str], tuple[float, Records | None]] = {}
         self._lock = Lock()
+        self._unanswered = 0  # in a row
+        self._silent_until = 0.0
 
     def ask(self, name: str, kind: str, seconds: float) -> Records:
         """The records of a name, none when it has none. Raises: LookupFailed."""
@@ -42,6 +46,8 @@ class NameServers:
         key, now = (name, kind), time.monotonic()
         until, records = self._known.get(key, (0.0, None))
         if until <= now:
+            if now < self._silent_until:
+                raise LookupFailed("the name servers do not answer at the moment")
             records, keep_seconds = self._resolve(name, kind, seconds)
             self._remember(key, now + keep_seconds, records)
         if records is None:
@@ -57,12 +63,23 @@ class NameServers:
             resolver.timeout = self._timeout_seconds
             answer = resolver.resolve(f"{name}.", kind, lifetime=seconds, search=False)
         except (NXDOMAIN, NoAnswer):
+            self._unanswered = 0
             return (), _NOTHING_SECONDS
+        except NoNameservers:  # they answered that they do not know: that is about this name
+            return None, _FAILURE_SECONDS
         except (DNSException, OSError):
+            self._miss()
             return None, _FAILURE_SECONDS
         except (ValueError, UnicodeError):  # no name at all, whatever somebody wrote there
             return (), _NOTHING_SECONDS
+        self._unanswered = 0
         return tuple(answer), min(float(answer.rrset.ttl if answer.rrset else 0), _MAX_TTL_SECONDS)
+
+    def _miss(self) -> None:
+        """Nobody waits for servers that have been silent for a while, or a few mails would keep all threads."""
+        self._unanswered += 1
+        if self._unanswered >= _MOST_UNANSWERED:
+            self._silent_until = time.monotonic() + _SILENT_SECONDS
 
     def _remember(self, key: tuple[str, str], until: float, records: Records | None) -> None:
         with self._lock:
