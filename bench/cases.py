@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from bench.expectations import Finding
+from bench.expectations import MAILBOXES, Finding
 from bench.far_end import FarEnd
 from bench.inbound_load import Arrivals, InboundLoad, add_mailboxes, count_messages
 from bench.instance import Instance
 from bench.letters import Batches, Messages, Sender, Singles
+from bench.mailboxes import measure as measure_mailboxes
 from bench.measure import MOST_EMAILS, Measured, Stage, fresh_run
 from bench.memory import held_megabytes
 from bench.peer import Postfix
@@ -102,6 +103,11 @@ async def dkim(bench: Bench) -> None:
     await bench.beside_peer("dkim", 2 * KB, measured)
 
 
+async def mailboxes(bench: Bench) -> None:
+    """IMAP beside Dovecot, both in clear: a table of its own kind, on processes of its own."""
+    await asyncio.to_thread(measure_mailboxes, bench.instance, bench.instance.home.parent, bench.findings, rounds=2)
+
+
 async def latency(bench: Bench) -> None:
     """Accepting, saturated and at half of the rate that was carried then."""
     saturated = await bench.stage.http(Singles([bench.plain], 2 * KB, fresh_run()))
@@ -185,5 +191,12 @@ Case = Callable[[Bench], Awaitable[None]]
 
 ALONE: dict[str, Case] = {"start": start, "memory": memory}  # first, while nothing has run
 IN_ROUNDS: dict[str, Case] = {"single": single, "batch": batch, "smtp": smtp, "dkim": dkim, "smtp50k": smtp50k}
-ONCE: dict[str, Case] = {"port25": port25, "latency": latency, "accounts": accounts, "backlog": backlog, "rtt50": rtt50}
-FINDS = {"latency": ("saturated", "half")}
+ONCE: dict[str, Case] = {
+    "port25": port25,
+    "mailboxes": mailboxes,
+    "latency": latency,
+    "accounts": accounts,
+    "backlog": backlog,
+    "rtt50": rtt50,
+}
+FINDS = {"latency": ("saturated", "half"), "mailboxes": tuple(one.name for one in MAILBOXES)}

@@ -21,7 +21,7 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.metrics import IMAP_FOLDERS
 from hourpost.mailboxes.changes_since import Changes, changes_since
 from hourpost.mailboxes.folders import Folder
-from hourpost.mailboxes.known_uids import list_uids_as_of
+from hourpost.mailboxes.known_uids import claim_recent, list_uids_as_of
 from hourpost.mailboxes.store import MailStore
 
 log = structlog.get_logger()
@@ -35,6 +35,10 @@ class Listener(Protocol):
     @property
     def modseq(self) -> int:
         """Up to here it knows everything."""
+
+    @property
+    def is_readonly(self) -> bool:
+        """Whether it only looks (EXAMINE)."""
 
     def pin(self) -> None:
         """The state is about to go on: hold fast to its UIDs as they are."""
@@ -80,6 +84,7 @@ class FolderState:
         self.modseq = folder.highestmodseq
         self.count = folder.messages
         self.uidnext = folder.uidnext
+        self.claimed_uid = folder.uidnext  # up to which no message is \Recent for others
         self.is_gone = False
         self.names: Mapping[int, str] = {}  # of keywords, those that were needed
         self.listeners: set[Listener] = set()
@@ -115,6 +120,12 @@ class FolderState:
                 await self._load()
                 await self.name(missed.changed)
                 self._take(missed)
+
+    async def claim_recent(self) -> None:
+        r"""What sessions here have been told of is \Recent for nobody who comes later; EXAMINE claims nothing."""
+        if self.claimed_uid < self.uidnext and not all(one.is_readonly for one in self.listeners):
+            self.claimed_uid = self.uidnext
+            await self._store.read(claim_recent, self.folder_id, self.claimed_uid)
 
     async def name(self, rows: Iterable[Flagged]) -> None:
         """Have the names of all keywords of these rows."""
@@ -219,3 +230,4 @@ class OpenFolders:
         if state.is_gone or any(listener.modseq < state.modseq for listener in state.listeners):
             for listener in list(state.listeners):
                 listener.hear()
+            await state.claim_recent()

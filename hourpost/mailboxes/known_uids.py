@@ -28,6 +28,14 @@ async def count_uids_from(connection: Connection, folder_id: UUID, first: int) -
     return int((await _COUNT.run(connection, {"folder": folder_id, "first": first}))[0].count)
 
 
+_CLAIM = HotStatement("UPDATE folders SET recent_uid = :first WHERE id = :folder AND recent_uid < :first")
+
+
+async def claim_recent(connection: Connection, folder_id: UUID, first: int) -> None:
+    r"""Messages with UIDs below ``first`` have been told to a session: for those that come they are not \Recent."""
+    await _CLAIM.run(connection, {"folder": folder_id, "first": first})
+
+
 _FIRST_UNSEEN = HotStatement(
     "SELECT count(*) AS number FROM messages WHERE folder_id = :folder AND uid <= (SELECT uid FROM messages"
     " WHERE folder_id = :folder AND flags & 1 = 0 ORDER BY uid LIMIT 1)"

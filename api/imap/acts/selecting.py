@@ -139,6 +139,7 @@ async def tell(session: Session, *, may_expunge: bool) -> None:
     if view is not None:
         await view.state.catch_up()
         tell_known(session, view, may_expunge=may_expunge)
+        await view.state.claim_recent()
         await session.outlet.drain()
 
 

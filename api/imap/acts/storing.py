@@ -71,11 +71,10 @@ async def _tell(session: Session, view: View, command: Command, uids: Sequence[i
         rows = [row for row in rows if row.uid not in missed]
     writer = FlagWriter(session, view)
     await writer.prepare(rows)
+    with_uid = command.is_uid or "QRESYNC" in session.enabled
     for row in rows:
         number = view.number_of(row.uid)
-        session.outlet.write(
-            writer.write_answer(number, row, with_uid=command.is_uid, with_flags=not request.is_silent)
-        )
+        session.outlet.write(writer.write_answer(number, row, with_uid=with_uid, with_flags=not request.is_silent))
     await session.outlet.drain()
     return is_whole
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from datetime import UTC, datetime
 
 import pytest_asyncio
@@ -61,3 +64,46 @@ async def test_a_revoked_one_ends_its_sessions_and_no_others(
         assert revoked.response() == b"<end>"
         other.send(b"DONE\r\n")
         assert other.response() == b"i OK IDLE completed"
+
+
+def prove(client: Client, username: str, password: str, *, nonce: str = "fyko+d2lbbFgONRv9qkxdawL") -> list[bytes]:
+    """SCRAM-SHA-256 as a client does it; the answer to the last step."""
+    bare = f"n={username},r={nonce}"
+    first = base64.b64encode(f"n,,{bare}".encode())
+    client.send(b"s AUTHENTICATE SCRAM-SHA-256 " + first + b"\r\n")
+    challenge = base64.b64decode(client.response().removeprefix(b"+ ")).decode()
+    whole, salt, iterations = (part[2:] for part in challenge.split(","))
+    assert whole.startswith(nonce)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(iterations))
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    without_proof = f"c=biws,r={whole}"
+    message = f"{bare},{challenge},{without_proof}".encode()
+    signature = hmac.digest(hashlib.sha256(client_key).digest(), message, "sha256")
+    proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signature, strict=True))).decode()
+    client.send(base64.b64encode(f"{without_proof},p={proof}".encode()) + b"\r\n")
+    answer = client.response()
+    if answer.startswith(b"+ "):
+        server_key = hmac.digest(salted, b"Server Key", "sha256")
+        expected = b"v=" + base64.b64encode(hmac.digest(server_key, message, "sha256"))
+        assert base64.b64decode(answer.removeprefix(b"+ ")) == expected
+        client.send(b"\r\n")
+        answer = client.response()
+    return [answer]
+
+
+def test_scram_lets_in_with_an_app_password(door: RunningDoor, box: Box, app_password: IssuedAppPassword) -> None:
+    with Client(door) as client:
+        client.response()
+        assert prove(client, box.address, app_password.secret)[-1].startswith(b"s OK [CAPABILITY")
+        assert client.ask(b"NOOP") == [b"OK NOOP completed"]
+
+
+def test_scram_refuses_a_wrong_password_and_a_stranger_alike(
+    door: RunningDoor, box: Box, app_password: IssuedAppPassword
+) -> None:
+    with Client(door) as client:
+        client.response()
+        wrong = prove(client, box.address, "hp_mbx_wrong")
+        stranger = prove(client, "nobody@nowhere.test", app_password.secret)
+        assert wrong == stranger
+        assert wrong[-1].startswith(b"s NO [AUTHENTICATIONFAILED]")
