@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text, update
+from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -54,19 +53,6 @@ _HAS_WORK = text(
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class FailedEvent:
-    """A webhook that could not be acted on yet; it is tried again."""
-
-    id: str
-    kind: str
-    customer_id: str | None
-    received_at: datetime
-    due_at: datetime | None
-    tries: int
-    error: str
-
-
 async def store_event(connection: AsyncConnection, event: StripeEvent, now: datetime) -> bool:
     """Keep a webhook; False if it was here before."""
     row = {
@@ -82,19 +68,6 @@ async def store_event(connection: AsyncConnection, event: StripeEvent, now: date
     fresh = (await connection.execute(statement)).one_or_none() is not None
     STRIPE_EVENTS.labels("stored" if fresh else "repeated").inc()
     return fresh
-
-
-async def list_failed(connection: AsyncConnection, most: int = 100) -> list[FailedEvent]:
-    """Webhooks that could not be acted on yet, the newest first: for operators only."""
-    table = tables.StripeEvent
-    columns = (table.id, table.kind, table.customer_id, table.received_at, table.due_at, table.tries, table.error)
-    rows = await connection.execute(
-        select(*columns)
-        .where(table.due_at.is_not(None), table.error.is_not(None))
-        .order_by(table.received_at.desc(), table.id)
-        .limit(most)
-    )
-    return [FailedEvent(*row[:-1], row.error or "") for row in rows]
 
 
 async def has_work(connection: AsyncConnection, now: datetime) -> bool:
@@ -141,9 +114,8 @@ class Clerk:
     async def _act_for(self, account_id: UUID | None, ids: Sequence[str]) -> None:
         """However many webhooks there are of one customer, it is read once."""
         if account_id is not None:
-            try:
-                await self._till.sync(account_id)
-            except HourpostError as error:
+            error = await self._sync(account_id)
+            if error is not None:
                 await self._failed(ids, error)
                 return
         outcome = "unknown" if account_id is None else "done"
@@ -173,8 +145,18 @@ class Clerk:
         async with self._database.transaction() as connection:
             accounts = list((await connection.execute(_CLAIM_STALE, {"before": before, "limit": _AT_ONCE})).scalars())
         for account_id in accounts:
-            try:
-                await self._till.sync(account_id)
-            except HourpostError as error:  # in an hour again
+            error = await self._sync(account_id)
+            if error is not None:  # in an hour again
                 log.warning("a customer was not reconciled", account_id=str(account_id), error=error.message)
         return len(accounts)
+
+    async def _sync(self, account_id: UUID) -> HourpostError | None:
+        """What kept one customer from being read; the others are not kept by it."""
+        try:
+            await self._till.sync(account_id)
+        except HourpostError as error:
+            return error
+        except Exception as error:  # the outermost loop of one customer: perhaps Stripe has said something new
+            log.exception("reading a customer stumbled", account_id=str(account_id))
+            return HourpostError("Something went wrong on our side.", cause=repr(error))
+        return None

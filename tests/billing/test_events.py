@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from hourpost.billing.events import has_work, list_failed
+from hourpost.billing.events import has_work
+from hourpost.billing.queries import list_failed_events
 from hourpost.gateways.stripe import BadSignature, read_event
 from tests.billing.conftest import Shop
 from tests.fakes.stripe_server import SECRET, sign
@@ -51,9 +52,9 @@ async def test_a_webhook_waits_while_stripe_is_away_and_is_tried_again(shop: Sho
     shop.fake.is_down = True
     await shop.receive()
     async with shop.database.reading() as connection:
-        failed = await list_failed(connection)
+        failed = await list_failed_events(connection)
     assert [(one.kind, one.tries) for one in failed] == [("customer.subscription.deleted", 1)]
-    assert "Stripe does not answer" in failed[0].error
+    assert "Stripe does not answer" in (failed[0].error or "")
     shop.fake.is_down = False
     await shop.clerk.work()  # not yet: it comes due again
     assert (await shop.look(account)).plan == "path"
@@ -61,7 +62,7 @@ async def test_a_webhook_waits_while_stripe_is_away_and_is_tried_again(shop: Sho
     await shop.clerk.work()
     assert (await shop.look(account)).plan is None
     async with shop.database.reading() as connection:
-        assert await list_failed(connection) == []
+        assert await list_failed_events(connection) == []
         assert not await has_work(connection, shop.clock.now())
 
 
