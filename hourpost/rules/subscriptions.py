@@ -122,7 +122,8 @@ def _limit(subscription: Subscription) -> int:
 def _entitlement(one: Subscription, before: Entitlement, plan: str | None) -> Entitlement:
     named = one.price.plan or plan
     if one.status in PAID:
-        return Entitlement(named, one.status, one.ends_at or one.period_end + GRACE, one.id)
+        ends_at = one.period_end + GRACE
+        return Entitlement(named, one.status, min(ends_at, one.ends_at or ends_at), one.id)
     if one.status == "past_due":
         is_same = before.subscription_id == one.id and before.past_due_at is not None
         since = before.past_due_at if is_same else (one.invoice_created_at or one.period_start)
