@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from hourpost.accounts.changes import set_ed25519_signing
 from hourpost.credentials.changes import NewCredential
-from hourpost.credentials.lookup import get_standing
+from hourpost.credentials.lookup import find_account_standing
 from hourpost.credentials.queries import Kind, list_credentials
 from hourpost.database import Database
 from hourpost.domains.changes import add_domain, delete_domain, prepare_domain
@@ -179,9 +179,10 @@ async def test_a_key_whose_record_is_gone_does_not_sign_and_the_other_does(
     )
     async with database.reading() as connection:
         keys = await load_dkim_keys(connection, CIPHER, domain.id)
-        standing = await get_standing(connection, domain.account_id)
+        found = await find_account_standing(connection, domain.account_id)
     assert [key.algorithm for key in keys] == ["ed25519-sha256" if gone == "rsa" else "rsa-sha256"]
-    assert standing.domains[domain.name].signs
+    assert found is not None
+    assert found.standing.domains[domain.name].signs
 
 
 async def test_when_dns_is_away_a_verified_domain_stays_so(
