@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+import structlog
 
 from hatch_build import Assets
 from hourpost.database import Database
@@ -24,6 +25,14 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.stripe_server import FakeStripe, run_fake_stripe
 from tests.fixtures.certificates import Certificate, self_signed
 from tests.fixtures.ports import free_port
+
+# Tracebacks as the product writes them: drawn with all that is in them they take the server half a minute each.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 T = TypeVar("T")
 _TEMPLATE = "hourpost"
