@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -125,7 +126,8 @@ class FolderState:
         r"""What sessions here have been told of is \Recent for nobody who comes later; EXAMINE claims nothing."""
         if self.claimed_uid < self.uidnext and not all(one.is_readonly for one in self.listeners):
             self.claimed_uid = self.uidnext
-            await self._store.read(claim_recent, self.folder_id, self.claimed_uid)
+            with suppress(ServiceUnavailable):  # then others are told so too
+                await self._store.read(claim_recent, self.folder_id, self.claimed_uid)
 
     async def name(self, rows: Iterable[Flagged]) -> None:
         """Have the names of all keywords of these rows."""
@@ -228,6 +230,6 @@ class OpenFolders:
     async def _tell(self, state: FolderState) -> None:
         await state.catch_up()
         if state.is_gone or any(listener.modseq < state.modseq for listener in state.listeners):
+            await state.claim_recent()
             for listener in list(state.listeners):
                 listener.hear()
-            await state.claim_recent()

@@ -138,8 +138,8 @@ async def tell(session: Session, *, may_expunge: bool) -> None:
     view = session.view
     if view is not None:
         await view.state.catch_up()
-        tell_known(session, view, may_expunge=may_expunge)
         await view.state.claim_recent()
+        tell_known(session, view, may_expunge=may_expunge)
         await session.outlet.drain()
 
 
