@@ -28,6 +28,7 @@ from bench.drill_client import Client, units
 from bench.drill_faults import FAULTS, Scene
 from bench.drill_inbound import MAILBOXES, Visitors
 from bench.drill_judge import Judgement, busiest_hour, count_waiting, judge
+from bench.drill_reader import PASSWORD, Reader
 from bench.ending import unwind_on_sigterm
 from bench.far_end import FarEnd
 from bench.inbound_load import add_mailboxes
@@ -91,18 +92,22 @@ class Drill:
         ports = scene.instance.ports
         client = Client(ports["HTTP"], ports["SUBMISSIONS"], self.plan.rate, ends_at)
         wanted = units([(ample, 1 - _SMALL_SHARE), (small, _SMALL_SHARE)], self.plan.emails, fresh_run())
-        boxes = await add_mailboxes(url, ample.address.partition("@")[2], MAILBOXES)
+        boxes = await add_mailboxes(url, ample.address.partition("@")[2], MAILBOXES, PASSWORD)
+        reader = Reader(ports["IMAPS"], boxes[0])
         count, rate = int(self.plan.emails * _INBOUND_SHARE), self.plan.rate * _INBOUND_SHARE
         visitors = Visitors(ports["SMTP"], url, boxes, count, rate, ends_at)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(client.run(wanted, self.progress))
-            group.create_task(visitors.run())
-            group.create_task(self._break(scene))
+        with reader:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(client.run(wanted, self.progress))
+                group.create_task(visitors.run())
+                group.create_task(self._break(scene))
         busiest = await _patiently(lambda: busiest_hour(url, accounts[1]))
         await self._raise_limit(scene, accounts)
         await self._wait_for_the_end(url, accounts)
         judgement = await judge(url, accounts, client.ledger, scene.far_end.journal)
         await visitors.judge(judgement)
+        judgement.uid_faults += judgement.blame("seen by IMAP", len(reader.faults), example=reader.faults[:1])
+        self.told.append(("IMAP client", f"{len(reader.seen)} messages seen, logged in {reader.log_ins} times"))
         judgement.over_the_hour = max(0, busiest - self.plan.small_limit)
         self.told.append(("small account", f"{busiest} released within the hour, {self.plan.small_limit} allowed"))
         self.told.append(("client", f"{client.ledger.repeats} submissions repeated"))

@@ -16,7 +16,7 @@ from bench.instance import Instance
 from hourpost.embedded.instance import read_instance
 
 _RELAY_AWAY_SECONDS = 1.5
-_FIND_SECONDS = 20.0
+_FIND_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +72,5 @@ FAULTS: tuple[Fault, ...] = (
     ("PostgreSQL", lambda scene: scene.kill("postgres")),
     ("relay", lambda scene: scene.kill_relay()),
     ("SMTP door", lambda scene: scene.kill("smtp")),
+    ("IMAP door", lambda scene: scene.kill("imap")),
 )

@@ -11,6 +11,7 @@ import asyncpg
 
 from bench.letters import Messages, Sender
 from bench.smtp_load import Session, SmtpLoad
+from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
 from hourpost.mailboxes.changes import NewMailbox, create_mailbox
 
@@ -50,15 +51,16 @@ class _Visitor(Session):
         self.ready.set_result(None)
 
 
-async def add_mailboxes(url: str, domain: str, count: int) -> list[str]:
+async def add_mailboxes(url: str, domain: str, count: int, password: str = "a password of the bench") -> list[str]:
     """Mailboxes of the account that has verified ``domain``; gives their addresses."""
+    password_hash = await hash_password(password)
     database = Database(url, pool_size=1, application="bench")
     try:
         account = await _account_of(url, domain)
         addresses = [f"box{number}@{domain}" for number in range(count)]
         async with database.transaction() as connection:
             for address in addresses:
-                new = NewMailbox(address, "no password", quota_bytes=_QUOTA_BYTES)
+                new = NewMailbox(address, password_hash, quota_bytes=_QUOTA_BYTES)
                 await create_mailbox(connection, account, new, datetime.now(UTC))
     finally:
         await database.close()
