@@ -13,6 +13,7 @@ from tests.end_to_end.browsing import CHROMIUM, SIZES, chromium, log_in_as, new_
 from tests.end_to_end.pages import PAGES, Page
 from tests.end_to_end.scene import fill
 
+_LOOKS = 90
 FOLDER = ROOT / "var" / "screenshots"
 
 
@@ -26,14 +27,27 @@ def main() -> None:
         Path(folder).chmod(0o755)  # the servers work as other users
         up = RunningUp(Path(folder) / "home")
         try:
-            up.wait()
+            up.wait(240)
             places = fill(up)
             with chromium() as browser:
+                wait_for_charts(browser, up)
                 for size in SIZES:
                     for scheme in ("light", "dark"):
                         picture(browser, up, wanted, places, size, scheme)
         finally:
             up.end()
+
+
+def wait_for_charts(browser: Browser, up: RunningUp) -> None:
+    """Until all that the hour took has left and is counted, or for so long."""
+    context = new_context(browser, up)
+    tab = context.new_page()
+    log_in_as(tab, up, "owner")
+    for _ in range(_LOOKS):
+        if tab.locator(".figures dd").first.inner_text() in ("997", "1,000"):
+            break
+        tab.wait_for_timeout(1000)
+    context.close()
 
 
 def picture(browser: Browser, up: RunningUp, pages: list[Page], places: dict[str, str], size: str, scheme: str) -> None:
@@ -45,6 +59,7 @@ def picture(browser: Browser, up: RunningUp, pages: list[Page], places: dict[str
         for page in pages:
             if page.who == who:
                 tab.goto(page.path.format(**places), wait_until="load")
+                tab.wait_for_timeout(500)  # charts and frames draw themselves
                 path = FOLDER / f"{page.name}-{size}-{scheme}.png"
                 tab.screenshot(path=path, full_page=True)
                 print(path.relative_to(ROOT))
