@@ -39,6 +39,7 @@ PAGES = (
     Page("smtp", "/app/smtp"),
     Page("webhooks", "/app/webhooks"),
     Page("mailboxes", "/app/mailboxes"),
+    Page("mailbox", "/app/mailboxes/{mailbox_id}"),
     Page("plan", "/app/plan"),
     Page("webhook", "/app/webhooks/{webhook_id}"),
     Page("operator", "/operator"),
@@ -52,6 +53,9 @@ PAGES = (
     Page("you", "/app/you"),
     Page("mail-login", "/mail/login", "nobody"),
     Page("mail", "/mail", "mailbox"),
+    Page("mail-message", "/mail/f/inbox/1", "mailbox"),
+    Page("mail-nothing", "/mail/f/junk", "mailbox"),
+    Page("mail-answer", "/mail/write?answers=inbox:1", "mailbox"),
     Page("mail-write", "/mail/write", "mailbox"),
     Page("not-found", "/app/nothing"),
 )

@@ -6,7 +6,7 @@ import json
 import urllib.request
 from typing import Any
 
-from tests.embedded.running import RunningUp
+from tests.embedded.running import RunningUp, eventually
 
 
 def first_steps(up: RunningUp) -> dict[str, str]:
@@ -39,15 +39,16 @@ MAILBOX, MAILBOX_PASSWORD = "grace@acme.test", "a sentence to keep in mind"
 def fill(up: RunningUp) -> dict[str, str]:
     """Put something to look at everywhere; gives what the places of ``pages.py`` stand for."""
     sender = f"Acme <hello@{first_steps(up)['domain']}>"
-    post(up, "/v1/mailboxes", {"address": MAILBOX, "name": "Grace Hopper", "password": MAILBOX_PASSWORD})
+    mailbox = post(up, "/v1/mailboxes", {"address": MAILBOX, "name": "Grace Hopper", "password": MAILBOX_PASSWORD})
     for subject in ("Lunch on Friday?", "The minutes of Monday", "Invoice 2041"):
         body = {"from": sender, "to": MAILBOX, "subject": subject, "text": f"{subject}\n\nAll the best\nAda"}
-        post(up, "/v1/emails", body)
+        post(up, "/v1/emails", body | {"html": f"<h1>{subject}</h1><img src='https://far.test/pixel.gif'>"})
+    eventually(lambda: get(up, f"/v1/mailboxes/{mailbox['id']}/messages?limit=10")["data"])
     hook = post(up, "/v1/webhooks", {"endpoint": "https://hooks.example.net/hourpost", "events": ["email.bounced"]})
     made = up.call("account", "staff", first_steps(up)["email"])
     assert made.returncode == 0, made.stderr
     places = _send_many(up, sender)
-    return places | {"webhook_id": hook["id"], "account_id": _account_of(up)}
+    return places | {"webhook_id": hook["id"], "account_id": _account_of(up), "mailbox_id": mailbox["id"]}
 
 
 def _account_of(up: RunningUp) -> str:

@@ -13,6 +13,10 @@ CASES = [
     ("<scr<script>ipt>alert(1)</script>", "ipt&gt;alert(1)"),
     ("<p onclick=x() style='position:fixed;color:red'>a", '<p style="color:red">a</p>'),
     ("<p style='background:url(http://x)'>a", "<p>a</p>"),
+    (
+        "<a style='color:#fff;background:#b00'>a",
+        '<a style="color:#fff;background-color:#b00" target="_blank" rel="noopener noreferrer nofollow">a</a>',
+    ),
     ("<p style='color:r\\65 d'>a", None),
     ("<style>b{}</style><b>x</b>", "<b>x</b>"),
     ("<svg><script>1</script></svg>tail", "tail"),

@@ -13,7 +13,13 @@ from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import Plan
 
-_FORMATS = {"full": "%d %b %Y, %H:%M:%S UTC", "short": "%d %b, %H:%M UTC", "clock": "%H:%M UTC", "day": "%d %b %Y"}
+_FORMATS = {
+    "full": "%d %b %Y, %H:%M:%S UTC",
+    "short": "%d %b, %H:%M UTC",
+    "clock": "%H:%M UTC",
+    "day": "%d %b %Y",
+    "brief": "%d %b",
+}
 _HOURS_OF_A_MONTH = 720
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -45,7 +51,7 @@ def size(count: float) -> str:
 
 
 def moment(value: datetime | None, form: str = "short") -> Markup:
-    """A ``<time>`` in UTC, which the page's script tells in the reader's own zone; forms: full, short, clock, day."""
+    """A ``<time>`` in UTC, which the script tells in the reader's zone; forms: full, short, clock, day, brief."""
     if value is None:
         return Markup("<span class=faint>—</span>")
     value = value.astimezone(UTC)

@@ -12,6 +12,7 @@ from jinja2_fragments import render_block
 
 from api.web.dashboard.filters import FILTERS
 from api.web.dashboard.icons import icon
+from api.web.dashboard.mail.letters import FILTERS as LETTERS
 from api.web.dashboard.snippets import mail_host
 from api.web.dashboard.states import STATES
 from api.web.dashboard.statics import address_of
@@ -34,7 +35,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         cache_size=-1,
     )
-    made.filters.update(FILTERS)
+    made.filters.update(FILTERS | LETTERS)
     made.globals.update(
         asset=address_of,
         icon=icon,

@@ -45,10 +45,12 @@ async def post_act(folder: str, request: Request, reader: TheReader) -> Response
         return reader.redirect(back, "Choose some messages first.", "warn")
     if act in _FLAGS:
         await reader.parts.mail.store_flags(reader.mailbox.id, here.id, ranges_of(uids), _FLAGS[act])
-        return reader.redirect(back)
+        return reader.redirect(back if act == "unseen" else local_path(form.get("stay"), back))
+    if act == "move" and not form.get("to"):
+        return reader.redirect(back, "Choose a folder first.", "warn")
     count = await _go(reader, here, act, uids, form.get("to", ""))
     words = f"{_DONE[act]}: {count} message{'s' if count != 1 else ''}."
-    return reader.redirect(f"{HOME}/f/{here.public_id}", words, "info")
+    return reader.redirect(back, words, "info")
 
 
 @router.post(HOME + "/folders")

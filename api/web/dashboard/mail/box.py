@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from api.web.dashboard.downloads import download
+from api.web.dashboard.mail.pictures import KINDS, embed_pictures
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
 from hourpost.errors import NotFound
 from hourpost.mailboxes import listing, reading
@@ -25,14 +26,14 @@ FOLDER = HOME + "/f/{folder}"
 MESSAGE = FOLDER + "/{uid}"
 Uid = Annotated[int, Path(ge=1, le=LAST_UID)]
 _PAGE = 50
-_PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
 _FRAME = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light">'
     '<base target="_blank"><style>body{{font:15px/1.5 system-ui,sans-serif;margin:12px;overflow-wrap:anywhere}}'
-    "img{{max-width:100%;height:auto}}table{{max-width:100%}}</style>{}"
+    "img{{max-width:100%;height:auto}}table{{max-width:100%}}pre{{white-space:pre-wrap}}"
+    "blockquote{{border-left:2px solid #ccc;margin:0 0 0 2px;padding-left:12px;color:#555}}a{{color:#0f766e}}</style>{}"
 )
 _POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:{}; font-src 'none'; form-action 'none';"
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:{}; font-src 'none'; form-action 'none';"
     " frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 OUTCOMES = {"$Delivered": ("Delivered", "good"), "$Bounced": ("Bounced", "bad"), "$Deferred": ("Deferred", "warn")}
@@ -55,14 +56,15 @@ async def get_folder(folder: str, reader: TheReader) -> Response:
 async def get_message(folder: str, uid: Uid, reader: TheReader, images: bool = False) -> Response:
     """One message beside the list; it counts as read from now on."""
     here = await reader.folder(folder)
-    message = await reading.read_message(reader.parts.mail, here.id, uid, lambda _: "")
+    message = await reading.read_message(reader.parts.mail, here.id, uid, "#{}".format)
+    files = [file for file in message.files if f'"#{file.section}"' not in (message.html or "")]
     if not message.row.flags & Flag.SEEN:
         change = FlagChange(Way.ADD, Flag.SEEN)
         await reader.parts.mail.store_flags(reader.mailbox.id, here.id, ((uid, uid),), change)
         here = await reader.folder(folder)
     names = await reader.parts.mail.keyword_names_of(reader.mailbox.id, message.row.keywords or [])
     words = words_of(message.row.flags | Flag.SEEN, message.row.keywords, names)
-    return await show(reader, here, message=message, words=words, uid=uid, show_images=images)
+    return await show(reader, here, message=message, files=files, words=words, uid=uid, show_images=images)
 
 
 @router.get(MESSAGE + "/body")
@@ -73,9 +75,10 @@ async def get_body(folder: str, uid: Uid, reader: TheReader, images: bool = Fals
     message = await reading.read_message(
         reader.parts.mail, here.id, uid, lambda section: f"{base}/{section}", with_images=images
     )
+    page = message.html or "<p>This message has no HTML.</p>"
     policy = _POLICY.format(" https: http:" if images else "")
     return HTMLResponse(
-        _FRAME.format(message.html or "<p>This message has no HTML.</p>"),
+        _FRAME.format(await embed_pictures(reader.parts.mail, message, page, base)),
         headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"},
     )
 
@@ -89,7 +92,7 @@ async def get_part(folder: str, uid: Uid, section: str, reader: TheReader) -> Re
     kind = f"{part.media_type}/{part.media_subtype}"
     template = download(b"", "application/octet-stream", part.filename or f"part-{section}")
     headers = {name: value for name, value in template.headers.items() if name != "content-length"}
-    if kind in _PICTURES:
+    if kind in KINDS:
         headers["content-disposition"] = headers["content-disposition"].replace("attachment", "inline", 1)
         headers["content-type"] = kind
     return StreamingResponse(reading.stream_part(reader.parts.mail, row, part), headers=headers)
@@ -118,14 +121,19 @@ async def show(reader: Reader, folder: Folder, *, status: int = 200, **context: 
     rows = [(one, words_of(one.flags, one.keywords, names)) for one in found]
     kept = {name: asked[name] for name in ("q", "show") if asked[name]}
     context = {"message": None, "words": [], "uid": None} | context
-    context |= {"folder": folder, "rows": rows, "asked": asked, "kept": f"?{urlencode(kept)}" if kept else ""}
+    context |= {"folder": folder, "rows": rows, "asked": asked, "kept": _query(kept)}
+    context["kept_page"] = _query({name: value for name, value in asked.items() if value})
     context |= _pages(kept, cursor, found, has_more) | {"outcomes": OUTCOMES}
     return await reader.page("mail/box.html", status=status, block=_block(request), **context)
 
 
 def _block(request: Request) -> str:
-    """What a script asks for: the list and the folders."""
-    return "live" if request.headers.get("hx-target", "") == "live" else "content"
+    """What a script asks for: the folders and the list, or a message."""
+    return "live" if request.headers.get("hx-target", "") == "live" else "message"
+
+
+def _query(kept: dict[str, str]) -> str:
+    return f"?{urlencode(kept)}" if kept else ""
 
 
 def _pages(kept: dict[str, str], cursor: UidCursor, found: list[listing.Summary], has_more: bool) -> dict[str, str]:

@@ -62,6 +62,7 @@ class Reader:
             "settings": self.parts.settings,
             "path": self.request.url.path,
             "flash": flash,
+            "is_fragment": is_fragment,
             "now": self.now,
         }
         response = HTMLResponse(render(template, block if is_fragment else None, context), status)

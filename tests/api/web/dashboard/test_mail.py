@@ -35,6 +35,12 @@ HTML = (
     b'Content-Type: application/pdf\r\nContent-Disposition: attachment; filename="bill.pdf"\r\n'
     b"\r\n%PDF no more\r\n--b--\r\n"
 )
+PICTURED = (
+    b"From: Eve <eve@far.test>\r\nTo: ada@acme.test\r\nSubject: Look\r\nMessage-ID: <three@far.test>\r\n"
+    b'MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary="b"\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n'
+    b'<p>Hello</p><img src="cid:logo">\r\n--b\r\nContent-Type: image/png\r\nContent-ID: <logo>\r\n'
+    b"Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b--\r\n"
+)
 PLAIN = b"From: bob@far.test\r\nTo: ada@acme.test\r\nSubject: Lunch\r\nMessage-ID: <two@far.test>\r\n\r\nAt noon?\r\n"
 
 
@@ -135,6 +141,34 @@ async def test_html_runs_nothing_and_loads_nothing_until_asked(box: Inbox) -> No
     shown = box.get(f"{box.home}/{uid}/body?images=1")
     assert "far.test/pixel" in shown.text
     assert "https:" in shown.headers["content-security-policy"]
+
+
+async def test_pictures_of_its_own_are_in_the_page_because_a_frame_without_origin_sends_no_session(box: Inbox) -> None:
+    uid = await box.receive(PICTURED)
+    body = box.get(f"{box.home}/{uid}/body")
+    assert '<img src="data:image/png;base64,aGVsbG8="' in body.text
+    assert "/part/" not in box.get(f"{box.home}/{uid}").text
+
+
+async def test_a_script_gets_the_message_alone_or_the_list_alone(box: Inbox) -> None:
+    uid = await box.receive(PLAIN)
+    message = box.http.get(f"{box.home}/{uid}", headers={"HX-Request": "true", "HX-Target": "content"}).text
+    assert "<title>Lunch" in message
+    assert "At noon?" in message
+    assert "mail-rows" not in message
+    rows = box.http.get(box.home, headers={"HX-Request": "true", "HX-Target": "live"}).text
+    assert "mail-rows" in rows
+    assert "<title>" not in rows
+
+
+async def test_a_flag_leaves_the_message_open_and_unread_closes_it(box: Inbox) -> None:
+    uid = await box.receive(PLAIN)
+    here = f"{box.home}/{uid}"
+    form = {"uid": str(uid), "back": box.home, "stay": here}
+    assert box.post(f"{box.home}/act", form | {"act": "flag"}).headers["location"] == here
+    assert box.post(f"{box.home}/act", form | {"act": "unseen"}).headers["location"] == box.home
+    assert box.post(f"{box.home}/act", form | {"act": "move"}).headers["location"] == box.home
+    assert "is-unseen" in box.get(box.home).text
 
 
 async def test_what_is_attached_is_kept_and_not_shown(box: Inbox) -> None:

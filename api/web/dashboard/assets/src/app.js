@@ -78,7 +78,16 @@ const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle
 const short = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const FORMATS = { full, short, clock, day };
+const month = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+// As short as it can be told: today's by the hour, this year's by the day.
+const brief = {
+  format(moment) {
+    const now = new Date();
+    if (moment.toDateString() === now.toDateString()) return clock.format(moment);
+    return (moment.getFullYear() === now.getFullYear() ? month : day).format(moment);
+  },
+};
+const FORMATS = { full, short, clock, day, brief };
 
 function tellTimes(root) {
   for (const time of root.querySelectorAll("time[data-as]")) {

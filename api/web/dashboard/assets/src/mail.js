@@ -3,45 +3,146 @@ import htmx from "htmx.org";
 
 const root = document.querySelector("[data-feed]");
 if (root) {
+  htmx.config.historyCacheSize = 0; // no mail is kept in the browser's storage
+  htmx.config.refreshOnHistoryMiss = true;
   follow(root.dataset.feed);
   document.addEventListener("keydown", press);
+  document.addEventListener("change", choose);
+  document.addEventListener("htmx:beforeSwap", remember);
+  document.addEventListener("htmx:afterSwap", swapped);
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.target?.id === "content") location.assign(event.detail.pathInfo.requestPath);
+  });
+  const letter = document.querySelector("form[data-letter]");
+  if (letter) guard(letter);
 }
 
-// Every folder is told once when the feed begins; only what comes after that is news.
+// Every folder is told when the feed begins; only what the page does not show yet is news.
 function follow(address) {
   const feed = new EventSource(address);
-  let quietUntil = Date.now() + 1000;
-  feed.addEventListener("open", () => (quietUntil = Date.now() + 1000));
   let waiting;
   const refresh = () => {
-    if (Date.now() < quietUntil) return;
     clearTimeout(waiting);
     waiting = setTimeout(ask, 100);
   };
-  feed.addEventListener("folder", refresh);
+  feed.addEventListener("folder", (event) => {
+    const { id, modseq, name } = JSON.parse(event.data);
+    if (document.querySelector(`[data-folder="${id}"]`)?.dataset.state !== `${modseq} ${name}`) refresh();
+  });
   feed.addEventListener("folder_deleted", refresh);
 }
 
-// What is chosen stays chosen.
+// The list of the folder, whatever message is open beside it.
 function ask() {
   const list = document.getElementById("live");
-  if (!list || list.querySelector("input[name=uid]:checked, details[open]")) return;
-  htmx.trigger(document.body, "mail");
+  if (!list) return;
+  if (list.querySelector("details[open], :popover-open, select:focus")) return void setTimeout(ask, 3000); // in use
+  const path = location.pathname.split("/").slice(0, 4).join("/");
+  htmx.ajax("GET", path + location.search, { target: list, swap: "innerHTML" });
+}
+
+const picks = () => [...document.querySelectorAll(".mail-row input[name=uid]")];
+let kept = { top: 0, chosen: new Set() };
+
+// What is chosen stays chosen, and the list stays where it was.
+function remember(event) {
+  if (event.detail.target?.id !== "live") return;
+  const chosen = picks().filter((pick) => pick.checked);
+  kept = { top: document.querySelector(".mail-list")?.scrollTop ?? 0, chosen: new Set(chosen.map((pick) => pick.value)) };
+}
+
+function swapped(event) {
+  const { target } = event.detail;
+  if (target?.id === "live") {
+    for (const pick of picks()) pick.checked = kept.chosen.has(pick.value);
+    document.querySelector(".mail-list").scrollTop = kept.top;
+    count();
+  }
+  if (target?.id === "content") {
+    target.scrollTop = 0;
+    scrollTo(0, 0);
+  }
+  for (const row of document.querySelectorAll(".mail-row")) {
+    const link = row.querySelector("a");
+    const isOpen = link.pathname === location.pathname;
+    row.classList.toggle("is-open", isOpen);
+    if (isOpen) {
+      row.classList.remove("is-unseen");
+      link.ariaCurrent = "true";
+    } else link.ariaCurrent = null;
+  }
+}
+
+let last = null;
+
+function choose(event) {
+  const { target } = event;
+  if (target.matches("[data-all]")) for (const pick of picks()) pick.checked = target.checked;
+  if (target.matches("select[data-act]") && target.value) {
+    target.form.requestSubmit(target.form.querySelector(`button[value="${target.dataset.act}"]`));
+  }
+  count();
+}
+
+// With Shift, everything from the last one on.
+document.addEventListener("click", (event) => {
+  if (!event.target.matches?.(".mail-row input[name=uid]")) return;
+  const all = picks();
+  const [from, to] = [all.indexOf(last), all.indexOf(event.target)].sort((one, other) => one - other);
+  if (event.shiftKey && from >= 0) for (const pick of all.slice(from, to + 1)) pick.checked = event.target.checked;
+  last = event.target;
+  count();
+});
+
+function count() {
+  const all = picks();
+  const chosen = all.filter((pick) => pick.checked).length;
+  const told = document.querySelector("[data-count]");
+  if (told) told.textContent = chosen ? `${chosen} chosen` : "";
+  const every = document.querySelector("[data-all]");
+  if (!every) return;
+  every.checked = chosen > 0 && chosen === all.length;
+  every.indeterminate = chosen > 0 && chosen < all.length;
+}
+
+// A letter that was begun is not lost by a slip; Ctrl and Enter send it.
+function guard(letter) {
+  let isTouched = false;
+  letter.addEventListener("input", () => (isTouched = true));
+  letter.addEventListener("submit", () => (isTouched = false));
+  addEventListener("beforeunload", (event) => {
+    if (isTouched) event.preventDefault();
+  });
+  letter.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) letter.requestSubmit(letter.querySelector('[value="send"]'));
+  });
 }
 
 function press(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
   const rows = [...document.querySelectorAll(".mail-row > a")];
-  const at = rows.findIndex((row) => row === document.activeElement || row.ariaCurrent === "true");
+  const open = rows.findIndex((row) => row.ariaCurrent === "true");
+  const focused = rows.findIndex((row) => row.closest(".mail-row").contains(document.activeElement));
+  const at = focused >= 0 ? focused : open;
   const click = (selector) => document.querySelector(selector)?.click();
+  // Beside an open message the next one opens; else it is only gone to.
+  const go = (row) => {
+    row?.focus();
+    if (open >= 0) row?.click();
+  };
+  // With the chosen ones, or else with the open one.
+  const act = (name) => click(`${picks().some((pick) => pick.checked) ? ".mail-many" : ".mail-one"} [value="${name}"]`);
   const keys = {
-    j: () => rows[Math.min(at + 1, rows.length - 1)]?.focus(),
-    k: () => rows[Math.max(at - 1, 0)]?.focus(),
+    j: () => go(rows[Math.min(at + 1, rows.length - 1)]),
+    k: () => go(rows[Math.max(at - 1, 0)]),
+    x: () => rows[at]?.closest(".mail-row").querySelector("input").click(),
     r: () => click('[data-key="r"]'),
     a: () => click('[data-key="a"]'),
     f: () => click('[data-key="f"]'),
-    e: () => click('.mail-one [value="archive"]'),
-    "#": () => click('.mail-one [value="delete"]'),
+    e: () => act("archive"),
+    s: () => act(document.querySelector('.mail-one [value="unflag"]') ? "unflag" : "flag"),
+    "#": () => act("delete"),
+    u: () => click(".mail-back"),
     c: () => click(".mail-new"),
     "/": () => document.getElementById("q").focus(),
   };
