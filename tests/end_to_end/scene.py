@@ -43,7 +43,7 @@ def fill(up: RunningUp) -> dict[str, str]:
     for subject in ("Lunch on Friday?", "The minutes of Monday", "Invoice 2041"):
         body = {"from": sender, "to": MAILBOX, "subject": subject, "text": f"{subject}\n\nAll the best\nAda"}
         post(up, "/v1/emails", body | {"html": f"<h1>{subject}</h1><img src='https://far.test/pixel.gif'>"})
-    eventually(lambda: get(up, f"/v1/mailboxes/{mailbox['id']}/messages?limit=10")["data"])
+    eventually(lambda: get(up, f"/v1/mailboxes/{mailbox['id']}/folders/inbox/messages")["data"])
     hook = post(up, "/v1/webhooks", {"endpoint": "https://hooks.example.net/hourpost", "events": ["email.bounced"]})
     made = up.call("account", "staff", first_steps(up)["email"])
     assert made.returncode == 0, made.stderr
