@@ -14,6 +14,7 @@ from bench.letters import Batches, Messages, Sender, Singles
 from bench.mailboxes import measure as measure_mailboxes
 from bench.measure import MOST_EMAILS, Measured, Stage, fresh_run
 from bench.memory import held_megabytes
+from bench.pages import time_pages
 from bench.peer import Postfix
 from bench.prefill import add_accounts, add_waiting
 
@@ -160,6 +161,13 @@ async def backlog(bench: Bench) -> None:
     )
 
 
+async def pages(bench: Bench) -> None:
+    """Every page of the dashboard, over a million emails; the slowest counts."""
+    times = sorted((await time_pages(bench.instance)).items(), key=lambda pair: -pair[1])
+    bench.note("pages", times[0][1])
+    bench.findings["pages"].notes.append(", ".join(f"{name} {taken:.0f}" for name, taken in times) + " ms")
+
+
 async def memory(bench: Bench) -> None:
     """What all processes hold when nothing is going on."""
     await asyncio.sleep(_SETTLE_SECONDS)
@@ -195,6 +203,7 @@ ONCE: dict[str, Case] = {
     "port25": port25,
     "mailboxes": mailboxes,
     "latency": latency,
+    "pages": pages,
     "accounts": accounts,
     "backlog": backlog,
     "rtt50": rtt50,
