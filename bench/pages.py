@@ -20,7 +20,7 @@ _PAGES = {
     "overview": "/app",
     "overview of 30 days": "/app?span=30d",
     "emails": "/app/emails",
-    "emails, bounced": "/app/emails?state=bounced",
+    "emails, bounced": "/app/emails?status=bounced",
     "emails, to one": "/app/emails?to=c999@d7.example",
     "domains": "/app/domains",
     "keys": "/app/keys",
