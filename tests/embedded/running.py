@@ -56,7 +56,7 @@ class RunningUp:
                 start_new_session=True,
             )
 
-    def wait(self, seconds: float = 60.0) -> RunningUp:
+    def wait(self, seconds: float = 150.0) -> RunningUp:
         ends_at = time.monotonic() + seconds
         while "Ctrl-C stops everything" not in self.said():
             assert self.process.poll() is None, self.said()
