@@ -40,7 +40,7 @@ class Part:
                 env={**self.environment, "HOURPOST_HOME": str(self.home)},
             )
 
-    def wait(self, seconds: float = 30.0) -> None:
+    def wait(self, seconds: float = 120.0) -> None:
         """Until it says that it works."""
         assert self.process is not None
         ends_at = time.monotonic() + seconds
@@ -49,7 +49,7 @@ class Part:
             assert time.monotonic() < ends_at, self.said()
             time.sleep(0.02)
 
-    def stop(self, seconds: float = 30.0) -> int:
+    def stop(self, seconds: float = 60.0) -> int:
         """As an orchestrator does: SIGTERM, and wait for the end; gives its exit code."""
         assert self.process is not None
         self.process.terminate()
@@ -78,11 +78,17 @@ class Fleet:
         migrating = Part("migrate", folder / "migrate", environment)
         migrating.start()
         assert migrating.process is not None
-        assert migrating.process.wait(60) == 0, migrating.said()
+        assert migrating.process.wait(120) == 0, migrating.said()
 
     def start(self) -> None:
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
         for part in self.parts:
             part.start()
+
+    def wait(self) -> None:
         for part in self.parts:
             part.wait()
 
