@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ R = TypeVar("R", bound=Room)
 C = TypeVar("C", bound=Conversation)
 
 
-class Server(Generic[R, L, C]):
+class Server(ABC, Generic[R, L, C]):
     """Listens on several ports of one door. It accepts by itself, so that caps hold before the handshake.
 
     A door says how a connection is made (``connect``), and what it says to one too many and at the end.
@@ -128,9 +129,9 @@ class Server(Generic[R, L, C]):
         for connection in list(self.connections):
             connection.abort()
 
+    @abstractmethod
     def connect(self, listener: L, address: str) -> C:
         """The protocol of a connection that has come in; it puts itself among ``connections``."""
-        raise NotImplementedError
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside, until the end."""
