@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -33,9 +32,9 @@ WITH due AS (
     AND EXISTS (SELECT 1 FROM workers WHERE id = :worker)
   RETURNING d.lease, d.email_id, d.position, d.address, d.attempts, d.waits_for, d.released_at
 )
-SELECT c.lease, c.email_id, c.position, c.address, c.attempts, c.waits_for, e.account_id, e.domain_id, e.test,
-  e.envelope_from, e.size_bytes, e.content_id, e.expires_at, e.created_at, a.unknown_policy, a.suspended_at, a.plan,
-  greatest(e.created_at, e.scheduled_at, c.released_at) AS leaves_at
+SELECT c.lease, c.email_id, e.account_id, e.domain_id, e.test, e.envelope_from, e.size_bytes, e.content_id,
+  e.expires_at, e.created_at, greatest(e.created_at, e.scheduled_at, c.released_at), a.unknown_policy = 'park',
+  a.suspended_at IS NOT NULL, a.plan IS NULL, c.position, c.address, c.attempts, c.waits_for
 FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
 """
 _HINTED = HotStatement(_CLAIM.format(pick=_PICK["hinted"]))
@@ -59,8 +58,7 @@ _DOT = HotStatement(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """One leased delivery of an email. ``attempts`` counts the one under way."""
 
     position: int
@@ -69,9 +67,8 @@ class Recipient:
     waits_for: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """One email with the deliveries of it that this worker has leased."""
+class Claimed(NamedTuple):
+    """One email with the deliveries of it that this worker has leased; its fields are the columns of a claim."""
 
     lease: UUID  # under which they were claimed; what is written of them holds while the rows still have it
     email_id: UUID
@@ -95,6 +92,9 @@ class Claimed:
         return [(self.email_id, recipient.position) for recipient in self.recipients]
 
 
+_OF_EMAIL = len(Claimed._fields) - 1  # columns; those of its recipient follow
+
+
 async def claim(
     connection: asyncpg.Connection, worker: UUID, now: datetime, most: int, hinted: Sequence[UUID] | None
 ) -> list[Claimed]:
@@ -104,37 +104,26 @@ async def claim(
         rows = await _DUE.run(connection, arguments)
     else:
         rows = await _HINTED.run(connection, {**arguments, "ids": list(hinted)})
-    emails = defaultdict(list)
-    for row in rows:
-        emails[row.email_id].append(row)
-    return [_claimed(rows_of_one) for rows_of_one in emails.values()]
+    return _by_email(rows)
 
 
 async def claim_suspect(connection: AsyncConnection, worker: UUID, now: datetime) -> Claimed | None:
     """Lease one delivery that lost its worker twice, if there is one."""
     rows = (await connection.execute(_SUSPECT, {"worker": worker, "now": now, "most": 1})).all()
-    return _claimed(list(rows)) if rows else None
+    return _by_email(rows)[0] if rows else None
 
 
-def _claimed(rows: list[Any]) -> Claimed:
-    first = rows[0]
-    return Claimed(
-        lease=first.lease,
-        email_id=first.email_id,
-        account_id=first.account_id,
-        domain_id=first.domain_id,
-        test=first.test,
-        envelope_from=first.envelope_from,
-        size_bytes=first.size_bytes,
-        content_id=first.content_id,
-        expires_at=first.expires_at,
-        created_at=first.created_at,
-        leaves_at=max(row.leaves_at for row in rows),
-        parks_unknown=first.unknown_policy == "park",
-        is_suspended=first.suspended_at is not None,
-        is_unpaid=first.plan is None,
-        recipients=tuple(Recipient(r.position, r.address, r.attempts, r.waits_for) for r in rows),
-    )
+def _by_email(rows: Sequence[Sequence[Any]]) -> list[Claimed]:
+    """Emails from rows, each of which has one delivery of an email."""
+    emails: dict[UUID, Claimed] = {}
+    for row in rows:
+        one = Claimed._make([*row[:_OF_EMAIL], (Recipient._make(row[_OF_EMAIL:]),)])
+        known = emails.get(one.email_id)
+        if known is not None:
+            recipients, leaves_at = known.recipients + one.recipients, max(known.leaves_at, one.leaves_at)
+            one = one._replace(recipients=recipients, leaves_at=leaves_at)
+        emails[one.email_id] = one
+    return list(emails.values())
 
 
 async def load_contents(connection: asyncpg.Connection, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -160,7 +160,7 @@ class Courier:
         return sum(len(email.recipients) for email in emails)
 
     async def _claim(self, room: int, hinted: list[UUID] | None) -> tuple[list[Claimed], dict[UUID, list[bytes]]]:
-        async with self._database.hot_transaction() as connection:
+        async with self._database.hot_statements() as connection:
             emails = await claim(connection, self._leases.worker, self._clock.now(), room, hinted)
         found_by = "sweep" if hinted is None else "hint"
         CLAIMED_DELIVERIES.labels(found_by).inc(sum(len(email.recipients) for email in emails))
@@ -173,7 +173,7 @@ class Courier:
     async def _load(self, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:
         if not content_ids:
             return {}
-        async with self._database.hot_transaction() as connection:
+        async with self._database.hot_statements() as connection:
             return await load_contents(connection, content_ids)
 
     def _begin(self, email: Claimed, content: list[bytes] | None) -> asyncio.Task[None]:
@@ -236,7 +236,7 @@ class Courier:
         found = await self._local.deliver(email, b"".join(parts), claims, self._leases.may_end)
         others = tuple(one for one in email.recipients if one.position not in claims)
         if others:
-            found += await self._relay(replace(email, recipients=others), parts, smtputf8=smtputf8)
+            found += await self._relay(email._replace(recipients=others), parts, smtputf8=smtputf8)
         return found
 
     async def _relay(self, email: Claimed, parts: list[bytes], *, smtputf8: bool) -> list[Verdict]:

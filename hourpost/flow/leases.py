@@ -17,7 +17,7 @@ from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.batcher import Batcher
 from hourpost.flow.claim import Claimed, enrol, mark_dots, renew
-from hourpost.flow.record import record
+from hourpost.flow.record import is_one_statement, record
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.metrics import DOT_SECONDS, SEND_SECONDS, VERDICT_SECONDS, VERDICTS
@@ -82,7 +82,7 @@ class Leases:
     async def _write_dots(self, groups: Sequence[Dots]) -> list[bool]:
         marked: set[tuple[UUID, Key]] = set()
         with DOT_SECONDS.time():
-            async with self._database.hot_transaction() as connection:
+            async with self._database.hot_statements() as connection:
                 for lease, keys in _by_lease(groups).items():
                     found = await mark_dots(connection, lease, keys, self._clock.now())
                     marked.update((lease, key) for key in found)
@@ -101,10 +101,12 @@ class Leases:
         return [True] * len(groups)
 
     async def _write(self, lease: UUID, verdicts: list[Verdict]) -> None:
+        database = self._database
+        writing = database.hot_statements if is_one_statement(verdicts) else database.hot_transaction
         while True:
             began_at = time.monotonic()
             try:
-                async with self._database.hot_transaction() as connection:
+                async with writing() as connection:
                     calls = await record(connection, lease, verdicts, self._clock.now())
             except (ServiceUnavailable, asyncpg.TransactionRollbackError) as error:  # away, or a deadlock
                 log.warning("verdicts wait for the database", deliveries=len(verdicts), error=repr(error))

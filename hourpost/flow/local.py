@@ -73,7 +73,7 @@ class LocalDelivery:
         self, email: Claimed, content: bytes, claims: Claims, may_end: Callable[[Claimed], Awaitable[bool]]
     ) -> list[Verdict]:
         """Hand an email to the mailboxes of ``claims``; a verdict for each. Raises: ServiceUnavailable."""
-        here = replace(email, recipients=tuple(one for one in email.recipients if one.position in claims))
+        here = email._replace(recipients=tuple(one for one in email.recipients if one.position in claims))
         started = monotonic()
         try:
             whole = self._incoming(here, content, tuple(claims.values()), content_id(email.email_id))

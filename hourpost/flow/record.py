@@ -79,6 +79,11 @@ _SUPPRESS = HotStatement(
 )
 
 
+def is_one_statement(verdicts: Sequence[Verdict]) -> bool:
+    """Whether ``record`` runs one statement for these, which needs no transaction around it."""
+    return not any(verdict.suppresses or verdict.state is State.DELIVERED for verdict in verdicts)
+
+
 async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> int:
     """Write the verdicts of ``worker``, one delivery at most once among them; gives how many webhooks are to call."""
     here = [verdict for verdict in verdicts if verdict.state is State.DELIVERED]
@@ -135,6 +140,6 @@ def _columns(verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:
 def _detail(verdict: Verdict) -> str | None:
     attempt = verdict.attempt
     if attempt is None:
-        return orjson.dumps(verdict.detail).decode() if verdict.detail else None
+        return orjson.dumps({**verdict.detail}).decode() if verdict.detail else None
     said = {"relay": attempt.relay, "code": attempt.code, "enhanced": attempt.enhanced, "reply": attempt.reply}
     return orjson.dumps({**verdict.detail, **said}).decode()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from hourpost.flow.claim import Claimed, Recipient
@@ -17,10 +18,10 @@ from hourpost.rules.smtp_replies import ReplyClass, classify, is_bad_address
 _WITHDRAWN_SECONDS = 5
 _STOPPED_SECONDS = 600
 _REPLY_CHARACTERS = 1000
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(NamedTuple):
     """What is kept of one attempt."""
 
     relay: str | None
@@ -32,8 +33,7 @@ class Try:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A delivery's next state. ``attempt`` is None where nothing was tried, so that it does not count."""
 
     email_id: UUID
@@ -43,7 +43,7 @@ class Verdict:
     event: str
     waits_for: str | None = None
     attempt: Try | None = None
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = _NOTHING
     is_quiet: bool = False  # the state says nothing new, so no event is written
     suppresses: str | None = None  # the address to suppress
 

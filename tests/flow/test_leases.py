@@ -205,7 +205,7 @@ async def test_after_postgresql_has_started_nobody_is_taken_for_dead_for_a_lease
 
 
 class Unanswered:
-    """A database whose first hot commit happens, and is not answered."""
+    """A database whose first hot statement happens, and is not answered."""
 
     def __init__(self, database):
         self._database = database
@@ -215,8 +215,8 @@ class Unanswered:
         return getattr(self._database, name)
 
     @asynccontextmanager
-    async def hot_transaction(self):
-        async with self._database.hot_transaction() as connection:
+    async def hot_statements(self):
+        async with self._database.hot_statements() as connection:
             yield connection
         if not self._is_answering:
             self._is_answering = True
