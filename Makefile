@@ -48,8 +48,9 @@ lint: $(DEV) ## Style, types, architecture, dependencies
 bench: $(DEV) assets ## Measure from outside, beside Postfix where installed; CASES="single smtp" picks
 	@$(BIN)/python -m bench.run $(CASES)
 
-drill: $(DEV) assets ## Kill everything in turn under load, and count what was lost
+drill: $(DEV) assets ## Kill everything in turn under load, and count what was lost; ten mail clients at once for a minute
 	@$(BIN)/python -m bench.drill
+	@TOGETHER_SECONDS=60 $(BIN)/python -m pytest -q tests/api/imap/test_together.py
 
 assets: | $(RUN) ## Bundle the dashboard's scripts and styles, where they changed
 	@$(BIN)/python hatch_build.py

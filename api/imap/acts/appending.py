@@ -47,26 +47,27 @@ async def announced(session: Session, frame: Announced) -> None:
         await _admit(session, arriving, append, frame)
     except BadLine as bad:
         arriving.tag = bad.tag
-        _refuse(session, frame, f"BAD {bad.reason}")
+        _refuse(session, frame, "BAD", No("", bad.reason))
     except No as no:
-        _refuse(session, frame, str(no))
+        _refuse(session, frame, "NO", no)
     except HourpostError as error:
-        _refuse(session, frame, str(replies.translate(error)))
+        _refuse(session, frame, "NO", replies.translate(error))
     else:
         session.framer.accept()
         if frame.is_waiting:
             session.outlet.write(replies.GO_ON)
 
 
-def _refuse(session: Session, frame: Announced, text: str) -> None:
+def _refuse(session: Session, frame: Announced, kind: str, why: No) -> None:
     arriving = session.arriving
     assert arriving is not None
+    text = replies.write_condition(kind, why.code, why.text)
     if frame.is_waiting:
         session.answer(arriving.tag, text)
         session.framer.refuse()
         forget(session)
     elif frame.size_bytes > session.door.limits.message_bytes or not session.is_logged_in:
-        session.outlet.write(replies.untagged(f"BYE {text}"))
+        session.outlet.write(replies.untagged(replies.write_condition("BYE", why.code, why.text)))
         session.is_over = True
     else:
         arriving.refusal = text

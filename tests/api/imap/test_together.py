@@ -1,11 +1,15 @@
 """Ten sessions on two processes do at random what sessions do, on one folder; at the end all of them know the same.
 
 Each client keeps its own books by what it is told: numbers, UIDs, flags, MODSEQs. Whatever is told at a moment at
-which it must not be, or does not fit the books, fails the test.
+which it must not be, or does not fit the books, fails the test. Some lose their connection now and then, and catch up
+by QRESYNC with nothing but their books.
+
+``make drill`` does it for a minute, by ``TOGETHER_SECONDS``.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
@@ -16,11 +20,12 @@ from tests.api.imap.conftest import Box
 from tests.api.imap.running import RunningDoor
 
 SESSIONS = 10
-SECONDS = 8.0
+SECONDS = float(os.environ.get("TOGETHER_SECONDS", "8"))
 _NUMBERED = re.compile(rb"\* ([0-9]+) (EXISTS|EXPUNGE|FETCH|RECENT)(.*)", re.DOTALL)
 _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 _MODSEQ = re.compile(rb"MODSEQ \(([0-9]+)\)")
 _UID = re.compile(rb"UID ([0-9]+)")
+_UIDVALIDITY = re.compile(rb"UIDVALIDITY ([0-9]+)")
 _STORED = (b"\\Seen", b"\\Flagged", b"\\Answered", b"\\Draft", b"Work", b"$Forwarded")
 
 
@@ -28,16 +33,20 @@ class Books:
     """One client and what it knows: for each number the UID (0: not yet asked), flags and MODSEQ."""
 
     def __init__(self, door: RunningDoor, box: Box, dice: random.Random, *, is_resync: bool) -> None:
-        self.client = Client(door)
-        self.client.log_in(box.address, box.password)
+        self.door, self.box = door, box
         self.dice = dice
         self.is_resync = is_resync
         self.rows: list[list[object]] = []
-        self.highest_uid = 0
-        if is_resync:
-            self.ask(b"ENABLE QRESYNC")
+        self.uidvalidity = 0
+        self.connect()
         self.ask(b"SELECT INBOX (CONDSTORE)")
         self.learn()
+
+    def connect(self) -> None:
+        self.client = Client(self.door)
+        self.client.log_in(self.box.address, self.box.password)
+        if self.is_resync:
+            self.ask(b"ENABLE QRESYNC")
 
     def ask(self, command: bytes, *, may_expunge: bool = True) -> bytes:
         *untagged, tagged = self.client.ask(command)
@@ -54,6 +63,8 @@ class Books:
             return
         found = _NUMBERED.fullmatch(response)
         if found is None:
+            said = _UIDVALIDITY.search(response)
+            self.uidvalidity = int(said[1]) if said else self.uidvalidity
             return
         number, kind = int(found[1]), found[2]
         if kind == b"EXISTS":
@@ -119,9 +130,29 @@ class Books:
             self.ask(b"FETCH %d (FLAGS MODSEQ UID BODY.PEEK[])" % number, may_expunge=False)
         elif kind == 8:
             self.ask(b"UID COPY %d INBOX" % (self.rows[number - 1][0] or 1))  # type: ignore[str-bytes-safe]
+        elif self.is_resync and dice.random() < 0.5:
+            self.come_back()
         else:
             self.idle()
         self.learn()
+
+    def come_back(self) -> None:
+        """Lose the connection, be away for a moment, and learn what happened by QRESYNC (RFC 7162 §3.2.5)."""
+        self.ask(b"NOOP")
+        modseq = max([1, *(row[2] for row in self.rows)])  # type: ignore[type-var, list-item]
+        self.client.close()
+        time.sleep(self.dice.random() * 0.2)
+        self.connect()
+        self.rows = [row for row in self.rows if row[0]]
+        known = b"" if not self.rows or self.dice.random() < 0.5 else b" 1:%d" % self.rows[-1][0]  # type: ignore[str-bytes-safe]
+        *told, tagged = self.client.ask(b"SELECT INBOX (QRESYNC (%d %d%b))" % (self.uidvalidity, modseq, known))
+        assert tagged.startswith(b"OK"), tagged
+        earlier = [one for one in told if one.startswith(b"* VANISHED (EARLIER) ")]
+        gone = {uid for one in earlier for uid in _expand(one.rpartition(b" ")[2])}
+        self.rows = [row for row in self.rows if row[0] not in gone]
+        for response in told:
+            if response not in earlier:
+                self.take(response, may_expunge=True)
 
     def _change(self, number: int, sign: bytes, flag: bytes) -> None:
         """What a client believes of its own silent change; what is told afterwards wins."""
@@ -174,7 +205,7 @@ def test_ten_sessions_on_two_processes_end_with_the_same(door: RunningDoor, othe
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(SECONDS + 60)
     assert not faults, faults[0]
     known = [one.settle() for one in books]
     with Client(door) as fresh:
