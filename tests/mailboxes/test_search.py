@@ -41,12 +41,12 @@ from hourpost.rules.mail.search_keys import (
     SmallerThan,
     Within,
 )
-from hourpost.rules.mail.searching import Scope, make_test
 from hourpost.rules.mail.sets import SequenceSet
 from hourpost.rules.mail.sorting import Criterion, SortBy, sort_messages
 from hourpost.rules.mail.threads import thread_by_subject
 from hourpost.rules.mail_flags import Flag, list_flag_names
 from tests.mailboxes.conftest import Place
+from tests.rules.mail.searching import Scope, make_test
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SAVED, RECENT = {2, 5}, {7, 8, 9}

@@ -1,6 +1,6 @@
 """What SEARCH looks for (RFC 9051 §6.4.4, RFC 5032, 7162, 8474, 8514) as values, and what of a message that needs.
 
-``searching.py`` answers them for one message. Whoever reads them from a client bounds how deep they nest.
+``mailboxes.search_conditions`` writes them as SQL. Whoever reads them from a client bounds how deep they nest.
 """
 
 from __future__ import annotations

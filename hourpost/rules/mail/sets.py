@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_NUMBER = 2**32 - 1
@@ -66,18 +66,6 @@ def merge_ranges(ranges: Iterable[Range]) -> list[Range]:
         else:
             merged.append((low, high))
     return merged
-
-
-def contains(ranges: Sequence[Range], number: int) -> bool:
-    """Whether a number is in ranges as ``resolve`` gives them."""
-    low, high = 0, len(ranges)
-    while low < high:
-        middle = (low + high) // 2
-        if ranges[middle][1] < number:
-            low = middle + 1
-        else:
-            high = middle
-    return low < len(ranges) and ranges[low][0] <= number
 
 
 def _to_number(text: str) -> int | None:

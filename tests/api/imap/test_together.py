@@ -130,10 +130,8 @@ class Books:
             self.ask(b"FETCH %d (FLAGS MODSEQ UID BODY.PEEK[])" % number, may_expunge=False)
         elif kind == 8:
             self.ask(b"UID COPY %d INBOX" % (self.rows[number - 1][0] or 1))  # type: ignore[str-bytes-safe]
-        elif self.is_resync and dice.random() < 0.5:
-            self.come_back()
         else:
-            self.idle()
+            self.come_back() if self.is_resync and dice.random() < 0.5 else self.idle()
         self.learn()
 
     def come_back(self) -> None:

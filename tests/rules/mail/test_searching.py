@@ -36,8 +36,8 @@ from hourpost.rules.mail.search_keys import (
     find_needs,
     negate,
 )
-from hourpost.rules.mail.searching import Scope, make_test
 from hourpost.rules.mail.sets import parse_set
+from tests.rules.mail.searching import Scope, make_test
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAY = date(2026, 11, 24)

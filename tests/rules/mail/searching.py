@@ -1,10 +1,10 @@
-"""Whether a message is what a search looks for: every key answered by plain comparison, for what SQL does not say."""
+"""Whether a message is what a search looks for, by plain comparison: what the SQL of SEARCH is held against."""
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
@@ -35,38 +35,37 @@ from hourpost.rules.mail.search_keys import (
     SmallerThan,
     Within,
 )
-from hourpost.rules.mail.sets import contains
 
 
 class Searched(Protocol):
     """A message as a search sees it; what ``find_needs`` does not ask for is never touched."""
 
     @property
-    def number(self) -> int: ...  # noqa: D102
+    def number(self) -> int: ...
     @property
-    def uid(self) -> int: ...  # noqa: D102
+    def uid(self) -> int: ...
     @property
-    def modseq(self) -> int: ...  # noqa: D102
+    def modseq(self) -> int: ...
     @property
-    def flag_names(self) -> Set[str]: ...  # noqa: D102 -- system flags and keywords, in lower case
+    def flag_names(self) -> Set[str]: ...
     @property
-    def is_recent(self) -> bool: ...  # noqa: D102
+    def is_recent(self) -> bool: ...
     @property
-    def size_bytes(self) -> int: ...  # noqa: D102
+    def size_bytes(self) -> int: ...
     @property
-    def received_at(self) -> datetime: ...  # noqa: D102
+    def received_at(self) -> datetime: ...
     @property
-    def saved_at(self) -> datetime: ...  # noqa: D102
+    def saved_at(self) -> datetime: ...
     @property
-    def sent_on(self) -> date | None: ...  # noqa: D102
+    def sent_on(self) -> date | None: ...
     @property
-    def search_header(self) -> str: ...  # noqa: D102
+    def search_header(self) -> str: ...
     @property
-    def search_text(self) -> str: ...  # noqa: D102
+    def search_text(self) -> str: ...
     @property
-    def email_id(self) -> str: ...  # noqa: D102
+    def email_id(self) -> str: ...
     @property
-    def thread_id(self) -> str: ...  # noqa: D102
+    def thread_id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +110,12 @@ def _make_all(_key: All, _scope: Scope) -> Test:
 
 def _make_in_numbers(key: InNumbers, scope: Scope) -> Test:
     ranges = key.numbers.resolve(scope.last_number)
-    return lambda message: contains(ranges, message.number)
+    return lambda message: is_in(ranges, message.number)
 
 
 def _make_in_uids(key: InUids, scope: Scope) -> Test:
     ranges = key.uids.resolve(scope.last_uid)
-    return lambda message: contains(ranges, message.uid)
+    return lambda message: is_in(ranges, message.uid)
 
 
 def _make_in_saved(_key: InSaved, scope: Scope) -> Test:
@@ -185,6 +184,11 @@ def _make_has_email_id(key: HasEmailId, _scope: Scope) -> Test:
 
 def _make_has_thread_id(key: HasThreadId, _scope: Scope) -> Test:
     return lambda message: message.thread_id == key.thread_id
+
+
+def is_in(ranges: Sequence[tuple[int, int]], number: int) -> bool:
+    """Whether a number is in one of the ranges."""
+    return any(first <= number <= last for first, last in ranges)
 
 
 _MAKERS: dict[type[Leaf], Callable[..., Test]] = {
