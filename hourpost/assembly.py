@@ -15,6 +15,7 @@ from hourpost.flow.forward import Forwarding
 from hourpost.flow.keep import Keeper
 from hourpost.flow.release import Releaser
 from hourpost.gateways.clock import Clock, SystemClock
+from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hints import CeleryHints
 from hourpost.gateways.hour import Hour, RedisHour
@@ -109,7 +110,8 @@ def build_parts(settings: Settings, application: str) -> Parts:
     releaser = Releaser(database, hour, hints, clock)
     standings = StandingCache(database, clock)
     mail = MailStore(database, RedisFolderFeed(redis_url(settings)), clock)
-    logins = MailboxLogins(database, RedisLoginThrottle(redis_url(settings)), clock, _login_key(settings))
+    throttled, cipher = RedisLoginThrottle(redis_url(settings)), Cipher.from_settings(settings)
+    logins = MailboxLogins(database, throttled, clock, cipher, key=_login_key(settings))
     return Parts(settings, database, hour, hints, intake, releaser, standings, mail, logins, clock, throttle)
 
 

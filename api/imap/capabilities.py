@@ -6,9 +6,7 @@ from typing import Protocol
 
 _ALWAYS = "IMAP4rev1 IMAP4rev2 SASL-IR ID ENABLE"
 _CLEAR = "LITERAL- STARTTLS LOGINDISABLED"
-# SCRAM-SHA-256 is answered too, but not promised: a client that sees it takes it before all others, and only for app
-# passwords are its keys kept. A mailbox's own password is stored by argon2id alone.
-_SECURE = "LITERAL- AUTH=PLAIN"
+_SECURE = "LITERAL- AUTH=PLAIN AUTH=SCRAM-SHA-256"
 _AFTER_LOGIN = (
     "LITERAL+ IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS"
     " CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from hourpost.errors import Fault, ValidationFailed
+
+T = TypeVar("T")
 
 MIN_LENGTH = 10
 MAX_LENGTH = 200
@@ -29,6 +33,11 @@ def check_password(password: str) -> None:
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         detail = f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters"
         raise ValidationFailed([Fault("/password", detail)])
+
+
+async def derive(work: Callable[[str, bytes], T], password: str, salt: bytes) -> T:
+    """Something else that costs as much to make of a password, in the same few threads."""
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, work, password, salt)
 
 
 async def is_password(password: str, password_hash: str | None) -> bool:

@@ -26,6 +26,7 @@ from hourpost.mailboxes.changes import (
     update_mailbox,
 )
 from hourpost.mailboxes.queries import Mailbox, get_named_mailbox, list_mailboxes
+from hourpost.mailboxes.scram_keys import ScramSecret
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Mailboxes: addresses with a login, on verified domains."
@@ -54,11 +55,12 @@ def create(
     """
 
     async def work(desk: Desk) -> Mailbox:
-        hashed = await hash_password(read_secret("password"))
+        password = read_secret("password")
+        hashed, scram = await hash_password(password), ScramSecret(password, desk.cipher())
         quota_bytes = parse_size(quota) or DEFAULT_QUOTA_BYTES
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
-            new = NewMailbox(address, hashed, name, quota_bytes)
+            new = NewMailbox(address, hashed, name, quota_bytes, scram=scram)
             return await create_mailbox(connection, found.id, new, desk.clock.now())
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)
@@ -102,8 +104,9 @@ def password(
     """Give a mailbox another password; sessions that came in with the old one end."""
 
     async def work(desk: Desk) -> Mailbox:
-        hashed = await hash_password(read_secret("password"))
-        return await change(desk, account, mailbox, lambda on, of, box: set_password(on, of, box, hashed))
+        secret = read_secret("password")
+        hashed, scram = await hash_password(secret), ScramSecret(secret, desk.cipher())
+        return await change(desk, account, mailbox, lambda on, of, box: set_password(on, of, box, hashed, scram))
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)
 

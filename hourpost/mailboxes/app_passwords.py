@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost import tables
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.mailboxes.notices import announce_access
+from hourpost.mailboxes.scram_keys import make_keys
 from hourpost.rules.ids import new_id, to_text
-from hourpost.rules.scram import derive_keys
 from hourpost.rules.tokens import ENTROPY_BYTES, MAILBOX, digest, mint
 
 PREFIX = "apw"
@@ -77,7 +77,7 @@ async def create_app_password(
     count = select(func.count()).select_from(_TABLE).where(*_active(mailbox_id))
     _check(name, scopes, (await connection.execute(count)).scalar_one())
     secret = mint(MAILBOX, os.urandom(ENTROPY_BYTES))
-    keys = derive_keys(secret, salt)
+    keys = await make_keys(secret, salt)
     row = {
         "id": new_id(),
         "mailbox_id": mailbox_id,

@@ -18,6 +18,7 @@ from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.mailboxes.addressing import add_address, check_domain, read_address, read_addresses
 from hourpost.mailboxes.notices import announce_access
 from hourpost.mailboxes.queries import Mailbox, get_mailbox
+from hourpost.mailboxes.scram_keys import ScramSecret
 from hourpost.rules.folder_names import DEFAULT_FOLDERS
 from hourpost.rules.ids import new_id
 
@@ -30,7 +31,10 @@ MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class NewMailbox:
-    """A mailbox to be. ``password_hash`` is argon2id's, made by ``accounts.passwords`` before any transaction."""
+    """A mailbox to be. ``password_hash`` is argon2id's, made by ``accounts.passwords`` before any transaction.
+
+    Without ``scram`` its password is good for SCRAM from the first log-in by PLAIN on.
+    """
 
     address: str
     password_hash: str = field(repr=False)
@@ -38,6 +42,7 @@ class NewMailbox:
     quota_bytes: int = DEFAULT_QUOTA_BYTES
     aliases: tuple[str, ...] = ()
     catch_all: bool = False
+    scram: ScramSecret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ async def create_mailbox(connection: AsyncConnection, account_id: UUID, new: New
     check_settings(new.name, new.quota_bytes)
     address = read_address(new.address, "/address")
     await check_domain(connection, account_id, address.domain)
-    mailbox_id = new_id()
+    mailbox_id, salt = new_id(), os.urandom(16)
     row = {
         "id": mailbox_id,
         "account_id": account_id,
@@ -67,7 +72,8 @@ async def create_mailbox(connection: AsyncConnection, account_id: UUID, new: New
         "domain": address.domain,
         "name": new.name.strip(),
         "password_hash": new.password_hash,
-        "scram_salt": os.urandom(16),
+        "scram_salt": salt,
+        "scram_keys": None if new.scram is None else await new.scram.seal(salt),
         "quota_bytes": new.quota_bytes,
         "last_uidvalidity": int(now.timestamp()) + len(DEFAULT_FOLDERS),
         "created_at": now,
@@ -100,10 +106,21 @@ async def update_mailbox(
     return await _update(connection, account_id, mailbox_id, values)
 
 
-async def set_password(connection: AsyncConnection, account_id: UUID, mailbox_id: UUID, password_hash: str) -> Mailbox:
+async def set_password(
+    connection: AsyncConnection,
+    account_id: UUID,
+    mailbox_id: UUID,
+    password_hash: str,
+    scram: ScramSecret | None = None,
+) -> Mailbox:
     """Give it another password; sessions that came in with the old one end. Raises: NotFound."""
-    generation = tables.Mailbox.access_generation + 1
-    values = {"password_hash": password_hash, "access_generation": generation}
+    table = tables.Mailbox
+    salt = (
+        await connection.execute(select(table.scram_salt).where(*_open(account_id, mailbox_id)))
+    ).scalar_one_or_none()
+    keys = None if scram is None or salt is None else await scram.seal(salt)
+    generation = table.access_generation + 1
+    values = {"password_hash": password_hash, "scram_keys": keys, "access_generation": generation}
     return await _update(connection, account_id, mailbox_id, values)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from time import monotonic
@@ -13,11 +14,13 @@ from time import monotonic
 from hourpost.accounts.passwords import is_password
 from hourpost.credentials.usage import UsageLog
 from hourpost.database import Database
-from hourpost.errors import Forbidden, LimitExceeded
+from hourpost.errors import Forbidden, LimitExceeded, ServiceUnavailable
 from hourpost.gateways.clock import Clock
+from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.login_throttle import LoginThrottle
 from hourpost.mailboxes.app_passwords import Service
 from hourpost.mailboxes.login_lookup import (
+    Candidate,
     MailboxLogin,
     ScramCandidate,
     find_by_address,
@@ -25,6 +28,7 @@ from hourpost.mailboxes.login_lookup import (
     list_scram_candidates,
 )
 from hourpost.mailboxes.login_memory import LoginMemory
+from hourpost.mailboxes.scram_keys import keep_app_keys, keep_keys, make_keys, seal_keys
 from hourpost.rules.tokens import MAILBOX, digest, looks_valid
 
 _WRONG = "Authentication failed."
@@ -47,9 +51,12 @@ class Attempt:
 class MailboxLogins:
     """The logins of one process. ``key`` makes salts for addresses that do not exist, the same everywhere."""
 
-    def __init__(self, database: Database, throttle: LoginThrottle, clock: Clock, key: bytes) -> None:
+    def __init__(
+        self, database: Database, throttle: LoginThrottle, clock: Clock, cipher: Cipher, *, key: bytes
+    ) -> None:
         self._database = database
         self._throttle = throttle
+        self._cipher = cipher
         self._key = key
         self._memory = LoginMemory(database)
         self._usage = UsageLog(database, clock, "app_passwords")
@@ -87,20 +94,24 @@ class MailboxLogins:
         return login
 
     async def offer_scram(self, attempt: Attempt) -> tuple[bytes, list[ScramCandidate]]:
-        """The salt to tell, and whose proof may come; for an address without app passwords a salt and nobody.
+        """The salt to tell, and whose proof may come; for an address that nobody has a salt and nobody.
 
         Raises: ServiceUnavailable.
         """
         async with self._database.hot_statements() as connection:
-            found = await list_scram_candidates(connection, attempt.name, attempt.service)
+            found = await list_scram_candidates(connection, attempt.name, attempt.service, self._cipher)
         if found is not None:
             return found
         return hmac.digest(self._key, b"scram salt " + _bytes(attempt.name), "sha256")[:16], []
 
     async def finish_scram(self, attempt: Attempt, candidate: ScramCandidate | None) -> MailboxLogin:
-        """Who it is, once a proof fitted; None where it fitted nobody's. Raises: Forbidden, LimitExceeded."""
-        if candidate is None:
+        """Who it is, once a proof fitted; None where it fitted nobody's. Raises: Forbidden, LimitExceeded.
+
+        A password of one's own can be guessed, so a right one counts too until it is known to be right.
+        """
+        if candidate is None or candidate.login.app_password_id is None:
             await self._begin(attempt)
+        if candidate is None:
             raise Forbidden("invalid_login", _WRONG)
         await self._throttle.succeed(attempt.name, attempt.peer)
         return self._used(candidate.login)
@@ -112,12 +123,13 @@ class MailboxLogins:
     async def _by_token(self, attempt: Attempt, password: str) -> MailboxLogin:
         """App passwords cannot be guessed: only wrong ones are counted."""
         async with self._database.hot_statements() as connection:
-            login = await find_by_token(connection, attempt.name, digest(password), attempt.service)
-        if login is None:
+            candidate = await find_by_token(connection, attempt.name, digest(password), attempt.service)
+        if candidate is None:
             await self._begin(attempt)
             raise Forbidden("invalid_login", _WRONG)
         self._later(self._throttle.succeed(attempt.name, attempt.peer))
-        return self._used(login)
+        self._keep_keys(candidate, password)
+        return self._used(candidate.login)
 
     async def _by_password(self, attempt: Attempt, password: str) -> MailboxLogin:
         await self._begin(attempt)
@@ -127,7 +139,23 @@ class MailboxLogins:
         if candidate is None or not right:
             raise Forbidden("invalid_login", _WRONG)
         await self._throttle.succeed(attempt.name, attempt.peer)
+        self._keep_keys(candidate, password)
         return candidate.login
+
+    def _keep_keys(self, candidate: Candidate, password: str) -> None:
+        """Have the keys of SCRAM, where they could not be made before because nobody had told the password."""
+        if not candidate.has_keys:
+            self._later(self._make_keys(candidate, _clean(password)))
+
+    async def _make_keys(self, candidate: Candidate, password: str) -> None:
+        keys, login = await make_keys(password, candidate.salt), candidate.login
+        with suppress(ServiceUnavailable):  # then at the next log-in
+            async with self._database.hot_statements() as connection:
+                if login.app_password_id is not None:
+                    await keep_app_keys(connection, login.app_password_id, keys)
+                else:
+                    sealed = seal_keys(self._cipher, keys, candidate.salt)
+                    await keep_keys(connection, login.mailbox_id, login.access_generation, sealed)
 
     async def _begin(self, attempt: Attempt) -> None:
         wait_seconds = await self._throttle.begin(attempt.name, attempt.peer)

@@ -10,7 +10,9 @@ from uuid import UUID
 from asyncpg import Connection
 
 from hourpost.database import HotStatement
+from hourpost.gateways.encryption import Cipher
 from hourpost.mailboxes.app_passwords import Service
+from hourpost.mailboxes.scram_keys import open_keys
 from hourpost.rules.scram import ScramKeys
 
 
@@ -33,15 +35,17 @@ class MailboxLogin:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A mailbox that an address leads to, and what its password is compared with."""
+    """Who a password may let in: what it is compared with, and whether keys for SCRAM were made of it."""
 
     login: MailboxLogin
     password_hash: str = field(repr=False)
+    salt: bytes = field(repr=False)
+    has_keys: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ScramCandidate:
-    """An app password that a SCRAM proof may be of."""
+    """A password that a SCRAM proof may be of: the mailbox's own, or an app's."""
 
     login: MailboxLogin
     keys: ScramKeys = field(repr=False)
@@ -49,7 +53,7 @@ class ScramCandidate:
 
 # Where a domain has changed hands both accounts may have the address: the one that has verified it comes first.
 _MAILBOX = """
-SELECT m.id, m.account_id, m.address, m.access_generation, m.files_sent, m.password_hash, m.scram_salt,
+SELECT m.id, m.account_id, m.address, m.access_generation, m.files_sent, m.password_hash, m.scram_salt, m.scram_keys,
   ARRAY(SELECT o.address FROM mailbox_addresses o WHERE o.mailbox_id = m.id AND o.kind = 'alias') AS aliases{columns}
 FROM mailbox_addresses a
 JOIN mailboxes m ON m.id = a.mailbox_id AND m.deleted_at IS NULL{joins}
@@ -60,7 +64,7 @@ ORDER BY d.id IS NULL, a.account_id
 _BY_ADDRESS = HotStatement(_MAILBOX.format(columns="", joins="", conditions="") + " LIMIT 1")
 _BY_TOKEN = HotStatement(
     _MAILBOX.format(
-        columns=", p.id AS app_password_id",
+        columns=", p.id AS app_password_id, p.stored_key",
         joins=" JOIN app_passwords p ON p.mailbox_id = m.id",
         conditions=" AND p.token_sha256 = :token AND p.revoked_at IS NULL AND :service = ANY(p.scopes)",
     )
@@ -68,8 +72,9 @@ _BY_TOKEN = HotStatement(
 _WITH_KEYS = HotStatement(
     _MAILBOX.format(
         columns=", p.id AS app_password_id, p.stored_key, p.server_key",
-        joins=" JOIN app_passwords p ON p.mailbox_id = m.id",
-        conditions=" AND p.revoked_at IS NULL AND :service = ANY(p.scopes)",
+        joins=" LEFT JOIN app_passwords p ON p.mailbox_id = m.id AND p.revoked_at IS NULL AND :service = ANY(p.scopes)"
+        " AND p.stored_key IS NOT NULL",
+        conditions="",
     )
 )
 _STANDING = HotStatement(
@@ -82,29 +87,36 @@ _STANDING = HotStatement(
 async def find_by_address(connection: Connection, address: str, service: Service) -> Candidate | None:
     """The mailbox with this address or alias."""
     rows = await _BY_ADDRESS.run(connection, {"address": address})
-    return Candidate(_login(rows[0], service, None), rows[0].password_hash) if rows else None
+    return _candidate(rows[0], service, None, has_keys=rows[0].scram_keys is not None) if rows else None
 
 
 async def find_by_token(
     connection: Connection, address: str, token_sha256: bytes, service: Service
-) -> MailboxLogin | None:
+) -> Candidate | None:
     """The mailbox with this address whose app password has this hash, for a service within its scopes."""
     arguments = {"address": address, "token": token_sha256, "service": service.value}
     rows = await _BY_TOKEN.run(connection, arguments)
-    return _login(rows[0], service, rows[0].app_password_id) if rows else None
+    if not rows:
+        return None
+    return _candidate(rows[0], service, rows[0].app_password_id, has_keys=rows[0].stored_key is not None)
 
 
 async def list_scram_candidates(
-    connection: Connection, address: str, service: Service
+    connection: Connection, address: str, service: Service, cipher: Cipher
 ) -> tuple[bytes, list[ScramCandidate]] | None:
-    """The salt of this address and the app passwords that a proof may be of; None where there are none."""
+    """The salt of this address and whose proof may come, the mailbox's own first; None where nobody has it."""
     rows = await _WITH_KEYS.run(connection, {"address": address, "service": service.value})
-    candidates = [
+    if not rows:
+        return None
+    first = rows[0]
+    keys = open_keys(cipher, first.scram_keys, first.scram_salt) if first.scram_keys else None
+    own = [ScramCandidate(_login(first, service, None), keys)] if keys else []
+    of_apps = [
         ScramCandidate(_login(row, service, row.app_password_id), ScramKeys(row.stored_key, row.server_key))
         for row in rows
-        if row.id == rows[0].id
+        if row.id == first.id and row.app_password_id is not None
     ]
-    return (rows[0].scram_salt, candidates) if rows else None
+    return first.scram_salt, own + of_apps
 
 
 async def find_ended(connection: Connection, logins: Iterable[MailboxLogin]) -> set[MailboxLogin]:
@@ -121,6 +133,10 @@ def _stands(login: MailboxLogin, row: Any) -> bool:
     if login.app_password_id is not None:
         return login.app_password_id in row.app_passwords
     return bool(login.access_generation == row.access_generation)
+
+
+def _candidate(row: Any, service: Service, app_password_id: UUID | None, *, has_keys: bool) -> Candidate:
+    return Candidate(_login(row, service, app_password_id), row.password_hash, row.scram_salt, has_keys)
 
 
 def _login(row: Any, service: Service, app_password_id: UUID | None) -> MailboxLogin:

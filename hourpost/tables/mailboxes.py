@@ -26,7 +26,8 @@ class Mailbox(Table):
     domain: Mapped[str]
     name: Mapped[str]
     password_hash: Mapped[str]  # argon2id
-    scram_salt: Mapped[bytes]  # one for all its app passwords: a client is told the salt before it says which
+    scram_salt: Mapped[bytes]  # one for all its passwords: a client is told the salt before it says which
+    scram_keys: Mapped[bytes | None]  # of its own password, sealed; NULL until somebody logs in by it
     access_generation: Mapped[int] = mapped_column(server_default="0")  # raised to end every session
     quota_bytes: Mapped[int] = mapped_column(BigInteger)
     used_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
@@ -72,8 +73,8 @@ class AppPassword(Table):
     mailbox_id: Mapped[UUID] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), index=True)
     name: Mapped[str]
     token_sha256: Mapped[bytes] = mapped_column(unique=True)
-    stored_key: Mapped[bytes]
-    server_key: Mapped[bytes]
+    stored_key: Mapped[bytes | None]  # NULL for old ones, until somebody logs in by them
+    server_key: Mapped[bytes | None]
     hint: Mapped[str]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))  # imap, pop3, smtp
     last_used_at: Mapped[datetime | None]

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select, update
 
+from hourpost import tables
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
 from hourpost.errors import Forbidden, LimitExceeded, NotFound, ValidationFailed
@@ -24,9 +26,10 @@ from hourpost.mailboxes.app_passwords import (
 from hourpost.mailboxes.changes import NewMailbox, add_alias, create_mailbox, delete_mailbox, set_password
 from hourpost.mailboxes.login import Attempt, MailboxLogins
 from hourpost.mailboxes.queries import Mailbox
+from hourpost.mailboxes.scram_keys import ScramSecret, open_keys
 from hourpost.rules.ids import new_id
 from hourpost.rules.scram import derive_keys
-from tests.cast import make_account, make_domain
+from tests.cast import CIPHER, make_account, make_domain
 
 NOW = datetime.now(UTC)
 PASSWORD = "a good long password"
@@ -41,7 +44,7 @@ async def start_logins(database_url: str, redis_url: str) -> AsyncIterator[Start
 
     async def start() -> MailboxLogins:
         database = Database(database_url, pool_size=2, application="logins")
-        logins = MailboxLogins(database, RedisLoginThrottle(redis_url), SystemClock(), b"a key of the tests")
+        logins = MailboxLogins(database, RedisLoginThrottle(redis_url), SystemClock(), CIPHER, key=b"a key")
         opened.append((logins, database))
         await logins.start()
         return logins
@@ -208,7 +211,7 @@ async def test_many_wrong_passwords_delay_but_not_where_the_owner_is_known(
 
 async def test_without_redis_nothing_is_counted_and_right_is_still_right(database: Database, mailbox: Mailbox) -> None:
     away = RedisLoginThrottle("redis://127.0.0.1:1/0")
-    logins = MailboxLogins(database, away, SystemClock(), b"a key of the tests")
+    logins = MailboxLogins(database, away, SystemClock(), CIPHER, key=b"a key")
     for _ in range(2):
         with pytest.raises(Forbidden):
             await logins.log_in(attempt(mailbox), "wrong password")
@@ -225,14 +228,80 @@ async def test_unknown_addresses_are_delayed_alike(logins: MailboxLogins) -> Non
         await logins.log_in(unknown, "wrong password")
 
 
-async def test_scram_keys_are_those_of_the_app_password(
+async def test_scram_has_the_keys_of_every_password(
     database: Database, logins: MailboxLogins, mailbox: Mailbox
 ) -> None:
     issued = await issue(database, mailbox)
+    await change_password(database, mailbox, "another long password")
     salt, candidates = await logins.offer_scram(attempt(mailbox))
-    assert [one.keys for one in candidates] == [derive_keys(issued.secret, salt)]
-    login = await logins.finish_scram(attempt(mailbox), candidates[0])
-    assert login.app_password_id == issued.app_password.id
+    assert [one.keys for one in candidates] == [
+        derive_keys(secret, salt) for secret in ("another long password", issued.secret)
+    ]
+    for candidate, app_password_id in zip(candidates, (None, issued.app_password.id), strict=True):
+        login = await logins.finish_scram(attempt(mailbox), candidate)
+        assert login.app_password_id == app_password_id
+
+
+async def test_a_password_from_before_is_good_for_scram_once_it_was_told(
+    database: Database, logins: MailboxLogins, mailbox: Mailbox
+) -> None:
+    issued = await issue(database, mailbox)
+    async with database.transaction() as connection:
+        await connection.execute(update(tables.AppPassword).values(stored_key=None, server_key=None))
+    salt, candidates = await logins.offer_scram(attempt(mailbox))
+    assert candidates == []
+    for secret in (PASSWORD, issued.secret):
+        await logins.log_in(attempt(mailbox), secret)
+    await eventually(lambda: has_candidates(logins, mailbox, 2))
+    _, candidates = await logins.offer_scram(attempt(mailbox))
+    assert [one.keys for one in candidates] == [derive_keys(secret, salt) for secret in (PASSWORD, issued.secret)]
+
+
+async def has_candidates(logins: MailboxLogins, mailbox: Mailbox, count: int) -> bool:
+    return len((await logins.offer_scram(attempt(mailbox)))[1]) == count
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(1000):
+        if await condition():
+            return
+        await asyncio.sleep(0.02)
+
+
+async def change_password(database: Database, mailbox: Mailbox, password: str) -> None:
+    new_hash, scram = await hash_password(password), ScramSecret(password, CIPHER)
+    async with database.transaction() as connection:
+        await set_password(connection, mailbox.account_id, mailbox.id, new_hash, scram)
+
+
+async def test_the_keys_of_a_password_are_sealed_and_end_with_it(
+    database: Database, logins: MailboxLogins, mailbox: Mailbox
+) -> None:
+    await change_password(database, mailbox, "another long password")
+    salt, candidates = await logins.offer_scram(attempt(mailbox))
+    async with database.reading() as connection:
+        columns = select(tables.Mailbox.scram_keys).where(tables.Mailbox.id == mailbox.id)
+        stored = (await connection.execute(columns)).scalar_one()
+    assert stored is not None
+    assert candidates[0].keys.stored_key not in stored
+    assert open_keys(CIPHER, stored, salt) == candidates[0].keys
+    assert open_keys(CIPHER, stored, b"the salt of another") is None
+    async with database.transaction() as connection:
+        await set_password(connection, mailbox.account_id, mailbox.id, "no hash")
+    assert (await logins.offer_scram(attempt(mailbox))) == (salt, [])
+
+
+async def test_guesses_by_scram_are_delayed_even_where_one_is_right(
+    database: Database, logins: MailboxLogins, mailbox: Mailbox
+) -> None:
+    await change_password(database, mailbox, "another long password")
+    stranger = f"stranger {new_id()}"
+    right = (await logins.offer_scram(attempt(mailbox)))[1][0]
+    for _ in range(11):
+        with pytest.raises(Forbidden):
+            await logins.finish_scram(attempt(mailbox, peer=stranger), None)
+    with pytest.raises(LimitExceeded):
+        await logins.finish_scram(attempt(mailbox, peer=stranger), right)
 
 
 async def test_an_unknown_address_has_a_salt_that_stays(start_logins: Start) -> None:

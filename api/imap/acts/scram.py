@@ -1,4 +1,4 @@
-"""AUTHENTICATE SCRAM-SHA-256 with an app password: the password itself never travels (RFC 5802, RFC 7677)."""
+"""AUTHENTICATE SCRAM-SHA-256: the password itself never travels (RFC 5802, RFC 7677)."""
 
 from __future__ import annotations
 

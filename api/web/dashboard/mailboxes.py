@@ -18,6 +18,7 @@ from hourpost.errors import Fault, Refused, ValidationFailed
 from hourpost.mailboxes import app_passwords, changes, queries
 from hourpost.mailboxes.changes import MailboxSettings, NewMailbox
 from hourpost.mailboxes.queries import PREFIX, Mailbox
+from hourpost.mailboxes.scram_keys import ScramSecret
 from hourpost.pages import MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text
 from hourpost.users import audit
@@ -42,7 +43,8 @@ async def post_mailbox(request: Request, visitor: Developer) -> Response:
     form = await read_form(request)
     try:
         password = await hash_password(form.get("new_password", ""))
-        new = NewMailbox(_address(form), password, form.get("name", ""), _quota(form))
+        scram = ScramSecret(form.get("new_password", ""), visitor.parts.cipher)
+        new = NewMailbox(_address(form), password, form.get("name", ""), _quota(form), scram=scram)
         async with visitor.parts.database.transaction() as connection:
             made = await changes.create_mailbox(connection, visitor.account.id, new, visitor.now)
             await audit.note(connection, visitor.actor(), "mailbox_made", visitor.now, name=made.address)
@@ -89,7 +91,8 @@ async def post_password(mailbox_id: str, request: Request, visitor: Developer) -
         return await _show(visitor, mailbox_id, status=422, faults={"new_password": error.message})
 
     async def work(connection: AsyncConnection, wanted: UUID) -> object:
-        return await changes.set_password(connection, visitor.account.id, wanted, hashed)
+        scram = ScramSecret(form.get("new_password", ""), visitor.parts.cipher)
+        return await changes.set_password(connection, visitor.account.id, wanted, hashed, scram)
 
     return await _change(visitor, mailbox_id, work, "The password is changed; other sessions have ended.")
 

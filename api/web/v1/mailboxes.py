@@ -22,6 +22,7 @@ from hourpost.errors import Fault, ValidationFailed
 from hourpost.mailboxes import addressing, changes, queries
 from hourpost.mailboxes.changes import DEFAULT_QUOTA_BYTES, GRACE, MailboxSettings, NewMailbox
 from hourpost.mailboxes.queries import Mailbox
+from hourpost.mailboxes.scram_keys import ScramSecret
 from hourpost.rules.addresses import AddressError, parse_address
 
 router = APIRouter(prefix="/mailboxes", tags=["mailboxes"])
@@ -76,6 +77,7 @@ async def create_mailbox(request: Request, caller: Manager, parts: ThePartsOf) -
         fields.quota_bytes,
         tuple(fields.aliases),
         fields.catch_all,
+        ScramSecret(fields.password, parts.cipher),
     )
     async with parts.database.transaction() as connection:
         made = await changes.create_mailbox(connection, caller.account_id, new, parts.clock.now())
@@ -113,7 +115,8 @@ async def update_mailbox(mailbox: str, request: Request, caller: Manager, parts:
     async with parts.database.transaction() as connection:
         changed = await changes.update_mailbox(connection, caller.account_id, found.id, settings)
         if password_hash is not None:
-            changed = await changes.set_password(connection, caller.account_id, found.id, password_hash)
+            scram = ScramSecret(fields.password or "", parts.cipher)
+            changed = await changes.set_password(connection, caller.account_id, found.id, password_hash, scram)
         if fields.catch_all is not None:
             wanted, now = fields.catch_all, parts.clock.now()
             changed = await changes.set_catch_all(connection, caller.account_id, found.id, wanted=wanted, now=now)

@@ -21,6 +21,7 @@ from hourpost.gateways.login_throttle import RedisLoginThrottle
 from hourpost.gateways.tls import make_tls_context
 from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore
+from tests.cast import CIPHER
 from tests.fixtures.certificates import Certificate
 
 HOSTNAME = "imap.test"
@@ -44,7 +45,7 @@ class RunningDoor:
     ) -> None:
         self.database = Database(urls[0], pool_size=2)
         self.store = MailStore(self.database, RedisFolderFeed(urls[1]), SystemClock())
-        self.logins = MailboxLogins(self.database, RedisLoginThrottle(urls[1]), SystemClock(), b"a key of the tests")
+        self.logins = MailboxLogins(self.database, RedisLoginThrottle(urls[1]), SystemClock(), CIPHER, key=b"a key")
         await self.store.start()
         await self.logins.start()
         context = make_tls_context(certificate.cert, certificate.key)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.api.web.conftest import Customer
@@ -35,6 +37,27 @@ def test_a_mailbox_is_made_found_changed_deleted_and_restored(owner: Customer) -
     assert owner.http.get(place).status_code == 404
     assert owner.http.post(f"{place}/restore").json()["address"] == made["address"]
     assert owner.http.get(place).status_code == 200
+
+
+def test_a_password_is_good_for_scram_from_the_start(owner: Customer, database_url: str) -> None:
+    made = make(owner)
+    first = keys_of(database_url, made["address"])
+    owner.http.patch(f"/v1/mailboxes/{made['id']}", json={"password": "another password"})
+    second = keys_of(database_url, made["address"])
+    assert first
+    assert second
+    assert first != second
+
+
+def keys_of(database_url: str, address: str) -> bytes | None:
+    async def read() -> bytes | None:
+        connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+        try:
+            return await connection.fetchval("SELECT scram_keys FROM mailboxes WHERE address = $1", address)
+        finally:
+            await connection.close()
+
+    return asyncio.run(read())
 
 
 @pytest.mark.parametrize(
