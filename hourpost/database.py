@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from types import TracebackType
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from hourpost.connections import UNSOUND, Connections
 from hourpost.errors import ServiceUnavailable
 
 
@@ -60,21 +62,30 @@ class HotStatement:
         return rows
 
 
-@asynccontextmanager
-async def _ended_when_confused(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Closes a connection on which asyncpg has lost the thread.
+class HotConnection:
+    """A connection while it is lent for hot statements; what asyncpg says of an outage becomes ServiceUnavailable."""
 
-    So it does between the last words of a session that PostgreSQL ends and the end of the stream behind them.
-    """
-    try:
-        yield
-    except asyncpg.InternalClientError:
-        connection.terminate()
-        raise
+    __slots__ = ("_connection", "_lender")
 
+    def __init__(self, lender: Connections) -> None:
+        self._lender = lender
+        self._connection: asyncpg.Connection | None = None
 
-async def _keep_session(_: asyncpg.Connection) -> None:
-    """Hot statements leave nothing behind in their session, so nothing is reset between them."""
+    async def __aenter__(self) -> asyncpg.Connection:
+        try:
+            self._connection = connection = await self._lender.take()
+        except _HOT_AWAY as error:
+            raise _unavailable(error) from error
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._connection is not None
+        self._lender.give_back(self._connection, is_sound=not isinstance(error, UNSOUND))
+        if isinstance(error, _HOT_AWAY) and not isinstance(error, ValueError):
+            # asyncpg's word for a value of the wrong kind is of the same family, and a ValueError
+            raise _unavailable(error) from error
 
 
 class Database:
@@ -83,8 +94,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8, application: str = "hourpost") -> None:
         self.url = url
         self._application = application
-        self._hot: asyncpg.Pool | None = None
-        self._hot_lock = asyncio.Lock()
+        self._hot = Connections(self._connect, _HOT_CONNECTIONS)
         self.engine: AsyncEngine = create_async_engine(
             _to_asyncpg(url),
             pool_size=pool_size,
@@ -130,35 +140,21 @@ class Database:
         async with self.hot_statements() as connection, connection.transaction():
             yield connection
 
-    @asynccontextmanager
-    async def hot_statements(self) -> AsyncIterator[asyncpg.Connection]:
+    def hot_statements(self) -> HotConnection:
         """A connection for ``HotStatement``s, each a transaction of its own: for reads, and for one write at a time.
 
         Raises: ServiceUnavailable; whether a write was done is then unknown.
         """
-        try:
-            pool = self._hot or await self._open_hot()
-            async with pool.acquire(timeout=10) as connection, _ended_when_confused(connection):
-                yield connection
-        except _HOT_AWAY as error:
-            if isinstance(error, ValueError):  # asyncpg's word for a value of the wrong kind, of the same family
-                raise
-            raise ServiceUnavailable(_AWAY_TEXT, retry_after_seconds=5, cause=repr(error)) from error
+        return HotConnection(self._hot)
 
-    async def _open_hot(self) -> asyncpg.Pool:
-        async with self._hot_lock:
-            if self._hot is None:
-                self._hot = await asyncpg.create_pool(
-                    self.url.replace("postgresql+asyncpg://", "postgresql://"),
-                    min_size=1,
-                    max_size=_HOT_CONNECTIONS,
-                    timeout=5,
-                    command_timeout=60,
-                    record_class=Row,
-                    reset=_keep_session,
-                    server_settings={"application_name": self._application, "jit": "off"},
-                )
-        return self._hot
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            self.url.replace("postgresql+asyncpg://", "postgresql://"),
+            timeout=5,
+            command_timeout=60,
+            record_class=Row,
+            server_settings={"application_name": self._application, "jit": "off"},
+        )
 
     async def listen(self) -> asyncpg.Connection:
         """A connection of its own for LISTEN, to be closed by the caller. Raises: OSError, asyncpg.PostgresError."""
@@ -166,8 +162,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; one at whose other end nobody answers is left after a moment."""
-        if self._hot is not None:
-            self._hot.terminate()
+        self._hot.terminate()
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await self.engine.dispose()
@@ -176,7 +171,7 @@ class Database:
     def _away(error: BaseException) -> BaseException:
         if isinstance(error, DBAPIError) and not _is_away(error):
             return error
-        return ServiceUnavailable(_AWAY_TEXT, retry_after_seconds=5, cause=repr(error))
+        return _unavailable(error)
 
 
 # asyncpg tells a lost or refused connection in several ways; a wrong statement is none of them.
@@ -198,6 +193,10 @@ STATEMENT_FAULTS = (DBAPIError, asyncpg.PostgresError, asyncpg.DataError)
 
 _AWAY_TEXT = "The database is not reachable."
 _AWAY_STATES = ("08", "57P", "53", "58")
+
+
+def _unavailable(error: BaseException) -> ServiceUnavailable:
+    return ServiceUnavailable(_AWAY_TEXT, retry_after_seconds=5, cause=repr(error))
 
 
 def _is_away(error: DBAPIError) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from asyncpg.pool import PoolConnectionProxy
+from asyncpg import Connection
 from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan
@@ -256,7 +256,7 @@ async def test_a_session_that_was_just_ended_is_an_outage_of_one_transaction(wor
 
 async def ask(transaction):
     async with transaction() as connection:
-        await connection.execute("SELECT 1" if isinstance(connection, PoolConnectionProxy) else text("SELECT 1"))
+        await connection.execute("SELECT 1" if isinstance(connection, Connection) else text("SELECT 1"))
 
 
 async def test_a_pool_that_has_no_connection_left_is_an_outage(own_postgres):

@@ -1,0 +1,116 @@
+"""Connections that are lent: few, used again while they are sound, and never after something was left on them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import asyncpg
+import pytest
+
+from hourpost import connections
+from hourpost.connections import Connections
+from hourpost.database import Database, HotStatement
+from hourpost.errors import ServiceUnavailable
+
+_PID = HotStatement("SELECT pg_backend_pid() AS pid")
+_SLEEP = HotStatement("SELECT pg_sleep(30)")
+
+
+@pytest.fixture
+async def database(database_url):
+    database = Database(database_url, pool_size=1)
+    yield database
+    await database.close()
+
+
+async def ask_pid(database):
+    async with database.hot_statements() as connection:
+        return (await _PID.run(connection, {}))[0].pid
+
+
+async def test_the_connection_that_was_used_last_is_used_next(database):
+    assert len({await ask_pid(database) for _ in range(5)}) == 1
+
+
+async def test_those_who_come_together_have_a_connection_each_and_the_rest_wait(database):
+    pids = set()
+
+    async def work():
+        async with database.hot_statements() as connection:
+            pids.add((await _PID.run(connection, {}))[0].pid)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(work() for _ in range(40)))
+    assert 1 < len(pids) <= 4
+
+
+async def test_who_waits_too_long_is_told_that_postgresql_is_away(database, monkeypatch):
+    monkeypatch.setattr(connections, "_WAIT_SECONDS", 0.05)
+    taken = [database.hot_statements() for _ in range(4)]
+    for one in taken:
+        await one.__aenter__()
+    with pytest.raises(ServiceUnavailable):
+        await ask_pid(database)
+    await taken.pop().__aexit__(None, None, None)
+    await ask_pid(database)
+    for one in taken:
+        await one.__aexit__(None, None, None)
+
+
+async def test_a_connection_whose_statement_nobody_waits_for_is_not_lent_again(database):
+    before = await ask_pid(database)
+
+    async def sleep():
+        async with database.hot_statements() as connection:
+            await _SLEEP.run(connection, {})
+
+    task = asyncio.create_task(sleep())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert await asyncio.wait_for(ask_pid(database), 20) != before
+
+
+async def test_a_connection_goes_on_after_a_wrong_statement_and_has_no_transaction_left_open(database):
+    before = await ask_pid(database)
+    with pytest.raises(asyncpg.PostgresError):
+        async with database.hot_transaction() as connection:
+            await connection.execute("SELECT 1 / 0")
+    assert await ask_pid(database) == before
+    async with database.hot_statements() as connection:
+        await connection.execute("BEGIN")
+    assert await ask_pid(database) != before
+
+
+async def test_a_connection_that_cannot_be_made_takes_no_place(database_url):
+    answers = iter([OSError("refused"), OSError("refused"), None])
+
+    async def connect():
+        error = next(answers)
+        if error is not None:
+            raise error
+        return await asyncpg.connect(database_url)
+
+    lender = Connections(connect, 1)
+    for _ in range(2):
+        with pytest.raises(OSError, match="refused"):
+            await lender.take()
+    connection = await lender.take()
+    lender.give_back(connection, is_sound=True)
+    lender.terminate()
+    assert connection.is_closed()
+
+
+async def test_a_connection_that_was_long_unused_is_closed(database, monkeypatch):
+    monkeypatch.setattr(connections, "_UNUSED_SECONDS", -1.0)
+    before = await ask_pid(database)
+    assert await ask_pid(database) != before
+
+
+async def test_once_closed_nothing_is_lent(database):
+    await ask_pid(database)
+    await database.close()
+    with pytest.raises(ServiceUnavailable):
+        await ask_pid(database)
