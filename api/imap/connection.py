@@ -86,7 +86,9 @@ class Connection(asyncio.Protocol):
         """Forget the session; a change that is being stored is stored nevertheless. May be called twice."""
         self._transport = None
         self._outlet.attach(None)
-        self._session.close()
+        self._session.is_over = True
+        if self._work is None:  # else when it has ended: until then it may still take what has to be given back
+            self._session.close()
         if self in self._connections:
             self._connections.discard(self)
             IMAP_SESSIONS.dec()
@@ -185,6 +187,9 @@ class Connection(asyncio.Protocol):
             log.exception("a session failed", address=self._address)
             self._session.fail()
         self._work = None
+        if self._transport is None:
+            self._session.close()
+            return
         self._heard_at = self._door.seconds()
         self._go_on()
         if self._work is not None and not self._outlet.is_clogged:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable
+
+import pytest
 
 from tests.api.imap.client import Client
 from tests.api.imap.conftest import Box
@@ -124,6 +127,40 @@ def test_memory_for_messages_is_bounded_and_given_back(new_door: Open, box: Box)
             time.sleep(0.02)
         other.append(LETTERS["plain"][:150])
         assert door.door.bytes_in_hand == 0
+
+
+@pytest.mark.parametrize(
+    ("is_logged_in", "command"),
+    [
+        (False, b"a LOGIN {address} {password}"),
+        (True, b"a SELECT INBOX"),
+        (True, b"a APPEND INBOX {1000000+}"),
+    ],
+)
+def test_who_leaves_in_the_middle_of_a_command_leaves_nothing_behind(
+    new_door: Open, box: Box, is_logged_in: bool, command: bytes
+) -> None:
+    running = new_door(sessions_per_mailbox=2)
+    command = command.replace(b"{address}", box.address.encode())
+    command = command.replace(b"{password}", f'"{box.password}"'.encode())
+    for _ in range(6):
+        with Client(running) as client:
+            if is_logged_in:
+                client.log_in(box.address, box.password)
+            else:
+                client.response()
+            client.send(command + b"\r\n")
+        running.wait_until_empty()
+        running.call(finish_commands())
+        door = running.door
+        assert (door.sessions, len(door.folders), door.bytes_in_hand) == ({}, 0, 0)
+
+
+async def finish_commands() -> None:
+    """Wait for what is still being worked on for nobody."""
+    names = ("Connection._await", "MailStore")
+    at_work = [one for one in asyncio.all_tasks() if one.get_coro().__qualname__.startswith(names)]  # type: ignore[union-attr]
+    await asyncio.wait([*at_work, asyncio.create_task(asyncio.sleep(0))], timeout=10)
 
 
 def test_commands_sent_ahead_are_answered_in_turn(client: Client) -> None:
