@@ -19,9 +19,10 @@ from api.imap.door import Door
 from api.imap.entry import allow_many_sessions
 from api.imap.limits import Limits
 from api.imap.server import ImapServer, Listener
-from hourpost.assembly import build_parts
+from hourpost.assembly import build_parts, redis_url
 from hourpost.cli.smtp import find_certificate
 from hourpost.embedded.instance import instance_settings
+from hourpost.gateways.session_leases import RedisSessionLeases
 from hourpost.gateways.tls import make_tls_context
 from hourpost.logging import configure_logging
 
@@ -36,7 +37,8 @@ async def serve(ready: Path) -> None:
     await parts.start()
     tls = make_tls_context(*find_certificate(settings))
     limits = Limits(sessions_per_mailbox=100, goodbye_seconds=0.2, drain_seconds=5.0)
-    door = Door("localhost", tls, loop.time, parts.mail, parts.logins, parts.clock, limits)
+    leases = RedisSessionLeases(redis_url(settings))
+    door = Door("localhost", tls, loop.time, parts.mail, parts.logins, parts.clock, leases, limits)
     listeners = [Listener("127.0.0.1", 0, is_trusted=True), Listener("127.0.0.1", 0, implicit_tls=True)]
     server = ImapServer(door, listeners)
     await server.start()
@@ -46,6 +48,7 @@ async def serve(ready: Path) -> None:
     ready.write_text(" ".join(map(str, server.ports)))  # noqa: ASYNC240  # once, before anything else happens
     await stopped.wait()
     await server.drain()
+    await leases.aclose()
     await parts.stop()
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from api.imap.limits import Limits
 from api.imap.open_folders import OpenFolders
+from api.imap.places import Places
 from api.listening.guard import Guard
 from hourpost.gateways.clock import Clock
+from hourpost.gateways.session_leases import SessionLeases
 from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore
 
@@ -26,16 +26,18 @@ class Door:
     store: MailStore
     logins: MailboxLogins
     clock: Clock
+    leases: SessionLeases
     limits: Limits = field(default_factory=Limits)
     is_draining: bool = False
     bytes_in_hand: int = 0  # of messages that are on their way in
     guard: Guard = field(init=False)
     folders: OpenFolders = field(init=False)
-    sessions: Counter[UUID] = field(default_factory=Counter)  # in each mailbox
+    places: Places = field(init=False)
 
     def __post_init__(self) -> None:
         self.guard = Guard(self.limits)
         self.folders = OpenFolders(self.store)
+        self.places = Places(self.leases, self.limits.sessions_per_mailbox)
 
     def claim(self, size_bytes: int) -> bool:
         """Take so much memory for a message; False when there is none."""
@@ -47,16 +49,3 @@ class Door:
     def release(self, size_bytes: int) -> None:
         """Give it back."""
         self.bytes_in_hand -= size_bytes
-
-    def admit(self, mailbox_id: UUID) -> bool:
-        """Count a session into a mailbox; False when there are too many, and then it is not counted."""
-        if self.sessions[mailbox_id] >= self.limits.sessions_per_mailbox:
-            return False
-        self.sessions[mailbox_id] += 1
-        return True
-
-    def dismiss(self, mailbox_id: UUID) -> None:
-        """Count a session out."""
-        self.sessions[mailbox_id] -= 1
-        if self.sessions[mailbox_id] <= 0:
-            del self.sessions[mailbox_id]

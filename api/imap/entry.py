@@ -14,8 +14,9 @@ import uvloop
 
 from api.imap.door import Door
 from api.imap.server import ImapServer, Listener
-from hourpost.assembly import Parts, build_parts
+from hourpost.assembly import Parts, build_parts, redis_url
 from hourpost.embedded.linux import map_large_buffers
+from hourpost.gateways.session_leases import RedisSessionLeases, SessionLeases
 from hourpost.gateways.tls import make_tls_context
 from hourpost.settings import Settings
 
@@ -37,9 +38,10 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     parts = build_parts(settings, "hourpost imap")
+    leases = RedisSessionLeases(redis_url(settings))
     await parts.start()
     try:
-        server = build_server(settings, parts, certificate)
+        server = build_server(settings, parts, leases, certificate)
         await server.start()
         gc.collect()
         gc.freeze()
@@ -48,13 +50,15 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
         await stopped.wait()
         await server.drain()
     finally:
+        await leases.aclose()
         await parts.stop()
 
 
-def build_server(settings: Settings, parts: Parts, certificate: tuple[Path, Path]) -> ImapServer:
+def build_server(settings: Settings, parts: Parts, leases: SessionLeases, certificate: tuple[Path, Path]) -> ImapServer:
     """The two ports of the settings on the running loop, not listening yet. Raises: OSError."""
     seconds = asyncio.get_running_loop().time
-    door = Door(settings.hostname, make_tls_context(*certificate), seconds, parts.mail, parts.logins, parts.clock)
+    tls = make_tls_context(*certificate)
+    door = Door(settings.hostname, tls, seconds, parts.mail, parts.logins, parts.clock, leases)
     return ImapServer(
         door,
         [

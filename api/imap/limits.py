@@ -42,6 +42,7 @@ class Limits:
     errors: int = 50  # BAD in a row
     idle_seconds: float = 1800.0  # RFC 9051 §5.4
     still_here_seconds: float = 120.0
+    renew_seconds: float = 30.0  # between two renewals of the leases of sessions, which last three times as long
     compare_seconds: float = 60.0  # how often an open folder is compared with its row, whatever was or was not heard
     handshake_seconds: float = 15.0
     goodbye_seconds: float = 2.0

@@ -33,11 +33,24 @@ class ImapServer(server.Server[Door, Listener, Connection]):
         """Listen, and hold open folders against their rows. Raises: OSError."""
         await super().start()
         self.begin(self._keep_comparing())
+        self.begin(self._keep_places())
+
+    async def drain(self) -> None:
+        """End as every door does, then wait until it is known that the sessions are over."""
+        await super().drain()
+        await asyncio.sleep(0)  # a connection that was aborted is told so in the next round of the loop
+        await self.door.places.finish()
 
     def connect(self, listener: Listener, address: str) -> Connection:
         """A session."""
         is_secure = listener.implicit_tls or listener.is_trusted
         return Connection(self.door, address, self.connections, is_secure=is_secure)
+
+    async def _keep_places(self) -> None:
+        """Sessions that last keep their places."""
+        while True:
+            await asyncio.sleep(self.door.limits.renew_seconds)
+            await self.door.places.keep()
 
     async def _keep_comparing(self) -> None:
         """Once a minute every open folder is held against its row, whatever was or was not heard of it."""

@@ -54,7 +54,7 @@ class Session:
 
     __slots__ = (
         *("address", "answers", "arriving", "door", "enabled", "entered", "failed_logins", "framer", "idle_tag"),
-        *("is_over", "is_secure", "outlet", "unwatch", "view", "wakes", "wants_deflate", "wants_tls"),
+        *("is_over", "is_secure", "outlet", "place", "unwatch", "view", "wakes", "wants_deflate", "wants_tls"),
         *("_commands", "_errors", "_tag"),
     )
 
@@ -69,6 +69,7 @@ class Session:
         self.wants_tls = False
         self.wants_deflate = False
         self.entered: MailboxLogin | None = None
+        self.place = ""  # in the mailbox entered
         self.unwatch: Callable[[], None] = _nothing
         self.view: View | None = None
         self.enabled: Set[str] = frozenset()

@@ -26,7 +26,7 @@ async def enter(session: Session, login: Login) -> str:
     except HourpostError:
         IMAP_LOGINS.labels("unavailable").inc()
         raise
-    return come_in(session, entered)
+    return await come_in(session, entered)
 
 
 def refuse_login(session: Session) -> No:
@@ -39,14 +39,15 @@ def refuse_login(session: Session) -> No:
     return No("AUTHENTICATIONFAILED", "no such mailbox, or a wrong password")
 
 
-def come_in(session: Session, login: MailboxLogin) -> str:
+async def come_in(session: Session, login: MailboxLogin) -> str:
     """Be in the mailbox until that login ends. Raises: No when too many are."""
     door = session.door
-    if not door.admit(login.mailbox_id):
+    place = await door.places.take(login.mailbox_id)
+    if place is None:
         IMAP_LOGINS.labels("limit").inc()
         raise No("LIMIT", "too many sessions in this mailbox")
     IMAP_LOGINS.labels("ok").inc()
-    session.entered = login
+    session.entered, session.place = login, place
     session.unwatch = door.logins.watch(login, session.put_out)
     session.framer.limits = AFTER_LOGIN
     return f"OK [CAPABILITY {write_capabilities(session)}] logged in"
@@ -57,4 +58,4 @@ def leave(session: Session) -> None:
     entered, session.entered = session.entered, None
     if entered is not None:
         session.unwatch()
-        session.door.dismiss(entered.mailbox_id)
+        session.door.places.give_back(entered.mailbox_id, session.place)

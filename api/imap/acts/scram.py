@@ -90,6 +90,6 @@ async def _take_nothing(session: Session, command: Command, login: MailboxLogin,
     async def act(session: Session, command: Command) -> str:
         if decode_answer(line):
             raise Bad("the last answer is empty")
-        return come_in(session, login)
+        return await come_in(session, login)
 
     await session.act(command, act)

@@ -18,6 +18,7 @@ from hourpost.database import Database
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.login_throttle import RedisLoginThrottle
+from hourpost.gateways.session_leases import RedisSessionLeases
 from hourpost.gateways.tls import make_tls_context
 from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore
@@ -49,7 +50,9 @@ class RunningDoor:
         await self.store.start()
         await self.logins.start()
         context = make_tls_context(certificate.cert, certificate.key)
-        self.door = Door(HOSTNAME, context, self.loop.time, self.store, self.logins, SystemClock(), limits)
+        self.leases = RedisSessionLeases(urls[1])
+        shared = (self.store, self.logins, SystemClock(), self.leases)
+        self.door = Door(HOSTNAME, context, self.loop.time, *shared, limits)
         listeners = [Listener("127.0.0.1", 0), Listener("127.0.0.1", 0, implicit_tls=True)]
         self.server = ImapServer(self.door, listeners, tick_seconds=tick_seconds)
         await self.server.start()
@@ -65,6 +68,7 @@ class RunningDoor:
 
     def stop(self) -> None:
         self.call(self.server.drain())
+        self.call(self.leases.aclose())
         self.call(self.logins.stop())
         self.call(self.store.stop())
         self.call(self.database.close())

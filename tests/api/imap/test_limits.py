@@ -30,6 +30,33 @@ def test_a_mailbox_has_room_for_so_many_sessions(new_door: Open, box: Box) -> No
         assert third.ask(login)[-1].startswith(b"OK")
 
 
+def test_sessions_are_counted_over_all_processes(new_door: Open, box: Box) -> None:
+    one, other = (new_door(sessions_per_mailbox=2) for _ in range(2))
+    login = f'LOGIN "{box.address}" "{box.password}"'.encode()
+    with Client(one) as first, Client(other) as second, Client(other) as third:
+        first.log_in(box.address, box.password)
+        second.log_in(box.address, box.password)
+        third.response()
+        assert third.ask(login)[-1].startswith(b"NO [LIMIT]")
+        first.close()
+        ends_at = time.monotonic() + 10
+        while not third.ask(login)[-1].startswith(b"OK"):
+            assert time.monotonic() < ends_at
+
+
+def test_sessions_that_last_keep_their_places(new_door: Open, box: Box) -> None:
+    door = new_door(sessions_per_mailbox=1, renew_seconds=0.05)
+    with Client(door) as client:
+        client.log_in(box.address, box.password)
+        key = f"imap:sessions:{{{box.id.hex}}}"
+        redis = door.leases._redis
+        door.call(redis.delete(key))
+        ends_at = time.monotonic() + 10
+        while not door.call(redis.zcard(key)):
+            assert time.monotonic() < ends_at
+            time.sleep(0.02)
+
+
 def test_too_many_connections_are_told_so(new_door: Open) -> None:
     door = new_door(connections=1)
     with Client(door, "imap") as first, Client(door, "imap") as second:
@@ -153,7 +180,7 @@ def test_who_leaves_in_the_middle_of_a_command_leaves_nothing_behind(
         running.wait_until_empty()
         running.call(finish_commands())
         door = running.door
-        assert (door.sessions, len(door.folders), door.bytes_in_hand) == ({}, 0, 0)
+        assert (len(door.places), len(door.folders), door.bytes_in_hand) == (0, 0, 0)
 
 
 async def finish_commands() -> None:

@@ -1,0 +1,48 @@
+"""Leases of sessions: so many in a mailbox, over all processes, and none for longer than it is renewed."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from hourpost.gateways.session_leases import RedisSessionLeases
+
+
+async def test_a_mailbox_has_so_many_and_a_place_that_is_left_is_free(redis_url: str) -> None:
+    one, other = RedisSessionLeases(redis_url), RedisSessionLeases(redis_url)
+    mailbox_id = uuid4()
+    assert await one.take(mailbox_id, "a", 2)
+    assert await other.take(mailbox_id, "b", 2)
+    assert not await other.take(mailbox_id, "c", 2)
+    assert await one.take(mailbox_id, "a", 2)
+    assert await other.take(uuid4(), "c", 2)
+    await one.release(mailbox_id, "a")
+    assert await other.take(mailbox_id, "c", 2)
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_a_lease_that_is_not_renewed_ends_and_one_that_is_does_not(redis_url: str) -> None:
+    leases = RedisSessionLeases(redis_url, lease_seconds=1.0)
+    mailbox_id = uuid4()
+    assert await leases.take(mailbox_id, "kept", 2)
+    assert await leases.take(mailbox_id, "lost", 2)
+    for _ in range(200):
+        await leases.renew([(mailbox_id, "kept")], 2)
+        if await leases.take(mailbox_id, "new", 2):
+            break
+        await asyncio.sleep(0.05)
+    else:
+        pytest.fail("the lease never ended")
+    assert not await leases.take(mailbox_id, "another", 2)
+    await leases.aclose()
+
+
+async def test_without_redis_nobody_is_locked_out() -> None:
+    leases = RedisSessionLeases("redis://127.0.0.1:1/0")
+    assert await leases.take(uuid4(), "a", 1)
+    await leases.renew([(uuid4(), "a")], 1)
+    await leases.release(uuid4(), "a")
+    await leases.aclose()
