@@ -23,6 +23,16 @@ router = APIRouter()
 
 PATH = "/app/domains"
 TONES = {Status.NOT_STARTED: "idle", Status.PENDING: "warn", Status.VERIFIED: "good", Status.FAILED: "bad"}
+_FOR = {
+    "_imaps": "IMAP with TLS",
+    "_submissions": "SMTP with TLS",
+    "_imap": "IMAP with STARTTLS",
+    "_submission": "SMTP with STARTTLS",
+    "_pop3s": "POP3 with TLS",
+    "_pop3": "POP3 with STARTTLS",
+    "_autodiscover": "Outlook's set-up",
+}
+"""What a record for mailboxes is for, by how its name begins."""
 
 
 @router.get(PATH)
@@ -50,8 +60,14 @@ async def get_page(domain_id: str, visitor: Reader) -> Response:
     """One domain with its records."""
     async with visitor.parts.database.reading() as connection:
         domain = await queries.get_domain(connection, visitor.account.id, _id(domain_id))
-    records = [*list_records(domain), *list_mail_records(domain.name, mail_servers(visitor.parts.settings))]
-    return await visitor.page("domains/one.html", domain=domain, records=records, tones=TONES)
+    mail_records = list_mail_records(domain.name, mail_servers(visitor.parts.settings))
+    return await visitor.page(
+        "domains/one.html",
+        domain=domain,
+        records=list_records(domain),
+        mail_records=[(_FOR.get(one.name.partition(".")[0], "Incoming mail"), one) for one in mail_records],
+        tones=TONES,
+    )
 
 
 @router.post(PATH + "/{domain_id}/verify")

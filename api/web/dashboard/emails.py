@@ -38,6 +38,8 @@ router = APIRouter()
 PATH = "/app/emails"
 _PAGE = 50
 _FILTERS = ("status", "to", "from", "subject", "tag", "since", "until")
+_FURTHER = frozenset({"from", "tag", "since", "until"})
+"""Filters that a page folds away until one of them is used."""
 _STATUS_CHOICES = [("", "Any"), *((state.value, shown.words) for state, shown in STATES.items())]
 _RESCHEDULABLE = frozenset({State.SCHEDULED, State.HELD})
 
@@ -225,7 +227,13 @@ def _query_of(form: dict[str, str]) -> EmailQuery:
 
 
 def _list(form: dict[str, str], newer: str = "", older: str = "") -> dict[str, Any]:
-    return {"form": form, "newer": newer, "older": older, "status_choices": _STATUS_CHOICES}
+    return {
+        "form": form,
+        "has_more_filters": not form.keys().isdisjoint(_FURTHER),
+        "newer": newer,
+        "older": older,
+        "status_choices": _STATUS_CHOICES,
+    }
 
 
 def _address(form: dict[str, str], **ends: str) -> str:

@@ -42,11 +42,13 @@ def per_thousand(plan: Plan) -> str:
 
 
 def size(count: float) -> str:
-    """4.2 MB."""
+    """4.2 MB; a GB is 1024 MB, as where limits and quotas are set."""
     for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
+        if count < 1024 or unit == "GB":
+            return (
+                f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}".replace(".0 ", " ")
+            )
+        count /= 1024
     raise AssertionError
 
 

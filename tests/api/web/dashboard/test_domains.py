@@ -24,6 +24,25 @@ def test_a_domain_is_added_proven_and_deleted(owner: Surfer) -> None:
     assert owner.get(where).status_code == 404
 
 
+async def test_what_is_there_comes_before_the_form_for_more(cast: Cast, database: Database) -> None:
+    form = '<details class="card fold" open>'
+    assert form in cast["stranger"].get("/app/domains").text
+    await make_domain(database, cast.account)
+    assert form not in cast["owner"].get("/app/domains").text
+    assert form in cast["owner"].post("/app/domains", {"name": "not a domain"}).text
+
+
+async def test_what_only_mailboxes_need_stands_apart(cast: Cast, database: Database) -> None:
+    domain = await make_domain(database, cast.account)
+    sending, _, mailboxes = (
+        cast["owner"].get(f"/app/domains/{domain.public_id}").text.partition("Records for mailboxes")
+    )
+    assert "_domainkey" in sending
+    assert "_imaps._tcp" not in sending
+    assert "IMAP with TLS" in mailboxes
+    assert f"_imaps._tcp.{domain.name}" in mailboxes
+
+
 def test_what_is_no_domain_is_said_beside_the_field(owner: Surfer) -> None:
     answer = owner.post("/app/domains", {"name": "not a domain"})
     assert answer.status_code == 422

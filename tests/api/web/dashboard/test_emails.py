@@ -47,6 +47,11 @@ async def test_pages_lead_back_and_forth(cast: Cast, owner: Surfer, database: Da
     assert "n0@far.test" in owner.get(newer[1].replace("&amp;", "&")).text
 
 
+def test_filters_that_are_used_are_never_folded_away(owner: Surfer) -> None:
+    assert '<details class="disclose">' in owner.get("/app/emails?to=ada@far.test").text
+    assert '<details class="disclose" open>' in owner.get("/app/emails?since=2+days+ago").text
+
+
 def test_a_filter_that_cannot_be_one_is_named(owner: Surfer) -> None:
     answer = owner.get("/app/emails?to=nobody&since=whenever")
     assert answer.status_code == 422

@@ -5,6 +5,11 @@ import uPlot from "uplot";
 
 const HEIGHT = 240; // of the plot; the legend comes below, so the height of the figure would make it grow for ever
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7]; // nobody sends half an email
+// The axis tells time as the reader's country does: the hour where a day is looked at, else the day.
+const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const moment = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const tell = (_, ticks, __, ___, step) => ticks.map((at) => (step < 86400 && new Date(at * 1000).getHours() ? hour : day).format(at * 1000));
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(`--${name}`).trim();
 
@@ -21,9 +26,9 @@ function draw(figure) {
       cursor: { y: false, points: { size: 7 } },
       legend: { live: true },
       scales: { y: { range: (_, __, most) => [0, Math.max(4, most * 1.08)] } },
-      axes: [axis, { ...axis, size: 56, incrs: WHOLE, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString()) }],
+      axes: [{ ...axis, values: tell }, { ...axis, size: 56, incrs: WHOLE, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString()) }],
       series: [
-        {},
+        { label: "From", value: (_, at) => (at == null ? "–" : moment.format(at * 1000)) },
         ...series.map((one) => ({
           label: one.label,
           stroke: colour(one.tone),

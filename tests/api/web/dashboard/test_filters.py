@@ -1,0 +1,15 @@
+"""How templates write numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.web.dashboard.filters import size
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 kB"), (25 * 1024**2, "25 MB"), (10 * 1024**3, "10 GB")],
+)
+def test_a_size_is_told_as_limits_are_set(count: int, told: str) -> None:
+    assert size(count) == told
