@@ -1,6 +1,7 @@
 """Accept: orders in, receipts out; what arrives together shares one commit.
 
-There is no timer: while up to two commits are in flight, what arrives waits, and goes into the next one together.
+There is no timer: while a commit is in flight, what arrives waits, and goes into the next one together. A second one is
+under way beside it where very many wait, or where the first takes long.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from uuid import UUID
 
 import structlog
@@ -38,6 +40,9 @@ from hourpost.rules.hour_tokens import Answer, Take, Taken
 from hourpost.rules.submission import OnLimit, Order, Receipt
 
 _FLIGHTS = 2
+_CROWD = 100  # emails; a commit costs about 2 ms whatever is in it, so two of a few cost more than they save
+_CROWD_BYTES = 1024 * 1024
+_LONG_SECONDS = 0.1
 _EMAILS_IN_A_FLIGHT = 500
 _BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
 _TRIES = 4
@@ -61,6 +66,10 @@ class _Pending:
         key = self.order.idempotency_key
         return (self.order.standing.account_id, key) if key else None
 
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(one.content) for one in self.order.submissions)
+
     def resolve(self, receipt: Receipt) -> None:
         if not self.answer.done():
             self.answer.set_result(receipt)
@@ -80,7 +89,10 @@ class Intake:
         self._clock = clock
         self._teller = Teller(hour, database, clock)
         self._queue: deque[_Pending] = deque()
+        self._waiting_emails = self._waiting_bytes = 0
+        self._departed_at = 0.0
         self._flights: set[asyncio.Task[None]] = set()
+        self._chores: set[asyncio.Task[None]] = set()
         self._keys: set[tuple[UUID, str]] = set()
 
     async def start(self) -> None:
@@ -89,8 +101,8 @@ class Intake:
 
     async def stop(self) -> None:
         """Wait for the commits in flight."""
-        while self._flights:
-            await asyncio.wait(self._flights)
+        while under_way := self._flights | self._chores:
+            await asyncio.wait(under_way)
         await self._enqueue.stop()
 
     async def accept(self, order: Order) -> Receipt:
@@ -117,11 +129,23 @@ class Intake:
 
     async def _enter(self, pending: _Pending) -> Receipt:
         self._queue.append(pending)
+        self._waiting_emails += len(pending.order.submissions)
+        self._waiting_bytes += pending.size_bytes
         self._launch()
         return await asyncio.shield(pending.answer)  # who went away does not take back what is being stored
 
+    @property
+    def _may_depart(self) -> bool:
+        if not self._flights:
+            return True
+        if len(self._flights) >= _FLIGHTS:
+            return False
+        is_crowd = self._waiting_emails >= _CROWD or self._waiting_bytes >= _CROWD_BYTES
+        return is_crowd or monotonic() - self._departed_at > _LONG_SECONDS
+
     def _launch(self) -> None:
-        while self._queue and len(self._flights) < _FLIGHTS:
+        while self._queue and self._may_depart:
+            self._departed_at = monotonic()
             flight = asyncio.create_task(self._fly(self._board()))
             self._flights.add(flight)
             flight.add_done_callback(self._land)
@@ -136,7 +160,9 @@ class Intake:
             pending = self._queue.popleft()
             boarded.append(pending)
             emails += len(pending.order.submissions)
-            size += sum(len(one.content) for one in pending.order.submissions)
+            size += pending.size_bytes
+        self._waiting_emails -= emails
+        self._waiting_bytes -= size
         return boarded
 
     async def _fly(self, boarded: list[_Pending]) -> None:
@@ -296,8 +322,8 @@ class Intake:
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
-        self._flights.add(task)
-        task.add_done_callback(self._land)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
 
 
 def check_order(order: Order) -> None:
