@@ -55,7 +55,9 @@ _TUNING = {
     "autovacuum_vacuum_scale_factor": "0.05",
     "autovacuum_vacuum_insert_scale_factor": "0.1",
     "autovacuum_analyze_scale_factor": "0.05",
-    "autovacuum_vacuum_cost_limit": "2000",
+    "autovacuum_vacuum_insert_threshold": "100000",
+    "autovacuum_analyze_threshold": "20000",
+    "autovacuum_vacuum_cost_limit": "1000",
     "log_checkpoints": "off",
     "log_autovacuum_min_duration": "-1",
     "log_line_prefix": "",
@@ -130,7 +132,7 @@ class EmbeddedPostgres:
             self.folder.rmdir()
         sync = () if self._durable else ("--no-sync",)
         locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-        role = ("--username", _ROLE, "--auth=trust")
+        role = ("--username", _ROLE, "--auth=trust", "--wal-segsize=4")
         run((str(binary("initdb")), "-D", str(fresh), *locale, *role, *sync), identity=self.identity)
         single = (str(binary("postgres")), "--single", "-D", str(fresh), "-c", "log_min_messages=fatal", "postgres")
         run(single, identity=self.identity, stdin=b"CREATE DATABASE hourpost\n")
