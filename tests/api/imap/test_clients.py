@@ -17,10 +17,14 @@ import imap_tools
 import pytest
 from imapclient import IMAPClient
 
+from hourpost.accounts.passwords import hash_password
+from hourpost.mailboxes.changes import set_password
+from hourpost.mailboxes.scram_keys import ScramSecret
 from tests.api.imap.client import Client
 from tests.api.imap.conftest import Box
 from tests.api.imap.letters import LETTERS
 from tests.api.imap.running import RunningDoor
+from tests.cast import CIPHER
 from tests.fixtures.certificates import Certificate
 
 
@@ -148,6 +152,7 @@ Host localhost
 Port {port}
 User {user}
 Pass "{password}"
+AuthMechs {mechanism}
 {tls}
 CertificateFile "{certificate}"
 
@@ -170,7 +175,7 @@ SyncState *
 """
 
 
-def _mbsync(folder: Path, door: RunningDoor, box: Box, certificate: Certificate) -> None:
+def _mbsync(folder: Path, door: RunningDoor, box: Box, certificate: Certificate, mechanism: str = "PLAIN") -> None:
     folder.mkdir(exist_ok=True)
     version = subprocess.run([program("mbsync"), "--version"], capture_output=True, text=True, check=False).stdout
     is_old = version.split()[-1].startswith("1.4")
@@ -181,6 +186,7 @@ def _mbsync(folder: Path, door: RunningDoor, box: Box, certificate: Certificate)
         certificate=certificate.cert,
         folder=folder,
         tls="SSLType IMAPS" if is_old else "TLSType IMAPS",
+        mechanism=mechanism,
         far="Far",
         near="Near",
     )
@@ -196,6 +202,22 @@ def _contents(folder: Path) -> dict[str, list[tuple[str, bytes]]]:
         lines = [line for line in path.read_bytes().split(b"\n") if not line.startswith(b"X-TUID:")]
         found.setdefault(path.parts[-3], []).append((flags, b"\n".join(lines)))
     return {name: sorted(messages) for name, messages in found.items()}
+
+
+async def _set_password(door: RunningDoor, box: Box) -> None:
+    hashed, scram = await hash_password(box.password), ScramSecret(box.password, CIPHER)
+    async with door.database.transaction() as connection:
+        await set_password(connection, box.account_id, box.id, hashed, scram)
+
+
+@pytest.mark.skipif(not any(Path("/usr/lib").glob("*/sasl2/libscram.so*")), reason="SASL has no SCRAM here")
+def test_mbsync_logs_in_by_scram(door: RunningDoor, box: Box, tls: Certificate, tmp_path: Path) -> None:
+    door.call(_set_password(door, box))
+    with Client(door) as client:
+        client.log_in(box.address, box.password)
+        client.append(LETTERS["plain"])
+    _mbsync(tmp_path / "desk", door, box, tls, "SCRAM-SHA-256")
+    assert len(_contents(tmp_path / "desk")["INBOX"]) == 1
 
 
 def test_mbsync_of_two_copies_converges(
