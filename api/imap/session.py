@@ -156,7 +156,11 @@ class Session:
 
     def fail(self) -> None:
         """Say that something went wrong that nobody foresaw."""
-        self.answer(self._tag, replies.FAILED)
+        announced = self.framer.undecided
+        if announced is None:
+            self.answer(self._tag, replies.FAILED)
+        else:
+            appending.fail(self, announced)
 
     def answer(self, tag: bytes, text: str) -> None:
         """The tagged line that ends a command."""

@@ -58,6 +58,11 @@ async def announced(session: Session, frame: Announced) -> None:
             session.outlet.write(replies.GO_ON)
 
 
+def fail(session: Session, frame: Announced) -> None:
+    """Nobody foresaw what went wrong: the message is not let in, and the session goes on."""
+    _refuse(session, frame, "NO", No("SERVERBUG", "something went wrong here, please try again"))
+
+
 def _refuse(session: Session, frame: Announced, kind: str, why: No) -> None:
     arriving = session.arriving
     assert arriving is not None

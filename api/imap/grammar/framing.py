@@ -94,6 +94,11 @@ class Framer:
         return self._literal is not None and self._announced is not None
 
     @property
+    def undecided(self) -> Announced | None:
+        """A message that waits for a word on it."""
+        return self._announced if self._literal is None else None
+
+    @property
     def is_between(self) -> bool:
         """Whether no command has begun."""
         return not self.buffer and not self._text and self._literal is None
