@@ -93,6 +93,7 @@ def create_app_of(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
+            await parts.afterwards.stop()
             await attempts.aclose()
             await app.state.rate.stop()
             if stripe is not None:

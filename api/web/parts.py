@@ -22,6 +22,7 @@ from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.submission import Order, Receipt
 from hourpost.settings import Settings
+from hourpost.users.afterwards import Afterwards
 
 
 class Orders(Protocol):
@@ -50,6 +51,8 @@ class Parts:
     logins: MailboxLogins
     revision: str | None
     """The migration that this code expects the database to have."""
+    afterwards: Afterwards = field(default_factory=Afterwards)
+    """What goes on once an answer has left."""
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is to end, for answers that would go on."""
     till: Till | None = None

@@ -49,8 +49,22 @@ class Postman:
         """Whether this installation has said who its own mail is from."""
         return self._sender is not None
 
+    async def require_way(self) -> None:
+        """Whether any letter could leave at all. Raises: ServiceUnavailable."""
+        await self._way()
+
     async def post(self, letter: Letter) -> None:
         """Hand over a letter; when this returns, it is stored and will leave. Raises: ServiceUnavailable."""
+        sender, standing = await self._way()
+        try:
+            await self._intake.accept(Order(standing, (self._submission(letter, sender, standing),)))
+        except ServiceUnavailable:
+            raise
+        except HourpostError as error:
+            log.warning("our own mail was refused", error=error.message)
+            raise ServiceUnavailable(_NO_WAY, cause=error.message) from error
+
+    async def _way(self) -> tuple[Address, Standing]:
         if self._sender is None:
             raise ServiceUnavailable(_NO_WAY, cause="HOURPOST_SYSTEM_SENDER is not set")
         async with self._database.reading() as connection:
@@ -58,13 +72,7 @@ class Postman:
         if standing is None:
             log.error("our own mail cannot be sent: its domain is not verified", domain=self._sender.domain)
             raise ServiceUnavailable(_NO_WAY, cause="the domain of HOURPOST_SYSTEM_SENDER is not verified")
-        try:
-            await self._intake.accept(Order(standing, (self._submission(letter, self._sender, standing),)))
-        except ServiceUnavailable:
-            raise
-        except HourpostError as error:
-            log.warning("our own mail was refused", error=error.message)
-            raise ServiceUnavailable(_NO_WAY, cause=error.message) from error
+        return self._sender, standing
 
     def _submission(self, letter: Letter, sender: Address, standing: Standing) -> Submission:
         email_id = new_id()

@@ -11,10 +11,14 @@ from hourpost.gateways.attempts import Attempts
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.encryption import Cipher
 from hourpost.rules.letters import Letter
+from hourpost.users.afterwards import Afterwards
 
 
 class PostsLetters(Protocol):
     """Sends our letters: the flow's postman."""
+
+    async def require_way(self) -> None:
+        """Whether any letter could leave at all. Raises: ServiceUnavailable."""
 
     async def post(self, letter: Letter) -> None:
         """Hand over a letter; when this returns, it is stored and will leave. Raises: ServiceUnavailable."""
@@ -22,7 +26,9 @@ class PostsLetters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, what counts tries, who sends letters, and the address that links begin with."""
+    """The database, what counts tries, who sends letters, the address that links begin with, and what goes on after
+    an answer.
+    """
 
     database: Database
     attempts: Attempts
@@ -30,6 +36,7 @@ class Desk:
     cipher: Cipher
     clock: Clock
     public_url: str
+    afterwards: Afterwards
 
     @property
     def now(self) -> datetime:

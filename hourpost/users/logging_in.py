@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost import tables
 from hourpost.accounts.passwords import is_password
 from hourpost.accounts.queries import User, find_user_by_email
-from hourpost.database import Database
 from hourpost.errors import Fault, ValidationFailed
-from hourpost.gateways.attempts import Attempts, Counted
+from hourpost.gateways.attempts import Counted
 from hourpost.gateways.throttle import network_of
 from hourpost.users.audit import Actor, note
+from hourpost.users.desk import Desk
 from hourpost.users.sessions import Browser, start_session
 
 _FREE_BY_USER = 5
@@ -32,9 +31,7 @@ class LoggedIn:
     awaits_second: bool
 
 
-async def log_in(
-    database: Database, attempts: Attempts, email: str, password: str, browser: Browser, now: datetime
-) -> LoggedIn:
+async def log_in(desk: Desk, email: str, password: str, browser: Browser) -> LoggedIn:
     """Start a session for who knows the password.
 
     Raises: ValidationFailed in the same words and after the same work whatever was wrong; LimitExceeded;
@@ -43,24 +40,28 @@ async def log_in(
     email = email.strip().lower()
     by_user = Counted("login", email, _FREE_BY_USER)
     by_address = Counted("login-from", network_of(browser.address), _FREE_BY_ADDRESS)
-    await attempts.begin([by_user, by_address])
-    async with database.reading() as connection:
+    await desk.attempts.begin([by_user, by_address])
+    async with desk.database.reading() as connection:
         user = await find_user_by_email(connection, email)
-        second = user is not None and await has_second_factor(connection, user)
     is_right = await is_password(password, user.password_hash if user else None)
     if user is None or not is_right:
         if user is not None:
-            async with database.transaction() as connection:
-                await note(connection, Actor(user.id, user.email, browser.address), "log_in_failed", now)
+            desk.afterwards.begin(_note_failure(desk, user, browser))
         raise ValidationFailed([Fault("", _WRONG)])
-    async with database.transaction() as connection:
-        token = await start_session(connection, user.id, browser, now, awaits_second=second)
+    async with desk.database.transaction() as connection:
+        second = await has_second_factor(connection, user)
+        token = await start_session(connection, user.id, browser, desk.now, awaits_second=second)
         if not second:
-            await note(connection, Actor(user.id, user.email, browser.address), "logged_in", now)
-    await attempts.uncount(by_address)
+            await note(connection, Actor(user.id, user.email, browser.address), "logged_in", desk.now)
+    await desk.attempts.uncount(by_address)
     if not second:
-        await attempts.forget(by_user)
+        await desk.attempts.forget(by_user)
     return LoggedIn(token, second)
+
+
+async def _note_failure(desk: Desk, user: User, browser: Browser) -> None:
+    async with desk.database.transaction() as connection:
+        await note(connection, Actor(user.id, user.email, browser.address), "log_in_failed", desk.now)
 
 
 async def has_second_factor(connection: AsyncConnection, user: User) -> bool:

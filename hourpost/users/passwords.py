@@ -29,6 +29,8 @@ _WORTHLESS = "This link was used already, or it is too old. Ask for a new one."
 async def begin_reset(desk: Desk, email: str, browser: Browser) -> None:
     """Mail a link to choose a new password, if the address is known; nobody else learns whether it is.
 
+    What differs between the two is done when this has returned, so that no clock tells either.
+
     Raises: ValidationFailed, LimitExceeded, ServiceUnavailable.
     """
     faults: list[Fault] = []
@@ -37,6 +39,11 @@ async def begin_reset(desk: Desk, email: str, browser: Browser) -> None:
         raise ValidationFailed(faults)
     by_address = Counted("reset-from", network_of(browser.address), _FREE_RESETS_FROM)
     await desk.attempts.begin([Counted("reset", email, _FREE_RESETS), by_address])
+    await desk.postman.require_way()
+    desk.afterwards.begin(_mail_reset(desk, email))
+
+
+async def _mail_reset(desk: Desk, email: str) -> None:
     async with desk.database.reading() as connection:
         user = await find_user_by_email(connection, email)
     if user is None:

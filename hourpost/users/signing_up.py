@@ -54,17 +54,24 @@ async def begin_sign_up(desk: Desk, new: NewUser, browser: Browser) -> str:
         raise ValidationFailed(faults)
     by_email = Counted("sign-up", email, _FREE_BY_EMAIL)
     await desk.attempts.begin([by_email, Counted("sign-up-from", network_of(browser.address), _FREE_BY_ADDRESS)])
+    await desk.postman.require_way()
+    detail = {"email": email, "name": name, "account_name": account_name, "password_hash": hashed}
+    desk.afterwards.begin(_mail_sign_up(desk, detail))
+    return email
+
+
+async def _mail_sign_up(desk: Desk, detail: dict[str, str]) -> None:
+    """After the answer: its time would tell whether the address is known."""
+    email = detail["email"]
     async with desk.database.reading() as connection:
         known = await find_user_by_email(connection, email)
     if known is not None:
         await desk.postman.post(letters.signed_up_already(email, f"{desk.public_url}/login"))
-        return email
+        return
     token = mint()
-    detail = {"email": email, "name": name, "account_name": account_name, "password_hash": hashed}
     async with desk.database.transaction() as connection:
         await keep_token(connection, token, OneTime(Kind.SIGN_UP, None, detail), desk.now)
-    await desk.postman.post(letters.confirm_sign_up(email, name, desk.link("/signup/confirm", token)))
-    return email
+    await desk.postman.post(letters.confirm_sign_up(email, detail["name"], desk.link("/signup/confirm", token)))
 
 
 async def find_sign_up(desk: Desk, token: str) -> str:

@@ -31,16 +31,15 @@ async def get_login(visitor: AnyGuest, next: str = "") -> Response:
 async def post_login(request: Request, visitor: AnyGuest) -> Response:
     """Log in with a password; the second factor comes next where there is one."""
     form = await read_form(request)
-    parts = visitor.parts
     email, password = form.get("email", ""), form.get("password", "")
     try:
-        found = await log_in(parts.database, parts.attempts, email, password, visitor.browser, visitor.now)
+        found = await log_in(visitor.desk, email, password, visitor.browser)
     except (ValidationFailed, LimitExceeded) as error:
         return await _again(visitor, form, error)
     await _end_present(request, visitor)
     onward = local_path(form.get("next"), HOME)
     response = visitor.redirect(f"/login/second?next={quote(onward, safe='/')}" if found.awaits_second else onward)
-    set_session(response, parts.settings, found.token)
+    set_session(response, visitor.parts.settings, found.token)
     return response
 
 

@@ -60,7 +60,8 @@ class Guest:
         """What acting on log-ins takes."""
         parts = self.parts
         address = parts.settings.public_url
-        return Desk(parts.database, parts.attempts, parts.postman, parts.cipher, parts.clock, address)
+        doors = (parts.attempts, parts.postman, parts.cipher, parts.clock)
+        return Desk(parts.database, *doors, address, parts.afterwards)
 
     @property
     def site(self) -> Site:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import re
+import time
+from typing import Any
 
 from sqlalchemy import text
 
@@ -18,14 +21,22 @@ _CHUNKS = text("SELECT bytes FROM content_chunks WHERE content_id = :id ORDER BY
 
 
 async def newest_mail(database: Database, address: str) -> tuple[str, str]:
-    """Subject and text."""
+    """Subject and text. Some mails are written once the answer has left, so it is waited for."""
+    deadline = time.monotonic() + 20
+    while (row := await _newest(database, address)) is None:
+        assert time.monotonic() < deadline, f"nothing was mailed to {address}"
+        await asyncio.sleep(0.02)
     async with database.reading() as connection:
-        row = (await connection.execute(_NEWEST, {"address": address})).one()
         chunks = (await connection.execute(_CHUNKS, {"id": row.content_id})).scalars().all()
     message = email.message_from_bytes(b"".join(chunks), policy=email.policy.default)
     body = message.get_body(("plain",))
     assert body is not None
     return row.subject, body.get_content()
+
+
+async def _newest(database: Database, address: str) -> Any:
+    async with database.reading() as connection:
+        return (await connection.execute(_NEWEST, {"address": address})).one_or_none()
 
 
 async def link_in(database: Database, address: str) -> str:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
@@ -41,6 +42,15 @@ def test_a_wrong_password_and_an_unknown_address_are_answered_alike(nobody: Surf
     assert "is not right" in text_of(wrong)
     assert text_of(wrong) == text_of(unknown).replace(unknown.request.url.path, "/login")
     assert nobody.token is None
+
+
+async def test_neither_answer_waits_for_what_is_written_of_a_wrong_password(
+    nobody: Surfer, email: str, database: Database
+) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text("LOCK TABLE audit_entries IN ACCESS EXCLUSIVE MODE"))
+        answers = [log_in(nobody, one, "not this one") for one in (email, f"{uuid4().hex}@acme.test")]
+    assert [answer.status_code for answer in answers] == [422, 422]
 
 
 def test_a_log_in_gives_a_new_token_and_ends_the_one_before(nobody: Surfer, email: str) -> None:

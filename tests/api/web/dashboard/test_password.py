@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
@@ -41,6 +42,16 @@ def test_nobody_learns_whether_an_address_is_known(nobody: Surfer, user: Surfer)
     known, unknown = nobody.post("/password", {"email": user.email}), nobody.post("/password", {"email": stranger})
     assert known.status_code == unknown.status_code == 200
     assert text_of(known).replace(user.email, "") == text_of(unknown).replace(stranger, "")
+
+
+async def test_the_answer_does_not_wait_for_what_only_a_known_address_needs(
+    nobody: Surfer, user: Surfer, database: Database
+) -> None:
+    async with database.transaction() as connection:  # nothing that is stored for the link can be stored meanwhile
+        await connection.execute(text("LOCK TABLE one_time_tokens IN ACCESS EXCLUSIVE MODE"))
+        answers = [nobody.post("/password", {"email": one}) for one in (user.email, f"{uuid4().hex}@acme.test")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert nobody.get(await link_in(database, user.email)).status_code == 200
 
 
 def test_mails_cannot_be_asked_for_without_end(nobody: Surfer, user: Surfer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from hourpost.accounts.queries import find_user_by_email
 from hourpost.database import Database
@@ -58,6 +59,15 @@ async def test_who_signs_up_with_a_known_address_sees_the_same_and_is_mailed_oth
     unknown = nobody.post("/signup", form(email))
     assert text_of(known).replace(owner.email, "") == text_of(unknown).replace(email, "")
     assert (await newest_mail(database, owner.email))[0] == "You have an account already"
+
+
+async def test_neither_answer_waits_for_what_is_stored_for_an_unknown_address(
+    owner: Surfer, nobody: Surfer, database: Database, email: str
+) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text("LOCK TABLE one_time_tokens IN ACCESS EXCLUSIVE MODE"))
+        assert nobody.post("/signup", form(email)).status_code == 200
+    assert nobody.get(await link_in(database, email)).status_code == 200
 
 
 def test_all_that_is_wrong_is_said_at_once_and_what_was_typed_stays(nobody: Surfer) -> None:
