@@ -224,6 +224,7 @@ class Session:
             await selecting.tell(self, may_expunge=command.is_uid or command.name not in _NUMBERED)
         self._errors = 0
         self.answer(command.tag, outcome)
+        selecting.end_without_folder(self)
 
     def refuse(self, tag: bytes, reason: str, answer: str = "BAD") -> None:
         """Answer what cannot be read; too many in a row end the session."""

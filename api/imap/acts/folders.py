@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.imap.acts.naming import to_new_name, to_stored_name
+from api.imap.acts.selecting import leave_deleted
 from api.imap.grammar.commands import Command
 from api.imap.grammar.folders import Create, Rename
 from api.imap.replies import No
@@ -29,11 +30,12 @@ async def create(session: Session, command: Command) -> str:
 
 
 async def delete(session: Session, command: Command) -> str:
-    """DELETE; folders below it stay."""
+    """DELETE; folders below it stay. The selected one may be it, and then none is any more."""
     entered, name = session.entered, command.argument
     assert entered is not None
     assert isinstance(name, str)
     await session.door.store.delete_folder(entered.mailbox_id, to_stored_name(name))
+    await leave_deleted(session)
     return "OK DELETE completed"
 
 

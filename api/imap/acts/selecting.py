@@ -2,6 +2,7 @@ r"""SELECT and what ends it, what a session is told of its folder, and IDLE (RFC
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from api.imap import replies
@@ -15,6 +16,7 @@ from api.imap.grammar.folders import Select
 from api.imap.open_folders import FolderState
 from api.imap.replies import Bad, untagged
 from api.imap.view import News, View
+from hourpost.errors import ServiceUnavailable
 from hourpost.mailboxes.folders import Folder, get_folder, select_folder
 from hourpost.mailboxes.known_uids import count_uids_from, find_first_unseen_number
 
@@ -40,9 +42,13 @@ async def select(session: Session, command: Command) -> str:
     if request.is_condstore or request.resync is not None:
         use_condstore(session)
     session.view = view
-    await _describe(session, view, folder)
-    if request.resync is not None:
-        await resynchronise(session, view, folder, request.resync)
+    try:
+        await _describe(session, view, folder)
+        if request.resync is not None:
+            await resynchronise(session, view, folder, request.resync)
+    except BaseException:
+        leave(session)
+        raise
     return "OK [READ-ONLY] EXAMINE completed" if is_readonly else "OK [READ-WRITE] SELECT completed"
 
 
@@ -103,10 +109,20 @@ def leave(session: Session) -> None:
 
 
 def _close(session: Session) -> None:
-    """Leave a folder for another; a client that knows the word is told where its answers end (RFC 7162 §3.2.11)."""
+    """Leave a folder unasked; who knows the word is told where its answers end (RFC 7162 §3.2.11)."""
     if session.view is not None and session.enabled & {"QRESYNC", "IMAP4REV2"}:
         session.outlet.write(untagged("OK [CLOSED] the folder is closed"))
     leave(session)
+
+
+async def leave_deleted(session: Session) -> None:
+    """Have no folder selected, where it was the selected one that this session has deleted."""
+    if session.view is None:
+        return
+    with suppress(ServiceUnavailable):
+        await session.view.state.catch_up()
+    if session.view.state.is_gone:
+        _close(session)
 
 
 async def close(session: Session, command: Command) -> str:
@@ -134,13 +150,21 @@ async def unselect(session: Session, command: Command) -> str:
 
 
 async def tell(session: Session, *, may_expunge: bool) -> None:
-    """Compare with the folder's row, and tell what changed."""
+    """Compare with the folder's row, and tell what changed. While that cannot be read, what is known already."""
     view = session.view
     if view is not None:
-        await view.state.catch_up()
-        await view.state.claim_recent()
+        with suppress(ServiceUnavailable):  # what was done is done; the rest is told next time
+            await view.state.catch_up()
+            await view.state.claim_recent()
         tell_known(session, view, may_expunge=may_expunge)
         await session.outlet.drain()
+
+
+def end_without_folder(session: Session) -> None:
+    """End a session whose folder was deleted elsewhere: what it would go on to show is no more."""
+    if session.view is not None and session.view.state.is_gone:
+        session.outlet.write(replies.FOLDER_GONE)
+        session.is_over = True
 
 
 def tell_known(session: Session, view: View, *, may_expunge: bool) -> None:
@@ -178,6 +202,7 @@ async def idle(session: Session, command: Command) -> None:
     session.idle_tag = command.tag
     session.answers = lambda line: _done(session, line)
     await tell(session, may_expunge=True)
+    end_without_folder(session)
 
 
 async def _done(session: Session, line: bytes) -> None:
@@ -194,9 +219,7 @@ def hear(session: Session) -> None:
     view = session.view
     if view is None or not session.is_idling or session.outlet.is_clogged or session.is_over:
         return
-    if view.state.is_gone:
-        session.outlet.write(replies.FOLDER_GONE)
-        session.is_over = True
-    else:
+    end_without_folder(session)
+    if not session.is_over:
         tell_known(session, view, may_expunge=True)
     session.wakes()

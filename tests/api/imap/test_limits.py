@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 
-from api.imap.acts import appending
 from tests.api.imap.client import Client
 from tests.api.imap.conftest import Box
 from tests.api.imap.letters import LETTERS
@@ -139,22 +138,6 @@ def test_everybody_hears_bye_at_the_end(new_door: Open, box: Box) -> None:
         for client in (idle, silent):
             assert client.response().startswith(b"* BYE [UNAVAILABLE] shutting down")
             assert client.response() == b"<end>"
-
-
-@pytest.mark.parametrize("mark", [b"", b"+"])
-def test_a_fault_of_ours_before_a_message_is_no_end(
-    new_door: Open, box: Box, mark: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    door = new_door()
-    with Client(door) as client:
-        client.log_in(box.address, box.password)
-        with monkeypatch.context() as broken:
-            broken.setattr(appending, "get_quota", None)
-            client.send(b"a APPEND INBOX {4%b}\r\n" % mark + (b"abcd\r\n" if mark else b""))
-            assert client.response().startswith(b"a NO [SERVERBUG]")
-        assert client.ask(b"NOOP") == [b"OK NOOP completed"]
-        client.append(LETTERS["plain"])
-        assert door.door.bytes_in_hand == 0
 
 
 def test_memory_for_messages_is_bounded_and_given_back(new_door: Open, box: Box) -> None:
