@@ -55,6 +55,11 @@ class Outlet:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is enough for a write."""
+        return self._waiting_bytes >= _PUSH_BYTES
+
     async def drain(self) -> None:
         """Hand over what is worth a write, and wait while the client does not read. Raises: ClientGone."""
         if self._waiting_bytes < _PUSH_BYTES:

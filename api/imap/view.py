@@ -81,6 +81,14 @@ class View:
         at = bisect_left(uids, uid, 0, count)
         return at + 1 if at < count and uids[at] == uid else 0
 
+    def numbers_of(self, uids: Sequence[int]) -> Sequence[int]:
+        """The number of each of ascending ``uids``, 0 where there is none of this UID."""
+        first = self.number_of(uids[0]) if uids else 0
+        end = first - 1 + len(uids)
+        if first and end <= self.count and self.uids[first - 1 : end] == array("I", uids):
+            return range(first, end + 1)
+        return [self.number_of(uid) for uid in uids]
+
     def known(self, uids: Sequence[int]) -> Sequence[int]:
         """Those of ascending ``uids`` that the client knows."""
         if len(uids) < self.count // 8:

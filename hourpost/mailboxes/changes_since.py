@@ -35,6 +35,7 @@ class Changes:
     is_complete: bool
 
 
+_FOLDER = HotStatement("SELECT highestmodseq, uidnext, expunged_before FROM folders WHERE id = :folder")
 # One statement, so that nothing happens between its parts
 _CHANGES = HotStatement(
     """
@@ -51,7 +52,14 @@ _CHANGED, _VANISHED = -1, -2
 
 
 async def changes_since(connection: Connection, folder_id: UUID, since: int) -> Changes | None:
-    """What happened after the MODSEQ ``since``; None for a folder that is gone."""
+    """What happened after the MODSEQ ``since``; None for a folder that is gone.
+
+    Mostly nothing did, and the folder's row tells that in a quarter of the time.
+    """
+    found = await _FOLDER.run(connection, {"folder": folder_id})
+    if found and found[0][0] <= since:
+        modseq, uidnext, expunged_before = found[0]
+        return Changes(modseq, uidnext, (), (), since >= expunged_before)
     rows = await _CHANGES.run(connection, {"folder": folder_id, "since": since})
     folder = next((row for row in rows if row.kind >= 0), None)
     if folder is None:

@@ -39,9 +39,9 @@ JOIN content_chunks c ON c.content_id = s.content
 ORDER BY s.place, c.number
 """  # noqa: S608  # our own number
 )
+# Chunks as they are: put together by PostgreSQL every message would be sorted, and copied once more.
 _CONTENTS = HotStatement(
-    "SELECT content_id, string_agg(bytes, '' ORDER BY number) AS content FROM content_chunks"
-    " WHERE content_id = ANY(CAST(:ids AS uuid[])) GROUP BY content_id"
+    "SELECT content_id, number, bytes FROM content_chunks WHERE content_id = ANY(CAST(:ids AS uuid[]))"
 )
 _PARTS = HotStatement("SELECT parser_version, parts FROM message_contents WHERE content_id = :content")
 _RENEW = HotStatement(
@@ -61,8 +61,17 @@ _RENEW_TEXT = HotStatement(
 
 async def read_contents(connection: Connection, content_ids: Sequence[UUID]) -> dict[UUID, bytes]:
     """The whole bytes of several messages; one whose content is gone is left out."""
-    rows = await _CONTENTS.run(connection, {"ids": list(content_ids)})
-    return {row.content_id: row.content for row in rows}
+    found: dict[UUID, bytes] = {}
+    several: dict[UUID, dict[int, bytes]] = {}
+    for content_id, number, chunk in await _CONTENTS.run(connection, {"ids": list(content_ids)}):
+        if number or content_id in several or content_id in found:
+            several.setdefault(content_id, {})[number] = chunk
+        else:
+            found[content_id] = chunk
+    for content_id, chunks in several.items():
+        chunks.setdefault(0, found.get(content_id, b""))
+        found[content_id] = b"".join([chunks[number] for number in sorted(chunks)])
+    return found
 
 
 async def read_slices(connection: Connection, slices: Sequence[Slice]) -> list[bytes]:

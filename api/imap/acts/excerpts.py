@@ -75,7 +75,7 @@ def list_excerpts(plan: Plan, row: MessageRow) -> Message:
 
 
 def _find_section(section: Section, row: MessageRow, parts: Sequence[Part]) -> Excerpt | bytes:
-    span = find_section(section, parts, row.size_bytes, row.header_size)
+    span = find_section(section, parts, row)
     if span is None:
         return write_section(section.label, None)
     return Excerpt(section, _narrow(row, section, span))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from api.imap.acts.flagging import FlagWriter
 from api.imap.grammar.fetching import Binary, Fetch, Section
-from api.imap.writing.fetched import WRITERS, Write, write_preview
+from api.imap.writing.fetched import ATTRIBUTES, Attribute, preview
 from hourpost.mailboxes.messages import MessageRow, Want
 
 _WANTS = {
@@ -34,11 +35,6 @@ class Plan:
     is_utf8: bool
     seen: set[int] = field(default_factory=set)
     tells_modseq: bool = False
-    _plain: list[Write] | None = None  # where every attribute is read off the row alone
-
-    def __post_init__(self) -> None:
-        if all(name in WRITERS for name in self.names):
-            self._plain = [WRITERS[name] for name in self.names]
 
     @property
     def needs_flags(self) -> bool:
@@ -51,29 +47,36 @@ class Plan:
         return bool(self.sections or self.binaries)
 
     @property
+    def is_of_whole(self) -> bool:
+        """Whether of content nothing but whole messages is asked for."""
+        return not self.binaries and not any(one.part or one.kind or one.partial for one in self.sections)
+
+    @property
     def marks_seen(self) -> bool:
         r"""Whether it sets \Seen."""
         return any(not one.is_peek for one in self.sections) or any(
             not (one.is_peek or one.is_size) for one in self.binaries
         )
 
-    def write(self, row: MessageRow, flags: FlagWriter) -> bytes:
-        """The attributes that are read off the row."""
-        if self._plain is not None and not self.seen:
-            return b" ".join([write(row) for write in self._plain])
-        written = [self._write(name, row, flags) for name in self.names]
-        if row.uid in self.seen and "FLAGS" not in self.names:
-            written.append(b"FLAGS (" + flags.write(row) + b")")
-            if self.tells_modseq and "MODSEQ" not in self.names:
-                written.append(WRITERS["MODSEQ"](row))
-        return b" ".join(written)
+    def attributes(self, flags: FlagWriter) -> list[Attribute]:
+        """What is read off a row, in its order."""
+        others = {"FLAGS": Attribute(b"FLAGS (%b)", flags.write), "PREVIEW": preview(is_utf8=self.is_utf8)}
+        return [others.get(name) or ATTRIBUTES[name] for name in self.names]
 
-    def _write(self, name: str, row: MessageRow, flags: FlagWriter) -> bytes:
-        if name == "FLAGS":
-            return b"FLAGS (" + flags.write(row) + b")"
-        if name == "PREVIEW":
-            return write_preview(row.preview, is_utf8=self.is_utf8)
-        return WRITERS[name](row)
+    def writer(self, flags: FlagWriter) -> Callable[[MessageRow], bytes]:
+        """Writes what is read off a row, with the flags that were set for it."""
+        attributes, seen = self.attributes(flags), self.seen if "FLAGS" not in self.names else frozenset()
+        tells_modseq = self.tells_modseq and "MODSEQ" not in self.names
+
+        def write(row: MessageRow) -> bytes:
+            written = [one.template % one.value(row) for one in attributes]
+            if seen and row.uid in seen:
+                written.append(b"FLAGS (" + flags.write(row) + b")")
+                if tells_modseq:
+                    written.append(b"MODSEQ (%d)" % row.modseq)
+            return b" ".join(written)
+
+        return write
 
 
 def make_plan(request: Fetch, *, is_uid: bool, is_utf8: bool) -> Plan:
@@ -87,7 +90,9 @@ def make_plan(request: Fetch, *, is_uid: bool, is_utf8: bool) -> Plan:
     binaries = tuple(item for item in request.items if isinstance(item, Binary))
     want = _to_want(names)
     if sections or binaries:
-        want |= Want.SIZE | Want.IDS | Want.PARTS
+        want |= Want.SIZE | Want.IDS
+    if binaries or any(one.part or one.kind for one in sections):
+        want |= Want.PARTS
     return Plan(tuple(names), sections, binaries, want, request.changed_since, is_utf8)
 
 

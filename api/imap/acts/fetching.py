@@ -18,6 +18,7 @@ from api.imap.grammar.commands import Command
 from api.imap.grammar.fetching import Fetch
 from api.imap.replies import Bad, No
 from api.imap.view import View
+from api.imap.writing.fetched import write_lines
 from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.messages import MessageRow, list_expunged_rows, list_rows
 from hourpost.rules.mail_flags import Flag
@@ -57,7 +58,8 @@ async def _fetch_all(session: Session, view: View, plan: Plan, uids: Sequence[in
         return await fetch_flags(session, view, plan, uids)
     flags = FlagWriter(session, view)
     is_whole = True
-    for some in _slices(uids, _ROWS_OF_CONTENT if plan.needs_content else _ROWS):
+    needs_few = plan.needs_content and (plan.marks_seen or not plan.is_of_whole)
+    for some in _slices(uids, _ROWS_OF_CONTENT if needs_few else _ROWS):
         await _mark_seen(session, view, plan, some)
         rows = await _read_rows(session, view, plan, some)
         is_whole = is_whole and (plan.changed_since is not None or len(rows) == len(some))
@@ -71,12 +73,11 @@ async def _fetch_all(session: Session, view: View, plan: Plan, uids: Sequence[in
 
 
 async def _write_rows(session: Session, view: View, plan: Plan, flags: FlagWriter, rows: Sequence[MessageRow]) -> None:
-    outlet = session.outlet
+    outlet, attributes = session.outlet, plan.attributes(flags)
+    numbers = view.numbers_of([row["uid"] for row in rows])
     for at in range(0, len(rows), _LINES):
-        lines = [
-            b"* %d FETCH (%b)\r\n" % (view.number_of(row.uid), plan.write(row, flags)) for row in rows[at : at + _LINES]
-        ]
-        outlet.write(b"".join(lines))
+        end = at + _LINES
+        outlet.write(write_lines(numbers[at:end], attributes, rows[at:end]))
         await outlet.drain()
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from api.imap.acts.fetch_plan import Plan
@@ -44,44 +47,33 @@ async def fetch_flags(session: Session, view: View, plan: Plan, uids: Sequence[i
 
 async def _write(session: Session, view: View, plan: Plan, rows: PackedFlags) -> None:
     await _tell_keywords(session, view, rows)
-    write = _line_writer(view, plan.names, rows.keywords)
-    lines: list[bytes] = []
-    uids, count, number = view.uids, view.count, 0
-    for uid, modseq, flags in rows:
-        number += 1
-        if number > count or uids[number - 1] != uid:
-            number = view.number_of(uid)
-            if not number:
-                continue
-        lines.append(write(number, uid, modseq, flags))
-        if len(lines) == _LINES:
-            session.outlet.write(b"".join(lines))
-            lines.clear()
-            await session.outlet.drain()
-    session.outlet.write(b"".join(lines))
+    uids, modseqs, flags = rows.columns()
+    columns = {"UID": uids, "MODSEQ": modseqs, "FLAGS": _write_flags(view, uids, flags, rows.keywords)}
+    # A message that the client does not know has no number
+    lines = filter(itemgetter(0), zip(view.numbers_of(uids), *[columns[name] for name in plan.names], strict=True))
+    template = b"* %d FETCH (" + b" ".join(_TEMPLATES[name] for name in plan.names) + b")\r\n"
+    while some := list(islice(lines, _LINES)):
+        session.outlet.write(template * len(some) % tuple(chain.from_iterable(some)))
+        await session.outlet.drain()
 
 
-def _line_writer(
-    view: View, names: Sequence[str], keywords: Mapping[int, Sequence[int]]
-) -> Callable[[int, int, int, int], bytes]:
-    """Puts a line together; what the flags are is written once for each combination."""
-    template = b"* %d FETCH (" + b" ".join(_TEMPLATES[name] for name in names) + b")\r\n"
-    places = [("UID", "MODSEQ", "FLAGS").index(name) for name in names]
-    known: dict[tuple[int, bool], bytes] = {}
-    words = view.state.names
-
-    def write(number: int, uid: int, modseq: int, flags: int) -> bytes:
-        is_recent = uid >= view.recent_uid
-        if uid in keywords:
-            written = write_flags(flags, [words[one] for one in keywords[uid]], is_recent=is_recent)
-        elif (flags, is_recent) in known:
-            written = known[flags, is_recent]
-        else:
-            written = known[flags, is_recent] = write_flags(flags, is_recent=is_recent)
-        values = (uid, modseq, written)
-        return template % (number, *[values[place] for place in places])
-
-    return write
+def _write_flags(
+    view: View, uids: Sequence[int], flags: Sequence[int], keywords: Mapping[int, Sequence[int]]
+) -> Sequence[bytes]:
+    """The flags of each message; what they are is put together once for each combination."""
+    first_recent = bisect_left(uids, view.recent_uid)
+    old, recent = flags[:first_recent], flags[first_recent:]
+    known = {one: write_flags(one) for one in set(old)}
+    written = [known[one] for one in old]
+    known = {one: write_flags(one, is_recent=True) for one in set(recent)}
+    written += [known[one] for one in recent]
+    if keywords:
+        words = view.state.names
+        for at, uid in enumerate(uids):
+            if uid in keywords:
+                names = [words[one] for one in keywords[uid]]
+                written[at] = write_flags(flags[at], names, is_recent=at >= first_recent)
+    return written
 
 
 _TEMPLATES = {"FLAGS": b"FLAGS (%b)", "UID": b"UID %d", "MODSEQ": b"MODSEQ (%d)"}
