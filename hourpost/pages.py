@@ -68,7 +68,7 @@ async def read_page(
 ) -> Page[Row[Any]]:
     """Run ``statement`` for one page, ordered by ``key``. Raises: ValidationFailed."""
     cursor.check()
-    return await _read(connection, _from(statement, key, cursor), cursor)
+    return await _read(connection, start_at(statement, key, cursor), cursor)
 
 
 async def search_page(
@@ -83,7 +83,7 @@ async def search_page(
     ``statement`` selects ``key`` among its columns. Raises: ValidationFailed.
     """
     cursor.check()
-    candidates = _from(statement, key, cursor)
+    candidates = start_at(statement, key, cursor)
     page = await _read(connection, search(candidates, key, cursor, sift), cursor)
     if page.has_more:
         return page
@@ -99,7 +99,8 @@ def search(candidates: Select[Any], key: InstrumentedAttribute[UUID], cursor: Cu
     return select(searched).where(sift(searched)).order_by(place if cursor.before is not None else place.desc())
 
 
-def _from(statement: Select[Any], key: Key, cursor: Cursor) -> Select[Any]:
+def start_at(statement: Select[Any], key: Key, cursor: Cursor) -> Select[Any]:
+    """The statement in the order of a page and from its beginning, without its end."""
     if cursor.before is not None:
         return statement.where(key > cursor.before).order_by(key)
     if cursor.after is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,10 +12,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
 from hourpost import tables
 from hourpost.errors import NotFound
-from hourpost.pages import Cursor, Page, read_page, search_page
+from hourpost.pages import Cursor, Page, read_page, search_page, start_at
 from hourpost.rules.delivery_state import State
 
 Email, Delivery, Event, Attempt, Chunk = (
@@ -25,6 +26,22 @@ Email, Delivery, Event, Attempt, Chunk = (
     tables.Attempt,
     tables.ContentChunk,
 )
+
+
+TROUBLED = frozenset(
+    {
+        State.SCHEDULED,
+        State.HELD,
+        State.DEFERRED,
+        State.BOUNCED,
+        State.SUPPRESSED,
+        State.EXPIRED,
+        State.CANCELED,
+        State.FAILED,
+        State.UNKNOWN,
+    }
+)
+"""The states that ``deliveries_troubled_idx`` holds, by account and email."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +60,12 @@ class Filters:
     def is_search(self) -> bool:
         """Whether no index serves them all: a part of a subject may be anywhere, and nearly everything was sent."""
         return self.subject is not None or self.status is State.SENT
+
+    @property
+    def is_of_recipients(self) -> bool:
+        """Whether an index over deliveries alone has the whole answer, in its order."""
+        is_indexed = self.to is not None or self.status in TROUBLED
+        return is_indexed and self.from_ is None and self.tag is None and not self.is_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +168,16 @@ async def list_emails(
 
     A search looks at so many emails and no more; the page then says where to go on from.
     """
-    statement = _narrow(select(*_EMAIL_COLUMNS).where(Email.account_id == account_id), account_id, filters)
-    if filters.is_search:
+    mine = select(*_EMAIL_COLUMNS).where(Email.account_id == account_id)
+    if filters.is_of_recipients:
+        rows = await read_page(
+            connection, mine.where(Email.id.in_(_page_of(account_id, filters, cursor))), Email.id, cursor
+        )
+    elif filters.is_search:
+        statement = _narrow(mine, account_id, filters)
         rows = await search_page(connection, statement, Email.id, cursor, partial(_sift, account_id, filters))
     else:
-        rows = await read_page(connection, statement, Email.id, cursor)
+        rows = await read_page(connection, _narrow(mine, account_id, filters), Email.id, cursor)
     deliveries = await _deliveries_of(connection, [row.id for row in rows.data])
     return rows.map(lambda row: _to_email(row, deliveries[row.id]))
 
@@ -193,23 +221,34 @@ def _narrow(statement: Select[Any], account_id: UUID, filters: Filters) -> Selec
         name, value = filters.tag
         wanted = {"name": name} if value is None else {"name": name, "value": value}
         statement = statement.where(Email.tags.is_not(None), Email.tags.contains([wanted]))
-    if filters.since is not None:
-        statement = statement.where(Email.id >= _first_id_at(filters.since))
-    if filters.until is not None:
-        statement = statement.where(Email.id < _first_id_at(filters.until))
-    return _narrow_by_delivery(statement, account_id, filters)
-
-
-def _narrow_by_delivery(statement: Select[Any], account_id: UUID, filters: Filters) -> Select[Any]:
+    statement = statement.where(*_in_time(Email.id, filters))
     if filters.to is None and filters.status in (None, State.SENT):
         return statement
-    mine = select(Delivery.email_id).where(Delivery.email_id == Email.id, Delivery.account_id == account_id)
+    return statement.where(_recipients(account_id, filters).where(Delivery.email_id == Email.id).exists())
+
+
+def _page_of(account_id: UUID, filters: Filters, cursor: Cursor) -> Select[Any]:
+    """The emails of one page, where deliveries alone say which: read off an index, however few among how many."""
+    cursor.check()
+    found = _recipients(account_id, filters).where(*_in_time(Delivery.email_id, filters)).distinct()
+    return start_at(found, Delivery.email_id, cursor).limit(cursor.limit + 1)
+
+
+def _recipients(account_id: UUID, filters: Filters) -> Select[Any]:
+    found = select(Delivery.email_id).where(Delivery.account_id == account_id)
     if filters.to is not None:
-        mine = mine.where(Delivery.address == filters.to)
+        found = found.where(Delivery.address == filters.to)
     if filters.status not in (None, State.SENT):
         # Written into the statement, so that the partial indexes over states can serve it
-        mine = mine.where(Delivery.state == literal(filters.status.value, literal_execute=True))
-    return statement.where(mine.exists())
+        found = found.where(Delivery.state == literal(filters.status.value, literal_execute=True))
+    return found
+
+
+def _in_time(key: InstrumentedAttribute[UUID], filters: Filters) -> Iterator[ColumnElement[bool]]:
+    if filters.since is not None:
+        yield key >= _first_id_at(filters.since)
+    if filters.until is not None:
+        yield key < _first_id_at(filters.until)
 
 
 def _sift(account_id: UUID, filters: Filters, emails: Subquery) -> ColumnElement[bool]:

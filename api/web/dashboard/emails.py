@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
-from api.web.dashboard.downloads import download
+from api.web.dashboard.email_content import PATH, id_of_email, load_email
 from api.web.dashboard.forms import faults_by_field, read_form
 from api.web.dashboard.states import STATES
 from api.web.dashboard.visitors import Reader, Sender, Visitor
-from api.web.dependencies import cursor, id_of
+from api.web.dependencies import cursor
 from api.web.faults import faults_in
 from api.web.v1.email_filters import EmailQuery, read_filters
 from api.web.v1.email_reading import read_future
@@ -23,11 +21,10 @@ from hourpost.emails.again import read_again
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredAttempt, StoredEmail, StoredEvent
 from hourpost.errors import Fault, HourpostError, NotFound, Refused, ValidationFailed
+from hourpost.pages import SEARCHED_AT_ONCE, Cursor, Page
 from hourpost.rules.delivery_state import CANCELABLE, State
 from hourpost.rules.ids import to_text
 from hourpost.rules.mail.attachments import list_attachments, name_of
-from hourpost.rules.mail.decoding import decode_part
-from hourpost.rules.mail.safe_html import make_safe_html
 from hourpost.rules.mime_reading import read_message
 from hourpost.rules.moments import MomentError
 from hourpost.rules.smtp_replies import explain
@@ -35,7 +32,6 @@ from hourpost.suppressions.changes import add_suppressions
 
 router = APIRouter()
 
-PATH = "/app/emails"
 _PAGE = 50
 _FILTERS = ("status", "to", "from", "subject", "tag", "since", "until")
 _FURTHER = frozenset({"from", "tag", "since", "until"})
@@ -56,52 +52,20 @@ async def list_page(request: Request, visitor: Reader) -> Response:
             found = await queries.list_emails(connection, visitor.account.id, filters, place)
     except ValidationFailed as error:
         return await visitor.page(
-            "emails/list.html", status=422, faults=faults_by_field(error), emails=[], **_list(form)
+            "emails/list.html", status=422, faults=faults_by_field(error), emails=[], searched=0, **_list(form)
         )
-    newer = older = ""
-    if found.data:
-        is_back = place.before is not None
-        if place.after is not None or (is_back and found.has_more):
-            newer = _address(form, before=to_text("em", found.data[0].id))
-        if is_back or found.has_more:
-            older = _address(form, after=to_text("em", found.data[-1].id))
-    return await visitor.page("emails/list.html", block="results", emails=found.data, **_list(form, newer, older))
+    newer, older = _ends(form, place, found)
+    searched = SEARCHED_AT_ONCE if found.searched_to is not None else 0
+    return await visitor.page(
+        "emails/list.html", block="results", emails=found.data, searched=searched, **_list(form, newer, older)
+    )
 
 
 @router.get(PATH + "/{email_id}")
 async def get_page(email_id: str, visitor: Reader, view: str = "preview") -> Response:
-    """One email."""
-    return await _show(visitor, email_id, view)
-
-
-@router.get(PATH + "/{email_id}/preview")
-async def get_preview(email_id: str, visitor: Reader) -> Response:
-    """The HTML of an email as a page of its own, for a sandboxed frame: no script, no origin, nothing loaded."""
-    _, content = await _load(visitor, email_id)
-    html = (read_message(content).html if content else None) or "<p>This email has no HTML.</p>"
-    return HTMLResponse(
-        _FRAME.format(make_safe_html(html, {}).html),
-        headers={"Content-Security-Policy": _POLICY},
-    )
-
-
-@router.get(PATH + "/{email_id}/source")
-async def get_source(email_id: str, visitor: Reader) -> Response:
-    """The message as it was accepted, to keep."""
-    _, content = await _load(visitor, email_id)
-    if not content:
-        raise NotFound("The content of this email is no longer kept.")
-    return download(content, "message/rfc822", f"{email_id}.eml")
-
-
-@router.get(PATH + "/{email_id}/attachments/{number}")
-async def get_attachment(email_id: str, number: int, visitor: Reader) -> Response:
-    """One attachment, always to keep and never to show: it may hold anything."""
-    _, content = await _load(visitor, email_id)
-    parts = list_attachments(content)
-    if not 0 <= number < len(parts):
-        raise NotFound("There is no such attachment.")
-    return download(decode_part(content, parts[number]), "application/octet-stream", name_of(parts[number]))
+    """One email; its content is read for the page and not for the part of it that asks for itself again."""
+    is_live = "hx-request" in visitor.request.headers
+    return await _show(visitor, email_id, view, with_content=not is_live)
 
 
 @router.post(PATH + "/{email_id}/cancel")
@@ -109,7 +73,7 @@ async def post_cancel(email_id: str, visitor: Sender) -> Response:
     """Cancel what has not left yet."""
     try:
         async with visitor.parts.database.transaction() as connection:
-            given = await changes.cancel_email(connection, visitor.account.id, _id(email_id), visitor.now)
+            given = await changes.cancel_email(connection, visitor.account.id, id_of_email(email_id), visitor.now)
     except Refused as error:
         return _back(visitor, email_id, error)
     await give_back(visitor.parts.hour, given)
@@ -123,10 +87,12 @@ async def post_reschedule(email_id: str, request: Request, visitor: Sender) -> R
     try:
         moment = read_future(form.get("scheduled_at", ""), visitor.now)
         async with visitor.parts.database.transaction() as connection:
-            given = await changes.reschedule_email(connection, visitor.account.id, _id(email_id), moment, visitor.now)
+            given = await changes.reschedule_email(
+                connection, visitor.account.id, id_of_email(email_id), moment, visitor.now
+            )
     except MomentError as error:
         fault = Fault("/scheduled_at", f"this {error}")
-        return await _show(visitor, email_id, "preview", form, faults_by_field(ValidationFailed([fault])))
+        return await _show(visitor, email_id, "preview", form=form, faults=faults_by_field(ValidationFailed([fault])))
     except Refused as error:
         return _back(visitor, email_id, error)
     await give_back(visitor.parts.hour, given)
@@ -139,7 +105,7 @@ async def post_again(email_id: str, visitor: Sender) -> Response:
     try:
         standing = await visitor.parts.standings.by_account(visitor.account.id)
         async with visitor.parts.database.reading() as connection:
-            order = await read_again(connection, _id(email_id), standing, visitor.now)
+            order = await read_again(connection, id_of_email(email_id), standing, visitor.now)
         await visitor.parts.intake.accept(order)
     except HourpostError as error:
         return _back(visitor, email_id, error)
@@ -151,7 +117,7 @@ async def post_again(email_id: str, visitor: Sender) -> Response:
 async def post_suppress(email_id: str, request: Request, visitor: Sender) -> Response:
     """Never send to one of its recipients again."""
     form = await read_form(request)
-    email, _ = await _load(visitor, email_id, with_content=False)
+    email, _ = await load_email(visitor, email_id, with_content=False)
     address = next((one.address for one in email.deliveries if one.address == form.get("address")), None)
     if address is None:
         raise NotFound("This email has no such recipient.")
@@ -161,9 +127,15 @@ async def post_suppress(email_id: str, request: Request, visitor: Sender) -> Res
 
 
 async def _show(
-    visitor: Visitor, email_id: str, view: str, form: dict[str, str] | None = None, faults: dict[str, str] | None = None
+    visitor: Visitor,
+    email_id: str,
+    view: str,
+    *,
+    with_content: bool = True,
+    form: dict[str, str] | None = None,
+    faults: dict[str, str] | None = None,
 ) -> Response:
-    email, content = await _load(visitor, email_id)
+    email, content = await load_email(visitor, email_id, with_content=with_content)
     async with visitor.parts.database.reading() as connection:
         events = await queries.list_events(connection, email)
         attempts = await queries.list_attempts(connection, email)
@@ -189,8 +161,6 @@ async def _show(
     )
 
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups; frame-ancestors 'self'"
-_FRAME = '<!doctype html><meta charset="utf-8"><base target="_blank">{}'
 VIEWS = ("preview", "text", "headers", "source")
 _SHOWN_BYTES = 256 * 1024
 
@@ -209,16 +179,6 @@ def _timeline(position: int, events: Any, attempts: Any) -> list[tuple[StoredEve
     return told
 
 
-async def _load(visitor: Visitor, email_id: str, *, with_content: bool = True) -> tuple[StoredEmail, bytes]:
-    async with visitor.parts.database.reading() as connection:
-        email = await queries.get_email(connection, visitor.account.id, _id(email_id))
-        return email, await queries.read_content(connection, email) if with_content else b""
-
-
-def _id(email_id: str) -> UUID:
-    return id_of("em", email_id, "email")
-
-
 def _query_of(form: dict[str, str]) -> EmailQuery:
     try:
         return EmailQuery.model_validate(form)
@@ -234,6 +194,22 @@ def _list(form: dict[str, str], newer: str = "", older: str = "") -> dict[str, A
         "older": older,
         "status_choices": _STATUS_CHOICES,
     }
+
+
+def _ends(form: dict[str, str], place: Cursor, found: Page[StoredEmail]) -> tuple[str, str]:
+    """The addresses of the newer and the older page. A search that found too few goes on from where it ended."""
+    is_back = place.before is not None
+    newest, oldest = (found.data[0].id, found.data[-1].id) if found.data else (None, None)
+    if is_back:
+        newest = found.searched_to or newest
+    else:
+        oldest = found.searched_to or oldest
+    newer = older = ""
+    if newest is not None and (place.after is not None or (is_back and found.has_more)):
+        newer = _address(form, before=to_text("em", newest))
+    if oldest is not None and (is_back or found.has_more):
+        older = _address(form, after=to_text("em", oldest))
+    return newer, older
 
 
 def _address(form: dict[str, str], **ends: str) -> str:

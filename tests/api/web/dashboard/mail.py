@@ -31,6 +31,8 @@ async def make_email(
     state: State = State.SCHEDULED,
     domain: str = "acme.test",
     domain_id: UUID | None = None,
+    html: str = HTML,
+    attachments: tuple[Attachment, ...] = (Attachment("invoice\u00a7.pdf", b"%PDF-1.7 no more", "application/pdf"),),
 ) -> str:
     """An email with text, HTML and an attachment; gives its public id."""
     now, email_id = SystemClock().now(), new_id()
@@ -41,8 +43,8 @@ async def make_email(
         to=tuple(parse_address(one) for one in to),
         subject=subject,
         text="Hello Ada",
-        html=HTML,
-        attachments=(Attachment("invoice\u00a7.pdf", b"%PDF-1.7 no more", "application/pdf"),),
+        html=html,
+        attachments=attachments,
     )
     raw = build_message(content, message_id=message_id, date=now)
     submission = Submission(

@@ -7,9 +7,11 @@ import re
 import pytest
 from sqlalchemy import text
 
+from hourpost import pages
 from hourpost.database import Database
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import from_text
+from hourpost.rules.mime import Attachment
 from tests.api.web.dashboard.mail import make_email
 from tests.api.web.dashboard.people import Cast, Surfer, text_of
 from tests.cast import make_domain
@@ -45,6 +47,19 @@ async def test_pages_lead_back_and_forth(cast: Cast, owner: Surfer, database: Da
     assert newer
     assert "status=scheduled" in newer[1]
     assert "n0@far.test" in owner.get(newer[1].replace("&amp;", "&")).text
+
+
+async def test_a_search_goes_on_where_it_ended(
+    cast: Cast, owner: Surfer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await make_email(database, cast.account, subject=f"Invoice {number}")
+    monkeypatch.setattr(pages, "SEARCHED_AT_ONCE", 2)
+    first = owner.get("/app/emails?subject=invoice+0")
+    assert "Nothing among these" in first.text
+    older = re.search(r'href="([^"]*after=[^"]*)"', first.text)
+    assert older
+    assert "Invoice 0" in owner.get(older[1].replace("&amp;", "&")).text
 
 
 def test_filters_that_are_used_are_never_folded_away(owner: Surfer) -> None:
@@ -88,6 +103,16 @@ async def test_a_preview_runs_nothing_and_loads_nothing(cast: Cast, owner: Surfe
     assert "default-src 'none'" in policy
     assert "sandbox" in policy
     assert "https:" not in policy
+
+
+async def test_a_preview_shows_the_pictures_that_came_along(cast: Cast, owner: Surfer, database: Database) -> None:
+    logo = Attachment("logo.png", b"\x89PNG", "image/png", content_id="logo")
+    drawing = Attachment("drawing.svg", b"<svg/>", "image/svg+xml", content_id="drawing")
+    html = "<img src='cid:logo'><img src='cid:drawing'>"
+    email_id = await make_email(database, cast.account, html=html, attachments=(logo, drawing))
+    page = owner.get(f"/app/emails/{email_id}/preview").text
+    assert '<img src="data:image/png;base64,iVBORw==">' in page
+    assert "svg+xml" not in page
 
 
 async def test_an_attachment_is_kept_and_never_shown(cast: Cast, owner: Surfer, database: Database) -> None:
