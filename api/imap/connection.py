@@ -14,6 +14,7 @@ from api.imap import replies
 from api.imap.door import Door
 from api.imap.outlet import ClientGone, Inflation, Outlet
 from api.imap.session import Session
+from api.listening.patience import Patience
 from hourpost.gateways.metrics import IMAP_SESSIONS
 
 log = structlog.get_logger()
@@ -27,14 +28,14 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         *("was_made", "_address", "_connections", "_door", "_heard_at", "_inflation", "_is_paused", "_opened_at"),
-        *("_outlet", "_session", "_told_at", "_transport", "_work"),
+        *("_outlet", "_patience", "_session", "_told_at", "_transport", "_work"),
     )
 
     def __init__(self, door: Door, address: str, connections: set[Connection], *, is_secure: bool) -> None:
         self._door = door
         self._address = address
         self._connections = connections
-        self._outlet = Outlet(door.limits)
+        self._outlet, self._patience = Outlet(), Patience()
         self._session = Session(door, self._outlet, address, self._wake, is_secure=is_secure)
         self._transport: asyncio.Transport | None = None
         self._inflation: Inflation | None = None
@@ -76,6 +77,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Answer nothing more until the client reads."""
         self._outlet.clog()
+        self._patience.begin(self._door.seconds(), self._unread_bytes)
 
     def resume_writing(self) -> None:
         """Go on."""
@@ -104,15 +106,17 @@ class Connection(asyncio.Protocol):
     def check_deadlines(self, now: float) -> None:
         """End a session that takes too long, and tell one in IDLE that somebody is still here."""
         limits, session = self._door.limits, self._session
+        if self._outlet.is_clogged:
+            if self._patience.is_over(now, self._unread_bytes, limits.write_seconds):
+                self.abort()
+            return
         if self._work is not None:
             return
         if not session.is_logged_in and now - self._opened_at > limits.seconds_before_login:
             self.end(replies.LOGIN_TOO_LATE)
         elif now - self._heard_at > limits.idle_seconds:
             self.end(replies.IDLE)
-        elif session.is_idling and self._outlet.is_clogged and now - self._told_at > limits.write_seconds:
-            self.abort()
-        elif session.is_idling and not self._outlet.is_clogged and now - self._told_at > limits.still_here_seconds:
+        elif session.is_idling and now - self._told_at > limits.still_here_seconds:
             self._outlet.write(replies.STILL_HERE)
             self._flush()
 
@@ -130,6 +134,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     # the work
+
+    @property
+    def _unread_bytes(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     @property
     def _is_full(self) -> bool:

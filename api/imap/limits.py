@@ -46,5 +46,5 @@ class Limits:
     compare_seconds: float = 60.0  # how often an open folder is compared with its row, whatever was or was not heard
     handshake_seconds: float = 15.0
     goodbye_seconds: float = 2.0
-    write_seconds: float = 120.0  # for a client to take what was written
+    write_seconds: float = 120.0  # in which a client takes nothing of what was written
     drain_seconds: float = 20.0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import zlib
 
-from api.imap.limits import Limits
-
 _PUSH_BYTES = 64 * 1024
 _DEFLATE_MEMORY = (
     6  # 32 KiB of hash table and window of 16 KiB: 5,000 phones cost 0.4 GB less than with zlib's 8 and 15
@@ -19,12 +17,11 @@ class ClientGone(Exception):
 
 
 class Outlet:
-    """Collects what a command writes. ``push`` hands it to the transport; ``drain`` waits for a slow client."""
+    """Collects what a command writes. ``push`` hands it to the transport; ``drain`` waits while the client is slow."""
 
-    __slots__ = ("_deflate", "_limits", "_resumed", "_transport", "_waiting", "_waiting_bytes")
+    __slots__ = ("_deflate", "_resumed", "_transport", "_waiting", "_waiting_bytes")
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
@@ -65,16 +62,10 @@ class Outlet:
         if self._waiting_bytes < _PUSH_BYTES:
             return
         self.push()
+        if self._resumed is not None:
+            await self._resumed.wait()
         if self._transport is None or self._transport.is_closing():
             raise ClientGone
-        if self._resumed is None:
-            return
-        try:
-            async with asyncio.timeout(self._limits.write_seconds):
-                await self._resumed.wait()
-        except TimeoutError:
-            self._transport.abort()
-            raise ClientGone from None
 
     def deflate(self) -> None:
         """Compress all that is written from now on (RFC 4978)."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import structlog
 
+from api.listening.patience import Patience
 from api.pop3 import replies
 from api.pop3.door import Door
 from api.pop3.entering import stay
@@ -45,7 +46,8 @@ class Connection(asyncio.Protocol):
         self.was_made = False
         self._is_clogged = False
         self._is_paused = False
-        self._opened_at = self._heard_at = self._renewed_at = self._clogged_at = door.seconds()
+        self._opened_at = self._heard_at = self._renewed_at = door.seconds()
+        self._patience = Patience()
 
     # what asyncio calls
 
@@ -75,7 +77,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Answer nothing more until the client reads."""
         self._is_clogged = True
-        self._clogged_at = self._door.seconds()
+        self._patience.begin(self._door.seconds(), self._unread_bytes)
 
     def resume_writing(self) -> None:
         """Go on."""
@@ -105,7 +107,7 @@ class Connection(asyncio.Protocol):
         """End a session that takes too long, and keep the lock of one that does not."""
         limits, session = self._door.limits, self._session
         if self._is_clogged:
-            if now - self._clogged_at > limits.write_seconds:
+            if self._patience.is_over(now, self._unread_bytes, limits.write_seconds):
                 self.abort()
         elif self._work is None and session.entered is None and now - self._opened_at > limits.seconds_before_login:
             self.end(replies.LOGIN_TOO_LATE)
@@ -130,6 +132,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     # the work
+
+    @property
+    def _unread_bytes(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def _go_on(self) -> None:
         """Pump, unless something has to happen first; then read again what was held up."""

@@ -20,6 +20,6 @@ class Limits:
     idle_seconds: float = 600.0  # RFC 1939 §3: not less than ten minutes, and it deletes nothing
     handshake_seconds: float = 15.0
     goodbye_seconds: float = 2.0
-    write_seconds: float = 120.0  # for a client to take what was written
+    write_seconds: float = 120.0  # in which a client takes nothing of what was written
     renew_seconds: float = 20.0  # between two renewals of a lock that lasts three times as long
     drain_seconds: float = 20.0
