@@ -209,6 +209,23 @@ async def test_a_refund_and_a_dispute_are_seen_and_stop_nothing(shop: Shop) -> N
     assert (await shop.look(account)).plan == "premium"
 
 
+async def test_a_refund_is_seen_though_the_card_was_declined_at_first(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    card = (await shop.customer(account)).id
+    shop.fake.state.cards[card] = "declined"
+    shop.pass_time(days=31)
+    shop.fake.state.cards[card] = "ok"
+    shop.pass_time(days=4)  # Stripe has tried again
+    invoice = shop.fake.state.all("invoice")[0]
+    assert [one["status"] for one in shop.fake.state.all("charge")[:2]] == ["succeeded", "failed"]
+    shop.fake.state.refund(invoice, 700)
+    shop.fake.state.dispute(invoice)
+    await shop.receive()
+    async with shop.database.reading() as connection:
+        seen = (await list_invoices(connection, account.id))[0]
+    assert (seen.refunded_cents, seen.is_disputed) == (700, True)
+
+
 async def test_a_customer_that_was_deleted_stops_and_may_come_again_as_another(shop: Shop) -> None:
     account = await shop.subscriber()
     first = await shop.customer(account)

@@ -61,9 +61,10 @@ class StripeApi:
     def create_price(self, params: Params) -> Thing:
         key = params.get("lookup_key")
         for other in self.state.all("price", lookup_key=key) if key else ():
-            if params.pop("transfer_lookup_key", "false") != "true":
+            if params.get("transfer_lookup_key") != "true":
                 raise Unwilling(f"A price with the lookup key {key} exists already.")
             other["lookup_key"] = None
+        params.pop("transfer_lookup_key", None)
         params = {"metadata": {}, "active": True} | params
         return self.state.new("price", "price", **params | {"unit_amount": int(params["unit_amount"])})
 
@@ -172,7 +173,7 @@ class StripeApi:
         phases = [self._phase(phase) for phase in params.pop("phases")]
         if phases[0]["start_date"] != schedule["current_phase"]["start_date"]:
             raise Unwilling("You can not modify the start date of the current phase.")
-        schedule |= params | {"phases": phases}
+        schedule |= {"end_behavior": params["end_behavior"], "phases": phases}
         self.state.event("subscription_schedule.updated", schedule)
         return schedule
 

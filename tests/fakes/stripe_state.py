@@ -86,6 +86,7 @@ class StripeState:
         """A subscription with its first bill; tells of both."""
         end = self.now + MONTH
         item = self.new("subscription_item", "si", price=price, quantity=1)
+        del item["livemode"]
         item |= {"current_period_start": self.now, "current_period_end": end}
         subscription = self.new(
             "subscription",
@@ -181,6 +182,7 @@ class StripeState:
         if card == "ok":
             self.settle(invoice)
             return True
+        self._charge(invoice, "failed")
         self.event("invoice.payment_failed", invoice)
         if card == "authenticate":
             self.event("invoice.payment_action_required", invoice)
@@ -188,8 +190,7 @@ class StripeState:
 
     def settle(self, invoice: Thing) -> None:
         """Paid, by whatever way; its subscription follows."""
-        charge = self.new("charge", "ch", customer=invoice["customer"], amount=invoice["total"], amount_refunded=0)
-        charge |= {"disputed": False, "refunded": False, "payment_intent": f"pi_{charge['id']}"}
+        charge = self._charge(invoice, "succeeded")
         payment = {"id": f"inpay_{charge['id']}", "object": "invoice_payment", "status": "paid"}
         payment["payment"] = {"type": "payment_intent", "payment_intent": charge["payment_intent"]}
         invoice["payments"]["data"].append(payment)
@@ -205,9 +206,16 @@ class StripeState:
             subscription["status"] = "active"
             self.event("customer.subscription.updated", subscription)
 
+    def _charge(self, invoice: Thing, status: str) -> Thing:
+        """Every try at an invoice is a charge of the same payment intent."""
+        charge = self.new("charge", "ch", customer=invoice["customer"], amount=invoice["total"], amount_refunded=0)
+        names = {"payment_intent": f"pi_{invoice['id']}", "status": status, "paid": status == "succeeded"}
+        charge |= {"disputed": False, "refunded": False, **names}
+        return charge
+
     def charge_of(self, invoice: Thing) -> Thing:
         intent = invoice["payments"]["data"][0]["payment"]["payment_intent"]
-        return self.all("charge", payment_intent=intent)[0]
+        return self.all("charge", payment_intent=intent, status="succeeded")[0]
 
     def refund(self, invoice: Thing, amount: int) -> None:
         charge = self.charge_of(invoice)

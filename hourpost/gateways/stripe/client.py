@@ -110,8 +110,8 @@ class RealStripe:
             charges = await _ask(self._api.charges.list_async({"customer": customer_id, "limit": 2 * _INVOICES}))
         except StripeUnknown:
             return ()
-        by_intent = {row["payment_intent"]: row for row in (one.to_dict() for one in charges.data)}
-        return tuple(read_invoice(one.to_dict(), by_intent) for one in found.data if one.status != "draft")
+        rows = [one.to_dict() for one in charges.data]
+        return tuple(read_invoice(one.to_dict(), rows) for one in found.data if one.status != "draft")
 
     async def list_prices(self) -> dict[str, Price]:
         """The present prices by plan."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -139,11 +139,14 @@ def _latest_invoice(invoice: Any) -> dict[str, Any]:
     }
 
 
-def read_invoice(found: Mapping[str, Any], charges: Mapping[str, Mapping[str, Any]]) -> Invoice:
-    """A bill with its ``payments`` expanded; ``charges`` are the customer's, by the payment intent they belong to."""
-    payments = (found.get("payments") or {}).get("data") or ()
-    intents = [_id(one["payment"].get("payment_intent")) for one in payments]
-    paid = [charges[intent] for intent in intents if intent is not None and intent in charges]
+def read_invoice(found: Mapping[str, Any], charges: Sequence[Mapping[str, Any]]) -> Invoice:
+    """A bill with its ``payments`` expanded; ``charges`` are the customer's.
+
+    One payment intent may have several charges, those that were declined among them.
+    """
+    payments = [one["payment"] for one in (found.get("payments") or {}).get("data") or ()]
+    names = {_id(one.get(kind)) for one in payments for kind in ("payment_intent", "charge")} - {None}
+    paid = [one for one in charges if one["id"] in names or one.get("payment_intent") in names]
     return Invoice(
         id=found["id"],
         number=found.get("number"),
