@@ -11,9 +11,9 @@ from typing import Any, cast
 import structlog
 
 from api.imap import replies
+from api.imap.dispatch import Dispatcher
 from api.imap.door import Door
 from api.imap.outlet import ClientGone, Inflation, Outlet
-from api.imap.session import Session
 from api.listening.patience import Patience
 from hourpost.gateways.metrics import IMAP_SESSIONS
 
@@ -36,7 +36,7 @@ class Connection(asyncio.Protocol):
         self._address = address
         self._connections = connections
         self._outlet, self._patience = Outlet(), Patience()
-        self._session = Session(door, self._outlet, address, self._wake, is_secure=is_secure)
+        self._session = Dispatcher(door, self._outlet, address, self._wake, is_secure=is_secure)
         self._transport: asyncio.Transport | None = None
         self._inflation: Inflation | None = None
         self._work: asyncio.Task[None] | None = None

@@ -12,7 +12,6 @@ import structlog
 from api.listening.patience import Patience
 from api.pop3 import replies
 from api.pop3.door import Door
-from api.pop3.entering import stay
 from api.pop3.fetching import Interrupted
 from api.pop3.limits import MAX_LINE_BYTES
 from api.pop3.session import Answer, Session
@@ -109,12 +108,18 @@ class Connection(asyncio.Protocol):
         if self._is_clogged:
             if self._patience.is_over(now, self._unread_bytes, limits.write_seconds):
                 self.abort()
-        elif self._work is None and session.entered is None and now - self._opened_at > limits.seconds_before_login:
+        elif (
+            self._work is None and session.visit.entered is None and now - self._opened_at > limits.seconds_before_login
+        ):
             self.end(replies.LOGIN_TOO_LATE)
         elif self._work is None and now - self._heard_at > limits.idle_seconds:
             self.end(b"")  # RFC 1939 §3: without a response
         session.rest(now - self._heard_at)
-        if session.entered is not None and now - self._renewed_at > limits.renew_seconds and self._keeping is None:
+        if (
+            session.visit.entered is not None
+            and now - self._renewed_at > limits.renew_seconds
+            and self._keeping is None
+        ):
             self._renewed_at = now
             self._keeping = asyncio.get_running_loop().create_task(self._keep())
 
@@ -193,7 +198,7 @@ class Connection(asyncio.Protocol):
     async def _keep(self) -> None:
         """Renew the lock; a session that has lost it ends and removes nothing."""
         try:
-            if not await stay(self._session):
+            if not await self._session.visit.stay():
                 self.end(replies.IN_USE)
         finally:
             self._keeping = None

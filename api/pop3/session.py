@@ -11,12 +11,12 @@ from typing import Any
 
 from api.pop3 import fetching, listings, replies
 from api.pop3.commands import Command, parse_command, parse_message, parse_number, parse_top, require_nothing
-from api.pop3.door import Door, Entered
+from api.pop3.door import Door
 from api.pop3.drop import Drop
-from api.pop3.entering import enter, leave
 from api.pop3.fetching import Send
 from api.pop3.replies import Refusal, refuse
 from api.pop3.sasl import Login, parse_plain
+from api.pop3.visit import Visit
 from hourpost.errors import HourpostError
 
 _AHEAD_SECONDS = 5.0
@@ -29,22 +29,20 @@ class Session:
 
     def __init__(self, door: Door, send: Send, end: Callable[[bytes], None], address: str, *, is_secure: bool) -> None:
         self.door = door
-        self.address = address
+        self.visit = Visit(door, address, end)
         self.is_secure = is_secure
         self.is_over = False
         self.wants_tls = False
-        self.drop: Drop | None = None
-        self.entered: Entered | None = None
-        self.token = ""  # of the lock on the maildrop
-        self.is_gone = False
-        self.end = end  # with a last word, at any moment
-        self.unwatch: Callable[[], None] = _nothing
-        self.failed_logins = 0
         self._send = send
         self._username = ""
         self._is_asking = False
         self._commands = 0
         self._errors = 0
+
+    @property
+    def drop(self) -> Drop | None:
+        """INBOX, for who has logged in."""
+        return self.visit.drop
 
     def greet(self) -> bytes:
         """The first line of the session."""
@@ -77,8 +75,8 @@ class Session:
 
     async def close(self) -> None:
         """Let others at the maildrop; nothing is removed."""
-        self.is_over = self.is_gone = True
-        await leave(self)
+        self.is_over = True
+        await self.visit.close()
 
     def rest(self, idle_seconds: float) -> None:
         """Let go of what was read ahead for a client that takes its time."""
@@ -155,7 +153,7 @@ class Session:
             raise refuse("encryption required: say STLS first")
 
     def _log_in(self, login: Login) -> Answer:
-        return self._answer(enter(self, login))
+        return self._answer(self.visit.enter(login))
 
     # in either state
 
@@ -187,7 +185,7 @@ class Session:
         except HourpostError:
             return replies.NOT_DELETED
         finally:
-            await leave(self)
+            await self.visit.leave()
         return replies.BYE
 
     # with the maildrop
@@ -265,10 +263,6 @@ class Session:
             return self.refused(refusal)
         except HourpostError as error:
             return self.refused(Refusal(replies.translate(error)))
-
-
-def _nothing() -> None:
-    """Nobody watches a session in which nobody has logged in."""
 
 
 _ANYWHERE: dict[str, Callable[[Session, Command], Answer]] = {

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 
 from api.imap import replies
-from api.imap.acts import scram
+from api.imap.acts import scram, selecting
 from api.imap.acts.entering import enter, leave
 from api.imap.acts.flagging import use_condstore
 from api.imap.capabilities import ENABLED, write_capabilities
@@ -16,9 +15,7 @@ from api.imap.grammar.access import Authenticate, Enable, Identification, Login
 from api.imap.grammar.commands import Command
 from api.imap.replies import Bad, No, untagged
 from api.imap.sasl import decode_answer, parse_plain
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
+from api.imap.session import Session
 
 log = structlog.get_logger()
 
@@ -37,7 +34,7 @@ async def noop(session: Session, command: Command) -> str:
 async def logout(session: Session, command: Command) -> str:
     """LOGOUT."""
     session.outlet.write(b"* BYE see you\r\n")
-    session.leave_folder()
+    selecting.leave(session)
     leave(session)
     session.is_over = True
     return "OK LOGOUT completed"

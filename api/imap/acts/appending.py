@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from api.imap import replies
 from api.imap.acts.copying import find_target
@@ -12,6 +10,7 @@ from api.imap.grammar.commands import BadLine, Command, read_arriving
 from api.imap.grammar.framing import Announced
 from api.imap.grammar.messages import Append
 from api.imap.replies import No
+from api.imap.session import Arriving, Session
 from api.imap.writing.words import write_numbers
 from hourpost.errors import HourpostError, MessageTooLarge
 from hourpost.mailboxes.folders import Folder
@@ -19,22 +18,7 @@ from hourpost.mailboxes.parcels import NewMessage
 from hourpost.mailboxes.quota import get_quota
 from hourpost.rules.mail_flags import split_flags
 
-if TYPE_CHECKING:
-    from api.imap.session import Session
-
-
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-
-
-@dataclass(slots=True)
-class Arriving:
-    """An APPEND under way: memory that it holds, and what it is refused with at its end."""
-
-    tag: bytes
-    folder: Folder | None = None
-    messages: int = 0
-    size_bytes: int = 0
-    refusal: str = ""
 
 
 async def announced(session: Session, frame: Announced) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from api.imap.acts.choosing import choose, ranges_of
 from api.imap.acts.naming import to_stored_name
 from api.imap.acts.storing import writable
 from api.imap.grammar.commands import Command
 from api.imap.grammar.messages import Copy
 from api.imap.replies import No, untagged
+from api.imap.session import Session
 from api.imap.writing.words import write_numbers
 from hourpost.mailboxes.folders import Folder, find_folder
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
-    from hourpost.mailboxes.message_changes import Copied
+from hourpost.mailboxes.message_changes import Copied
 
 
 async def copy(session: Session, command: Command) -> str:

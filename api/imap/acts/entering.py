@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from api.imap import replies
 from api.imap.capabilities import write_capabilities
 from api.imap.grammar.access import Login
 from api.imap.limits import AFTER_LOGIN
 from api.imap.replies import No
+from api.imap.session import Session
 from hourpost.errors import Forbidden, HourpostError
 from hourpost.gateways.metrics import IMAP_LOGINS
 from hourpost.mailboxes.login_lookup import MailboxLogin
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 
 async def enter(session: Session, login: Login) -> str:

@@ -3,16 +3,13 @@ r"""Flags as one session is told them: keywords by name, \Recent for whom it is,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from api.imap.open_folders import Flagged
 from api.imap.replies import untagged
+from api.imap.session import Session
 from api.imap.view import View
 from api.imap.writing.words import write_flags
 from hourpost.rules.mail_flags import FLAG_NAMES
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 
 class FlagWriter:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from api.imap.acts.naming import to_new_name, to_stored_name
 from api.imap.acts.selecting import leave_deleted
 from api.imap.grammar.commands import Command
 from api.imap.grammar.folders import Create, Rename
 from api.imap.replies import No
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
+from api.imap.session import Session
 
 _USES = {"\\drafts": "drafts", "\\sent": "sent", "\\junk": "junk", "\\trash": "trash", "\\archive": "archive"}
 

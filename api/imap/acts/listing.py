@@ -3,20 +3,17 @@ r"""LIST in all its forms, LSUB, STATUS, NAMESPACE (RFC 9051 §6.3.9, RFC 5258, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from api.imap.acts.flagging import use_condstore
 from api.imap.acts.list_rows import ListRow, list_names
 from api.imap.acts.naming import to_stored_name
 from api.imap.grammar.commands import Command
 from api.imap.grammar.folders import Listing, Status
+from api.imap.session import Session
 from api.imap.writing.words import write_folder
 from hourpost.mailboxes.folders import Folder, get_folder, list_folders, list_subscriptions
 from hourpost.mailboxes.known_uids import count_uids_from
 from hourpost.mailboxes.quota import sum_deleted_bytes
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 
 async def namespace(session: Session, command: Command) -> str:

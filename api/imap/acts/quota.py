@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from api.imap.acts.naming import to_stored_name
 from api.imap.grammar.commands import Command
 from api.imap.replies import No, untagged
+from api.imap.session import Session
 from api.imap.writing.words import write_folder
 from hourpost.mailboxes.folders import get_folder
 from hourpost.mailboxes.quota import get_quota as read_quota
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 _UNIT_BYTES = 1024  # of STORAGE
 

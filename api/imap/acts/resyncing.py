@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from api.imap.acts.flagging import FlagWriter
 from api.imap.acts.vanishing import write_vanished
 from api.imap.grammar.folders import Resync
+from api.imap.session import Session
 from api.imap.view import View
 from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.messages import list_rows
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 
 async def resynchronise(session: Session, view: View, folder: Folder, resync: Resync) -> None:

@@ -6,21 +6,18 @@ import secrets
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from api.imap import replies
 from api.imap.acts.entering import come_in, refuse_login
 from api.imap.grammar.commands import Command
 from api.imap.replies import Bad
 from api.imap.sasl import decode_answer
+from api.imap.session import Session
 from hourpost.errors import Forbidden
 from hourpost.mailboxes.login import Attempt
 from hourpost.mailboxes.login_lookup import MailboxLogin, ScramCandidate
 from hourpost.rules.scram import is_proof, sign
 from hourpost.rules.scram_exchange import Challenge, Proven, ScramError, challenge, read_final, read_first, write_final
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 
 @dataclass(frozen=True, slots=True)

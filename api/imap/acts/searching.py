@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from api.imap.acts.choosing import find_ranges, ranges_of
 from api.imap.acts.finding import Answer, write_answer
 from api.imap.acts.flagging import use_condstore
 from api.imap.grammar.commands import Command
 from api.imap.grammar.searching import Search, Sort, Thread
+from api.imap.session import Session
 from api.imap.view import View
 from hourpost.mailboxes.messages import list_rows
 from hourpost.mailboxes.search import Found, list_sort_rows, list_thread_rows
@@ -18,9 +18,6 @@ from hourpost.mailboxes.uid_ranges import LAST_UID
 from hourpost.rules.mail.search_keys import ChangedSince, Key, list_leaves
 from hourpost.rules.mail.sorting import sort_messages
 from hourpost.rules.mail.threads import thread_by_references, thread_by_subject, write_threads
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 
 async def search(session: Session, command: Command) -> str:

@@ -3,7 +3,6 @@ r"""SELECT and what ends it, what a session is told of its folder, and IDLE (RFC
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from api.imap import replies
 from api.imap.acts.flagging import FlagWriter, tell_keywords, use_condstore
@@ -15,13 +14,11 @@ from api.imap.grammar.commands import Command
 from api.imap.grammar.folders import Select
 from api.imap.open_folders import FolderState
 from api.imap.replies import Bad, untagged
+from api.imap.session import Session
 from api.imap.view import News, View
 from hourpost.errors import ServiceUnavailable
 from hourpost.mailboxes.folders import Folder, get_folder, select_folder
 from hourpost.mailboxes.known_uids import count_uids_from, find_first_unseen_number
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 _UNSEEN_AMONG = 10_000  # messages; beyond them the first unseen one is not looked for, so that SELECT stays quick
 
@@ -55,7 +52,7 @@ async def select(session: Session, command: Command) -> str:
 async def _open(session: Session, folder: Folder, *, is_readonly: bool) -> View:
     folders = session.door.folders
     state = folders.enter(folder)
-    view = View(state, is_readonly=is_readonly, recent_uid=folder.recent_uid, hear=session.hear)
+    view = View(state, is_readonly=is_readonly, recent_uid=folder.recent_uid, hear=lambda: hear(session))
     state.listeners.add(view)
     try:
         if state.modseq < folder.highestmodseq:

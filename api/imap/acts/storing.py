@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from api.imap.acts.choosing import choose, ranges_of
 from api.imap.acts.flagging import FlagWriter, is_condstore, use_condstore
@@ -12,15 +11,13 @@ from api.imap.grammar.messages import Expunge, Store
 from api.imap.grammar.sets import Saved
 from api.imap.open_folders import Flagged
 from api.imap.replies import No
+from api.imap.session import Session
 from api.imap.view import View
 from api.imap.writing.words import write_numbers
 from hourpost.mailboxes.message_changes import FlagChange, Stored, Way
 from hourpost.mailboxes.messages import list_rows
 from hourpost.mailboxes.uid_ranges import ALL_UIDS, UidRanges
 from hourpost.rules.mail_flags import split_flags
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 _WAYS = {"+": Way.ADD, "-": Way.REMOVE, "": Way.REPLACE}
 

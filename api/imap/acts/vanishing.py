@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from api.imap.grammar.fetching import Fetch
 from api.imap.grammar.sets import Saved
 from api.imap.replies import untagged
+from api.imap.session import Session
 from api.imap.view import View
 from api.imap.writing.words import write_numbers
 from hourpost.mailboxes.changes_since import list_vanished
-
-if TYPE_CHECKING:
-    from api.imap.session import Session
 
 _RANGES_A_LINE = 500
 
