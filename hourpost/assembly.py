@@ -14,12 +14,12 @@ from hourpost.flow.accept import Intake
 from hourpost.flow.forward import Forwarding
 from hourpost.flow.keep import Keeper
 from hourpost.flow.release import Releaser
+from hourpost.gateways.attempts import RedisAttempts
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hints import CeleryHints
 from hourpost.gateways.hour import Hour, RedisHour
-from hourpost.gateways.login_throttle import RedisLoginThrottle
 from hourpost.gateways.throttle import RedisThrottle
 from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore
@@ -43,6 +43,7 @@ class Parts:
     logins: MailboxLogins
     clock: Clock
     throttle: RedisThrottle
+    attempts: RedisAttempts
 
     async def start(self) -> None:
         """Begin to take orders, as soon as PostgreSQL answers. Raises: ServiceUnavailable after half a minute."""
@@ -58,6 +59,7 @@ class Parts:
         await self.logins.stop()
         await self.standings.stop()
         await self.throttle.aclose()
+        await self.attempts.aclose()
         await self.hour.aclose()
         await self.database.close()
 
@@ -110,9 +112,9 @@ def build_parts(settings: Settings, application: str) -> Parts:
     releaser = Releaser(database, hour, hints, clock)
     standings = StandingCache(database, clock)
     mail = MailStore(database, RedisFolderFeed(redis_url(settings)), clock)
-    throttled, cipher = RedisLoginThrottle(redis_url(settings)), Cipher.from_settings(settings)
-    logins = MailboxLogins(database, throttled, clock, cipher, key=_login_key(settings))
-    return Parts(settings, database, hour, hints, intake, releaser, standings, mail, logins, clock, throttle)
+    attempts, cipher = RedisAttempts(redis_url(settings)), Cipher.from_settings(settings)
+    logins = MailboxLogins(database, attempts, clock, cipher, key=_login_key(settings))
+    return Parts(settings, database, hour, hints, intake, releaser, standings, mail, logins, clock, throttle, attempts)
 
 
 def _login_key(settings: Settings) -> bytes:

@@ -15,7 +15,6 @@ from api.web.parts import Parts
 from hourpost.assembly import build_parts, redis_url
 from hourpost.billing.till import Till, plan_url
 from hourpost.flow.postman import Postman
-from hourpost.gateways.attempts import RedisAttempts
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.optional_redis import OptionalRedis
@@ -67,7 +66,6 @@ def create_app_of(settings: Settings) -> FastAPI:
     """The application on the servers that ``settings`` name; its lifespan opens and closes them."""
     core = build_parts(settings, "hourpost web")
     stripe = open_stripe(settings)
-    attempts = RedisAttempts(redis_url(settings))
     parts = Parts(
         settings=settings,
         database=core.database,
@@ -77,7 +75,7 @@ def create_app_of(settings: Settings) -> FastAPI:
         clock=core.clock,
         dns=ResolverDns(settings.dns_servers),
         cipher=Cipher.from_settings(settings),
-        attempts=attempts,
+        attempts=core.attempts,
         mail=core.mail,
         logins=core.logins,
         ring_billing=core.hints.ring_billing,
@@ -94,7 +92,6 @@ def create_app_of(settings: Settings) -> FastAPI:
             yield
         finally:
             await parts.afterwards.stop()
-            await attempts.aclose()
             await app.state.rate.stop()
             if stripe is not None:
                 await stripe.aclose()

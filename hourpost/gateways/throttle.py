@@ -1,8 +1,10 @@
-"""The throttle of log-ins: who fails waits longer each time, by address and by credential, on all processes together.
+"""The throttle of submission: who fails waits longer each time, by address and by credential, on all processes alike.
 
-Every door that checks a password uses it in the same way, so that a failure costs the same time whatever was wrong::
+Programs that send would take a refusal for a wrong password, so they are kept waiting and are looked at all the same;
+people and mail programs, who can be told to come again, are counted by ``attempts.py``. A failure costs the same time
+whatever was wrong::
 
-    keys = login_keys(address, "mailbox", username)
+    keys = login_keys(address, "smtp", username)
     waited = await throttle.delay(keys)
     await asyncio.sleep(waited)
     started = loop.time()
@@ -18,15 +20,14 @@ The counts are in Redis. While it is away each process counts by itself: nobody 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from hourpost.gateways.optional_redis import OptionalRedis
+from hourpost.rules.networks import network_of
 
 _MAX_REMEMBERED = 10_000
 
@@ -39,22 +40,12 @@ class LoginKeys(NamedTuple):
 
 
 def login_keys(address: str, kind: str, username: str) -> LoginKeys:
-    """The keys of one log-in. ``kind`` says what is logged in to: smtp, mailbox, dashboard.
+    """The keys of one log-in. ``kind`` says what is logged in to, such as smtp.
 
-    An IPv6 address counts with its /64, which is the least that one customer has. Names are hashed: they may be long,
-    and a mistyped name may be a password.
+    Names are hashed: they may be long, and a mistyped name may be a password.
     """
-    address = network_of(address)
     digest = hashlib.sha256(f"{kind} {username.strip().lower()}".encode(errors="surrogatepass")).hexdigest()[:32]
-    return LoginKeys(f"address {address}", f"{kind} {digest}")
-
-
-def network_of(address: str) -> str:
-    """What counts as one address: of IPv6 its /64, which is the least that one customer has."""
-    with suppress(ValueError):
-        if (parsed := ipaddress.ip_address(address)).version == 6:
-            return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return address
+    return LoginKeys(f"address {network_of(address)}", f"{kind} {digest}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,15 @@ import hmac
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from math import ceil
 from time import monotonic
 
 from hourpost.accounts.passwords import is_password
 from hourpost.credentials.usage import UsageLog
 from hourpost.database import Database
 from hourpost.errors import Forbidden, LimitExceeded, ServiceUnavailable
+from hourpost.gateways.attempts import Attempts, Counted, Home
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.encryption import Cipher
-from hourpost.gateways.login_throttle import LoginThrottle
 from hourpost.mailboxes.app_passwords import Service
 from hourpost.mailboxes.login_lookup import (
     Candidate,
@@ -29,9 +28,13 @@ from hourpost.mailboxes.login_lookup import (
 )
 from hourpost.mailboxes.login_memory import LoginMemory
 from hourpost.mailboxes.scram_keys import keep_app_keys, keep_keys, make_keys, seal_keys
+from hourpost.rules.networks import network_of
 from hourpost.rules.tokens import MAILBOX, digest, looks_valid
 
 _WRONG = "Authentication failed."
+# Mail programs try again by themselves, several of them from behind one address
+_FREE_BY_MAILBOX, _FREE_BY_ADDRESS, _FREE_BY_PAIR = 20, 50, 10
+_LONGEST_WAIT_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,31 @@ class Attempt:
         """The address as it is stored and counted."""
         return _clean(self.address).strip().lower()
 
+    @property
+    def counted(self) -> tuple[Counted, Counted, Counted]:
+        """What wrong passwords are counted by: the mailbox, the place, both together.
+
+        Where the mailbox was opened before none holds: a telephone with an old password locks no other program out.
+        """
+        place = network_of(self.peer)
+        return (
+            Counted("mailbox", self.name, _FREE_BY_MAILBOX, _LONGEST_WAIT_SECONDS, holds_at_home=False),
+            Counted("mailbox-from", place, _FREE_BY_ADDRESS, _LONGEST_WAIT_SECONDS, holds_at_home=False),
+            Counted("mailbox-pair", f"{place} {self.name}", _FREE_BY_PAIR, _LONGEST_WAIT_SECONDS, holds_at_home=False),
+        )
+
+    @property
+    def home(self) -> Home:
+        """Where the mailbox is opened."""
+        return Home("mailbox", self.name, network_of(self.peer))
+
 
 class MailboxLogins:
     """The logins of one process. ``key`` makes salts for addresses that do not exist, the same everywhere."""
 
-    def __init__(
-        self, database: Database, throttle: LoginThrottle, clock: Clock, cipher: Cipher, *, key: bytes
-    ) -> None:
+    def __init__(self, database: Database, attempts: Attempts, clock: Clock, cipher: Cipher, *, key: bytes) -> None:
         self._database = database
-        self._throttle = throttle
+        self._attempts = attempts
         self._cipher = cipher
         self._key = key
         self._memory = LoginMemory(database)
@@ -73,7 +92,6 @@ class MailboxLogins:
         await self._memory.stop()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._throttle.aclose()
 
     async def log_in(self, attempt: Attempt, password: str) -> MailboxLogin:
         """Who it is: an address or alias with the mailbox's password, or with an app password that has the scope.
@@ -113,7 +131,7 @@ class MailboxLogins:
             await self._begin(attempt)
         if candidate is None:
             raise Forbidden("invalid_login", _WRONG)
-        await self._throttle.succeed(attempt.name, attempt.peer)
+        await self._succeed(attempt)
         return self._used(candidate.login)
 
     def watch(self, login: MailboxLogin, on_end: Callable[[], None]) -> Callable[[], None]:
@@ -127,7 +145,7 @@ class MailboxLogins:
         if candidate is None:
             await self._begin(attempt)
             raise Forbidden("invalid_login", _WRONG)
-        self._later(self._throttle.succeed(attempt.name, attempt.peer))
+        self._later(self._succeed(attempt))
         self._keep_keys(candidate, password)
         return self._used(candidate.login)
 
@@ -138,7 +156,7 @@ class MailboxLogins:
         right = await is_password(_clean(password), candidate.password_hash if candidate else None)
         if candidate is None or not right:
             raise Forbidden("invalid_login", _WRONG)
-        await self._throttle.succeed(attempt.name, attempt.peer)
+        await self._succeed(attempt)
         self._keep_keys(candidate, password)
         return candidate.login
 
@@ -158,10 +176,13 @@ class MailboxLogins:
                     await keep_keys(connection, login.mailbox_id, login.access_generation, sealed)
 
     async def _begin(self, attempt: Attempt) -> None:
-        wait_seconds = await self._throttle.begin(attempt.name, attempt.peer)
-        if wait_seconds > 0:
+        if wait_seconds := await self._attempts.take(attempt.counted, attempt.home):
             message = "Too many failed attempts; try again later."
-            raise LimitExceeded("logins", message, retry_after_seconds=ceil(wait_seconds))
+            raise LimitExceeded("logins", message, retry_after_seconds=wait_seconds)
+
+    async def _succeed(self, attempt: Attempt) -> None:
+        by_mailbox, by_address, by_pair = attempt.counted
+        await self._attempts.succeed(forget=[by_pair], uncount=[by_mailbox, by_address], home=attempt.home)
 
     def _used(self, login: MailboxLogin) -> MailboxLogin:
         if login.app_password_id is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,13 +13,13 @@ from hourpost import tables
 from hourpost.accounts.passwords import is_password
 from hourpost.accounts.queries import User, find_user_by_email
 from hourpost.errors import Fault, ValidationFailed
-from hourpost.gateways.attempts import Counted
-from hourpost.gateways.throttle import network_of
+from hourpost.gateways.attempts import Counted, Home
+from hourpost.rules.networks import network_of
 from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.sessions import Browser, start_session
 
-_FREE_BY_USER = 5
+_FREE_BY_USER, _FREE_FROM_HERE = 5, 10
 _FREE_BY_ADDRESS = 50
 _WRONG = "The email address or the password is not right."
 
@@ -38,9 +39,8 @@ async def log_in(desk: Desk, email: str, password: str, browser: Browser) -> Log
     ServiceUnavailable.
     """
     email = email.strip().lower()
-    by_user = Counted("login", email, _FREE_BY_USER)
     by_address = Counted("login-from", network_of(browser.address), _FREE_BY_ADDRESS)
-    await desk.attempts.begin([by_user, by_address])
+    await desk.attempts.begin([*of_log_in(email, browser), by_address], home_of(email, browser))
     async with desk.database.reading() as connection:
         user = await find_user_by_email(connection, email)
     is_right = await is_password(password, user.password_hash if user else None)
@@ -53,10 +53,30 @@ async def log_in(desk: Desk, email: str, password: str, browser: Browser) -> Log
         token = await start_session(connection, user.id, browser, desk.now, awaits_second=second)
         if not second:
             await note(connection, Actor(user.id, user.email, browser.address), "logged_in", desk.now)
-    await desk.attempts.uncount(by_address)
-    if not second:
-        await desk.attempts.forget(by_user)
+    if second:
+        await desk.attempts.succeed(uncount=[by_address])
+    else:
+        await let_in(desk, email, browser, uncount=[by_address])
     return LoggedIn(token, second)
+
+
+def of_log_in(email: str, browser: Browser) -> list[Counted]:
+    """What wrong passwords for one address are counted by: wherever they come from, and from this place.
+
+    Who has logged in from here before waits for their own failures alone: nobody locks them out from elsewhere.
+    """
+    place = f"{network_of(browser.address)} {email}"
+    return [Counted("login", email, _FREE_BY_USER, holds_at_home=False), Counted("login-pair", place, _FREE_FROM_HERE)]
+
+
+def home_of(email: str, browser: Browser) -> Home:
+    """Where somebody logs in from."""
+    return Home("login", email, network_of(browser.address))
+
+
+async def let_in(desk: Desk, email: str, browser: Browser, uncount: Sequence[Counted] = ()) -> None:
+    """Forget what was wrong before, once all that is asked for was shown, and know the place."""
+    await desk.attempts.succeed(forget=of_log_in(email, browser), uncount=uncount, home=home_of(email, browser))
 
 
 async def _note_failure(desk: Desk, user: User, browser: Browser) -> None:

@@ -12,10 +12,11 @@ from hourpost.accounts.passwords import hash_password, is_password
 from hourpost.accounts.queries import User, find_user_by_email, get_user
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
-from hourpost.gateways.throttle import network_of
+from hourpost.rules.networks import network_of
 from hourpost.users import letters
 from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
+from hourpost.users.logging_in import let_in
 from hourpost.users.names import read_email
 from hourpost.users.sessions import Browser, end_sessions, start_session
 from hourpost.users.tokens import Kind, OneTime, drop_tokens, find_token, keep_token, mint, use_token
@@ -71,7 +72,7 @@ async def finish_reset(desk: Desk, token: str, password: str, browser: Browser) 
         user = await get_user(connection, found.user_id)
         await _set(connection, user, hashed)
         await note(connection, Actor(user.id, user.email, browser.address), "password_reset", desk.now)
-    await desk.attempts.forget(Counted("login", user.email, 0))
+    await let_in(desk, user.email, browser)
     await desk.postman.post(letters.password_changed(user.email))
 
 
@@ -99,7 +100,7 @@ async def prove_password(desk: Desk, user: User, password: str, field: str = "pa
     await desk.attempts.begin([counted])
     if not await is_password(password, user.password_hash):
         raise ValidationFailed([Fault(f"/{field}", "this is not your password")])
-    await desk.attempts.forget(counted)
+    await desk.attempts.succeed(forget=[counted])
 
 
 async def set_password_of(connection: AsyncConnection, user: User, hashed: str, now: datetime) -> None:

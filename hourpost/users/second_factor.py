@@ -9,6 +9,7 @@ from hourpost.errors import Fault, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
+from hourpost.users.logging_in import let_in
 from hourpost.users.passkeys import Site, check_passkey
 from hourpost.users.recovery import use_code
 from hourpost.users.sessions import Browser, end_session, start_session
@@ -36,8 +37,8 @@ async def finish_by_code(desk: Desk, user: User, session_id: UUID, code: str, br
         token = await start_session(connection, user.id, browser, desk.now)
         action = "logged_in" if is_totp else "recovery_code_used"
         await note(connection, Actor(user.id, user.email, browser.address), action, desk.now)
-    await desk.attempts.forget(counted)
-    await desk.attempts.forget(Counted("login", user.email, 0))
+    await desk.attempts.succeed(forget=[counted])
+    await let_in(desk, user.email, browser)
     return token
 
 
@@ -55,5 +56,5 @@ async def finish_by_passkey(
         user = await get_user(connection, user_id)
         token = await start_session(connection, user_id, browser, desk.now)
         await note(connection, Actor(user.id, user.email, browser.address), "logged_in", desk.now, by="passkey")
-    await desk.attempts.forget(Counted("login", user.email, 0))
+    await let_in(desk, user.email, browser)
     return token

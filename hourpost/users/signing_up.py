@@ -15,7 +15,7 @@ from hourpost.accounts.passwords import hash_password
 from hourpost.accounts.queries import find_user_by_email
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
-from hourpost.gateways.throttle import network_of
+from hourpost.rules.networks import network_of
 from hourpost.users import letters
 from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk

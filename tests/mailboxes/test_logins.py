@@ -14,8 +14,8 @@ from hourpost import tables
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
 from hourpost.errors import Forbidden, LimitExceeded, NotFound, ValidationFailed
+from hourpost.gateways.attempts import RedisAttempts
 from hourpost.gateways.clock import SystemClock
-from hourpost.gateways.login_throttle import RedisLoginThrottle
 from hourpost.mailboxes.app_passwords import (
     IssuedAppPassword,
     Service,
@@ -41,10 +41,11 @@ Start = Callable[[], Awaitable[MailboxLogins]]
 async def start_logins(database_url: str, redis_url: str) -> AsyncIterator[Start]:
     """Starts logins, each with connections of its own, as another process has them."""
     opened: list[tuple[MailboxLogins, Database]] = []
+    attempts = RedisAttempts(redis_url)
 
     async def start() -> MailboxLogins:
         database = Database(database_url, pool_size=2, application="logins")
-        logins = MailboxLogins(database, RedisLoginThrottle(redis_url), SystemClock(), CIPHER, key=b"a key")
+        logins = MailboxLogins(database, attempts, SystemClock(), CIPHER, key=b"a key")
         opened.append((logins, database))
         await logins.start()
         return logins
@@ -53,6 +54,7 @@ async def start_logins(database_url: str, redis_url: str) -> AsyncIterator[Start
     for logins, database in opened:
         await logins.stop()
         await database.close()
+    await attempts.aclose()
 
 
 @pytest_asyncio.fixture
@@ -199,7 +201,7 @@ async def test_many_wrong_passwords_delay_but_not_where_the_owner_is_known(
 ) -> None:
     home, stranger = f"home {new_id()}", f"stranger {new_id()}"
     await logins.log_in(attempt(mailbox, peer=home), PASSWORD)
-    for _ in range(11):
+    for _ in range(10):
         with pytest.raises(Forbidden):
             await logins.log_in(attempt(mailbox, peer=stranger), "wrong password")
     for password in ("wrong again", "right or wrong"):
@@ -210,7 +212,7 @@ async def test_many_wrong_passwords_delay_but_not_where_the_owner_is_known(
 
 
 async def test_without_redis_nothing_is_counted_and_right_is_still_right(database: Database, mailbox: Mailbox) -> None:
-    away = RedisLoginThrottle("redis://127.0.0.1:1/0")
+    away = RedisAttempts("redis://127.0.0.1:1/0")
     logins = MailboxLogins(database, away, SystemClock(), CIPHER, key=b"a key")
     for _ in range(2):
         with pytest.raises(Forbidden):
@@ -221,7 +223,7 @@ async def test_without_redis_nothing_is_counted_and_right_is_still_right(databas
 
 async def test_unknown_addresses_are_delayed_alike(logins: MailboxLogins) -> None:
     unknown = Attempt(f"{new_id()}@nowhere.test", Service.IMAP, f"peer {new_id()}")
-    for _ in range(11):
+    for _ in range(10):
         with pytest.raises(Forbidden):
             await logins.log_in(unknown, "wrong password")
     with pytest.raises(LimitExceeded):
@@ -297,7 +299,7 @@ async def test_guesses_by_scram_are_delayed_even_where_one_is_right(
     await change_password(database, mailbox, "another long password")
     stranger = f"stranger {new_id()}"
     right = (await logins.offer_scram(attempt(mailbox)))[1][0]
-    for _ in range(11):
+    for _ in range(10):
         with pytest.raises(Forbidden):
             await logins.finish_scram(attempt(mailbox, peer=stranger), None)
     with pytest.raises(LimitExceeded):

@@ -15,9 +15,9 @@ from api.imap.door import Door
 from api.imap.limits import Limits
 from api.imap.server import ImapServer, Listener
 from hourpost.database import Database
+from hourpost.gateways.attempts import RedisAttempts
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
-from hourpost.gateways.login_throttle import RedisLoginThrottle
 from hourpost.gateways.session_leases import RedisSessionLeases
 from hourpost.gateways.tls import make_tls_context
 from hourpost.mailboxes.login import MailboxLogins
@@ -46,7 +46,8 @@ class RunningDoor:
     ) -> None:
         self.database = Database(urls[0], pool_size=2)
         self.store = MailStore(self.database, RedisFolderFeed(urls[1]), SystemClock())
-        self.logins = MailboxLogins(self.database, RedisLoginThrottle(urls[1]), SystemClock(), CIPHER, key=b"a key")
+        self.attempts = RedisAttempts(urls[1])
+        self.logins = MailboxLogins(self.database, self.attempts, SystemClock(), CIPHER, key=b"a key")
         await self.store.start()
         await self.logins.start()
         context = make_tls_context(certificate.cert, certificate.key)
@@ -70,6 +71,7 @@ class RunningDoor:
         self.call(self.server.drain())
         self.call(self.leases.aclose())
         self.call(self.logins.stop())
+        self.call(self.attempts.aclose())
         self.call(self.store.stop())
         self.call(self.database.close())
         self.loop.call_soon_threadsafe(self.loop.stop)

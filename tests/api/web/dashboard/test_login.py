@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
-from tests.api.web.dashboard.people import Surfer, join, make_user, text_of
+from tests.api.web.dashboard.people import Surfer, join, make_user, new_surfer, text_of
 from tests.api.web.running import RunningWeb
 from tests.cast import make_account
 
@@ -75,6 +75,16 @@ def test_one_is_led_back_to_the_page_one_wanted(nobody: Surfer, email: str) -> N
     assert sent.headers["location"] == "/login?next=/app/account%3Fx%3D1"
     assert 'value="/app/account?x=1"' in nobody.follow(sent).text
     assert log_in(nobody, email, next="/app/account").headers["location"] == "/app/account"
+
+
+def test_others_lock_nobody_out_where_they_have_logged_in_before(nobody: Surfer, site: RunningWeb, email: str) -> None:
+    log_in(nobody, email)  # from 127.0.0.1
+    other = new_surfer(site.url)
+    elsewhere = {"X-Forwarded-For": "192.0.2.77"}
+    guesses = [other.post("/login", {"email": email, "password": f"guess {n}"}, **elsewhere) for n in range(6)]
+    assert [answer.status_code for answer in guesses] == [422] * 5 + [429]
+    assert other.post("/login", {"email": email, "password": PASSWORD}, **elsewhere).status_code == 429
+    assert log_in(nobody, email).status_code == 303
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x"])
