@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import zlib
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
@@ -15,6 +14,7 @@ from api.imap.dispatch import Dispatcher
 from api.imap.door import Door
 from api.imap.outlet import ClientGone, Inflation, Outlet
 from api.listening.patience import Patience
+from api.listening.wire import Wire
 from hourpost.gateways.metrics import IMAP_SESSIONS
 
 log = structlog.get_logger()
@@ -23,36 +23,22 @@ _MAX_WAITING_BYTES = 64 * 1024  # what a client may send ahead while it waits fo
 _PIECE_BYTES = 256 * 1024
 
 
-class Connection(asyncio.Protocol):
+class Connection(Wire[Door]):
     """Feeds a session; commands run strictly in turn, and nothing is read past one that is still being worked on."""
 
-    __slots__ = (
-        *("was_made", "_address", "_connections", "_door", "_heard_at", "_inflation", "_is_paused", "_opened_at"),
-        *("_outlet", "_patience", "_session", "_told_at", "_transport", "_work"),
-    )
+    __slots__ = ("_inflation", "_outlet", "_patience", "_session", "_told_at")
+    gauge = IMAP_SESSIONS
 
     def __init__(self, door: Door, address: str, connections: set[Connection], *, is_secure: bool) -> None:
-        self._door = door
-        self._address = address
-        self._connections = connections
+        super().__init__(door, address, connections)
         self._outlet, self._patience = Outlet(), Patience()
         self._session = Dispatcher(door, self._outlet, address, self._wake, is_secure=is_secure)
-        self._transport: asyncio.Transport | None = None
         self._inflation: Inflation | None = None
-        self._work: asyncio.Task[None] | None = None
-        self.was_made = False
-        self._is_paused = False
-        self._opened_at = self._heard_at = self._told_at = door.seconds()
+        self._told_at = self._opened_at
 
     # what asyncio calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's do not inherit from it
-        self._outlet.attach(self._transport)
-        self.was_made = True
-        self._connections.add(self)
-        IMAP_SESSIONS.inc()
+    def _greet(self) -> None:
         if self._door.is_draining:
             self.end(replies.SHUTTING_DOWN)
             return
@@ -67,12 +53,8 @@ class Connection(asyncio.Protocol):
         elif not self._inflate(data):
             return
         self._go_on()
-        if self._is_full and not self._is_paused and self._transport is not None:
-            self._is_paused = True
-            self._transport.pause_reading()
-
-    def eof_received(self) -> None:
-        """Close: a client that will not send any more cannot end its session either."""
+        if self._is_full:
+            self._hold_up(is_full=True)
 
     def pause_writing(self) -> None:
         """Answer nothing more until the client reads."""
@@ -84,17 +66,10 @@ class Connection(asyncio.Protocol):
         self._outlet.resume()
         self._go_on()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Forget the session; a change that is being stored is stored nevertheless. May be called twice."""
-        self._transport = None
-        self._outlet.attach(None)
+    def _forget(self) -> None:
         self._session.is_over = True
         if self._work is None:  # else when it has ended: until then it may still take what has to be given back
             self._session.close()
-        if self in self._connections:
-            self._connections.discard(self)
-            IMAP_SESSIONS.dec()
-            self._door.guard.leave(self._address)
 
     # what the server calls
 
@@ -128,16 +103,7 @@ class Connection(asyncio.Protocol):
             self._outlet.push()
             self._transport.close()
 
-    def abort(self) -> None:
-        """Close without a word."""
-        if self._transport is not None:
-            self._transport.abort()
-
     # the work
-
-    @property
-    def _unread_bytes(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     @property
     def _is_full(self) -> bool:
@@ -163,9 +129,8 @@ class Connection(asyncio.Protocol):
             is_more = self._pump()
         if self._session.is_over and self._work is None:
             self._flush()
-        if self._is_paused and not self._is_full and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
+        if not self._is_full:
+            self._hold_up(is_full=False)
 
     def _pump(self) -> bool:
         """Start what can be started; whether there is more to look at without anything new having arrived."""
@@ -179,7 +144,8 @@ class Connection(asyncio.Protocol):
             return False
         self._flush()
         if session.wants_tls and self._transport is not None:
-            self._leave_clear()
+            # A byte that came behind STARTTLS in clear ends the session (RFC 9051 §11.3)
+            self.abort() if session.framer.buffer else self._begin_tls()
         elif session.wants_deflate:
             session.wants_deflate = False
             self._begin_deflate()
@@ -227,41 +193,11 @@ class Connection(asyncio.Protocol):
         if self._work is None:
             self._flush()
 
-    # TLS
+    # the transport
 
-    def _leave_clear(self) -> None:
-        """Begin TLS after STARTTLS; a byte that came behind it in clear ends the session (RFC 9051 §11.3)."""
-        transport, tls = self._transport, self._door.tls
-        assert transport is not None
-        assert tls is not None
-        if self._session.framer.buffer:
-            transport.abort()
-            return
-        transport.pause_reading()  # whatever comes from now on belongs to the handshake
-        self._work = asyncio.get_running_loop().create_task(self._shake_hands(transport, tls))
+    def _attach(self, transport: asyncio.Transport | None) -> None:
+        super()._attach(transport)
+        self._outlet.attach(transport)
 
-    async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
-        if transport.is_closing():  # who has left meanwhile never begins, and start_tls would wait for ever
-            self._work = None
-            return
-        limits = self._door.limits
-        try:
-            secured = await asyncio.get_running_loop().start_tls(
-                transport,
-                self,
-                tls,
-                server_side=True,
-                ssl_handshake_timeout=limits.handshake_seconds,
-                ssl_shutdown_timeout=limits.goodbye_seconds,
-            )
-        except OSError as error:
-            log.debug("no TLS", address=self._address, error=repr(error))
-            transport.abort()
-            self._work = None
-            self.connection_lost(error)  # nobody else calls it before the handshake is done
-            return
-        self._work = None
-        self._transport = secured
-        self._outlet.attach(secured)
+    def _secured(self) -> None:
         self._session.secured()
-        self._go_on()

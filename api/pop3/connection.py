@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
 from api.listening.patience import Patience
+from api.listening.wire import Wire
 from api.pop3 import replies
 from api.pop3.door import Door
 from api.pop3.fetching import Interrupted
@@ -27,51 +27,38 @@ class ClientGone(Exception):
     """Nobody is there to write to any more."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Wire[Door]):
     """Feeds a session line by line; nothing is read past a command whose answer is still being worked out."""
 
+    gauge = POP3_SESSIONS
+
     def __init__(self, door: Door, address: str, connections: set[Connection], *, is_secure: bool) -> None:
-        self._door = door
-        self._address = address
-        self._connections = connections
+        super().__init__(door, address, connections)
         self._session = Session(door, self._send, self.end, address, is_secure=is_secure)
-        self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._out: list[bytes] = []
         self._out_bytes = 0
-        self._work: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._is_open_again: asyncio.Future[None] | None = None  # for who writes while the client does not read
-        self.was_made = False
         self._is_clogged = False
-        self._is_paused = False
-        self._opened_at = self._heard_at = self._renewed_at = door.seconds()
         self._patience = Patience()
+        self._renewed_at = self._opened_at
 
     # what asyncio calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's do not inherit from it
-        self.was_made = True
-        self._connections.add(self)
-        POP3_SESSIONS.inc()
+    def _greet(self) -> None:
         if self._door.is_draining:
             self.end(replies.SHUTTING_DOWN)
-            return
-        self._transport.write(self._session.greet())
+        elif self._transport is not None:
+            self._transport.write(self._session.greet())
 
     def data_received(self, data: bytes) -> None:
         """Take what the client wrote."""
         self._buffer += data
         self._heard_at = self._door.seconds()
         self._go_on()
-        if len(self._buffer) > _MAX_WAITING_BYTES and self._transport is not None and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
-
-    def eof_received(self) -> None:
-        """Close: a client that will not send any more cannot end its session either, and nothing is removed."""
+        if len(self._buffer) > _MAX_WAITING_BYTES:
+            self._hold_up(is_full=True)
 
     def pause_writing(self) -> None:
         """Answer nothing more until the client reads."""
@@ -84,15 +71,11 @@ class Connection(asyncio.Protocol):
         self._wake()
         self._go_on()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Forget the session; nothing is removed unless QUIT was being answered. May be called twice."""
-        self._transport = None
+    def _forget(self) -> None:
+        """Nothing is removed unless QUIT was being answered."""
         self._buffer.clear()
         self._wake()
         if self in self._connections:
-            self._connections.discard(self)
-            POP3_SESSIONS.dec()
-            self._door.guard.leave(self._address)
             self._door.start(self._session.close())
 
     # what the server calls
@@ -131,25 +114,15 @@ class Connection(asyncio.Protocol):
                 self._transport.write(reply)
             self._transport.close()
 
-    def abort(self) -> None:
-        """Close without a word."""
-        if self._transport is not None:
-            self._transport.abort()
-
     # the work
-
-    @property
-    def _unread_bytes(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def _go_on(self) -> None:
         """Pump, unless something has to happen first; then read again what was held up."""
         if self._work is not None or self._is_clogged:
             return
         self._pump()
-        if self._is_paused and self._work is None and not self._is_clogged and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
+        if self._work is None and not self._is_clogged:
+            self._hold_up(is_full=False)
 
     def _pump(self) -> None:
         """Answer what has arrived, as far as it goes; replies leave together, in pieces that are not too large."""
@@ -166,7 +139,8 @@ class Connection(asyncio.Protocol):
                 self._work = asyncio.get_running_loop().create_task(self._await(answer))
         self._flush()
         if session.wants_tls and self._transport is not None:
-            self._leave_clear()
+            # A byte that came behind STLS in clear ends the session (RFC 2595 §7)
+            self.abort() if self._buffer else self._begin_tls()
 
     def _read_on(self, session: Session) -> Answer | None:
         """The answer to the next line; None when it is not complete."""
@@ -237,40 +211,5 @@ class Connection(asyncio.Protocol):
         if session.is_over and self._work is None:
             transport.close()
 
-    # TLS
-
-    def _leave_clear(self) -> None:
-        """Begin TLS after STLS; a byte that came behind it in clear ends the session (RFC 2595 §7)."""
-        transport, tls = self._transport, self._door.tls
-        assert transport is not None
-        assert tls is not None
-        if self._buffer:
-            transport.abort()
-            return
-        transport.pause_reading()  # whatever comes from now on belongs to the handshake
-        self._work = asyncio.get_running_loop().create_task(self._shake_hands(transport, tls))
-
-    async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
-        if transport.is_closing():  # who has left meanwhile never begins, and start_tls would wait for ever
-            self._work = None
-            return
-        limits = self._door.limits
-        try:
-            secured = await asyncio.get_running_loop().start_tls(
-                transport,
-                self,
-                tls,
-                server_side=True,
-                ssl_handshake_timeout=limits.handshake_seconds,
-                ssl_shutdown_timeout=limits.goodbye_seconds,
-            )
-        except OSError as error:
-            log.debug("no TLS", address=self._address, error=repr(error))
-            transport.abort()
-            self._work = None
-            self.connection_lost(error)  # nobody else calls it before the handshake is done
-            return
-        self._work = None
-        self._transport = secured
+    def _secured(self) -> None:
         self._session.secured()
-        self._go_on()

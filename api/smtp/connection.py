@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
+from api.listening.wire import Wire
 from api.smtp import replies
 from api.smtp.door import Door
 from api.smtp.limits import MAX_LINE_BYTES
@@ -22,32 +22,23 @@ _ENDLESS = 3  # times the largest message: who still sends then does not mean to
 _MAX_WAITING_BYTES = 64 * 1024  # what a client may send ahead while it waits for an answer
 
 
-class Connection(asyncio.Protocol):
+class Connection(Wire[Door]):
     """Feeds a session line by line; nothing is read past a command whose answer is still being worked out."""
 
+    gauge = SMTP_SESSIONS
+
     def __init__(self, door: Door, role: Role, address: str, connections: set[Connection], *, is_secure: bool) -> None:
-        self._door = door
-        self._address = address
-        self._connections = connections
+        super().__init__(door, address, connections)
         self._session = Session(door, role, address, is_secure=is_secure)
-        self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._out: list[bytes] = []
-        self._work: asyncio.Task[None] | None = None
-        self.was_made = False
         self._is_clogged = False
-        self._is_paused = False
-        self._opened_at = self._heard_at = self._content_since = door.seconds()
+        self._content_since = self._opened_at
 
     # what asyncio calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's do not inherit from it
-        self.was_made = True
-        self._connections.add(self)
-        SMTP_SESSIONS.inc()
-        self._transport.write(self._session.greet())
+    def _greet(self) -> None:
+        self._write(self._session.greet())
         if self._door.is_draining:
             self.end(replies.SHUTTING_DOWN)
 
@@ -56,12 +47,8 @@ class Connection(asyncio.Protocol):
         self._buffer += data
         self._heard_at = self._door.seconds()
         self._go_on()
-        if len(self._buffer) > _MAX_WAITING_BYTES and self._transport is not None and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
-
-    def eof_received(self) -> None:
-        """Close: a client that will not send any more cannot end its session either."""
+        if len(self._buffer) > _MAX_WAITING_BYTES:
+            self._hold_up(is_full=True)
 
     def pause_writing(self) -> None:
         """Answer nothing more until the client reads."""
@@ -72,15 +59,9 @@ class Connection(asyncio.Protocol):
         self._is_clogged = False
         self._go_on()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Forget the session; a message that is being stored is stored nevertheless. May be called twice."""
-        self._transport = None
+    def _forget(self) -> None:
         self._session.close()
         self._buffer.clear()
-        if self in self._connections:
-            self._connections.discard(self)
-            SMTP_SESSIONS.dec()
-            self._door.guard.leave(self._address)
 
     # what the server calls
 
@@ -116,11 +97,6 @@ class Connection(asyncio.Protocol):
             self._transport.write(reply)
             self._transport.close()
 
-    def abort(self) -> None:
-        """Close without a word."""
-        if self._transport is not None:
-            self._transport.abort()
-
     # the work
 
     def _go_on(self) -> None:
@@ -128,9 +104,8 @@ class Connection(asyncio.Protocol):
         if self._work is not None or self._is_clogged:
             return
         self._pump()
-        if self._is_paused and self._work is None and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
+        if self._work is None:
+            self._hold_up(is_full=False)
 
     def _pump(self) -> None:
         """Answer what has arrived, as far as it goes; all replies leave in one write."""
@@ -145,7 +120,8 @@ class Connection(asyncio.Protocol):
                 self._start(answer)
         self._flush()
         if session.wants_tls and self._transport is not None:
-            self._leave_clear()
+            self._buffer.clear()  # nothing that came in clear is left
+            self._begin_tls()
 
     def _read_on(self, session: Session) -> Answer | None:
         """The answer to the next line or message; None when it is not complete."""
@@ -196,38 +172,5 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
-    # TLS
-
-    def _leave_clear(self) -> None:
-        """Begin TLS after STARTTLS; nothing that came in clear is left."""
-        transport, tls = self._transport, self._door.tls
-        assert transport is not None
-        assert tls is not None
-        transport.pause_reading()  # whatever comes from now on belongs to the handshake
-        self._buffer.clear()
-        self._work = asyncio.get_running_loop().create_task(self._shake_hands(transport, tls))
-
-    async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
-        if transport.is_closing():  # who has left meanwhile never begins, and start_tls would wait for ever
-            self._work = None
-            return
-        limits = self._door.limits
-        try:
-            secured = await asyncio.get_running_loop().start_tls(
-                transport,
-                self,
-                tls,
-                server_side=True,
-                ssl_handshake_timeout=limits.handshake_seconds,
-                ssl_shutdown_timeout=limits.goodbye_seconds,
-            )
-        except OSError as error:
-            log.debug("no TLS", address=self._address, error=repr(error))
-            transport.abort()
-            self._work = None
-            self.connection_lost(error)  # nobody else calls it before the handshake is done
-            return
-        self._work = None
-        self._transport = secured
+    def _secured(self) -> None:
         self._session.secured()
-        self._go_on()
