@@ -24,7 +24,8 @@ class Connections:
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], most: int) -> None:
         self._connect = connect
-        self._free = asyncio.Semaphore(most)
+        self._free = most  # places, of which those who wait for one are handed what is given back
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: deque[tuple[asyncpg.Connection, float]] = deque()  # the one used last stands last, and goes first
         self._is_over = False
         self._lent: set[asyncpg.Connection] = set()
@@ -36,17 +37,16 @@ class Connections:
         """
         if self._is_over:
             raise asyncpg.InterfaceError("the connections are closed")
-        if self._free.locked():
-            async with asyncio.timeout(_WAIT_SECONDS):
-                await self._free.acquire()
+        if self._free:
+            self._free -= 1
         else:
-            await self._free.acquire()
+            await self._wait()
         connection = self._find_idle()
         if connection is None:
             try:
                 connection = await self._connect()
             except BaseException:
-                self._free.release()
+                self._leave()
                 raise
         self._lent.add(connection)
         return connection
@@ -62,7 +62,7 @@ class Connections:
                 connection.terminate()
         if self._idle and now - self._idle[0][1] > _UNUSED_SECONDS:
             self._idle.popleft()[0].terminate()
-        self._free.release()
+        self._leave()
 
     def terminate(self) -> None:
         """Close all of them, also those that are lent; from now on there are none."""
@@ -70,6 +70,27 @@ class Connections:
         for connection in (*self._lent, *(idle for idle, _ in self._idle)):
             connection.terminate()
         self._idle.clear()
+
+    async def _wait(self) -> None:
+        """Wait for somebody's place."""
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await place
+        except BaseException:
+            if place.done() and not place.cancelled():  # it came in the moment in which nobody wanted it any more
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        """Give a place to who has waited longest, or to nobody."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
 
     def _find_idle(self) -> asyncpg.Connection | None:
         while self._idle:

@@ -7,6 +7,7 @@ told before the tagged line, expunges only where the command allows that (RFC 90
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import cache
 from typing import Any
 
 import structlog
@@ -38,6 +39,9 @@ log = structlog.get_logger()
 
 # By number these speak of messages that must not move meanwhile; by UID they do not
 _NUMBERED = frozenset({"FETCH", "STORE", "SEARCH", "SORT", "THREAD"})
+
+
+_counter = cache(IMAP_COMMANDS.labels)
 
 
 class Dispatcher(Session):
@@ -120,7 +124,7 @@ class Dispatcher(Session):
             self.refuse(bad.tag, bad.reason, bad.answer)
             appending.forget(self)
             return
-        IMAP_COMMANDS.labels(command.name).inc()
+        _counter(command.name).inc()
         await self.act(command, _ACTS[command.name])
 
     async def act(self, command: Command, act: Act) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from asyncpg import Connection
@@ -15,8 +14,7 @@ from hourpost.rules.ids import to_text
 PREFIX = "fld"
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     r"""A folder as it was at one moment.
 
     ``expunged_before``: expunges of MODSEQs up to it are no longer known (0: all are). ``recent_uid``: from this UID on
@@ -44,7 +42,7 @@ class Folder:
         return to_text(PREFIX, self.id)
 
 
-_NAMES = [one.name for one in fields(Folder)]
+_NAMES = Folder._fields
 
 
 def _select(condition: str) -> HotStatement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 SEPARATOR = "/"
 INBOX = "INBOX"
@@ -26,6 +27,7 @@ class FolderNameError(ValueError):
     """The text is no name for a folder; the message says why."""
 
 
+@lru_cache(maxsize=1024)  # a name is said again and again
 def normalise_folder_name(text: str) -> str:
     """The one form of a name: NFC, INBOX in capitals, also as a parent.
 

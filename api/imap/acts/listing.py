@@ -2,7 +2,8 @@ r"""LIST in all its forms, LSUB, STATUS, NAMESPACE (RFC 9051 §6.3.9, RFC 5258, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 
 from api.imap.acts.flagging import use_condstore
 from api.imap.acts.list_rows import ListRow, list_names
@@ -91,22 +92,31 @@ async def status(session: Session, command: Command) -> str:
 
 
 async def _write_status(session: Session, folder: Folder, items: Sequence[str]) -> None:
-    known: Mapping[str, int | str] = {
-        "MESSAGES": folder.messages,
-        "UIDNEXT": folder.uidnext,
-        "UIDVALIDITY": folder.uidvalidity,
-        "UNSEEN": folder.unseen,
-        "DELETED": folder.deleted,
-        "SIZE": folder.size_bytes,
-        "HIGHESTMODSEQ": folder.highestmodseq,
-        "APPENDLIMIT": session.door.limits.message_bytes,
-        "MAILBOXID": f"(F{folder.id.hex})",
-        "RECENT": await _count_recent(session, folder) if "RECENT" in items else 0,
-        "DELETED-STORAGE": await _sum_deleted(session, folder) if "DELETED-STORAGE" in items else 0,
-    }
+    values: list[str] = []
+    for item in items:
+        if item == "RECENT":
+            value: object = await _count_recent(session, folder)
+        elif item == "DELETED-STORAGE":
+            value = await _sum_deleted(session, folder)
+        elif item == "APPENDLIMIT":
+            value = session.door.limits.message_bytes
+        else:
+            value = _OF_ROW[item](folder)
+        values.append(f"{item} {value}")
     name = write_folder(folder.name, is_utf8=session.is_utf8)
-    values = " ".join(f"{item} {known[item]}" for item in items)
-    session.outlet.write(b"* STATUS %b (%b)\r\n" % (name, values.encode("ascii")))
+    session.outlet.write(b"* STATUS %b (%b)\r\n" % (name, " ".join(values).encode("ascii")))
+
+
+_OF_ROW: Mapping[str, Callable[[Folder], object]] = {
+    "MESSAGES": attrgetter("messages"),
+    "UIDNEXT": attrgetter("uidnext"),
+    "UIDVALIDITY": attrgetter("uidvalidity"),
+    "UNSEEN": attrgetter("unseen"),
+    "DELETED": attrgetter("deleted"),
+    "SIZE": attrgetter("size_bytes"),
+    "HIGHESTMODSEQ": attrgetter("highestmodseq"),
+    "MAILBOXID": lambda folder: f"(F{folder.id.hex})",
+}
 
 
 async def _count_recent(session: Session, folder: Folder) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from api.imap.grammar import access, fetching, folders, messages, searching
 from api.imap.grammar.framing import CommandText
-from api.imap.grammar.reader import BadCommand, Reader
+from api.imap.grammar.reader import BadCommand, Reader, is_tag
 from api.imap.limits import MAX_DEPTH, MAX_DEPTH_BEFORE_LOGIN
 
 
@@ -90,6 +91,10 @@ _UID_COMMANDS: dict[str, _Read] = {
 
 def read_command(frame: CommandText, *, is_logged_in: bool = True, is_utf8: bool = False) -> Command:
     """The command in a frame. Raises: BadLine."""
+    if is_logged_in and not frame.literals:
+        repeated = _find_repeated(frame.text, is_utf8=is_utf8)
+        if repeated is not None:
+            return repeated
     depth = MAX_DEPTH if is_logged_in else MAX_DEPTH_BEFORE_LOGIN
     reader = Reader(frame.text, frame.literals, is_utf8=is_utf8, max_depth=depth)
     tag = b"*"
@@ -102,6 +107,32 @@ def read_command(frame: CommandText, *, is_logged_in: bool = True, is_utf8: bool
     except BadCommand as bad:
         raise BadLine(tag, str(bad), bad.answer) from None
     return Command(tag, name, argument, is_uid)
+
+
+# What clients say again and again, in the same words; nothing in it is secret.
+_REPEATED = frozenset((b"NOOP", b"IDLE", b"CHECK", b"STATUS", b"SELECT", b"EXAMINE", b"UNSELECT", b"CLOSE", b"LIST"))
+_REPEATED_BYTES = 200
+
+
+def _find_repeated(text: bytes, *, is_utf8: bool) -> Command | None:
+    """A command whose words are remembered; None for others, and for one that cannot be read."""
+    tag, _, said = text.partition(b" ")
+    if said.partition(b" ")[0].upper() not in _REPEATED or len(said) > _REPEATED_BYTES or not is_tag(tag):
+        return None
+    try:
+        name, argument = _read_repeated(said, is_utf8=is_utf8)
+    except BadCommand:  # which is to say where in the whole line
+        return None
+    return Command(tag, name, argument)
+
+
+@lru_cache(maxsize=512)
+def _read_repeated(said: bytes, *, is_utf8: bool) -> tuple[str, object]:
+    reader = Reader(said, is_utf8=is_utf8, max_depth=MAX_DEPTH)
+    name, read, _ = _read_name(reader)
+    argument = read(reader)
+    reader.end()
+    return name, argument
 
 
 def _read_name(reader: Reader) -> tuple[str, _Read, bool]:

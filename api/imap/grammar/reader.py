@@ -31,6 +31,11 @@ class BadCommand(Exception):
     answer = "BAD"
 
 
+def is_tag(text: bytes) -> bool:
+    """Whether a command may have this tag."""
+    return _TAG.fullmatch(text) is not None
+
+
 class Reader:
     """Stands somewhere in a command; each method reads one thing and moves behind it, or raises BadCommand."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from hourpost.rules.mail.folder_names import encode_folder_name
 from hourpost.rules.mail.imap_text import to_string
@@ -27,7 +28,7 @@ def write_flags(flags: int, keywords: Iterable[str] = (), *, is_recent: bool = F
 
 def write_moment(moment: datetime) -> bytes:
     """A date-time as in INTERNALDATE, in UTC, with its quotes."""
-    at = moment.astimezone(UTC)
+    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     month = _MONTHS[at.month - 1]
     return b'"%02d-%b-%04d %02d:%02d:%02d +0000"' % (
         at.day,
@@ -60,6 +61,7 @@ def write_numbers_in_turn(numbers: Sequence[int]) -> str:
     return write_numbers(numbers)
 
 
+@lru_cache(maxsize=1024)
 def write_folder(name: str, *, is_utf8: bool) -> bytes:
     """The name of a folder: an atom where it can be one, else quoted."""
     if is_utf8:
