@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +14,7 @@ from tests.api.imap.client import Client
 from tests.api.imap.conftest import Box
 from tests.api.imap.letters import LETTERS
 from tests.api.imap.running import RunningDoor
+from tests.api.imap.test_fuzz import commands, mutate
 
 Open = Callable[..., RunningDoor]
 
@@ -58,3 +60,29 @@ def test_a_folder_that_could_not_be_described_is_not_selected(client: Client, mo
         assert client.ask(b"SELECT INBOX")[-1].startswith(b"NO [SERVERBUG]")
     assert client.ask(b"FETCH 1 FLAGS") == [b"BAD select a folder first"]
     assert client.ask(b"SELECT INBOX")[-1].startswith(b"OK")
+
+
+def test_no_command_however_odd_finds_a_fault_of_ours(door: RunningDoor, box: Box) -> None:
+    """Literals are left to the fuzzer of framing: here nothing may wait for more."""
+    dice = random.Random(3501)
+    left_out = (b"{", b"LOGOUT", b"COMPRESS", b"AUTHENTICATE")
+    seeds = [one for one in commands() if not any(word in one for word in left_out)]
+    client = open_client(door, box)
+    for _ in range(1500):
+        odd = mutate(dice.choice(seeds), dice).replace(b"{", b"").rstrip(b"\r\n")
+        client.send(odd + b"\r\nDONE\r\nend NOOP\r\n")
+        answers = client.answer(b"end ")
+        assert not [one for one in answers if b"SERVERBUG" in one], odd
+        if answers[-1] == b"<end>":
+            client.close()
+            client = open_client(door, box)
+    client.close()
+
+
+def open_client(door: RunningDoor, box: Box) -> Client:
+    client = Client(door)
+    client.log_in(box.address, box.password)
+    for letter in LETTERS.values():
+        client.append(letter)
+    client.ask(b"SELECT INBOX")
+    return client
