@@ -12,13 +12,10 @@ from itertools import islice
 from typing import Protocol
 from uuid import UUID
 
-import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from hourpost.gateways.optional_redis import Command, OptionalRedis
 
 LEASE_SECONDS = 90.0
-_TIMEOUT_SECONDS = 0.5
-_RENEWED_TOGETHER = 1000
+_RENEWED_TOGETHER = 500
 
 # Taking and renewing are one, by Redis's clock: what it has forgotten is taken again, if there is room
 _TAKE = """
@@ -30,8 +27,6 @@ redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """
-
-log = structlog.get_logger(__name__)
 
 
 class SessionLeases(Protocol):
@@ -59,41 +54,29 @@ class RedisSessionLeases:
 
     def __init__(self, url: str, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._lease_ms = int(lease_seconds * 1000)
-        self._redis = Redis.from_url(
-            url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS, max_connections=64
-        )
-        self._take = self._redis.register_script(_TAKE)
+        self._redis = OptionalRedis(url)
 
     async def take(self, mailbox_id: UUID, token: str, most: int) -> bool:
         """Let a session in; False when there are ``most`` others."""
-        try:
-            return bool(await self._take(keys=[_key(mailbox_id)], args=[token, most, self._lease_ms]))
-        except (RedisError, OSError) as error:
-            log.warning("a session is counted in its process only", cause=repr(error))
-            return True
+        answers = await self._redis.run([self._taking(mailbox_id, token, most)])
+        return answers is None or bool(answers[0])
 
     async def renew(self, sessions: Iterable[tuple[UUID, str]], most: int) -> None:
         """These are still there."""
         rest = iter(sessions)
-        try:
-            while some := list(islice(rest, _RENEWED_TOGETHER)):
-                async with self._redis.pipeline(transaction=False) as pipeline:
-                    for mailbox_id, token in some:
-                        await self._take(keys=[_key(mailbox_id)], args=[token, most, self._lease_ms], client=pipeline)
-                    await pipeline.execute()
-        except (RedisError, OSError) as error:
-            log.warning("sessions are counted in their process only", cause=repr(error))
+        while some := list(islice(rest, _RENEWED_TOGETHER)):
+            await self._redis.run([self._taking(mailbox_id, token, most) for mailbox_id, token in some])
 
     async def release(self, mailbox_id: UUID, token: str) -> None:
         """This one is gone; what cannot be told to Redis ends by itself."""
-        try:
-            await self._redis.zrem(_key(mailbox_id), token)
-        except (RedisError, OSError) as error:
-            log.warning("a session's lease ends by itself", cause=repr(error))
+        await self._redis.run([("ZREM", _key(mailbox_id), token)])
 
     async def aclose(self) -> None:
         """Close the connections."""
         await asyncio.shield(self._redis.aclose())
+
+    def _taking(self, mailbox_id: UUID, token: str, most: int) -> Command:
+        return ("EVAL", _TAKE, 1, _key(mailbox_id), token, most, self._lease_ms)
 
 
 def _key(mailbox_id: UUID) -> str:
