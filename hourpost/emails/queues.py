@@ -26,6 +26,11 @@ _BY_STATE = text(
         for state in ("scheduled", "held", "queued", "sending", "deferred", "unknown", "failed")
     )
 )
+_DEFERRED_BY_CAUSE = text(
+    "SELECT coalesce(waits_for, 'retry') AS cause, count(*)::int AS count"
+    " FROM (SELECT waits_for FROM deliveries WHERE state = 'deferred' LIMIT :most) AS few GROUP BY 1"
+)
+_CAUSE_OF_STATE = {"held": "plan", "scheduled": "schedule", "queued": "worker"}
 _HOLDING = text(
     "SELECT h.account_id, a.name, h.count, h.since FROM ("
     "  SELECT account_id, count(*)::int AS count, min(due_at) AS since FROM"
@@ -69,11 +74,20 @@ class RelayHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for one cause: how many deliveries (``MOST_COUNTED`` means at least so many), and the oldest's age."""
+
+    cause: str
+    count: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Queues:
-    """What waits: by state (``MOST_COUNTED`` means at least so many), the oldest by cause in seconds, by account."""
+    """What waits: by state (``MOST_COUNTED`` means at least so many), by cause, by account; and how relays fare."""
 
     counts: dict[str, int]
-    oldest_seconds: dict[str, float]
+    waiting: list[Waiting]
     holding: list[Holding]
     relays: list[RelayHealth]
 
@@ -85,5 +99,8 @@ async def read_queues(connection: AsyncConnection, now: datetime) -> Queues:
     holding = [Holding(*row) for row in await connection.execute(_HOLDING, most)]
     first = UUID(int=int((now - LATELY).timestamp() * 1000) << 80)
     relays = await connection.execute(_RELAYS, {"first": first, "most": _MOST_ATTEMPTS})
+    by_cause = {cause: counts.get(state, 0) for state, cause in _CAUSE_OF_STATE.items()}
+    by_cause |= {cause: count for cause, count in await connection.execute(_DEFERRED_BY_CAUSE, most)}
     oldest = await read_oldest_seconds(connection, now)
-    return Queues(counts, oldest, holding, [RelayHealth(*row) for row in relays])
+    waiting = [Waiting(cause, by_cause.get(cause, 0), oldest.get(cause, 0.0)) for cause in {**oldest, **by_cause}]
+    return Queues(counts, waiting, holding, [RelayHealth(*row) for row in relays])

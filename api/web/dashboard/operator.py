@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -11,7 +13,13 @@ from api.web.dashboard.visitors import LoggedIn, Person, Staff
 from api.web.dependencies import id_of
 from hourpost.accounts import changes
 from hourpost.accounts.queries import PREFIX, get_account, list_accounts, search_accounts
-from hourpost.billing.queries import list_alerts, list_failed_events
+from hourpost.billing.queries import (
+    find_current,
+    find_customer,
+    get_entitlement,
+    list_alerts,
+    list_failed_events,
+)
 from hourpost.emails.queues import MOST_COUNTED, read_queues
 from hourpost.errors import NotFound, ServiceUnavailable
 from hourpost.flow import limit
@@ -27,7 +35,12 @@ router = APIRouter()
 
 PATH = "/operator"
 _PAGE = 50
-OLDEST_WORDS = {cause: words for cause, (words, _) in CAUSES.items()} | {"worker": "A worker", "plan": "A full hour"}
+_WORDS = {cause: words for cause, (words, _) in CAUSES.items()} | {
+    "plan": "Room in its hour",
+    "schedule": "Its moment",
+    "worker": "A worker",
+    "account": "Its account, suspended or unpaid",
+}
 
 
 @router.get(PATH)
@@ -42,7 +55,7 @@ async def get_queues(visitor: Staff) -> Response:
         block="live",
         queues=queues,
         most=MOST_COUNTED,
-        oldest_words=OLDEST_WORDS,
+        cause_words=_WORDS,
         alerts=alerts,
         failed=failed,
         account_id=lambda value: to_text(PREFIX, value),
@@ -57,18 +70,25 @@ async def get_accounts(request: Request, visitor: Staff) -> Response:
     async with visitor.parts.database.reading() as connection:
         search = search_accounts(connection, words, place) if words else list_accounts(connection, place)
         found = await search
-    older = f"{PATH}/accounts?q={words}&after={found.data[-1].public_id}" if found.has_more else ""
+    query = urlencode({"q": words, "after": found.data[-1].public_id}) if found.has_more else ""
+    older = f"{PATH}/accounts?{query}" if query else ""
     return await visitor.page("operator/accounts.html", block="results", accounts=found.data, q=words, older=older)
 
 
 @router.get(PATH + "/accounts/{account_id}")
 async def get_one(account_id: str, visitor: Staff) -> Response:
-    """One account: its people and its hour."""
+    """One account: its people, its hour, and what it pays."""
     async with visitor.parts.database.reading() as connection:
         account = await get_account(connection, _id(account_id))
-        members = await list_members(connection, account.id)
+        shown: dict[str, Any] = {
+            "members": await list_members(connection, account.id),
+            "customer": await find_customer(connection, account.id),
+            "current": await find_current(connection, account.id),
+            "entitlement": await get_entitlement(connection, account.id),
+            "alerts": [one for one in await list_alerts(connection) if one.account_id == account.id],
+        }
     reading = await _read_hour(visitor, account.id, account.limit)
-    return await visitor.page("operator/account.html", account=account, members=members, reading=reading)
+    return await visitor.page("operator/account.html", account=account, reading=reading, **shown)
 
 
 @router.post(PATH + "/accounts/{account_id}/suspend")

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import update
+
+from hourpost import tables
+from hourpost.billing.changes import add_customer, write_entitlement
 from hourpost.database import Database
 from hourpost.rules.delivery_state import State
+from hourpost.rules.subscriptions import NOTHING, Entitlement
 from tests.api.web.dashboard.mail import make_email
 from tests.api.web.dashboard.people import Cast, text_of
 
@@ -13,6 +21,29 @@ async def test_queues_are_told_by_state_and_by_account(cast: Cast, database: Dat
     page = cast["staff"].get("/operator")
     assert cast.account.name in page.text
     assert "Nobody waits for room" not in page.text
+
+
+async def test_what_waits_is_told_by_cause(cast: Cast, database: Database) -> None:
+    await make_email(database, cast.account, state=State.DEFERRED)
+    async with database.transaction() as connection:
+        await connection.execute(
+            update(tables.Delivery).where(tables.Delivery.account_id == cast.account.id).values(waits_for="relay")
+        )
+    told = re.search(r"A relay (\d+)", text_of(cast["staff"].get("/operator")))
+    assert told is not None
+    assert int(told.group(1)) >= 1
+
+
+async def test_what_an_account_pays_is_told(cast: Cast, database: Database) -> None:
+    now = datetime.now(UTC)
+    paid = Entitlement("path", "past_due", now + timedelta(days=5), "sub_1", now)
+    async with database.transaction() as connection:
+        await add_customer(connection, f"cus_{cast.account.public_id}", cast.account.id, now)
+        await write_entitlement(connection, cast.account.id, NOTHING, paid, now)
+    page = text_of(cast["staff"].get(f"/operator/accounts/{cast.account.public_id}"))
+    assert f"cus_{cast.account.public_id}" in page
+    assert "Past due" in page
+    assert "May send until" in page
 
 
 def test_accounts_are_found_by_name_address_and_id(cast: Cast) -> None:
