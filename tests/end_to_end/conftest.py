@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.embedded.running import RunningUp
 from tests.end_to_end.browsing import CHROMIUM, chromium, new_context
+from tests.end_to_end.people import bring_people, run_shop
 from tests.end_to_end.scene import fill
 
 
@@ -34,12 +35,11 @@ def service(assets: None) -> Iterator[Service]:
         pytest.skip("chromium is not installed")
     folder = Path(tempfile.mkdtemp(prefix="hourpost-end-to-end-"))
     folder.chmod(0o755)  # the servers work as other users
-    up = RunningUp(folder / "home")
     try:
-        up.wait()
-        yield Service(up, fill(up))
+        with run_shop(folder / "home") as (up, stripe):
+            up.wait()
+            yield Service(up, fill(up) | bring_people(up, stripe))
     finally:
-        up.end()
         shutil.rmtree(folder, ignore_errors=True)
 
 

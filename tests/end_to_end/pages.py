@@ -10,7 +10,7 @@ class Page:
     """A page as somebody sees it: ``owner`` of the first account, who is staff too; ``mailbox``, who reads mail in the
     browser; ``nobody``, who is not logged in.
 
-    ``path`` may hold places that ``scene.py`` fills, such as ``{email_id}``.
+    ``path`` may hold places that ``scene.py`` and ``people.py`` fill, such as ``{email_id}``.
     """
 
     name: str
@@ -28,6 +28,10 @@ PAGES = (
     Page("login", "/login", "nobody"),
     Page("signup", "/signup", "nobody"),
     Page("password", "/password", "nobody"),
+    Page("confirm", "/signup/confirm?token={sign_up_token}", "nobody"),
+    Page("new-password", "/password/new?token={reset_token}", "nobody"),
+    Page("invitation", "/invitation?token={invitation_token}", "nobody"),
+    Page("worthless-link", "/invitation?token=of-yesterday", "nobody"),
     Page("overview", "/app"),
     Page("emails", "/app/emails"),
     Page("email", "/app/emails/{email_id}"),
@@ -41,6 +45,8 @@ PAGES = (
     Page("mailboxes", "/app/mailboxes"),
     Page("mailbox", "/app/mailboxes/{mailbox_id}"),
     Page("plan", "/app/plan"),
+    Page("plan-change", "/app/plan/change?to=skilled"),
+    Page("prove", "/login/again"),
     Page("webhook", "/app/webhooks/{webhook_id}"),
     Page("operator", "/operator"),
     Page("operator-accounts", "/operator/accounts"),

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 from tests.embedded.running import ROOT, RunningUp
 from tests.end_to_end.browsing import CHROMIUM, SIZES, chromium, log_in_as, new_context
 from tests.end_to_end.pages import PAGES, Page
+from tests.end_to_end.people import bring_people, run_shop
 from tests.end_to_end.scene import fill
 
 _LOOKS = 90
@@ -25,17 +26,14 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hourpost-screenshots-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # the servers work as other users
-        up = RunningUp(Path(folder) / "home")
-        try:
+        with run_shop(Path(folder) / "home") as (up, stripe):
             up.wait(240)
-            places = fill(up)
+            places = fill(up) | bring_people(up, stripe)
             with chromium() as browser:
                 wait_for_charts(browser, up)
                 for size in SIZES:
                     for scheme in ("light", "dark"):
                         picture(browser, up, wanted, places, size, scheme)
-        finally:
-            up.end()
 
 
 def wait_for_charts(browser: Browser, up: RunningUp) -> None:

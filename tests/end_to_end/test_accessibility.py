@@ -5,30 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page as Tab
 
-from tests.end_to_end.browsing import AXE, log_in_as
+from tests.end_to_end.axe import faults_of
+from tests.end_to_end.browsing import log_in_as
 from tests.end_to_end.conftest import NewContext, Service
 from tests.end_to_end.pages import PAGES
 
-SERIOUS = ("serious", "critical")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"  # innerWidth grows with it
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def faults_of(tab: Tab) -> list[str]:
-    """What axe-core says, in a line each."""
-    if not tab.evaluate("() => Boolean(window.axe)"):
-        tab.evaluate(AXE.read_text())  # the page's policy would not let a script of ours in
-    found: Any = tab.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
-    return [
-        f"{fault['id']}: {node['target']} {node['failureSummary']}"
-        for fault in found["violations"]
-        if fault["impact"] in SERIOUS
-        for node in fault["nodes"]
-    ]
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])

@@ -10,8 +10,10 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, expect
+from pyotp import TOTP
 
 from tests.embedded.running import RunningUp, eventually
+from tests.end_to_end.axe import faults_of
 from tests.end_to_end.browsing import log_in, log_in_first
 from tests.end_to_end.conftest import NewContext, Service
 from tests.end_to_end.scene import first_steps
@@ -88,6 +90,37 @@ def test_a_passkey_is_made_and_logs_in_without_a_password(new_browser_context: N
     context.clear_cookies()  # and as a second factor after the password
     log_in(page, address, PASSWORD)
     page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url("**/app")
+
+
+def test_codes_by_app_are_turned_on_and_asked_for(new_browser_context: NewContext, service: Service) -> None:
+    page = new_browser_context("phone").new_page()
+    address = f"grace-{uuid4().hex[:8]}@example.net"
+    sign_up(page, service.up, address)
+    log_in(page, address, PASSWORD)
+    page.goto("/app/you")
+    page.get_by_role("button", name="Turn on").click()
+    assert faults_of(page) == []
+    app = TOTP(page.locator("code").inner_text().replace(" ", ""))
+    page.get_by_role("textbox", name="Code").fill(app.now())
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.locator(".codes li")).to_have_count(10)
+    assert faults_of(page) == []
+    codes = page.locator(".codes li").all_inner_texts()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy all codes").click()
+    assert page.evaluate("() => navigator.clipboard.readText()").split("\n") == codes
+
+    page.context.clear_cookies()
+    log_in(page, address, PASSWORD)
+    expect(page.get_by_role("heading", name="One step more")).to_be_visible()
+    assert faults_of(page) == []
+    page.get_by_role("textbox", name="Code").fill("000000")
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_text("This code is not right")).to_be_visible()
+    assert faults_of(page) == []
+    page.get_by_role("textbox", name="Code").fill(codes[0])
+    page.get_by_role("button", name="Log in", exact=True).click()
     page.wait_for_url("**/app")
 
 

@@ -20,7 +20,8 @@ from playwright.sync_api import Page, expect
 
 from tests.embedded.running import RunningUp, eventually
 from tests.end_to_end.browsing import CHROMIUM, chromium, log_in
-from tests.fakes.stripe_server import KEY, SECRET, FakeStripe, run_fake_stripe
+from tests.end_to_end.people import run_shop
+from tests.fakes.stripe_server import FakeStripe
 
 PASSWORD = "a sentence to keep in mind"
 SOON_MS = 30_000
@@ -46,16 +47,12 @@ def shop(assets: None) -> Iterator[Shop]:
         pytest.skip("chromium is not installed")
     folder = Path(tempfile.mkdtemp(prefix="hourpost-whole-way-"))
     folder.chmod(0o755)  # the servers work as other users
-    with run_fake_stripe() as stripe:
-        keys = {"SECRET_KEY": KEY, "WEBHOOK_SECRET": SECRET, "API_URL": stripe.base}
-        up = RunningUp(folder / "home", **{f"HOURPOST_STRIPE_{name}": value for name, value in keys.items()})
-        try:
+    try:
+        with run_shop(folder / "home") as (up, stripe):
             up.wait(120)
-            stripe.webhook_url = f"http://127.0.0.1:{up.ports['HTTP']}/stripe/webhooks"
             yield Shop(up, stripe)
-        finally:
-            up.end()
-            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -49,13 +49,18 @@ document.addEventListener("keydown", (event) => {
 
 async function copyText(button) {
   const source = button.dataset.copy ? document.getElementById(button.dataset.copy) : button.parentElement.querySelector("code, pre");
-  await navigator.clipboard.writeText(source.textContent);
-  button.dataset.copied = "";
+  try {
+    await navigator.clipboard.writeText(source.innerText); // as it looks: a list has a line for each
+  } catch { // over plain HTTP there is no clipboard: what is selected can at least be copied by hand
+    getSelection().selectAllChildren(source);
+    if (!document.execCommand("copy")) return;
+  }
   const label = button.getAttribute("aria-label");
-  button.setAttribute("aria-label", "Copied");
+  button.dataset.copied = "";
+  if (label) button.setAttribute("aria-label", "Copied");
   setTimeout(() => {
     delete button.dataset.copied;
-    button.setAttribute("aria-label", label);
+    if (label) button.setAttribute("aria-label", label);
   }, 1600);
 }
 

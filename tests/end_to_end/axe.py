@@ -1,0 +1,25 @@
+"""axe-core, which searches a page for what keeps people out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Page as Tab
+
+from tests.end_to_end.browsing import AXE
+
+SERIOUS = ("serious", "critical")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def faults_of(tab: Tab) -> list[str]:
+    """What axe-core says, in a line each."""
+    if not tab.evaluate("() => Boolean(window.axe)"):
+        tab.evaluate(AXE.read_text())  # the page's policy would not let a script of ours in
+    found: Any = tab.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
+    return [
+        f"{fault['id']}: {node['target']} {node['failureSummary']}"
+        for fault in found["violations"]
+        if fault["impact"] in SERIOUS
+        for node in fault["nodes"]
+    ]

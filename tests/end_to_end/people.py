@@ -1,0 +1,74 @@
+"""People of the first account: who pays its plan, who was invited, and the links that were mailed."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.embedded.running import RunningUp, eventually
+from tests.end_to_end.scene import first_steps
+from tests.fakes.stripe_server import KEY, SECRET, FakeStripe, run_fake_stripe
+
+PASSWORD = "a sentence to keep in mind"
+
+
+@contextmanager
+def run_shop(home: Path) -> Iterator[tuple[RunningUp, FakeStripe]]:
+    """A service with a Stripe of its own, which calls its webhooks; it is started and not waited for."""
+    with run_fake_stripe() as stripe:
+        keys = {"SECRET_KEY": KEY, "WEBHOOK_SECRET": SECRET, "API_URL": stripe.base}
+        up = RunningUp(home, **{f"HOURPOST_STRIPE_{name}": value for name, value in keys.items()})
+        stripe.webhook_url = f"http://127.0.0.1:{up.ports['HTTP']}/stripe/webhooks"
+        try:
+            yield up, stripe
+        finally:
+            up.end()
+
+
+def bring_people(up: RunningUp, stripe: FakeStripe) -> dict[str, str]:
+    """As their browsers do it; gives what the places of ``pages.py`` stand for."""
+    url = f"http://127.0.0.1:{up.ports['HTTP']}"
+    steps = first_steps(up)
+    with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as owner:
+        _post(owner, "/login", email=steps["email"], password=steps["password"])
+        checkout = _post(owner, "/app/plan/checkout", to="path", nonce="once").headers["location"]
+        assert owner.get(stripe.pay(checkout)).status_code == 303
+        for address, role in (("ada@example.net", "developer"), ("grace@example.net", "billing")):
+            _post(owner, "/app/team/invite", email=address, role=role)
+    with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as nobody:
+        _post(nobody, "/invitation", token=token_to(up, "ada@example.net"), name="Ada Lovelace", password=PASSWORD)
+        new = {"name": "Alan Turing", "email": "alan@example.net", "account_name": "Bombe Ltd", "password": PASSWORD}
+        nobody.post("/signup", data=new).raise_for_status()
+        nobody.post("/password", data={"email": steps["email"]}).raise_for_status()
+    return {
+        "sign_up_token": token_to(up, "alan@example.net"),
+        "invitation_token": token_to(up, "grace@example.net"),
+        "reset_token": token_to(up, steps["email"]),
+    }
+
+
+def token_to(up: RunningUp, address: str) -> str:
+    """The token of the link in the newest mail to somebody."""
+    eventually(lambda: letters_to(up, address))
+    found = re.search(r"https?://\S+token=(\S+)", letters_to(up, address)[-1])
+    assert found is not None
+    return found.group(1)
+
+
+def letters_to(up: RunningUp, address: str) -> list[str]:
+    """The texts of all mail that was captured for somebody, the oldest first."""
+    mails = [mail for mail in up.captured() if f"X-Envelope-To: {address}\r\n".encode() in mail]
+    bodies = [email.message_from_bytes(mail, policy=email.policy.default).get_body(("plain",)) for mail in mails]
+    return [str(body.get_content()) for body in bodies if body is not None]
+
+
+def _post(client: httpx.Client, path: str, **form: str) -> httpx.Response:
+    answer = client.post(path, data=form)
+    assert answer.status_code == 303, answer.text
+    return answer
