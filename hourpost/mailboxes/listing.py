@@ -76,6 +76,12 @@ _TEXTS = " JOIN message_texts t ON t.content_id = m.content_id"
 _WORDS = """
   AND NOT EXISTS (SELECT FROM unnest(CAST(:words AS text[])) w(word)
     WHERE strpos(t.header, w.word) = 0 AND strpos(t.body, w.word) = 0)"""
+_EVERYWHERE = HotStatement(f"""
+SELECT f.id AS in_folder, s.* FROM folders f CROSS JOIN LATERAL (
+  SELECT {_COLUMNS} FROM messages m JOIN message_contents c ON c.content_id = m.content_id{_TEXTS}
+  WHERE m.folder_id = f.id{_WORDS} ORDER BY m.uid DESC LIMIT :most) s
+WHERE f.mailbox_id = :mailbox ORDER BY s.received_at DESC, f.id, s.uid DESC LIMIT :most
+""")  # noqa: S608 - only constants of this module
 _STATEMENTS: dict[tuple[bool, ...], HotStatement] = {}
 
 
@@ -99,6 +105,15 @@ async def list_summaries(
     rows = await _statement(cursor.before is not None, bool(words), search).run(connection, arguments)
     found = [Summary(*row) for row in rows[: cursor.limit]]
     return (found[::-1] if cursor.before is not None else found), len(rows) > cursor.limit
+
+
+async def search_everywhere(
+    connection: Connection, mailbox_id: UUID, search: Search, most: int
+) -> tuple[list[tuple[UUID, Summary]], bool]:
+    """The newest messages with the words of ``search``, each with its folder, and whether there are more."""
+    arguments = {"mailbox": mailbox_id, "words": search.words, "most": most + 1}
+    rows = await _EVERYWHERE.run(connection, arguments)
+    return [(row[0], Summary(*row[1:])) for row in rows[:most]], len(rows) > most
 
 
 def _statement(upwards: bool, with_words: bool, search: Search) -> HotStatement:

@@ -26,6 +26,9 @@ FOLDER = HOME + "/f/{folder}"
 MESSAGE = FOLDER + "/{uid}"
 Uid = Annotated[int, Path(ge=1, le=LAST_UID)]
 _PAGE = 50
+_MOST_EVERYWHERE = 100
+Row = tuple[Folder, listing.Summary, list[str]]
+"""A message in a list: where it lies, what is shown of it, and the words for its flags."""
 _FRAME = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light">'
     '<base target="_blank"><style>body{{font:15px/1.5 system-ui,sans-serif;margin:12px;overflow-wrap:anywhere}}'
@@ -109,22 +112,42 @@ async def get_source(folder: str, uid: Uid, reader: TheReader) -> Response:
 async def show(reader: Reader, folder: Folder, *, status: int = 200, **context: Any) -> Response:
     """The page of a folder, with a message beside the list where there is one."""
     request = reader.request
-    asked = {name: request.query_params.get(name, "").strip() for name in ("q", "show", "after", "before")}
+    asked = {name: request.query_params.get(name, "").strip() for name in ("q", "all", "show", "after", "before")}
     search = Search(
         text=asked["q"][:500].replace("\0", ""),
         flags=Flag.FLAGGED if asked["show"] == "flagged" else Flag.NONE,
         without_flags=Flag.SEEN if asked["show"] == "unseen" else Flag.NONE,
     )
-    cursor = UidCursor(_PAGE, _uid(asked["after"]), _uid(asked["before"]))
-    found, has_more = await reader.parts.mail.read(listing.list_summaries, folder.id, search, cursor)
-    names = await reader.parts.mail.keyword_names_of(reader.mailbox.id, listing.keyword_numbers(found))
-    rows = [(one, words_of(one.flags, one.keywords, names)) for one in found]
-    kept = {name: asked[name] for name in ("q", "show") if asked[name]}
-    context = {"message": None, "words": [], "uid": None} | context
-    context |= {"folder": folder, "rows": rows, "asked": asked, "kept": _query(kept)}
+    is_everywhere = bool(asked["all"] and search.words)
+    kept = {name: asked[name] for name in ("q", "all", "show") if asked[name]}
+    if is_everywhere:
+        rows, has_more = await _find_everywhere(reader, search)
+        ends: dict[str, Any] = {"newer": "", "older": "", "is_cut": has_more}
+    else:
+        cursor = UidCursor(_PAGE, _uid(asked["after"]), _uid(asked["before"]))
+        found, has_more = await reader.parts.mail.read(listing.list_summaries, folder.id, search, cursor)
+        rows = await _marked(reader, [(folder, one) for one in found])
+        ends = _pages(kept, cursor, found, has_more) | {"is_cut": False}
+    context = {"message": None, "words": [], "uid": None} | context | ends
+    context |= {"folder": folder, "rows": rows, "asked": asked, "kept": _query(kept), "is_everywhere": is_everywhere}
     context["kept_page"] = _query({name: value for name, value in asked.items() if value})
-    context |= _pages(kept, cursor, found, has_more) | {"outcomes": OUTCOMES}
-    return await reader.page("mail/box.html", status=status, block=_block(request), **context)
+    return await reader.page("mail/box.html", status=status, block=_block(request), outcomes=OUTCOMES, **context)
+
+
+async def _find_everywhere(reader: Reader, search: Search) -> tuple[list[Row], bool]:
+    """What is found in all folders, newest first; one page and no more."""
+    folders = {folder.id: folder for folder in await reader.folders()}
+    found, has_more = await reader.parts.mail.read(
+        listing.search_everywhere, reader.mailbox.id, search, _MOST_EVERYWHERE
+    )
+    return await _marked(reader, [(folders[place], one) for place, one in found if place in folders]), has_more
+
+
+async def _marked(reader: Reader, found: list[tuple[Folder, listing.Summary]]) -> list[Row]:
+    """Messages with the words for their flags."""
+    numbers = listing.keyword_numbers([one for _, one in found])
+    names = await reader.parts.mail.keyword_names_of(reader.mailbox.id, numbers)
+    return [(folder, one, words_of(one.flags, one.keywords, names)) for folder, one in found]
 
 
 def _block(request: Request) -> str:

@@ -193,6 +193,23 @@ async def test_search_and_filters_narrow_the_list(box: Inbox) -> None:
     assert "order" not in flagged
 
 
+async def test_a_search_looks_through_all_folders(box: Inbox) -> None:
+    await box.receive(HTML)
+    archived = await box.receive(PLAIN)
+    box.post(f"{box.home}/act", {"act": "archive", "uid": str(archived)})
+    here = box.get(f"{box.home}?q=noon").text
+    assert "Lunch" not in here
+    assert f'href="{box.home}?q=noon&amp;all=1">Search all folders' in here
+    found = box.get(f"{box.home}?q=noon&all=1").text
+    assert "Lunch" in found
+    assert "order" not in found
+    opened = re.search(rf'href="({box.folder("Archive")}/\d+\?q=noon&amp;all=1)"', found)
+    assert opened
+    page = box.get(opened[1].replace("&amp;", "&")).text
+    assert "is-open" in page
+    assert "All folders</h1>" in page
+
+
 @pytest.mark.parametrize(("act", "where"), [("archive", "Archive"), ("junk", "Junk"), ("delete", "Trash")])
 async def test_messages_go_where_they_are_sent(box: Inbox, act: str, where: str) -> None:
     uids = [await box.receive(PLAIN), await box.receive(HTML)]
