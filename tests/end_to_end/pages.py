@@ -60,6 +60,7 @@ PAGES = (
     Page("mail-login", "/mail/login", "nobody"),
     Page("mail", "/mail", "mailbox"),
     Page("mail-message", "/mail/f/inbox/1", "mailbox"),
+    Page("mail-found", "/mail/f/inbox?q=the&all=1", "mailbox"),
     Page("mail-nothing", "/mail/f/junk", "mailbox"),
     Page("mail-answer", "/mail/write?answers=inbox:1", "mailbox"),
     Page("mail-write", "/mail/write", "mailbox"),
