@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from secrets import token_hex
 from uuid import UUID
 
@@ -16,7 +15,6 @@ class Places:
         self._leases = leases
         self._most = most
         self._taken: dict[UUID, set[str]] = {}
-        self._releases: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return sum(map(len, self._taken.values()))
@@ -36,18 +34,12 @@ class Places:
     def give_back(self, mailbox_id: UUID, token: str) -> None:
         """Leave the mailbox."""
         self._forget(mailbox_id, token)
-        release = asyncio.get_running_loop().create_task(self._leases.release(mailbox_id, token))
-        self._releases.add(release)
-        release.add_done_callback(self._releases.discard)
+        self._leases.release(mailbox_id, token)
 
     async def keep(self) -> None:
         """Say that all who are here are still here; to be done more often than leases end."""
         here = [(mailbox_id, token) for mailbox_id, mine in self._taken.items() for token in mine]
         await self._leases.renew(here, self._most)
-
-    async def finish(self) -> None:
-        """Wait until all who have left are known to have left."""
-        await asyncio.gather(*self._releases)
 
     def _forget(self, mailbox_id: UUID, token: str) -> None:
         mine = self._taken[mailbox_id]

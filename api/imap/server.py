@@ -36,10 +36,9 @@ class ImapServer(server.Server[Door, Listener, Connection]):
         self.begin(self._keep_places())
 
     async def drain(self) -> None:
-        """End as every door does, then wait until it is known that the sessions are over."""
+        """End as every door does; sessions cut off are told so in the next round, and give back their places."""
         await super().drain()
-        await asyncio.sleep(0)  # a connection that was aborted is told so in the next round of the loop
-        await self.door.places.finish()
+        await asyncio.sleep(0)
 
     def connect(self, listener: Listener, address: str) -> Connection:
         """A session."""
