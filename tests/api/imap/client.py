@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import zlib
-
-from tests.api.imap.running import RunningDoor
+from typing import Protocol
 
 _LITERAL = re.compile(rb"\{([0-9]+)\}\r\n\Z")
+
+
+class Reachable(Protocol):
+    """A door, of this process or another: a port in clear, and one under TLS."""
+
+    imap: int
+    imaps: int
+    tls: ssl.SSLContext
 
 
 class Client:
     """Sends bytes, gives whole responses; ``<end>`` when there is none any more."""
 
-    def __init__(self, door: RunningDoor | None, port: str = "imaps", *, opened: socket.socket | None = None) -> None:
+    def __init__(self, door: Reachable | None, port: str = "imaps", *, opened: socket.socket | None = None) -> None:
         self._door = door
         self._pending = b""
         self._inflate: zlib._Decompress | None = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -15,6 +18,7 @@ from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
 from hourpost.mailboxes.changes import NewMailbox, create_mailbox
 from tests.api.imap.client import Client
+from tests.api.imap.processes import RunningProcess, run
 from tests.api.imap.running import RunningDoor
 from tests.cast import make_account, make_domain
 from tests.fixtures.certificates import Certificate
@@ -83,3 +87,15 @@ def client(door: RunningDoor, box: Box) -> Iterator[Client]:
     with Client(door, "imaps") as found:
         found.log_in(box.address, box.password)
         yield found
+
+
+@pytest_asyncio.fixture
+async def two(
+    database_url: str, redis_url: str, tls: Certificate, tmp_path: Path
+) -> AsyncIterator[list[RunningProcess]]:
+    with ExitStack() as stack:
+        start = [
+            asyncio.to_thread(stack.enter_context, run((database_url, redis_url), tls, tmp_path / name))
+            for name in ("one", "two")
+        ]
+        yield list(await asyncio.gather(*start))

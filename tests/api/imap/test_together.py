@@ -17,7 +17,7 @@ import time
 
 from tests.api.imap.client import Client
 from tests.api.imap.conftest import Box
-from tests.api.imap.running import RunningDoor
+from tests.api.imap.processes import RunningProcess
 
 SESSIONS = 10
 SECONDS = float(os.environ.get("TOGETHER_SECONDS", "8"))
@@ -32,7 +32,7 @@ _STORED = (b"\\Seen", b"\\Flagged", b"\\Answered", b"\\Draft", b"Work", b"$Forwa
 class Books:
     """One client and what it knows: for each number the UID (0: not yet asked), flags and MODSEQ."""
 
-    def __init__(self, door: RunningDoor, box: Box, dice: random.Random, *, is_resync: bool) -> None:
+    def __init__(self, door: RunningProcess, box: Box, dice: random.Random, *, is_resync: bool) -> None:
         self.door, self.box = door, box
         self.dice = dice
         self.is_resync = is_resync
@@ -184,10 +184,9 @@ def _expand(text: bytes) -> list[int]:
     return found
 
 
-def test_ten_sessions_on_two_processes_end_with_the_same(door: RunningDoor, other_door: RunningDoor, box: Box) -> None:
-    doors = (door, other_door)
+def test_ten_sessions_on_two_processes_end_with_the_same(two: list[RunningProcess], box: Box) -> None:
     books = [
-        Books(doors[number % 2], box, random.Random(number), is_resync=number % 4 == 3) for number in range(SESSIONS)
+        Books(two[number % 2], box, random.Random(number), is_resync=number % 4 == 3) for number in range(SESSIONS)
     ]
     faults: list[BaseException] = []
     ends_at = time.monotonic() + SECONDS
@@ -206,7 +205,7 @@ def test_ten_sessions_on_two_processes_end_with_the_same(door: RunningDoor, othe
         thread.join(SECONDS + 60)
     assert not faults, faults[0]
     known = [one.settle() for one in books]
-    with Client(door) as fresh:
+    with Client(two[0]) as fresh:
         fresh.log_in(box.address, box.password)
         fresh.ask(b"SELECT INBOX")
         truth = [
