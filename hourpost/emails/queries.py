@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, literal, sele
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
-from hourpost import tables
+from hourpost import pages, tables
 from hourpost.errors import NotFound
 from hourpost.pages import Cursor, Page, read_page, search_page, start_at
 from hourpost.rules.delivery_state import State
@@ -175,7 +175,9 @@ async def list_emails(
         )
     elif filters.is_search:
         statement = _narrow(mine, account_id, filters)
-        rows = await search_page(connection, statement, Email.id, cursor, partial(_sift, account_id, filters))
+        most = pages.PROBED_AT_ONCE if filters.status is State.SENT else pages.SEARCHED_AT_ONCE
+        sift = partial(_sift, account_id, filters)
+        rows = await search_page(connection, statement, Email.id, cursor, sift, most)
     else:
         rows = await read_page(connection, _narrow(mine, account_id, filters), Email.id, cursor)
     deliveries = await _deliveries_of(connection, [row.id for row in rows.data])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import time
+from datetime import UTC, datetime
 from uuid import UUID
 
 TEXT_LENGTH = 26
@@ -27,6 +28,11 @@ def new_id(unix_ms: int | None = None) -> UUID:
     high, low = (counter >> 20) & 0xFFF, counter & 0xFFFFF
     tail = int.from_bytes(os.urandom(6), "big") & ((1 << 42) - 1)
     return UUID(int=(now << 80) | (7 << 76) | (high << 64) | (2 << 62) | (low << 42) | tail)
+
+
+def moment_of(value: UUID) -> datetime:
+    """When a UUIDv7 was made."""
+    return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
 
 
 def to_text(prefix: str, value: UUID) -> str:

@@ -12,6 +12,8 @@ _ISO = re.compile(
 )
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _IN = re.compile(r"in (an?|\d{1,9}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)", re.IGNORECASE)
+_AGO = re.compile(_IN.pattern.removeprefix("in ") + " ago", re.IGNORECASE)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _AT = re.compile(
     rf"(today|tomorrow|(?:next |on )?(?:{'|'.join(_WEEKDAYS)}))"
@@ -44,6 +46,29 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
     return moment
 
 
+def parse_past_moment(text: str, *, now: datetime) -> datetime:
+    """The same for looking back: also "2 days ago", "yesterday", and a date alone, which begin at 00:00 UTC.
+
+    Raises:
+        MomentError: It names no moment.
+    """
+    words = " ".join(text.split()) if len(text) <= 100 else ""
+    ago = _AGO.fullmatch(words)
+    try:
+        if ago is not None:
+            return now.astimezone(UTC) - _length(ago)
+        if words.lower() in ("today", "yesterday"):
+            day = now.astimezone(UTC) - timedelta(days=words.lower() == "yesterday")
+            return day.replace(hour=0, minute=0, second=0, microsecond=0)
+        if _DATE.fullmatch(words) is not None:
+            return datetime.fromisoformat(words).replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise MomentError(f"{text[:100]!a} is too long ago") from error
+    except ValueError as error:
+        raise MomentError(f"{text[:100]!a} is no day of the calendar") from error
+    return parse_moment(text, now=now)
+
+
 def _parse_iso(words: str) -> datetime | None:
     # fromisoformat also takes "2026-W49-2T09" and even a NUL at the end
     if _ISO.fullmatch(words) is None:
@@ -61,8 +86,12 @@ def _parse_in(words: str, now: datetime) -> datetime | None:
     match = _IN.fullmatch(words)
     if match is None:
         return None
+    return now.astimezone(UTC) + _length(match)
+
+
+def _length(match: re.Match[str]) -> timedelta:
     number = 1 if match[1].lower() in ("a", "an") else int(match[1])
-    return now.astimezone(UTC) + timedelta(seconds=number * _UNITS[match[2][0].lower()])
+    return timedelta(seconds=number * _UNITS[match[2][0].lower()])
 
 
 def _parse_at(words: str, now: datetime) -> datetime | None:

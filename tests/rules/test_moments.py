@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourpost.rules.moments import MomentError, parse_moment
+from hourpost.rules.moments import MomentError, parse_moment, parse_past_moment
 
 NOW = datetime(2026, 11, 24, 15, 30, 20, tzinfo=UTC)  # a Tuesday
 LONG_AGO, FAR_AHEAD = datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("9000-01-01")
@@ -43,6 +43,29 @@ LONG_AGO, FAR_AHEAD = datetime.fromisoformat("1900-01-01"), datetime.fromisoform
 )
 def test_a_moment_is_read(text: str, moment: str) -> None:
     assert parse_moment(text, now=NOW) == datetime.fromisoformat(moment + "+00:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2 days ago", "2026-11-22T15:30:20"),
+        ("an hour ago", "2026-11-24T14:30:20"),
+        ("90m ago", "2026-11-24T14:00:20"),
+        ("yesterday", "2026-11-23T00:00"),
+        ("today", "2026-11-24T00:00"),
+        ("2026-11-01", "2026-11-01T00:00"),
+        ("2026-12-01T09:00:00+02:00", "2026-12-01T07:00"),
+        ("in 2 hours", "2026-11-24T17:30:20"),
+    ],
+)
+def test_a_moment_to_look_back_to_is_read(text: str, moment: str) -> None:
+    assert parse_past_moment(text, now=NOW) == datetime.fromisoformat(moment + "+00:00")
+
+
+@pytest.mark.parametrize("text", ["ago", "2 fortnights ago", "2026-02-30", "2026-11-01T09:00", "999999999 weeks ago"])
+def test_what_names_no_moment_to_look_back_to_is_refused(text: str) -> None:
+    with pytest.raises(MomentError):
+        parse_past_moment(text, now=NOW)
 
 
 @pytest.mark.parametrize(

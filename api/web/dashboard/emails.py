@@ -21,9 +21,9 @@ from hourpost.emails.again import read_again
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredAttempt, StoredEmail, StoredEvent
 from hourpost.errors import Fault, HourpostError, NotFound, Refused, ValidationFailed
-from hourpost.pages import SEARCHED_AT_ONCE, Cursor, Page
+from hourpost.pages import Cursor, Page
 from hourpost.rules.delivery_state import CANCELABLE, State
-from hourpost.rules.ids import to_text
+from hourpost.rules.ids import moment_of, to_text
 from hourpost.rules.mail.attachments import list_attachments, name_of
 from hourpost.rules.mime_reading import read_message
 from hourpost.rules.moments import MomentError
@@ -52,12 +52,12 @@ async def list_page(request: Request, visitor: Reader) -> Response:
             found = await queries.list_emails(connection, visitor.account.id, filters, place)
     except ValidationFailed as error:
         return await visitor.page(
-            "emails/list.html", status=422, faults=faults_by_field(error), emails=[], searched=0, **_list(form)
+            "emails/list.html", status=422, faults=faults_by_field(error), emails=[], searched_to=None, **_list(form)
         )
     newer, older = _ends(form, place, found)
-    searched = SEARCHED_AT_ONCE if found.searched_to is not None else 0
+    searched_to = moment_of(found.searched_to) if found.searched_to is not None else None
     return await visitor.page(
-        "emails/list.html", block="results", emails=found.data, searched=searched, **_list(form, newer, older)
+        "emails/list.html", block="results", emails=found.data, searched_to=searched_to, **_list(form, newer, older)
     )
 
 

@@ -11,7 +11,7 @@ from hourpost.errors import Fault, ValidationFailed
 from hourpost.pages import DEFAULT_LIMIT, MAX_LIMIT
 from hourpost.rules.addresses import AddressError, parse_address
 from hourpost.rules.delivery_state import State
-from hourpost.rules.moments import MomentError, parse_moment
+from hourpost.rules.moments import MomentError, parse_past_moment
 
 
 class EmailQuery(BaseModel):
@@ -25,7 +25,7 @@ class EmailQuery(BaseModel):
     from_: str | None = Field(None, alias="from", description="The sender's address.")
     subject: str | None = Field(None, description="Part of the subject.", max_length=200)
     tag: str | None = Field(None, description="`name` or `name:value`.", max_length=600)
-    since: str | None = Field(None, description="Accepted at this moment or later.")
+    since: str | None = Field(None, description="Accepted at this moment or later: ISO 8601, a date, or `2 days ago`.")
     until: str | None = Field(None, description="Accepted before this moment.")
 
 
@@ -69,7 +69,7 @@ def _moment(name: str, text: str | None, now: datetime, faults: list[Fault]) -> 
     if not text:
         return None
     try:
-        return parse_moment(text, now=now)
+        return parse_past_moment(text, now=now)
     except MomentError as error:
         faults.append(Fault(f"/{name}", f"`{name}`: {error}"))
         return None

@@ -93,7 +93,9 @@ async def test_searches_walk_an_index_and_end_where_they_are_bounded(
         account = owner.account.id
         await _fill(connection, account)
         candidates = _narrow(_ids_of(account).add_columns(Email.subject), account, filters).order_by(Email.id.desc())
-        plan = await _explain(connection, search(candidates, Email.id, Cursor(), partial(_sift, account, filters)))
+        plan = await _explain(
+            connection, search(candidates, Email.id, Cursor(), partial(_sift, account, filters), 250_000)
+        )
         assert "Index Scan Backward using emails_" in plan, plan
         assert ("deliveries_pkey" in plan) == (filters.status is State.SENT), plan
         assert not any(word in plan for word in ("Sort", "Seq Scan", "Hash", "Merge")), plan
