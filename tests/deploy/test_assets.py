@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -60,3 +63,27 @@ def test_hatchling_can_load_the_hook() -> None:
     """It runs the file without making a module of it, in which some things do not work that work in a module."""
     hook = load_plugin_from_script(str(ROOT / "hatch_build.py"), "custom", BuildHookInterface, "build_hook")
     assert hook.__name__ == "AssetsHook"
+
+
+def test_a_wheel_carries_what_was_built_also_where_it_is_made_of_an_sdist_without_node(
+    assets: None, tmp_path: Path
+) -> None:
+    built = {f"api/web/dashboard/static/{path.name}" for path in Assets(ROOT).built.iterdir()}
+    _pack(ROOT, tmp_path, "sdist")
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
+        sdist.extractall(tmp_path / "unpacked", filter="data")
+    source = next((tmp_path / "unpacked").iterdir())
+    shutil.rmtree(source / "api" / "web" / "dashboard" / "assets" / "node_modules", ignore_errors=True)
+    _pack(source, tmp_path, "wheel")
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+    assert names >= built | {"api/web/dashboard/templates/base.html", "hourpost/gateways/attempts.lua"}
+    assert not [name for name in names if "node_modules" in name]
+
+
+def _pack(folder: Path, into: Path, kind: str) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(into)]
+    done = subprocess.run(
+        command, cwd=folder, env={"PATH": "/nowhere"}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 
+from api.web.dashboard.shield import Shield
 from tests.api.web.dashboard.people import Surfer
 
 
@@ -55,3 +58,12 @@ def test_errors_are_pages_with_a_number_to_tell(nobody: Surfer) -> None:
 def test_the_rest_api_still_answers_in_json(nobody: Surfer) -> None:
     assert nobody.get("/emails").json()["name"] == "missing_api_key"
     assert nobody.get("/nothing").json()["name"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("public_url", "told"), [("https://post.test", "max-age=31536000"), ("http://post.test", None)]
+)
+async def test_browsers_are_told_to_stay_with_tls_where_there_is_tls(public_url: str, told: str | None) -> None:
+    page = Shield(PlainTextResponse("hello"), public_url=public_url)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(page), base_url=public_url) as browser:
+        assert (await browser.get("/")).headers.get("strict-transport-security") == told
