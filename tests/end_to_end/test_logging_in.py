@@ -124,6 +124,31 @@ def test_codes_by_app_are_turned_on_and_asked_for(new_browser_context: NewContex
     page.wait_for_url("**/app")
 
 
+def test_a_role_is_walked_through_with_the_keys_and_changes_when_that_is_confirmed(
+    new_browser_context: NewContext, service: Service
+) -> None:
+    page = new_browser_context().new_page()
+    log_in_first(page, service.up)
+    page.goto("/app/team")
+    role, change = (
+        page.get_by_label("Role of ada@example.net"),
+        page.get_by_role("button", name="Change the role of ada"),
+    )
+    expect(change).to_be_hidden()
+    role.focus()
+    page.keyboard.press("ArrowDown")
+    expect(role).to_have_value("viewer")
+    page.keyboard.press("Tab")
+    expect(change).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The role is changed")).to_be_visible()
+    expect(role).to_have_value("viewer")
+    page.get_by_label("Role of ada@example.net").select_option("developer")
+    change.click()
+    expect(change).to_be_hidden()
+    expect(role).to_have_value("developer")
+
+
 def test_the_meter_follows_what_is_sent(new_browser_context: NewContext, service: Service) -> None:
     page = new_browser_context().new_page()
     log_in_first(page, service.up)
