@@ -47,7 +47,7 @@ class Drop:
         return (number for number in range(1, self.count + 1) if number not in self.deleted)
 
     def size_of(self, number: int) -> int:
-        """Its octets: those of RETR before dots are doubled and before a last line without an end is given one."""
+        """Its octets: those of RETR before dots are doubled."""
         return self.maildrop.sizes[number - 1]
 
     def mark(self, number: int) -> None:

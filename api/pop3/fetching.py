@@ -40,7 +40,7 @@ def write_whole(drop: Drop, number: int, content: bytes) -> bytes:
     """The answer to RETR, of a message that is here; it is not kept."""
     drop.ahead.pop(number, None)
     _count(drop, number)
-    return b"+OK %d octets\r\n" % len(content) + write_message(content)
+    return b"+OK %d octets\r\n" % drop.size_of(number) + write_message(content)
 
 
 def write_top(content: bytes, lines: int) -> bytes:

@@ -67,6 +67,9 @@ SELECT grp, thread_id FROM known
 """
 )
 
+_UNENDED = HotStatement(
+    "INSERT INTO unended_contents (content_id) SELECT unnest(CAST(:contents AS uuid[])) ON CONFLICT DO NOTHING"
+)
 _LOCK_MAILBOXES = HotStatement(
     "SELECT id FROM mailboxes WHERE id = ANY(CAST(:mailboxes AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
 )
@@ -112,6 +115,9 @@ async def store_content(connection: Connection, entries: Sequence[Entry]) -> dic
     threads = _Threads(entries)
     arguments = {**_chunk_columns(letters.values()), **_content_columns(list(letters.values())), **threads.columns()}
     found = {row.grp: row.thread_id for row in await _CONTENT.run(connection, arguments)}
+    unended = [content_id for content_id, letter in letters.items() if not letter.content.endswith(b"\r\n")]
+    if unended:
+        await _UNENDED.run(connection, {"contents": unended})
     return threads.resolve(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -21,7 +21,9 @@ from hourpost.rules.mail_flags import Flag
 # Numbers of four and ids of sixteen bytes in network order: a hundred thousand messages come as three values
 _OPEN = HotStatement(
     """
-SELECT f.id, f.uidvalidity, m.uids, m.sizes, m.contents FROM folders f CROSS JOIN LATERAL (
+SELECT f.id, f.uidvalidity, m.uids, m.sizes, m.contents, (
+    SELECT array_agg(u.content_id) FROM messages n JOIN unended_contents u USING (content_id) WHERE n.folder_id = f.id
+  ) AS unended FROM folders f CROSS JOIN LATERAL (
   SELECT string_agg(int4send(uid), '' ORDER BY uid) AS uids, string_agg(int4send(size_bytes), '' ORDER BY uid) AS sizes,
     string_agg(uuid_send(content_id), '' ORDER BY uid) AS contents
   FROM messages WHERE folder_id = f.id
@@ -34,7 +36,10 @@ _CHUNK = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :cont
 
 @dataclass(frozen=True, slots=True)
 class Maildrop:
-    """INBOX as it was at one moment; message 1 is the first of each list. ``contents`` has 16 bytes a message."""
+    """INBOX as it was at one moment; message 1 is the first of each list. ``contents`` has 16 bytes a message.
+
+    Sizes are those of what POP3 writes, before dots are doubled: a last line without an end is given one.
+    """
 
     mailbox_id: UUID
     folder_id: UUID
@@ -92,10 +97,21 @@ async def _open(connection: Connection, mailbox_id: UUID) -> Maildrop:
     if not rows:
         raise NotFound("There is no such mailbox.")
     row = rows[0]
-    sizes = _to_numbers(row.sizes)
-    return Maildrop(
-        mailbox_id, row.id, row.uidvalidity, _to_numbers(row.uids), sizes, bytes(row.contents or b""), sum(sizes)
-    )
+    sizes, contents = _to_numbers(row.sizes), bytes(row.contents or b"")
+    for unended in set(row.unended or ()):
+        for number in _find(contents, unended):
+            sizes[number] += len(b"\r\n")
+    return Maildrop(mailbox_id, row.id, row.uidvalidity, _to_numbers(row.uids), sizes, contents, sum(sizes))
+
+
+def _find(contents: bytes, content_id: UUID) -> Iterator[int]:
+    """Where this content is, from 0."""
+    at = contents.find(content_id.bytes)
+    while at >= 0:
+        number, rest = divmod(at, 16)
+        if rest == 0:
+            yield number
+        at = contents.find(content_id.bytes, at + 1)
 
 
 def _to_numbers(packed: bytes | None) -> array[int]:

@@ -49,6 +49,8 @@ WITH due AS (
     AND NOT EXISTS (SELECT FROM expunges e WHERE e.content_id = d.content_id AND e.expunged_at >= :before)
 ), contents AS (
   DELETE FROM message_contents c USING free f WHERE c.content_id = f.id
+), unended AS (
+  DELETE FROM unended_contents u USING free f WHERE u.content_id = f.id
 ), texts AS (
   DELETE FROM message_texts t USING free f WHERE t.content_id = f.id
 ), chunks AS (

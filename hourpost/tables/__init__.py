@@ -20,7 +20,14 @@ from hourpost.tables.domains import Domain
 from hourpost.tables.emails import ContentChunk, Email, IdempotencyKey
 from hourpost.tables.inbound import InboundEmail, InboundRoute, SentCopy
 from hourpost.tables.mailboxes import AppPassword, Folder, Keyword, Mailbox, MailboxAddress, MailSession, Subscription
-from hourpost.tables.messages import Expunge, Message, MessageContent, MessageText, ThreadReference
+from hourpost.tables.messages import (
+    Expunge,
+    Message,
+    MessageContent,
+    MessageText,
+    ThreadReference,
+    UnendedContent,
+)
 from hourpost.tables.metadata import Table, metadata
 from hourpost.tables.suppressions import Suppression
 from hourpost.tables.tallies import Tally, TallyMark
@@ -73,6 +80,7 @@ __all__ = [
     "Tally",
     "TallyMark",
     "ThreadReference",
+    "UnendedContent",
     "User",
     "Webhook",
     "WebhookAttempt",

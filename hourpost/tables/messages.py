@@ -96,6 +96,14 @@ class MessageContent(Table):
     __table_args__ = (Index(None, "parser_version"),)
 
 
+class UnendedContent(Table):
+    """Mail whose last line has no CRLF, which is rare: POP3 gives it one, and counts it."""
+
+    __tablename__ = "unended_contents"
+
+    content_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
 class MessageText(Table):
     """What SEARCH looks through: decoded and in lower case."""
 

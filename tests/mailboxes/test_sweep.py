@@ -15,6 +15,7 @@ from hourpost.mailboxes.changes import GRACE, NewMailbox, create_mailbox, delete
 from hourpost.mailboxes.contents import read_content
 from hourpost.mailboxes.folders import get_folder, get_folder_by_id
 from hourpost.mailboxes.messages import Want, list_rows
+from hourpost.mailboxes.parcels import NewMessage
 from hourpost.mailboxes.store import MailStore
 from hourpost.mailboxes.sweep import (
     READABLE,
@@ -76,6 +77,14 @@ async def test_content_goes_an_hour_after_the_last_message_that_has_it(
     for table in ("content_chunks", "message_contents", "message_texts"):
         assert await count(fresh_database, table) == 0
     assert await collect(fresh_database, LATER) == 0
+
+
+async def test_nothing_stays_of_mail_without_an_end(fresh_database: Database, store: MailStore, place: Place) -> None:
+    await store.append(*place.ids, NewMessage(letter() + b"no end"))
+    assert await count(fresh_database, "unended_contents") == 1
+    await store.remove(*place.ids, ALL_UIDS)
+    assert await collect(fresh_database, LATER) == 1
+    assert await count(fresh_database, "unended_contents") == 0
 
 
 async def test_content_of_an_email_of_ours_stays(fresh_database: Database, store: MailStore, place: Place) -> None:

@@ -79,6 +79,23 @@ def test_what_another_client_removes_is_still_there_to_be_fetched(person: Person
     assert uids_of(person) == []
 
 
+@pytest.mark.parametrize("size", [0, 2_000_000])
+def test_the_size_of_a_message_is_that_of_what_is_written(person: Person, size: int) -> None:
+    """Also where its last line has no end, and is given one."""
+    unended = LETTER + b"x" * size + b"no end"
+    person.receive(unended, LETTER, unended)
+    told = len(unended) + 2
+    with open_session(person) as client:
+        assert client.ask(b"STAT\r\n") == f"+OK 3 {2 * told + len(LETTER)}"
+        assert client.ask(b"LIST 1\r\n") == f"+OK 1 {told}"
+        assert client.ask(b"LIST 2\r\n") == f"+OK 2 {len(LETTER)}"
+        for number, expected in ((1, unended + b"\r\n"), (2, LETTER), (3, unended + b"\r\n")):
+            assert client.ask(b"RETR %d\r\n" % number) == f"+OK {len(expected)} octets"
+            assert client.body() == expected
+        client.ask(b"DELE 1\r\n")
+        assert client.ask(b"STAT\r\n") == f"+OK 2 {told + len(LETTER)}"
+
+
 def test_content_that_is_gone_is_an_error_and_no_end(person: Person, door: RunningDoor) -> None:
     person.receive(LETTER, b"x" * 1_500_000)
     with open_session(person) as client:
