@@ -9,12 +9,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Subquery, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hourpost import tables
+from hourpost import pages, tables
 from hourpost.errors import NotFound
-from hourpost.pages import Cursor, Page, read_page
+from hourpost.pages import Cursor, Page, read_page, search_page
 from hourpost.rules.ids import from_text, to_text
 
 PREFIX = "sup"
@@ -64,6 +64,21 @@ async def list_suppressions(
     if reason is not None:
         statement = statement.where(tables.Suppression.reason == reason)
     return (await read_page(connection, statement, tables.Suppression.id, cursor)).map(to_suppression)
+
+
+async def find_suppressions(
+    connection: AsyncConnection, account_id: UUID, part: str, cursor: Cursor, reason: Reason | None = None
+) -> Page[Suppression]:
+    """One page of those whose address has ``part`` in it; so many are looked at and no more, as in every search."""
+    statement = _mine(account_id)
+    if reason is not None:
+        statement = statement.where(tables.Suppression.reason == reason)
+
+    def sift(candidates: Subquery) -> ColumnElement[bool]:
+        return candidates.c.address.contains(part.lower(), autoescape=True)
+
+    found = await search_page(connection, statement, tables.Suppression.id, cursor, sift, pages.SEARCHED_AT_ONCE)
+    return found.map(to_suppression)
 
 
 def is_one_of(keys: Sequence[str]) -> ColumnElement[bool]:

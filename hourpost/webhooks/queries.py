@@ -120,6 +120,13 @@ async def get_payload(connection: AsyncConnection, call: StoredCall) -> dict[str
     return (await payloads_of(connection, [key])).get(key)
 
 
+async def recipients_of(connection: AsyncConnection, calls: Sequence[StoredCall]) -> dict[UUID, str]:
+    """Whom these events are about, by the event; missing where the email is no longer kept or nobody is."""
+    payloads = await payloads_of(connection, [(call.webhook_id, call.event_id) for call in calls])
+    named = {event_id: payload["data"].get("to") for (_, event_id), payload in payloads.items()}
+    return {event_id: str(to[0]) for event_id, to in named.items() if isinstance(to, list) and to}
+
+
 async def list_attempts(connection: AsyncConnection, call: StoredCall, cursor: Cursor) -> Page[StoredAttempt]:
     """One page of the tries at a call, newest first."""
     statement = select(*_ATTEMPT_COLUMNS).where(

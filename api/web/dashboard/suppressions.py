@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import UploadFile
 from starlette.responses import StreamingResponse
 
 from api.web.dashboard.forms import read_form
 from api.web.dashboard.visitors import Reader, Sender, Visitor
-from hourpost.errors import Fault, NotFound, Refused, ValidationFailed
-from hourpost.pages import MAX_LIMIT, Cursor
-from hourpost.rules.ids import from_text
+from hourpost.errors import Fault, Refused, ValidationFailed
+from hourpost.pages import MAX_LIMIT, Cursor, Page
+from hourpost.rules.ids import from_text, to_text
 from hourpost.suppressions import changes, queries
 from hourpost.suppressions.queries import Reason, Suppression
 from hourpost.users import audit
@@ -27,12 +27,15 @@ _PAGE = 50
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_LINES = 100_000
 _FAULTS_SHOWN = 20
+_ADDRESS_NAMES = frozenset(
+    {"email", "e-mail", "address", "email address", "emailaddress", "email_address", "recipient"}
+)
 _COLUMNS = ("email", "reason", "since")
 
 
 @router.get(PATH)
 async def list_page(request: Request, visitor: Reader) -> Response:
-    """The list, or the one address that is looked for."""
+    """The list, or those addresses that have in them what is looked for."""
     return await _list(request, visitor)
 
 
@@ -118,10 +121,19 @@ async def _read_file(request: Request) -> str:
 
 
 def _addresses_of(text: str) -> list[str]:
-    """The first cells of all lines that have one, without a heading and without the mark of ``safe_cell``."""
-    rows = [row[0].strip().removeprefix("'") for row in csv.reader(io.StringIO(text)) if row and row[0].strip()]
-    if rows and "@" not in rows[0]:
-        rows = rows[1:]
+    """The addresses of all lines that have one, without the mark of ``safe_cell``.
+
+    They stand in the column that the heading names so, or in the first; cells have commas, semicolons or tabs between
+    them, as the first line has them.
+    """
+    first = text.partition("\n")[0]
+    table = list(csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count)))
+    column = 0
+    if table and not any("@" in cell for cell in table[0]):
+        names = [cell.strip().lower() for cell in table.pop(0)]
+        column = next((number for number, name in enumerate(names) if name in _ADDRESS_NAMES), 0)
+    cells = [row[column].strip().removeprefix("'") for row in table if len(row) > column]
+    rows = [cell for cell in cells if cell]
     if not rows:
         raise ValidationFailed([Fault("/file", "the file holds no address")])
     if len(rows) > MAX_LINES:
@@ -148,23 +160,28 @@ async def _list(
     asked = request.query_params
     wanted, reason = asked.get("q", "").strip(), asked.get("reason", "")
     after = from_text(queries.PREFIX, asked.get("after", ""))
-    older = ""
+    chosen, place = Reason(reason) if reason in list(Reason) else None, Cursor(_PAGE, after)
     async with visitor.parts.database.reading() as connection:
         if wanted:
-            found = await _find(visitor, connection, wanted)
+            page = await queries.find_suppressions(connection, visitor.account.id, wanted, place, chosen)
         else:
-            chosen = Reason(reason) if reason in list(Reason) else None
-            page = await queries.list_suppressions(connection, visitor.account.id, Cursor(_PAGE, after), chosen)
-            found = page.data
-            older = f"{PATH}?reason={reason}&after={found[-1].public_id}" if page.has_more else ""
-    context = {"q": wanted, "reason": reason, "found": found, "older": older, "reasons": list(Reason)}
+            page = await queries.list_suppressions(connection, visitor.account.id, place, chosen)
+    context = {
+        "q": wanted,
+        "reason": reason,
+        "found": page.data,
+        "older": _older({"q": wanted, "reason": reason}, page),
+        "reasons": list(Reason),
+    }
     return await visitor.page(
         "suppressions.html", block="results", status=status, form=form or {}, faults=faults or {}, **context
     )
 
 
-async def _find(visitor: Visitor, connection: AsyncConnection, wanted: str) -> list[Suppression]:
-    try:
-        return [await queries.get_suppression(connection, visitor.account.id, wanted)]
-    except NotFound:
-        return []
+def _older(asked: dict[str, str], page: Page[Suppression]) -> str:
+    """The address of the next page, "" where there is none; a search goes on from where it ended."""
+    if not page.has_more:
+        return ""
+    last = page.searched_to or page.data[-1].id
+    named = {name: value for name, value in asked.items() if value}
+    return f"{PATH}?{urlencode(named | {'after': to_text(queries.PREFIX, last)})}"

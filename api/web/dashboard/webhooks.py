@@ -24,6 +24,23 @@ router = APIRouter()
 PATH = "/app/webhooks"
 _ONE = PATH + "/{webhook_id}"
 _PAGE = 50
+WORDS = {
+    "email.queued": "accepted, with a place in the hour",
+    "email.held": "accepted, and waits for room",
+    "email.scheduled": "waits for the moment chosen",
+    "email.sent": "taken by the relay",
+    "email.delivered": "in the recipient's mailbox",
+    "email.delivery_delayed": "not taken yet, tried again",
+    "email.bounced": "refused for good",
+    "email.complained": "called spam by its reader",
+    "email.suppressed": "not sent: on your list",
+    "email.failed": "cannot be sent, or too late",
+    "email.canceled": "canceled before it left",
+    "email.received": "came in for a mailbox of yours",
+    "email.replied": "answered by its recipient",
+    "webhook.disabled": "one of your webhooks is switched off",
+}
+"""What each type of event means."""
 
 
 @router.get(PATH)
@@ -56,11 +73,12 @@ async def get_page(webhook_id: str, request: Request, visitor: Developer) -> Res
     after = from_text(EVENT_PREFIX, request.query_params.get("after", ""))
     async with visitor.parts.database.reading() as connection:
         calls = await queries.list_calls(connection, webhook, Cursor(_PAGE, after))
+        about = await queries.recipients_of(connection, calls.data)
     older = f"{PATH}/{webhook_id}?after={_event_id(calls.data[-1].event_id)}" if calls.has_more else ""
     secret = changes.reveal_secret(webhook, visitor.parts.cipher)
     return await visitor.page(
         "webhooks/one.html", block="calls", webhook=webhook, secret=secret, calls=calls.data, older=older,
-        event_id=_event_id, types=list(KINDS),
+        event_id=_event_id, types=list(KINDS), words=WORDS, about=about,
     )  # fmt: skip
 
 
@@ -148,6 +166,7 @@ async def _list(visitor: Visitor, *, status: int = 200, chosen: list[str] | None
         status=status,
         webhooks=found.data,
         types=list(KINDS),
+        words=WORDS,
         chosen=chosen if chosen is not None else usual,
         **given,
     )

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from api.web.dashboard.suppressions import safe_cell
+from hourpost import pages
 from tests.api.web.dashboard.people import Cast, Surfer, text_of
 
 
@@ -22,6 +23,43 @@ def test_an_address_is_added_found_and_removed(owner: Surfer) -> None:
     assert wanted
     assert owner.post("/app/suppressions/remove", {"id": wanted[1]}).status_code == 303
     assert "Not on the list" in owner.get("/app/suppressions?q=ada@far.test").text
+
+
+def test_a_part_of_an_address_finds_it(owner: Surfer) -> None:
+    for address in ("ada@far.test", "a_a@far.test", "grace@near.test"):
+        owner.post("/app/suppressions", {"email": address})
+    owner.get("/app/suppressions")  # says what was done last
+    found = owner.get("/app/suppressions?q=FAR.t").text
+    assert "ada@far.test" in found
+    assert "grace@near.test" not in found
+    assert "ada@far.test" not in owner.get("/app/suppressions?q=a_a").text
+    assert "a_a@far.test" in owner.get("/app/suppressions?q=a_a").text
+    assert "Not on the list" in owner.get("/app/suppressions?q=far.test&reason=complaint").text
+
+
+def test_a_long_list_is_searched_on(owner: Surfer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        owner.post("/app/suppressions", {"email": f"n{number}@far.test"})
+    monkeypatch.setattr(pages, "SEARCHED_AT_ONCE", 2)
+    first = owner.get("/app/suppressions?q=n0@").text
+    assert "Nothing so far" in first
+    older = re.search(r'href="([^"]*after=[^"]*)"', first)
+    assert older
+    assert "n0@far.test" in owner.get(older[1].replace("&amp;", "&")).text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"status,reason,email,created\r\n5.1.1,bounce,ada@far.test,2026\r\n",
+        b"Recipient;Reason\r\nada@far.test;hard\r\n",
+        b"name\te-mail\nAda\tada@far.test\n",
+        b"ada@far.test\n",
+    ],
+)
+def test_files_of_other_services_are_understood(owner: Surfer, content: bytes) -> None:
+    assert send_file(owner, content).status_code == 303  # type: ignore[attr-defined]
+    assert 'value="sup_' in owner.get("/app/suppressions?q=ada@far.test").text
 
 
 def test_what_is_no_address_is_said(owner: Surfer) -> None:

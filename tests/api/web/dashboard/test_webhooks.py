@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from api.web.dashboard.webhooks import WORDS
 from hourpost.database import Database
+from hourpost.webhooks.kinds import KINDS
 from tests.api.web.dashboard.mail import make_email, make_webhook
 from tests.api.web.dashboard.people import Cast, Surfer
 
@@ -21,6 +23,10 @@ def test_a_webhook_is_added_and_shows_its_secret(owner: Surfer) -> None:
     assert owner.get(where).status_code == 404
 
 
+def test_every_type_says_what_it_means() -> None:
+    assert set(WORDS) == set(KINDS)
+
+
 def test_faults_stand_beside_their_fields(owner: Surfer) -> None:
     answer = owner.post("/app/webhooks", {"endpoint": "ftp://x"})
     assert answer.status_code == 422
@@ -31,9 +37,9 @@ def test_faults_stand_beside_their_fields(owner: Surfer) -> None:
 async def test_a_call_shows_what_is_told_and_is_made_again(cast: Cast, owner: Surfer, database: Database) -> None:
     webhook_id = await make_webhook(database, cast.account)
     await make_email(database, cast.account, "ada@far.test")
-    calls = re.findall(
-        rf'href="(/app/webhooks/{webhook_id}/events/evt_[^"]+)"', owner.get(f"/app/webhooks/{webhook_id}").text
-    )
+    listed = owner.get(f"/app/webhooks/{webhook_id}").text
+    assert "ada@far.test" in listed
+    calls = re.findall(rf'href="(/app/webhooks/{webhook_id}/events/evt_[^"]+)"', listed)
     assert len(calls) == 1
     page = owner.get(calls[0])
     assert "ada@far.test" in page.text
