@@ -57,8 +57,9 @@ class Till:
             new = NewCheckout(
                 customer.id, account.public_id, price.id, f"{self._plan_url}/return", self._plan_url, nonce
             )
-            checkout = await self._stripe.open_checkout(new)
-            if checkout.url is None:
+            # To a nonce that it has seen Stripe answers as it did then, whatever has become of the checkout.
+            checkout = await self._stripe.get_checkout((await self._stripe.open_checkout(new)).id)
+            if checkout.url is None or checkout.status != "open":
                 raise Conflict("checkout_over", "This checkout is over; please look at your plan again.")
             # Of two that are open at once both could be paid.
             if customer.checkout_id not in (None, checkout.id):

@@ -67,6 +67,17 @@ async def test_a_second_checkout_closes_the_first_so_that_not_both_are_paid(shop
     assert (older["status"], newest["status"]) == ("expired", "open")
 
 
+async def test_a_form_that_was_overtaken_by_another_leaves_that_one_s_page_open(shop: Shop) -> None:
+    account = await shop.account()
+    await shop.till.check_out(account, "path", "one tab")
+    url = await shop.till.check_out(account, "skilled", "another tab")
+    with pytest.raises(Conflict, match="look at your plan again"):
+        await shop.till.check_out(account, "path", "one tab")
+    shop.fake.pay(url)
+    await shop.till.sync(account.id)
+    assert (await shop.look(account)).plan == "skilled"
+
+
 async def test_a_subscriber_is_not_sold_a_second_subscription(shop: Shop) -> None:
     account = await shop.subscriber()
     with pytest.raises(Conflict, match="change that one"):

@@ -125,7 +125,9 @@ class RealStripe:
         """See to it that a plan has its product and its price; an earlier price goes on for who has it."""
         product_id = f"hourpost_{plan}"
         try:
-            await _ask(self._api.products.update_async(product_id, {"name": name, "description": description}))
+            await _ask(
+                self._api.products.update_async(product_id, {"name": name, "description": description, "active": True})
+            )
         except StripeUnknown:
             await _ask(
                 self._api.products.create_async(
