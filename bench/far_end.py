@@ -18,6 +18,10 @@ from bench.certificate import self_signed
 USER, PASSWORD = "bench", "sesame-open"
 
 
+# A sink is to cost as little as it can: glibc gives the pages of a read buffer back after each read, unless told.
+_KEEPS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+
+
 @dataclass(slots=True)
 class FarEnd:
     """A sink in ``folder``; with ``journal`` it writes down each message before it answers."""
@@ -54,7 +58,9 @@ class FarEnd:
         if self.is_journaling:
             argv += ["--journal", str(self.journal)]
         with (self.folder / "sink.log").open("ab") as errors:
-            self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=errors, cwd=_ROOT)
+            self._process = subprocess.Popen(
+                argv, stdout=subprocess.PIPE, stderr=errors, cwd=_ROOT, env={**os.environ, **_KEEPS_MEMORY}
+            )
         assert self._process.stdout is not None
         ready = json.loads(self._process.stdout.readline())
         self.port, self.control = ready["port"], ready["control"]
