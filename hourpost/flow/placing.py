@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from hourpost.errors import LimitExceeded
@@ -17,8 +17,7 @@ from hourpost.rules.submission import OnLimit, Order, Placed, Submission, Usage
 Suppressed = set[tuple[UUID, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What one order asks of the hour: its wants, and which submissions (by index) each is for."""
 
     wants: tuple[Want, ...]
@@ -70,8 +69,7 @@ def refusal_of(order: Order, answers: Sequence[Answer], taken: Taken | None) -> 
     return LimitExceeded("plan", message, retry_after_seconds=wait)
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """What an order became: rows to store, and what to tell its sender."""
 
     stored: tuple[Stored, ...]

@@ -20,8 +20,7 @@ from hourpost.webhooks.telling import with_calls
 CHUNK_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One delivery about to be stored."""
 
     address: str
@@ -30,8 +29,7 @@ class Row:
     released_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One email about to be stored, with what was decided about each of its recipients."""
 
     order: Order

@@ -21,7 +21,7 @@ TASK = "hourpost.deliver"
 BILLING_TASK = "hourpost.billing"
 QUEUE = "deliver"
 IDS_IN_A_HINT = 500
-_GATHER_SECONDS = 0.02  # after each hint: a busy door publishes fifty a second and no more
+_GATHER_SECONDS = 0.05  # after each hint: a busy door publishes twenty a second and no more
 _WAITING_IDS = 50_000
 
 log = structlog.get_logger()

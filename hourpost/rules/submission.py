@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from hourpost.rules.delivery_state import State
@@ -111,8 +111,7 @@ class Usage:
     resets_in_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """What became of one submission: the state of each recipient, and when the last of them leaves."""
 
     email_id: UUID
