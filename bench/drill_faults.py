@@ -66,6 +66,7 @@ Fault = tuple[str, Callable[[Scene], Awaitable[str]]]
 
 FAULTS: tuple[Fault, ...] = (
     ("worker", lambda scene: scene.kill("worker")),
+    ("other worker", lambda scene: scene.kill("worker-2")),
     ("web", lambda scene: scene.kill("web")),
     ("Redis", lambda scene: scene.kill("redis")),
     ("FLUSHALL", lambda scene: scene.flush()),

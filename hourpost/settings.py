@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
     requests_per_second: int = Field(5000, ge=1, description="HTTP requests a second of one credential, on all parts.")
+    workers: int = Field(2, ge=1, description="Worker processes that `hourpost up` starts.")
     worker_concurrency: int = Field(400, ge=1, description="Deliveries one worker process has in hand at once.")
     lease_seconds: int = Field(
         30, ge=5, description="How long a worker's deliveries stay its own without a sign of life."

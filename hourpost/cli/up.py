@@ -42,7 +42,7 @@ _PARTS = {
     "worker": ("worker", "--with-scheduler"),
     **{door: (door,) for door in ("smtp", "imap", "pop3")},
 }
-# On one machine an answer comes before a delivery: the kernel still gives the worker a tenth of a core that all want.
+# On one machine an answer comes before a delivery: the kernel still gives a worker a tenth of a core that all want.
 _NICENESS = {"worker": 10}
 _IMPORTS = (
     "hourpost.cli.web",
@@ -115,6 +115,7 @@ class Run:
         try:
             if self._start():
                 self._welcome()
+                self._supervisor.start(self._more_workers())
                 self._supervisor.watch(self._write_instance)
         except (RuntimeError, TimeoutError, OSError) as error:
             self._log("up", f"error: {error}")
@@ -207,6 +208,20 @@ class Run:
             noise=_NOISE,
             work=partial(_work, words, _NICENESS.get(name, 0)),
         )
+
+    def _more_workers(self) -> list[Program]:
+        """What shares the deliveries with the first worker; nobody waits for it at the start."""
+        return [
+            Program(
+                name=f"worker-{number}",
+                argv=(sys.executable, "-m", "hourpost", "worker"),
+                is_ready=lambda: True,
+                environment={"HOURPOST_HOME": str(self._home)},
+                noise=_NOISE,
+                work=partial(_work, ("worker",), _NICENESS["worker"]),
+            )
+            for number in range(2, self._settings.workers + 1)
+        ]
 
     def _welcome(self) -> None:
         steps: FirstSteps | None = read_first_steps(self._home)
