@@ -18,11 +18,11 @@ _USES = {"drafts": "\\Drafts", "sent": "\\Sent", "junk": "\\Junk", "trash": "\\T
 
 @dataclass(frozen=True, slots=True)
 class ListRow:
-    """One line of LIST; ``child_info``: names below it were selected, and it was not (RFC 5258 §3.5)."""
+    """One line of LIST; ``child_info``: by what names below it were selected that are not told (RFC 5258 §3.5)."""
 
     name: str
     attributes: tuple[str, ...]
-    child_info: bool = False
+    child_info: tuple[str, ...] = ()
 
 
 def list_names(request: Listing, folders: Sequence[Folder], subscribed: frozenset[str]) -> Iterator[ListRow]:
@@ -32,12 +32,14 @@ def list_names(request: Listing, folders: Sequence[Folder], subscribed: frozense
     patterns = [join_reference(request.reference, pattern) for pattern in request.patterns]
     chosen = _select(request, by_name, subscribed)
     above = {parent for name in chosen for parent in parents_of(name)} if _is_recursive(request) else set()
+    criteria = tuple(one for one in ("SUBSCRIBED", "SPECIAL-USE") if one in request.selection)
     candidates = chosen | above if request.selection & {"SUBSCRIBED", "SPECIAL-USE"} else chosen | parents
     for name in sorted(candidates):
         if any(matches(pattern, name) for pattern in patterns):
             has_info = name in above and _has_unmatched(name, chosen, patterns)
             if name in chosen or has_info or (name in parents and not _is_selective(request)):
-                yield ListRow(name, _attributes(request, name, by_name, parents, subscribed), has_info)
+                attributes = _attributes(request, name, by_name, parents, subscribed)
+                yield ListRow(name, attributes, criteria if has_info else ())
 
 
 def _is_recursive(request: Listing) -> bool:

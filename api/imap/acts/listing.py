@@ -69,7 +69,8 @@ def _as_selection(request: Listing) -> Listing:
 def _write_row(session: Session, kind: bytes, row: ListRow) -> None:
     name = write_folder(row.name, is_utf8=session.is_utf8)
     attributes = " ".join(row.attributes).encode("ascii")
-    extra = b' ("CHILDINFO" ("SUBSCRIBED"))' if row.child_info else b""
+    by = " ".join(f'"{one}"' for one in row.child_info)
+    extra = f' ("CHILDINFO" ({by}))'.encode("ascii") if by else b""
     session.outlet.write(b'* %b (%b) "/" %b%b\r\n' % (kind, attributes, name, extra))
 
 
