@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -19,7 +20,7 @@ from hourpost.database import Database
 from hourpost.errors import HourpostError, MailboxFull, NotFound, ServiceUnavailable
 from hourpost.gateways import metrics
 from hourpost.gateways.clock import Clock
-from hourpost.mailboxes.append_statements import number_in_folders, store_content, store_rows
+from hourpost.mailboxes.append_statements import number_in_folders, store_content, store_one, store_rows
 from hourpost.mailboxes.parcels import Appended, Entry, Outcome
 
 _FLIGHTS = 2
@@ -166,6 +167,12 @@ class Appender:
 
     async def _store(self, entries: list[Entry], more: Sequence[_Parcel]) -> list[Appended]:
         now = self._clock.now()
+        if len(entries) == 1 and not more:
+            async with self._database.hot_statements() as connection:
+                row = await store_one(connection, entries[0], now)
+            if row is not None:
+                return [_appended(entries[0], row, 0)]
+        # Also for one that was not stored: these steps tell why
         async with self._database.hot_transaction() as connection:
             threads = await store_content(connection, entries)
             with_room, folders = await store_rows(connection, entries, threads, now)
@@ -179,9 +186,8 @@ class Appender:
             for parcel in more:
                 await _run_also(parcel, connection)
         return [
-            Appended(entry.folder_id, row.uidvalidity, row.first + number, row.modseq, entry.letter.content_id)
+            _appended(entry, folders[entry.folder_id], number)
             for entry, number in zip(entries, number_in_folders(entries), strict=True)
-            if (row := folders[entry.folder_id])
         ]
 
     def _tell_all(self, outcomes: Iterable[Outcome]) -> None:
@@ -196,6 +202,10 @@ async def _run_also(parcel: _Parcel, connection: Connection) -> None:
         await parcel.also(connection)
     except HourpostError as error:
         raise _AlsoFailed(parcel, error) from error
+
+
+def _appended(entry: Entry, row: Any, number: int) -> Appended:
+    return Appended(entry.folder_id, row.uidvalidity, row.first + number, row.modseq, entry.letter.content_id)
 
 
 def _left(parcel: _Parcel) -> list[int]:

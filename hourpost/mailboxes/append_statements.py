@@ -1,4 +1,7 @@
-"""The two statements of an append: content before any lock, then quota, UIDs and rows under the folders' locks."""
+"""The two statements of an append: content before any lock, then quota, UIDs and rows under the folders' locks.
+
+One message alone takes both at once.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from asyncpg import Connection
+from asyncpg import Connection, DivisionByZeroError
 
 from hourpost.database import HotStatement
 from hourpost.mailboxes.parcels import Entry, Letter
@@ -18,11 +21,10 @@ CHUNK_BYTES = 256 * 1024
 
 # References of messages that come together and belong together have one group, whose thread is the known one of the
 # nearest reference, else the first message's content.
-_CONTENT = HotStatement(
-    """
-WITH chunks AS (
+_CONTENT_PARTS = """
+chunks AS (
   INSERT INTO content_chunks (content_id, number, bytes)
-  SELECT * FROM unnest(CAST(:k_id AS uuid[]), CAST(:k_number AS int[]), CAST(:k_bytes AS bytea[]))
+  SELECT * FROM unnest(CAST(:k_id AS uuid[]), CAST(:k_number AS int[]), CAST(:k_bytes AS bytea[])) RETURNING 1
 ), contents AS (
   INSERT INTO message_contents (
     content_id, parser_version, size_bytes, header_size, envelope, body, bodystructure, parts, message_id,
@@ -46,11 +48,11 @@ WITH chunks AS (
     reference_ids, subject, base_subject, is_reply, from_key, to_key, cc_key, display_from_key, display_to_key,
     from_text, to_text, sent_at, sent_on, preview, has_attachments
   )
-  ON CONFLICT DO NOTHING
+  ON CONFLICT DO NOTHING RETURNING 1
 ), texts AS (
   INSERT INTO message_texts (content_id, header, body)
   SELECT * FROM unnest(CAST(:c_id AS uuid[]), CAST(:c_search_header AS text[]), CAST(:c_search_text AS text[]))
-  ON CONFLICT DO NOTHING
+  ON CONFLICT DO NOTHING RETURNING 1
 ), named AS (
   SELECT * FROM unnest(CAST(:n_mailbox AS uuid[]), CAST(:n_reference AS bigint[]), CAST(:n_group AS int[]),
     CAST(:n_rank AS int[]), CAST(:n_thread AS uuid[])) AS n(mailbox, reference, grp, rank, thread)
@@ -61,11 +63,8 @@ WITH chunks AS (
 ), new_names AS (
   INSERT INTO thread_references (mailbox_id, reference, thread_id)
   SELECT n.mailbox, n.reference, coalesce(k.thread_id, n.thread) FROM named n LEFT JOIN known k USING (grp)
-  ORDER BY 1, 2 ON CONFLICT DO NOTHING
-)
-SELECT grp, thread_id FROM known
-"""
-)
+  ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING 1
+)"""
 
 _UNENDED = HotStatement(
     "INSERT INTO unended_contents (content_id) SELECT unnest(CAST(:contents AS uuid[])) ON CONFLICT DO NOTHING"
@@ -76,9 +75,8 @@ _LOCK_MAILBOXES = HotStatement(
 _LOCK_FOLDERS = HotStatement(
     "SELECT id FROM folders WHERE id = ANY(CAST(:folders AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
 )
-_ROWS = HotStatement(
-    """
-WITH room AS (
+_ROW_PARTS = """
+room AS (
   UPDATE mailboxes m SET used_bytes = m.used_bytes + q.size
   FROM unnest(CAST(:q_mailbox AS uuid[]), CAST(:q_size AS bigint[])) AS q(mailbox, size)
   WHERE m.id = q.mailbox AND m.deleted_at IS NULL AND m.used_bytes + q.size <= m.quota_bytes
@@ -102,10 +100,29 @@ WITH room AS (
     CAST(:r_content AS uuid[]), CAST(:r_thread AS uuid[]))
     AS r(folder, number, flags, keywords, size, received, content, thread)
   JOIN place p ON p.id = r.folder
-)
+)"""
+
+_CONTENT = HotStatement(f"WITH {_CONTENT_PARTS} SELECT grp, thread_id FROM known")  # noqa: S608
+_ROWS = HotStatement(
+    f"""
+WITH {_ROW_PARTS}
 SELECT r.id AS mailbox_id, p.id AS folder_id, p.uidvalidity, p.first, p.modseq
 FROM room r LEFT JOIN (place p JOIN folders o ON o.id = p.id) ON o.mailbox_id = r.id
-"""
+"""  # noqa: S608  # our own words
+)
+# Both for one message, which is a transaction by itself. Content still comes before the locks: what is locked asks
+# for it. Without room or folder there is a division by zero, and nothing was stored.
+_FIRST = " AND ".join(
+    f"(SELECT count(*) FROM {part}) >= 0"  # noqa: S608
+    for part in ("chunks", "contents", "texts", "new_names")
+)
+_ONE_ROW_PARTS = _ROW_PARTS.replace("WHERE m.id = q.mailbox", f"WHERE {_FIRST} AND m.id = q.mailbox").replace(
+    "r.thread\n", "coalesce((SELECT thread_id FROM known), r.thread)\n"
+)
+_ONE = HotStatement(
+    f"WITH {_CONTENT_PARTS}, {_ONE_ROW_PARTS}"  # noqa: S608
+    "SELECT p.uidvalidity, p.first, p.modseq, 1 / (SELECT count(*) FROM place) AS stored"
+    " FROM (VALUES (1)) one LEFT JOIN place p ON true"
 )
 
 
@@ -135,6 +152,20 @@ async def store_rows(
         await _LOCK_FOLDERS.run(connection, {"folders": folders})
     rows = await _ROWS.run(connection, {**_place_columns(entries), **_row_columns(entries, threads), "now": now})
     return {row.mailbox_id for row in rows}, {row.folder_id: row for row in rows if row.folder_id is not None}
+
+
+async def store_one(connection: Connection, entry: Entry, now: datetime) -> Any:
+    """Store one message in one statement: the row of its folder, with the message's UID as ``first``.
+
+    None when there was no room or no such folder, and nothing was stored.
+    """
+    threads = _Threads([entry])
+    content = {**_chunk_columns([entry.letter]), **_content_columns([entry.letter]), **threads.columns()}
+    row = {**_place_columns([entry]), **_row_columns([entry], threads.resolve({})), "now": now}
+    try:
+        return (await _ONE.run(connection, content | row))[0]
+    except DivisionByZeroError:
+        return None
 
 
 class _Threads:
