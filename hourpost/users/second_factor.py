@@ -7,15 +7,17 @@ from uuid import UUID
 from hourpost.accounts.queries import User, get_user
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.gateways.attempts import Counted
+from hourpost.rules.networks import network_of
 from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.logging_in import let_in
-from hourpost.users.passkeys import Site, check_passkey
+from hourpost.users.passkeys import Site, ask_passkey, check_passkey
 from hourpost.users.recovery import use_code
 from hourpost.users.sessions import Browser, end_session, start_session
 from hourpost.users.totp import use_totp
 
 _FREE = 5
+_FREE_QUESTIONS = 60
 _TOTP_DIGITS = 6
 _WRONG = "this code is not right, or it was used before"
 
@@ -42,6 +44,19 @@ async def finish_by_code(desk: Desk, user: User, session_id: UUID, code: str, br
     return token
 
 
+async def ask_any_passkey(desk: Desk, site: Site, browser: Browser) -> str:
+    """What the browser needs to show any passkey of this site. Raises: LimitExceeded, ServiceUnavailable.
+
+    Each question is stored, so nobody may ask without end; what leads to a log-in does not count.
+    """
+    await desk.attempts.begin([_asked_from(browser)])
+    return await ask_passkey(desk, site)
+
+
+def _asked_from(browser: Browser) -> Counted:
+    return Counted("passkey-from", network_of(browser.address), _FREE_QUESTIONS)
+
+
 async def finish_by_passkey(
     desk: Desk, site: Site, credential: str, browser: Browser, half: tuple[User, UUID] | None = None
 ) -> str:
@@ -56,5 +71,5 @@ async def finish_by_passkey(
         user = await get_user(connection, user_id)
         token = await start_session(connection, user_id, browser, desk.now)
         await note(connection, Actor(user.id, user.email, browser.address), "logged_in", desk.now, by="passkey")
-    await let_in(desk, user.email, browser)
+    await let_in(desk, user.email, browser, [] if half else [_asked_from(browser)])
     return token

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.embedded.running import RunningUp, eventually
+from tests.end_to_end.axe import faults_of
 from tests.end_to_end.browsing import CHROMIUM, chromium, log_in
 from tests.end_to_end.people import run_shop
 from tests.fakes.stripe_server import FakeStripe
@@ -157,8 +158,10 @@ def test_what_happens_at_stripe_alone_is_seen_by_its_webhooks(page: Page, shop: 
     shop.stripe.state.event("customer.subscription.updated", subscription)
     banner = page.get_by_text("A payment has failed. Your mail goes on leaving until")
     eventually(lambda: page.goto("/app/account") and banner.count(), 60)
+    assert faults_of(page) == []
     eventually(lambda: sum(1 for _ in _mails(shop.up, address)) == 2, 60)  # the sign-up's, and what is told of this
 
     shop.stripe.state.cancel_now(subscription)
     ended = page.get_by_text("Your plan has ended: what waits is kept")
     eventually(lambda: page.goto("/app/account") and ended.count(), 60)
+    assert faults_of(page) == []

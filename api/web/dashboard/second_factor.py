@@ -13,7 +13,7 @@ from hourpost.errors import LimitExceeded, ValidationFailed
 from hourpost.users.logging_in import has_passkey
 from hourpost.users.passkeys import ask_passkey, check_passkey
 from hourpost.users.passwords import prove_password
-from hourpost.users.second_factor import finish_by_code, finish_by_passkey
+from hourpost.users.second_factor import ask_any_passkey, finish_by_code, finish_by_passkey
 from hourpost.users.sessions import note_proven
 
 HOME = "/app"
@@ -61,7 +61,7 @@ async def post_second_passkey(request: Request, visitor: HalfWay) -> Response:
 @router.post("/login/ask")
 async def post_ask(visitor: AnyGuest) -> Response:
     """What the browser needs to ask for any passkey of this site."""
-    return Response(await ask_passkey(visitor.desk, visitor.site), media_type=_JSON)
+    return Response(await ask_any_passkey(visitor.desk, visitor.site, visitor.browser), media_type=_JSON)
 
 
 @router.post("/login/passkey")

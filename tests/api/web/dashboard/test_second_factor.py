@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pyotp
 import pytest
@@ -113,6 +114,12 @@ def test_a_passkey_that_was_never_made_is_refused_everywhere(
     assert surfer.post("/login/second/passkey", {"credential": made_up}).status_code == 422
     assert surfer.post("/login/second/passkey", {"credential": "no json"}).status_code == 422
     assert user.post("/app/you/passkeys/pk_00000000000000000000000000/remove").status_code == 404
+
+
+def test_nobody_asks_for_passkeys_without_end(nobody: Surfer) -> None:
+    elsewhere = {"X-Forwarded-For": f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"}
+    answers = [nobody.post("/login/ask", **elsewhere).status_code for _ in range(61)]
+    assert answers == [200] * 60 + [429]
 
 
 def test_a_code_is_good_for_the_step_before_and_after() -> None:
