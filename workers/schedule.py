@@ -40,6 +40,8 @@ _PRUNE = (
     (text("DELETE FROM idempotency_keys WHERE created_at < :before"), timedelta(hours=24)),
     (text("DELETE FROM webhook_calls WHERE created_at < :before"), timedelta(days=30)),
     (text("DELETE FROM webhook_attempts WHERE sent_at < :before"), timedelta(days=30)),
+    # What is settled is looked at again only when a report comes; none comes so late.
+    (text("DELETE FROM sent_copies WHERE settled AND created_at < :before"), timedelta(days=60)),
     (text("DELETE FROM stripe_events WHERE received_at < :before AND due_at IS NULL"), timedelta(days=90)),
     (text("DELETE FROM hour_peaks WHERE at < :before"), timedelta(days=400)),
 )

@@ -32,6 +32,7 @@ _WITH_THE_ACCOUNT = (
 # One that waits for the grace of its mailboxes alone does not stand before the others.
 _CLOSED = text(
     "SELECT id FROM accounts a WHERE closed_at < :before AND (EXISTS (SELECT FROM emails WHERE account_id = a.id)"
+    " OR EXISTS (SELECT FROM inbound_emails WHERE account_id = a.id)"
     " OR NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)) ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED"
 )
 # Content is shared with messages of mailboxes, under the email's id; those have their own grace.
@@ -55,10 +56,21 @@ WITH part AS (
 SELECT count(*) FROM gone
 """
 )
+# What came by a route has its content for itself.
+_ERASE_INBOUND = text(
+    """
+WITH gone AS (
+  DELETE FROM inbound_emails WHERE id IN (
+    SELECT id FROM inbound_emails WHERE account_id = :account ORDER BY id LIMIT :most) RETURNING id
+), chunks AS (
+  DELETE FROM content_chunks c USING gone g WHERE c.content_id = g.id
+)
+SELECT count(*) FROM gone
+"""
+)
 _REST = (
     text("DELETE FROM idempotency_keys WHERE account_id = :account"),
     text("DELETE FROM spends WHERE account_id = :account"),
-    text("DELETE FROM inbound_emails WHERE account_id = :account"),
     # Mailboxes have gone by now, when their own grace was over.
     text("DELETE FROM accounts a WHERE a.id = :account AND NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)"),
 )
@@ -89,9 +101,9 @@ async def erase_some(connection: AsyncConnection, now: datetime) -> bool:
     account = (await connection.execute(_CLOSED, {"before": now - LINGER})).scalar()
     if account is None:
         return False
-    erased = (await connection.execute(_ERASE_EMAILS, {"account": account, "most": AT_ONCE})).scalar_one()
-    if erased:
-        return True
+    for erase in (_ERASE_EMAILS, _ERASE_INBOUND):
+        if (await connection.execute(erase, {"account": account, "most": AT_ONCE})).scalar_one():
+            return True
     for statement in _REST:
         await connection.execute(statement, {"account": account})
     return True

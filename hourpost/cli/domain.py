@@ -11,6 +11,7 @@ from hourpost.cli.desk import Desk, at_desk
 from hourpost.cli.output import AsJson, OfAccount, print_list, print_object, read_all
 from hourpost.cli.shapes import domain_shape
 from hourpost.domains.changes import add_domain, delete_domain, prepare_domain
+from hourpost.domains.mail_servers import NOT_CHECKED, list_mail_records, mail_servers
 from hourpost.domains.queries import Domain, get_named_domain, list_domains
 from hourpost.domains.verification import Verifier
 from hourpost.errors import Refused
@@ -30,12 +31,12 @@ def add(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) -> 
     Example: hourpost domain add --account Acme acme.example
     """
 
-    async def work(desk: Desk) -> Domain:
+    async def work(desk: Desk) -> dict[str, Any]:
         async with desk.database.reading() as connection:
             found = await get_named_account(connection, account)
         new = await prepare_domain(domain, desk.cipher())
         async with desk.database.transaction() as connection:
-            return await add_domain(connection, found.id, new, desk.clock.now())
+            return _shape(desk, await add_domain(connection, found.id, new, desk.clock.now()))
 
     _print(at_desk(work), as_json)
     if not as_json:
@@ -49,15 +50,15 @@ def verify(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) 
     *.test, *.example and *.localhost verify by themselves under `hourpost up`.
     """
 
-    async def work(desk: Desk) -> Domain:
+    async def work(desk: Desk) -> dict[str, Any]:
         async with desk.database.reading() as connection:
             found = await get_named_account(connection, account)
             domain_id = (await get_named_domain(connection, found.id, domain)).id
-        return await _verifier(desk).verify(found.id, domain_id)
+        return _shape(desk, await _verifier(desk).verify(found.id, domain_id))
 
     verified = at_desk(work)
     _print(verified, as_json)
-    if verified.status != "verified":
+    if verified["status"] != "verified":
         raise typer.Exit(1)
 
 
@@ -65,10 +66,10 @@ def verify(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) 
 def show(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) -> None:
     """Show a domain with its records."""
 
-    async def work(desk: Desk) -> Domain:
+    async def work(desk: Desk) -> dict[str, Any]:
         async with desk.database.reading() as connection:
             found = await get_named_account(connection, account)
-            return await get_named_domain(connection, found.id, domain)
+            return _shape(desk, await get_named_domain(connection, found.id, domain))
 
     _print(at_desk(work), as_json)
 
@@ -109,11 +110,23 @@ def _verifier(desk: Desk) -> Verifier:
     return Verifier(desk.database, dns, desk.clock, trusts_reserved=desk.settings.embedded)
 
 
-def _print(domain: Domain, as_json: bool) -> None:
+def _shape(desk: Desk, domain: Domain) -> dict[str, Any]:
+    """The domain with all its records, those of mailboxes too."""
     shape = domain_shape(domain)
+    for_mailboxes = list_mail_records(domain.name, mail_servers(desk.settings))
+    return shape | {"records": shape["records"] + [record.to_dict() for record in for_mailboxes]}
+
+
+def _print(shape: dict[str, Any], as_json: bool) -> None:
     print_object(shape, as_json=as_json)
     if not as_json:
         for record in shape["records"]:
             # One line for each value, however long: it is to be copied
-            typer.echo(f"\n{record['record']} ({record['type']}, {record['status']})")
+            status = _WORDS.get(record["status"], record["status"])
+            typer.echo(f"\n{record['record']} ({record['type']}, {status})")
             typer.echo(f"  name   {record['name']}\n  value  {record['value']}")
+            if "priority" in record:
+                typer.echo(f"  priority  {record['priority']}")
+
+
+_WORDS = {NOT_CHECKED: "for mailboxes"}

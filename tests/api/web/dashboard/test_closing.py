@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from hourpost.accounts.closing import LINGER, erase_some
+from hourpost.accounts.closing import LINGER, close_account, erase_some
 from hourpost.database import Database
+from hourpost.inbound.addressees import Route
+from hourpost.inbound.arrivals import Arrival, store_arrival
 from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import new_id
 from tests.api.web.dashboard.mail import make_email
 from tests.api.web.dashboard.people import Cast, make_cast
 from tests.api.web.running import RunningWeb
-from tests.cast import make_domain, make_key
+from tests.cast import make_account, make_domain, make_key
 
 
 async def test_the_export_has_everything_but_secrets(cast: Cast, database: Database) -> None:
@@ -60,6 +63,22 @@ async def test_a_deleted_account_is_closed_at_once_and_erased_later(
         accounts = await connection.execute(text("SELECT id FROM accounts WHERE id = :id"), {"id": cast.account.id})
         assert not accounts.all()
     assert email_id
+
+
+async def test_what_came_by_routes_goes_with_its_content(fresh_database: Database) -> None:
+    account, now = await make_account(fresh_database), datetime.now(UTC)
+    route = Route(new_id(), "support@acme.test", account.id, new_id())
+    arrival = Arrival(new_id(), route, "support@acme.test", "", "", "", "", None, b"Subject: a secret\r\n\r\n", now)
+    async with fresh_database.hot_transaction() as hot:
+        await store_arrival(hot, arrival, "{}")
+    async with fresh_database.transaction() as connection:
+        await close_account(connection, account.id, now)
+    for _ in range(5):
+        async with fresh_database.transaction() as connection:
+            await erase_some(connection, now + LINGER + timedelta(minutes=1))
+    async with fresh_database.reading() as connection:
+        for table in ("inbound_emails", "content_chunks", "accounts"):
+            assert (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar() == 0, table
 
 
 async def test_an_account_that_is_open_is_not_erased(fresh_database: Database) -> None:
