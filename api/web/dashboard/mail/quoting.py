@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
+
 from hourpost.mailboxes.reading import ReadableMessage
 from hourpost.rules.mail.html_text import read_html
 
@@ -10,9 +12,17 @@ _MOST_CHARACTERS = 100_000
 
 def quote_reply(message: ReadableMessage) -> str:
     """The text of the message, each line marked."""
-    when = message.header("date") or ""
-    head = f"\n\nOn {when}, {message.row.from_text} wrote:\n"
+    head = f"\n\n{_said(message)}\n"
     return head + "\n".join(f"> {line}" for line in _text_of(message).splitlines())
+
+
+def _said(message: ReadableMessage) -> str:
+    """On 25 Nov 2026 at 21:30, Ada wrote: by the clock of who wrote it."""
+    try:
+        sent = parsedate_to_datetime(message.header("date") or "")
+    except ValueError:
+        return f"{message.row.from_text} wrote:"
+    return f"On {sent.day} {sent:%b %Y} at {sent:%H:%M}, {message.row.from_text} wrote:"
 
 
 def quote_forward(message: ReadableMessage) -> dict[str, str]:

@@ -239,6 +239,12 @@ def test_folders_are_made_renamed_and_removed(box: Inbox) -> None:
     assert box.get(box.home).status_code == 200
 
 
+@pytest.mark.parametrize(("content", "said"), [(HTML, "On 24 Nov 2026 at 10:00, "), (PLAIN, "bob@far.test wrote:")])
+async def test_an_answer_says_who_wrote_when(box: Inbox, content: bytes, said: str) -> None:
+    place = f"{box.home.rpartition('/')[2]}:{await box.receive(content)}"
+    assert said in box.get(f"/mail/write?answers={place}").text
+
+
 async def test_an_answer_is_sent_filed_and_marked(box: Inbox) -> None:
     uid = await box.receive(PLAIN)
     place = f"{box.home.rpartition('/')[2]}:{uid}"
