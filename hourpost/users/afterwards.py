@@ -9,6 +9,8 @@ import structlog
 
 from hourpost.errors import HourpostError
 
+_PATIENCE_SECONDS = 10.0
+
 log = structlog.get_logger()
 
 
@@ -25,9 +27,9 @@ class Afterwards:
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Wait for what was begun."""
+        """Wait for what was begun, though not for ever."""
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks, timeout=_PATIENCE_SECONDS)
 
     @staticmethod
     async def _watch(work: Coroutine[None, None, None]) -> None:
