@@ -56,6 +56,8 @@ WORDS: dict[str, str] = {
     "smtp_revoked": "revoked an SMTP credential",
     "webhook_added": "added a webhook",
     "webhook_deleted": "deleted a webhook",
+    "route_added": "added a route of incoming mail",
+    "route_deleted": "deleted a route of incoming mail",
     "mailbox_made": "made a mailbox",
     "mailbox_deleted": "closed a mailbox",
     "suppression_removed": "took an address off the suppressions",

@@ -42,6 +42,7 @@ PAGES = (
     Page("keys", "/app/keys"),
     Page("smtp", "/app/smtp"),
     Page("webhooks", "/app/webhooks"),
+    Page("inbound", "/app/inbound"),
     Page("mailboxes", "/app/mailboxes"),
     Page("mailbox", "/app/mailboxes/{mailbox_id}"),
     Page("plan", "/app/plan"),
