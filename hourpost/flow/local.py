@@ -44,7 +44,7 @@ Claims = dict[int, Addressee]
 
 
 class LocalDelivery:
-    """One per worker process and event loop. Without a domain that has a mailbox it costs nothing."""
+    """One per worker process and event loop. What goes to other domains costs nothing."""
 
     def __init__(self, database: Database, keeper: Keeper, clock: Clock, hostname: str) -> None:
         self._database = database
@@ -59,11 +59,12 @@ class LocalDelivery:
         """Which recipients have a mailbox here. Raises: ServiceUnavailable."""
         if self._fresh_until < monotonic():
             await self._refresh()
-        if not self._domains:
-            return {}
+        # A mailbox that was just made is tried out from its own domain, before the domains are read again.
+        own = email.envelope_from.rpartition("@")[2].lower()
         found = {}
         for one in email.recipients:
-            if one.address.rpartition("@")[2].lower() in self._domains:
+            domain = one.address.rpartition("@")[2].lower()
+            if domain in self._domains or domain == own:
                 addressee = await self._keeper.find(one.address)
                 if addressee is not None and addressee.is_open:
                     found[one.position] = addressee

@@ -71,6 +71,16 @@ async def test_what_is_for_a_mailbox_of_ours_is_delivered_without_a_relay(local:
     assert (attempt.relay, attempt.code) == ("mailbox", 250)
 
 
+async def test_a_mailbox_just_made_has_what_its_own_domain_sends_it_at_once(local: Rounds):
+    await local.post()
+    await local.round()  # from now on the worker knows the domains that have mailboxes: none
+    mailbox = await new_mailbox(local, "info")
+    await local.post(mailbox.address, envelope_from=f"hi@{local.domain.name}")
+    await local.round()
+    assert len(await stored(local, mailbox)) == 1
+    assert [recipient for _, recipient in local.far_end.taken] == ["you@far.test"]
+
+
 async def test_an_address_that_has_no_mailbox_goes_by_the_relay(local: Rounds):
     await new_mailbox(local, "info")
     await local.post(f"nobody@{local.domain.name}")
