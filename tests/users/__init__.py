@@ -1,4 +1,4 @@
-"""Accounts, through public functions and real PostgreSQL.
+"""People who log in, through public functions.
 
 Fakes are only gateways and the clock.
 """
