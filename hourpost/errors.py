@@ -100,14 +100,26 @@ class Unavailable(HourpostError):
         self.retry_after_seconds = retry_after_seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How full a limit is: so many in any ``window_seconds``, and until when the next is free."""
+
+    name: str  # plan, requests
+    limit: int
+    window_seconds: int
+    remaining: int
+    resets_in_seconds: int
+
+
 class LimitExceeded(Unavailable):
-    """No room: ``limit`` is plan, requests or backlog."""
+    """No room: ``limit`` is plan, requests or backlog; ``quota`` says how full it is, where that is known."""
 
     name = "rate_limit_exceeded"
 
-    def __init__(self, limit: str, message: str, *, retry_after_seconds: int) -> None:
+    def __init__(self, limit: str, message: str, *, retry_after_seconds: int, quota: Quota | None = None) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
         self.limit = limit
+        self.quota = quota
 
 
 class MailboxFull(Unavailable):

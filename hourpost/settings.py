@@ -38,7 +38,13 @@ class Settings(BaseSettings):
     imaps_port: Port = Field(2993, description="IMAP under TLS (993).")
     pop3_port: Port = Field(2110, description="POP3 with STLS (110).")
     pop3s_port: Port = Field(2995, description="POP3 under TLS (995).")
-    metrics_port: Port = Field(0, description="Prometheus port of parts without HTTP (0: none).")
+    metrics_port: Port = Field(
+        0,
+        description=(
+            "Prometheus port of parts without HTTP (0: none). Under `hourpost up` the worker has it, and smtp, imap,"
+            " pop3 and further workers those after it."
+        ),
+    )
     relays: SecretStr = Field(
         SecretStr(""), description="Upstream relays, space-separated URLs; the capture relay when empty."
     )

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from hourpost.errors import Quota
 from hourpost.pages import Page
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import WINDOW_SECONDS
@@ -44,12 +45,17 @@ def search_of(page: Page[dict[str, Any]], prefix: str) -> Json:
     return Json({"object": "list", "has_more": page.has_more, "data": page.data, "searched_to": reached})
 
 
-def rate_headers(usage: Usage) -> dict[str, str]:
-    """The hour as RateLimit headers: the structured draft and the three that older clients read."""
-    limit, left, reset = usage.limit, usage.remaining, usage.resets_in_seconds
+def quota_of(usage: Usage) -> Quota:
+    """The hour as a quota."""
+    return Quota("plan", usage.limit, WINDOW_SECONDS, usage.remaining, usage.resets_in_seconds)
+
+
+def rate_headers(quota: Quota) -> dict[str, str]:
+    """RateLimit headers: the structured draft and the three that older clients read."""
+    limit, left, reset = quota.limit, quota.remaining, quota.resets_in_seconds
     return {
-        "RateLimit-Policy": f'"plan";q={limit};w={WINDOW_SECONDS}',
-        "RateLimit": f'"plan";r={left};t={reset}',
+        "RateLimit-Policy": f'"{quota.name}";q={limit};w={quota.window_seconds}',
+        "RateLimit": f'"{quota.name}";r={left};t={reset}',
         "RateLimit-Limit": str(limit),
         "RateLimit-Remaining": str(left),
         "RateLimit-Reset": str(reset),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
@@ -17,6 +17,7 @@ from api.web.dashboard.application import Crossing, build_dashboard
 from api.web.errors import MethodNotAllowed, to_response, unforeseen
 from api.web.faults import pointer_to
 from api.web.front import Endpoint, Front
+from api.web.parameters import known_parameters
 from api.web.parts import Parts
 from api.web.v1 import (
     api_keys,
@@ -97,7 +98,7 @@ def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None
     app.router.routes.append(client_setup.outlook_route())
     app.include_router(stripe_webhooks.router, include_in_schema=False)
     for noun in _NOUNS:
-        app.include_router(noun.router, prefix="/v1", responses=ERRORS)
+        app.include_router(noun.router, prefix="/v1", responses=ERRORS, dependencies=[Depends(known_parameters)])
     for noun in _NOUNS:  # the same without /v1, for clients that were written for others
         app.include_router(noun.router, include_in_schema=False)
     openapi.install(app)
@@ -149,5 +150,6 @@ async def _on_invalid_parameters(request: Request, error: Any) -> Response:
     faults = []
     for one in error.errors():
         place = one["loc"][1:] or one["loc"]
-        faults.append(Fault(pointer_to(place), f"`{'.'.join(map(str, place))}`: {one['msg']}"))
+        words = one["msg"].removeprefix("Value error, ")
+        faults.append(Fault(pointer_to(place), f"`{'.'.join(map(str, place))}`: {words}"))
     return _answer(request, ValidationFailed(faults))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import Depends, Query
 from fastapi.security.utils import get_authorization_scheme_param
+from pydantic import AfterValidator
 from starlette.requests import Request
 
 from api.web.parts import Parts, parts_of
@@ -61,6 +62,13 @@ def cursor(prefix: str, limit: int = DEFAULT_LIMIT, after: str | None = None, be
     return Cursor(limit, ids["after"], ids["before"])
 
 
+def an_id(text: str | None) -> str | None:
+    """A parameter that is an id of whatever prefix. Raises: ValueError."""
+    if text and from_text(text.partition("_")[0], text) is None:
+        raise ValueError("must be an id")
+    return text or None
+
+
 def id_of(prefix: str, text: str, noun: str) -> UUID:
     """The id in a path. Raises: NotFound for what cannot be one."""
     found = from_text(prefix, text)
@@ -82,8 +90,12 @@ ThePartsOf = Annotated[Parts, Depends(parts_of)]
 """What the application is made of."""
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items, at most.")]
-After = Annotated[str | None, Query(description="The id that the page comes after: older items.")]
-Before = Annotated[str | None, Query(description="The id that the page comes before: newer items.")]
+After = Annotated[
+    str | None, AfterValidator(an_id), Query(description="The id that the page comes after: older items.")
+]
+Before = Annotated[
+    str | None, AfterValidator(an_id), Query(description="The id that the page comes before: newer items.")
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from api.web.answers import rate_headers
 from hourpost.errors import (
     Fault,
     Forbidden,
@@ -117,6 +118,8 @@ def to_response(
     response = Response(orjson.dumps(body), body["status"], media_type=media_type)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(max(1, error.retry_after_seconds or 1))
+    if isinstance(error, LimitExceeded) and error.quota is not None:
+        response.headers.update(rate_headers(error.quota))
     if isinstance(error, NotAuthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed) and error.allow:

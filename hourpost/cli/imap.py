@@ -8,6 +8,7 @@ import typer
 
 from hourpost.cli.running import settings_with_servers
 from hourpost.cli.smtp import find_certificate
+from hourpost.embedded.doors import metrics_port_of
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
@@ -25,7 +26,7 @@ def imap() -> None:
     """
     settings = settings_with_servers()
     configure_logging(settings, "imap")
-    serve_metrics(settings.host, settings.metrics_port)
+    serve_metrics(settings.host, metrics_port_of(settings, "imap"))
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.imap.entry").run
     run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "imap"))

@@ -8,6 +8,7 @@ import typer
 
 from hourpost.cli.running import settings_with_servers
 from hourpost.cli.smtp import find_certificate
+from hourpost.embedded.doors import metrics_port_of
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
@@ -25,7 +26,7 @@ def pop3() -> None:
     """
     settings = settings_with_servers()
     configure_logging(settings, "pop3")
-    serve_metrics(settings.host, settings.metrics_port)
+    serve_metrics(settings.host, metrics_port_of(settings, "pop3"))
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.pop3.entry").run
     run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "pop3"))

@@ -9,6 +9,7 @@ import typer
 
 from hourpost.cli.running import settings_with_servers
 from hourpost.embedded.certificate import find_or_make
+from hourpost.embedded.doors import metrics_port_of
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
@@ -27,7 +28,7 @@ def smtp() -> None:
     """
     settings = settings_with_servers()
     configure_logging(settings, "smtp")
-    serve_metrics(settings.host, settings.metrics_port)
+    serve_metrics(settings.host, metrics_port_of(settings, "smtp"))
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.smtp.entry").run
     run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "smtp"))

@@ -67,7 +67,8 @@ def up() -> None:
     """Run everything on this machine: PostgreSQL, Redis, web, worker, scheduler, SMTP, IMAP, POP3. Ctrl-C ends it.
 
     Servers that HOURPOST_DATABASE_URL, HOURPOST_REDIS_URL or HOURPOST_RELAYS name are used; the others are started
-    here, with their data in HOURPOST_HOME. A second run keeps the data.
+    here, with their data in HOURPOST_HOME. A second run keeps the data. With HOURPOST_METRICS_PORT the worker serves
+    Prometheus there, and smtp, imap, pop3 and further workers on the ports after it.
     """
     settings = load_settings()
     home = settings.home.resolve()
@@ -214,13 +215,14 @@ class Run:
         return [
             Program(
                 name=f"worker-{number}",
-                argv=(sys.executable, "-m", "hourpost", "worker"),
+                argv=(sys.executable, "-m", "hourpost", *words),
                 is_ready=lambda: True,
                 environment={"HOURPOST_HOME": str(self._home)},
                 noise=_NOISE,
-                work=partial(_work, ("worker",), _NICENESS["worker"]),
+                work=partial(_work, words, _NICENESS["worker"]),
             )
             for number in range(2, self._settings.workers + 1)
+            for words in [("worker", "--number", str(number))]
         ]
 
     def _welcome(self) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from hourpost.assembly import broker_url, database_url
 from hourpost.cli.running import settings_with_servers
+from hourpost.embedded.doors import metrics_port_of
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.metrics import serve_metrics
@@ -23,6 +24,7 @@ def worker(
     with_scheduler: Annotated[
         bool, typer.Option("--with-scheduler", help="Also do the scheduler's work, as `hourpost up` does.")
     ] = False,
+    number: Annotated[int, typer.Option(hidden=True, help="Which of the workers of `hourpost up` it is.")] = 1,
 ) -> None:
     """Deliver: lease what is due, send it through the relays, write down what they said.
 
@@ -30,7 +32,7 @@ def worker(
     """
     settings = settings_with_servers()
     configure_logging(settings, "worker")
-    serve_metrics(settings.host, settings.metrics_port)
+    serve_metrics(settings.host, metrics_port_of(settings, "worker" if number == 1 else f"worker-{number}"))
     urls = (database_url(settings), broker_url(settings))
 
     def ready() -> None:

@@ -10,6 +10,20 @@ from hourpost.settings import Settings
 _DOORS = ("http", "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 
 
+_METERED = ("worker", "smtp", "imap", "pop3")  # the parts that `hourpost up` starts and that have no HTTP of their own
+
+
+def metrics_ports(settings: Settings) -> dict[str, int]:
+    """Where each part of `hourpost up` serves Prometheus: ``metrics_port`` and those after it; empty without it."""
+    parts = (*_METERED, *(f"worker-{number}" for number in range(2, settings.workers + 1)))
+    return {part: settings.metrics_port + number for number, part in enumerate(parts)} if settings.metrics_port else {}
+
+
+def metrics_port_of(settings: Settings, part: str) -> int:
+    """The port of one part: its own beside the others of `hourpost up`, else the one that is set; 0 for none."""
+    return metrics_ports(settings).get(part, 0) if settings.embedded else settings.metrics_port
+
+
 def closed_ports(settings: Settings) -> list[str]:
     """Each door's port that cannot be opened, with the setting that names it and the reason, for people."""
     faults = []
@@ -18,6 +32,10 @@ def closed_ports(settings: Settings) -> list[str]:
         reason = _reason(settings.host, getattr(settings, name))
         if reason:
             faults.append(f"{settings.host}:{getattr(settings, name)} (HOURPOST_{name.upper()}): {reason}")
+    for part, port in metrics_ports(settings).items():
+        reason = _reason(settings.host, port)
+        if reason:
+            faults.append(f"{settings.host}:{port} (HOURPOST_METRICS_PORT, of {part}): {reason}")
     return faults
 
 
@@ -29,6 +47,8 @@ def _reason(host: str, port: int) -> str:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
             listening.listen(1)  # with SO_REUSEADDR this, not bind, may be what finds it taken
+    except OverflowError:
+        return "ports end at 65535"
     except OSError as error:
         return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
     return ""

@@ -2,6 +2,8 @@
 
 A request is counted in the process that has it, without waiting for anybody. Several times a second each process tells
 Redis what the busy credentials had there, and learns what they had elsewhere; while Redis is away it counts alone.
+Until it has heard of a new second, it leaves the others their share of the last one; only what begins in many processes
+at the same moment may be more than the limit, in its first tenth of a second.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
 
-from hourpost.errors import LimitExceeded
+from hourpost.errors import LimitExceeded, Quota
 from hourpost.gateways.optional_redis import OptionalRedis
 
 _SETTLE_SECONDS = 0.1
@@ -36,14 +38,12 @@ class RequestRate:
     def count(self, credential: UUID | None) -> None:
         """Count one request. Raises: LimitExceeded."""
         if (second := int(self._seconds())) != self._second:
-            self._second = second
-            self._own.clear()
-            self._told.clear()
-            self._elsewhere.clear()
+            self._begin(second)
         self._own[credential] = own = self._own.get(credential, 0) + 1
         if own + self._elsewhere.get(credential, 0) > self._per_second:
             message = f"More than {self._per_second} requests in one second."
-            raise LimitExceeded("requests", message, retry_after_seconds=1)
+            quota = Quota("requests", self._per_second, 1, 0, 1)
+            raise LimitExceeded("requests", message, retry_after_seconds=1, quota=quota)
 
     def share(self, redis: OptionalRedis) -> None:
         """Begin to count together with the other processes on ``redis``, which is closed at the end."""
@@ -72,6 +72,17 @@ class RequestRate:
         if replies is not None and self._second == second:
             for (one, own), total in zip(busy.items(), replies, strict=False):
                 self._elsewhere[one] = total - own
+
+    def _begin(self, second: int) -> None:
+        """Begin a second. Until others have told of it, they are taken to want of it what they wanted of the last."""
+        expected: dict[UUID | None, int] = {}
+        if second == self._second + 1:
+            for one, elsewhere in self._elsewhere.items():
+                wanted = max(self._per_second, self._own.get(one, 0) + elsewhere)
+                expected[one] = elsewhere * self._per_second // wanted
+        self._second, self._elsewhere = second, expected
+        self._own.clear()
+        self._told.clear()
 
     async def _settle_for_ever(self) -> None:
         while True:

@@ -12,12 +12,14 @@ import stat
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.embedded.running import RunningUp, alive, eventually
+from tests.fixtures.ports import free_ports
 
 LONGEST_SOCKET_PATH = 108
 PARTS = ("postgres", "redis", "capture", "web", "worker", "smtp", "imap", "pop3")
@@ -28,7 +30,7 @@ NewUp = Callable[..., RunningUp]
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
     """One that all tests may use and none may stop, in a home with a space."""
-    running = RunningUp(tmp_path_factory.mktemp("up") / "my home")
+    running = RunningUp(tmp_path_factory.mktemp("up") / "my home", HOURPOST_METRICS_PORT=str(free_ports(5)))
     try:
         yield running.wait()
     finally:
@@ -90,6 +92,12 @@ def test_the_table_names_every_door_and_the_dashboard_answers(up: RunningUp) -> 
 def test_commands_talk_to_the_running_instance(up: RunningUp) -> None:
     accounts = json.loads(up.call("account", "list", "--json").stdout)
     assert [account["name"] for account in accounts["data"]] == ["Acme", "Hourpost"]
+
+
+def test_every_part_serves_metrics_of_its_own(up: RunningUp) -> None:
+    base = int(up.environment["HOURPOST_METRICS_PORT"])
+    for port in range(base, base + 5):  # worker, smtp, imap, pop3, the second worker
+        eventually(partial(_has_metrics, port))
 
 
 def test_what_is_secret_is_readable_by_its_owner_only(up: RunningUp) -> None:
@@ -159,13 +167,23 @@ def test_nothing_outlives_a_killed_supervisor_and_the_home_starts_again_whatever
 def test_a_port_that_is_taken_ends_everything_with_a_clear_message(new_up: NewUp) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        running = new_up(HOURPOST_HTTP_PORT=str(port), HOURPOST_IMAP_PORT=str(port))
+        metrics = {"HOURPOST_METRICS_PORT": str(port - 1)}
+        running = new_up(HOURPOST_HTTP_PORT=str(port), HOURPOST_IMAP_PORT=str(port), **metrics)
         assert running.process.wait(60) == 1
+    assert f"error: 127.0.0.1:{port} (HOURPOST_METRICS_PORT, of smtp): Address already in use" in running.said()
     for name in ("HTTP", "IMAP"):
         assert f"error: 127.0.0.1:{port} (HOURPOST_{name}_PORT): Address already in use" in running.said()
     assert "Traceback" not in running.said()
     assert not (running.home / "postgres").exists()
     assert not (running.home / "instance.json").exists()
+
+
+def _has_metrics(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            return b"process_start_time_seconds" in answer.read()
+    except OSError:
+        return False
 
 
 def _is_ready(up: RunningUp) -> bool:

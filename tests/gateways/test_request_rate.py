@@ -58,6 +58,33 @@ async def test_what_was_asked_elsewhere_counts_here(processes):
     assert admitted(there, credential, 1) == 0
 
 
+async def test_a_new_second_leaves_the_others_what_they_had_of_the_last(processes, moment):
+    here, there = processes
+    credential = new_id()
+    admitted(here, credential, 100)
+    admitted(there, credential, 100)
+    for rate in (here, there, here):
+        await rate.settle()
+    for _ in range(3):
+        moment[0] += 1
+        assert [admitted(rate, credential, LIMIT) for rate in processes] == [LIMIT // 2, LIMIT // 2]
+        for rate in (here, there, here):
+            await rate.settle()
+
+
+async def test_who_has_it_alone_has_all_of_a_new_second(processes, moment):
+    here, there = processes
+    credential = new_id()
+    admitted(here, credential, 60)
+    admitted(there, credential, 30)
+    for rate in (here, there, here):
+        await rate.settle()
+    moment[0] += 1
+    assert admitted(here, credential, 65) == 65  # the other left so much room
+    moment[0] += 2
+    assert admitted(here, credential, 150) == LIMIT
+
+
 async def test_who_asks_little_costs_redis_nothing(processes, fragile_redis):
     here, _ = processes
     for _ in range(1000):

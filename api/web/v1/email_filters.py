@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
+from api.web.dependencies import an_id
 from hourpost.emails.queries import Filters
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.pages import DEFAULT_LIMIT, MAX_LIMIT
@@ -27,6 +28,36 @@ class EmailQuery(BaseModel):
     tag: str | None = Field(None, description="`name` or `name:value`.", max_length=600)
     since: str | None = Field(None, description="Accepted at this moment or later: ISO 8601, a date, or `2 days ago`.")
     until: str | None = Field(None, description="Accepted before this moment.")
+
+
+class EmailPage(EmailQuery):
+    """The same as the API reads it: whatever is wrong anywhere is found at once."""
+
+    @field_validator("after", "before")
+    @classmethod
+    def _are_ids(cls, text: str | None) -> str | None:
+        return an_id(text)
+
+    @field_validator("to", "from_")
+    @classmethod
+    def _are_addresses(cls, text: str | None) -> str | None:
+        if text:
+            parse_address(text)
+        return text
+
+    @field_validator("subject", "tag")
+    @classmethod
+    def _are_texts(cls, text: str | None) -> str | None:
+        if "\0" in (text or ""):
+            raise ValueError("holds the character U+0000")
+        return text
+
+    @field_validator("since", "until")
+    @classmethod
+    def _are_moments(cls, text: str | None) -> str | None:
+        if text:
+            parse_past_moment(text, now=datetime.now(UTC))
+        return text
 
 
 def read_filters(query: EmailQuery, now: datetime) -> Filters:

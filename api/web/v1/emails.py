@@ -13,7 +13,7 @@ from api.web.bodies import read_fields
 from api.web.dependencies import AnyCaller, Manager, Sender, ThePartsOf, cursor, id_of
 from api.web.parts import Parts
 from api.web.v1 import documented as doc
-from api.web.v1.email_filters import EmailQuery, read_filters
+from api.web.v1.email_filters import EmailPage, read_filters
 from api.web.v1.email_reading import read_future
 from api.web.v1.email_views import attempt_view, content_view, email_view, event_view, list_view
 from api.web.v1.sending import send_batch, send_email
@@ -61,7 +61,7 @@ async def send_many(request: Request) -> Response:
 
 
 @router.get("", **doc.LIST_EMAILS)
-async def list_emails(caller: Manager, parts: ThePartsOf, query: Annotated[EmailQuery, Query()]) -> Response:
+async def list_emails(caller: Manager, parts: ThePartsOf, query: Annotated[EmailPage, Query()]) -> Response:
     """List emails, newest first. All filters must match.
 
     By `subject`, and by the status `sent`, one request looks at 250,000 emails at most. Where that ends before the page

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from api.web.answers import Json, rate_headers
+from api.web.answers import Json, quota_of, rate_headers
 from api.web.bodies import extra_for, parse_json, read_body
 from api.web.dependencies import sender
 from api.web.errors import BadRequest
@@ -17,7 +17,7 @@ from api.web.v1.batch_reading import read_batch
 from api.web.v1.email_reading import read_email
 from hourpost.aside import aside
 from hourpost.emails.status import status_of
-from hourpost.errors import ServiceUnavailable
+from hourpost.errors import LimitExceeded, ServiceUnavailable
 from hourpost.flow import limit
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import WINDOW_SECONDS
@@ -39,7 +39,7 @@ async def send_email(request: Request) -> Json:
         return Order(standing, (submission,), key, sha256(raw).digest() if key else b"")
 
     order = await aside(len(raw), read)
-    receipt = await parts.intake.accept(order)
+    receipt = await _accept(parts, order)
     placed = receipt.placed[0]
     email_id = to_text("em", placed.email_id)
     request.scope["state"]["emails"] = (email_id,)
@@ -59,7 +59,7 @@ async def send_batch(request: Request) -> Json:
     batch = await read_batch(raw, standing, parts.clock.now(), extra=extra_for(request), validation=asked)
     digest = await aside(len(raw), lambda: sha256(raw).digest() if key else b"")
     order = Order(standing, batch.submissions, key, digest, batch.errors)
-    receipt = await parts.intake.accept(order)
+    receipt = await _accept(parts, order)
     ids = [to_text("em", placed.email_id) for placed in receipt.placed]
     request.scope["state"]["emails"] = (f"{len(ids)} from {ids[0]}",) if ids else ()
     body: dict[str, Any] = {"data": [{"id": email_id} for email_id in ids]}
@@ -80,8 +80,25 @@ def idempotency_key(request: Request) -> str | None:
 
 async def usage_after(parts: Parts, standing: Standing, receipt: Receipt) -> Usage | None:
     """The hour as the receipt has it; for a replay, as it is now; None where nothing counts or Redis is away."""
-    if receipt.usage is not None or not receipt.replayed or standing.test or not standing.limit:
+    if receipt.usage is not None or not receipt.replayed or standing.test:
         return receipt.usage
+    return await _usage_now(parts, standing)
+
+
+async def _accept(parts: Parts, order: Order) -> Receipt:
+    """Accept it; who is refused for want of room is told how full the hour is. Raises: HourpostError."""
+    try:
+        return await parts.intake.accept(order)
+    except LimitExceeded as error:
+        usage = await _usage_now(parts, order.standing)
+        error.quota = quota_of(usage) if usage is not None else None
+        raise
+
+
+async def _usage_now(parts: Parts, standing: Standing) -> Usage | None:
+    """The hour as it is; None where there is none, or Redis is away."""
+    if not standing.limit:
+        return None
     try:
         reading = await limit.read(parts.hour, parts.database, standing.account_id, standing.limit)
     except ServiceUnavailable:
@@ -92,7 +109,7 @@ async def usage_after(parts: Parts, standing: Standing, receipt: Receipt) -> Usa
 
 def headers_of(receipt: Receipt, usage: Usage | None) -> dict[str, str]:
     """The headers that every accepted request gets."""
-    headers = rate_headers(usage) if usage is not None else {}
+    headers = rate_headers(quota_of(usage)) if usage is not None else {}
     headers["Idempotency-Replayed"] = "true" if receipt.replayed else "false"
     return headers
 

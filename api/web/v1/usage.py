@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api.web.answers import Json, rate_headers
+from api.web.answers import Json, quota_of, rate_headers
 from api.web.dependencies import AnyCaller, ThePartsOf
 from api.web.parts import Parts
 from api.web.v1 import shapes
@@ -33,7 +33,7 @@ async def get_usage(caller: AnyCaller, parts: ThePartsOf) -> Response:
     reading = await _read(parts, caller)
     left = limit.seconds_to_next(reading)
     usage = Usage(caller.limit, reading.used, reading.remaining, reading.waiting, left)
-    return Json(_usage(caller, reading), headers=rate_headers(usage))
+    return Json(_usage(caller, reading), headers=rate_headers(quota_of(usage)))
 
 
 @router.get("/forecast", **route("get_forecast"))

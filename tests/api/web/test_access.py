@@ -165,3 +165,5 @@ async def test_too_many_requests_in_a_second_are_refused(owner: Customer, web: R
     assert refused
     assert refused[0].json()["limit"] == "requests"
     assert refused[0].headers["retry-after"] == "1"
+    assert refused[0].headers["ratelimit-limit"] == "3"
+    assert (refused[0].headers["ratelimit-remaining"], refused[0].headers["ratelimit-reset"]) == ("0", "1")

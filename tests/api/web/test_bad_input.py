@@ -177,6 +177,32 @@ def test_the_faults_of_a_query_are_named(owner: Customer) -> None:
     assert owner.http.get("/v1/emails", params={"after": "em_x"}).json()["errors"][0]["pointer"] == "/after"
 
 
+def test_all_faults_of_a_query_are_named_at_once(owner: Customer) -> None:
+    wrong = {"limit": 0, "status": "lost", "to": "ada", "from": "@", "since": "once", "until": "x", "tag": "\0"}
+    answer = owner.http.get("/v1/emails", params=wrong | {"subject": "\0", "after": "em_x", "before": "b", "colour": 1})
+    assert answer.status_code == 422
+    named = {error["pointer"] for error in answer.json()["errors"]}
+    assert named == {f"/{name}" for name in (*wrong, "subject", "after", "before", "colour")}
+
+
+@pytest.mark.parametrize("path", ["domains", "api-keys", "webhooks", "suppressions", "mailboxes", "smtp-credentials"])
+def test_every_list_names_unknown_parameters_beside_the_other_faults(owner: Customer, path: str) -> None:
+    answer = owner.http.get(f"/v1/{path}", params={"limit": 0, "after": "x", "page": 2})
+    assert answer.status_code == 422
+    assert {error["pointer"] for error in answer.json()["errors"]} == {"/limit", "/after", "/page"}
+
+
+def test_clients_that_were_written_for_others_may_ask_for_more(owner: Customer) -> None:
+    assert owner.http.get("/domains", params={"page": 2}).status_code == 200
+
+
+def test_an_unknown_parameter_does_nothing(owner: Customer) -> None:
+    made = owner.http.post("/v1/suppressions", json={"email": "kept@example.net"}).json()
+    answer = owner.http.delete(f"/v1/suppressions/{made['id']}", params={"force": True})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/force")
+    assert owner.http.get(f"/v1/suppressions/{made['id']}").status_code == 200
+
+
 def test_every_error_says_where_it_is_explained(nobody: httpx.Client) -> None:
     kind = nobody.get("/v1/emails").json()["type"]
     assert kind == "https://post.example/errors/missing_api_key"

@@ -137,6 +137,16 @@ async def test_what_may_not_wait_is_refused_with_the_time_to_come_back(new_custo
     assert (answer.status_code, answer.json()["name"]) == (429, "rate_limit_exceeded")
     assert answer.json()["limit"] == "plan"
     assert 3500 < int(answer.headers["retry-after"]) <= 3611
+    assert (answer.headers["ratelimit-limit"], answer.headers["ratelimit-remaining"]) == ("1000", "0")
+    assert 3500 < int(answer.headers["ratelimit-reset"]) <= 3611
+    assert answer.headers["ratelimit-policy"] == '"plan";q=1000;w=3600'
+
+
+async def test_a_refusal_says_what_little_room_there_is(new_customer: NewCustomer) -> None:
+    owner = await new_customer()
+    owner.http.post("/v1/emails/batch", json=[owner.email() for _ in range(998)])
+    three = owner.send(on_limit="reject", to=[f"{name}@example.net" for name in "abc"])
+    assert (three.status_code, three.headers["ratelimit-remaining"]) == (429, "2")
 
 
 async def test_test_mode_counts_nothing(new_customer: NewCustomer) -> None:
