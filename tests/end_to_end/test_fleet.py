@@ -132,3 +132,40 @@ async def test_every_part_restarted_in_turn_under_load_loses_nothing_and_doubles
     assert judgement.is_clean, judgement
     assert judgement.twice_in_data == 0, judgement  # nobody was killed in the middle of it
     assert set(codes) <= {0, -signal.SIGTERM}  # uvicorn raises its signal again when all is done
+
+
+async def test_everything_killed_at_once_and_started_in_any_order_loses_nothing(
+    fleet: Fleet, sending: Sending, servers: tuple[OwnPostgres, OwnRedis]
+) -> None:
+    """Parts and Redis by ``kill -9``, PostgreSQL at once too, under load; they come back in another order."""
+    postgres, redis = servers
+    wanted = units([(sending.sender, 1.0)], EMAILS, fresh_run())
+    is_under_way = asyncio.Event()
+
+    def told(_: int) -> None:
+        if len(sending.client.ledger.accepted) >= EMAILS // 4:
+            is_under_way.set()
+
+    sent = asyncio.create_task(sending.client.run(wanted, told))
+    await asyncio.wait_for(is_under_way.wait(), 60)
+    assert not sent.done()
+    await asyncio.to_thread(_kill_everything, fleet, postgres, redis)
+    await asyncio.to_thread(_start_everything, fleet, postgres, redis)
+    await asyncio.wait_for(sent, 120)
+    judgement = await sending.until_all_is_sent()
+    assert (judgement.accepted, judgement.delivered) == (EMAILS, EMAILS), judgement
+    assert judgement.is_clean, judgement  # twice only what was in DATA
+
+
+def _kill_everything(fleet: Fleet, postgres: OwnPostgres, redis: OwnRedis) -> None:
+    postgres.kill()
+    redis.kill()
+    fleet.kill()
+
+
+def _start_everything(fleet: Fleet, postgres: OwnPostgres, redis: OwnRedis) -> None:
+    redis.start()
+    postgres.start()
+    for part in reversed(fleet.parts):
+        part.start()
+    fleet.wait()
