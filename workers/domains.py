@@ -10,6 +10,7 @@ from hourpost.accounts.queries import get_account
 from hourpost.assembly import Parts
 from hourpost.domains.checking import Checker, Loss
 from hourpost.domains.letters import tell_loss
+from hourpost.domains.mail_servers import mail_servers
 from hourpost.domains.queries import Domain
 from hourpost.domains.verification import Verifier
 from hourpost.errors import HourpostError, ServiceUnavailable
@@ -30,7 +31,9 @@ class DomainChores:
         settings = parts.settings
         self._postman = Postman(parts.database, parts.intake, parts.clock, settings.own_sender)
         dns = ResolverDns(settings.dns_servers)
-        verifier = Verifier(parts.database, dns, parts.clock, trusts_reserved=settings.embedded)
+        verifier = Verifier(
+            parts.database, dns, parts.clock, trusts_reserved=settings.embedded, servers=mail_servers(settings)
+        )
         self._checker = Checker(verifier, self._tell)
         self._round: asyncio.Task[None] | None = None
 

@@ -107,13 +107,15 @@ def _verifier(desk: Desk) -> Verifier:
         dns = ResolverDns(desk.settings.dns_servers)
     except ValueError as error:
         raise Refused(f"HOURPOST_DNS_SERVERS: {error}") from error
-    return Verifier(desk.database, dns, desk.clock, trusts_reserved=desk.settings.embedded)
+    return Verifier(
+        desk.database, dns, desk.clock, trusts_reserved=desk.settings.embedded, servers=mail_servers(desk.settings)
+    )
 
 
 def _shape(desk: Desk, domain: Domain) -> dict[str, Any]:
     """The domain with all its records, those of mailboxes too."""
     shape = domain_shape(domain)
-    for_mailboxes = list_mail_records(domain.name, mail_servers(desk.settings))
+    for_mailboxes = list_mail_records(domain.name, mail_servers(desk.settings), domain.mail_records_seen)
     return shape | {"records": shape["records"] + [record.to_dict() for record in for_mailboxes]}
 
 

@@ -49,6 +49,7 @@ class Findings:
     owned: bool
     signs: bool  # the RSA record is there
     signs_ed25519: bool | None = None  # None: as ``signs``
+    mail_records: tuple[str, ...] | None = None  # the names that lead mail to us; None where nobody looked
 
     @property
     def seen(self) -> tuple[bool, bool]:
@@ -90,7 +91,7 @@ async def record_findings(
     """Store what DNS said. Raises: NotFound; Conflict when the domain is another account's already."""
     domain = await get_domain(connection, account_id, domain_id)
     rsa, ed25519 = findings.seen
-    values = {
+    values: dict[str, Any] = {
         "status": _status(domain, findings, now),
         "proof_missing_since": _missing_since(domain, findings, now),
         "last_checked_at": now,
@@ -98,6 +99,8 @@ async def record_findings(
         "dkim_seen_at": (domain.dkim_seen_at or now) if rsa else None,
         "dkim_ed25519_seen_at": (domain.dkim_ed25519_seen_at or now) if ed25519 else None,
     }
+    if findings.mail_records is not None:
+        values["mail_records_seen"] = list(findings.mail_records)
     mine = (tables.Domain.account_id == account_id, tables.Domain.id == domain_id)
     try:
         async with connection.begin_nested():

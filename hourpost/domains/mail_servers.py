@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from hourpost.domains.queries import Status
 from hourpost.domains.records import DnsRecord
+from hourpost.gateways.dns import Dns, Server, ServerKind
 from hourpost.settings import Settings
 
 
@@ -56,8 +60,11 @@ _SERVICES = (
 )
 
 
-def list_mail_records(domain: str, servers: MailServers) -> list[DnsRecord]:
-    """What the owner of a domain publishes to have mailboxes there: where mail goes, and how programs find us."""
+def list_mail_records(domain: str, servers: MailServers, seen: Collection[str] | None = None) -> list[DnsRecord]:
+    """What the owner of a domain publishes to have mailboxes there: where mail goes, and how programs find us.
+
+    ``seen`` are the names that point to us in DNS; None where nobody has looked.
+    """
     records = [DnsRecord("Receiving", domain, "MX", servers.host, NOT_CHECKED, priority=10)]
     records += [
         DnsRecord(
@@ -71,8 +78,26 @@ def list_mail_records(domain: str, servers: MailServers) -> list[DnsRecord]:
         for name, field, priority in _SERVICES
     ]
     found = f"0 {servers.web_port} {servers.web_host}"
-    return [*records, DnsRecord("Client", f"_autodiscover._tcp.{domain}", "SRV", found, NOT_CHECKED, priority=0)]
+    records.append(DnsRecord("Client", f"_autodiscover._tcp.{domain}", "SRV", found, NOT_CHECKED, priority=0))
+    if seen is None:
+        return records
+    return [replace(one, status=Status.VERIFIED if one.name in seen else Status.PENDING) for one in records]
+
+
+async def find_mail_records(domain: str, servers: MailServers, dns: Dns) -> tuple[str, ...]:
+    """The names of those records that point to us. Raises: DnsUnavailable."""
+    records = list_mail_records(domain, servers)
+    found = await asyncio.gather(*(dns.find_servers(one.name, _KINDS[one.type]) for one in records))
+    return tuple(one.name for one, hosts in zip(records, found, strict=True) if _server_of(one) in hosts)
+
+
+def _server_of(record: DnsRecord) -> Server:
+    *_, port, host = ("25", *record.value.lower().split())
+    return host, int(port)
+
+
+_KINDS: dict[str, ServerKind] = {"MX": "MX", "SRV": "SRV"}
 
 
 NOT_CHECKED = "not_checked"
-"""The status of a record that nothing of ours depends on."""
+"""The status of a record that nobody has looked up, and that nothing of ours depends on."""

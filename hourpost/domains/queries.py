@@ -50,6 +50,7 @@ class Domain:
     dkim_seen_at: datetime | None  # the RSA record
     dkim_ed25519_seen_at: datetime | None
     proof_missing_since: datetime | None
+    mail_records_seen: list[str] | None  # the names that lead mail and its programs to us
     verified_at: datetime | None
     last_checked_at: datetime | None
     created_at: datetime

@@ -1,13 +1,14 @@
-"""DNS: TXT records and addresses of a name, asked of the system's name servers or of those that the settings name."""
+"""DNS: what is published under a name, asked of the system's name servers or of those that the settings name."""
 
 from __future__ import annotations
 
 import asyncio
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from dns.asyncresolver import Resolver
 from dns.exception import DNSException
+from dns.name import Name
 from dns.nameserver import Do53Nameserver
 from dns.rdtypes.txtbase import TXTBase
 from dns.resolver import NXDOMAIN, NoAnswer
@@ -16,6 +17,12 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.rules.reachable import Address
 
 _PORT = 53
+_MAIL_PORT = 25
+
+
+ServerKind = Literal["MX", "SRV"]
+Server = tuple[str, int]
+"""A host in lower case, without the dot at the end, and its port: that of mail for an MX."""
 
 
 class DnsUnavailable(ServiceUnavailable):
@@ -27,6 +34,10 @@ class Dns(Protocol):
 
     async def find_txt(self, name: str) -> tuple[str, ...]:
         """The TXT records of ``name``, each joined; empty when it has none. Raises: DnsUnavailable."""
+        ...
+
+    async def find_servers(self, name: str, kind: ServerKind) -> tuple[Server, ...]:
+        """The hosts that the MX or SRV records of ``name`` point to. Raises: DnsUnavailable."""
         ...
 
     async def find_addresses(self, name: str) -> tuple[Address, ...]:
@@ -49,6 +60,13 @@ class ResolverDns:
     async def find_txt(self, name: str) -> tuple[str, ...]:
         """The TXT records of ``name``. Raises: DnsUnavailable."""
         return tuple(_text(record) for record in await self._ask(name, "TXT") if isinstance(record, TXTBase))
+
+    async def find_servers(self, name: str, kind: ServerKind) -> tuple[Server, ...]:
+        """The hosts that ``name`` points to. Raises: DnsUnavailable."""
+        records = await self._ask(name, kind)
+        if kind == "MX":
+            return tuple((_host(record.exchange), _MAIL_PORT) for record in records)
+        return tuple((_host(record.target), record.port) for record in records)
 
     async def find_addresses(self, name: str) -> tuple[Address, ...]:
         """The addresses of ``name``; those of localhost are known (RFC 6761 §6.3). Raises: DnsUnavailable."""
@@ -78,6 +96,10 @@ class ResolverDns:
         resolver.timeout = self._timeout_seconds
         resolver.lifetime = self._lifetime_seconds
         return resolver
+
+
+def _host(name: Name) -> str:
+    return name.to_text(omit_final_dot=True).lower()
 
 
 def _text(record: TXTBase) -> str:

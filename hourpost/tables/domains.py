@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hourpost.tables.metadata import Table
@@ -29,6 +30,7 @@ class Domain(Table):
     dkim_seen_at: Mapped[datetime | None]  # the RSA record, since when without a break
     dkim_ed25519_seen_at: Mapped[datetime | None]
     proof_missing_since: Mapped[datetime | None]  # of a domain that was verified
+    mail_records_seen: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # None: nobody has looked
     verified_at: Mapped[datetime | None]
     last_checked_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

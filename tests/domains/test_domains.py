@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from hourpost.credentials.lookup import find_account_standing
 from hourpost.credentials.queries import Kind, list_credentials
 from hourpost.database import Database
 from hourpost.domains.changes import add_domain, delete_domain, prepare_domain
+from hourpost.domains.mail_servers import list_mail_records, mail_servers
 from hourpost.domains.names import is_reserved
 from hourpost.domains.queries import Domain, Status, get_domain, get_named_domain, list_domains, load_dkim_keys
 from hourpost.domains.records import list_records
@@ -26,6 +28,7 @@ from hourpost.gateways.dns import DnsUnavailable, ResolverDns
 from hourpost.gateways.encryption import CannotDecrypt, Cipher
 from hourpost.pages import Cursor
 from hourpost.rules.dkim import load_signing_key
+from hourpost.settings import Settings
 from tests.cast import CIPHER, make_account, make_domain, make_key
 from tests.fakes.clock import FakeClock
 from tests.fakes.dns_server import DnsServer, run_dns_server
@@ -341,3 +344,22 @@ async def test_a_domain_prepared_twice_is_stored_once(database: Database) -> Non
         await add_domain(connection, account.id, one, NOW)
         with pytest.raises(Conflict):
             await add_domain(connection, account.id, two, NOW)
+
+
+async def test_the_records_of_mailboxes_are_looked_up_too(database: Database, verifier: Verifier, dns_server) -> None:
+    servers = mail_servers(Settings(_env_file=None, hostname="mail.example", base_url="https://app.example"))
+    seeing = replace(verifier, servers=servers)
+    domain = await add(database)
+    publish(dns_server, domain)
+    imaps, pop3s = f"_imaps._tcp.{domain.name}", f"_pop3s._tcp.{domain.name}"
+    dns_server.servers[domain.name, "MX"] = ["5 other.example.", "10 MAIL.example."]
+    dns_server.servers[imaps, "SRV"] = ["0 1 993 mail.example."]
+    dns_server.servers[pop3s, "SRV"] = ["0 1 1995 mail.example."]
+    found = await seeing.verify(domain.account_id, domain.id)
+    assert found.mail_records_seen == [domain.name, imaps]
+    states = {one.name: one.status for one in list_mail_records(domain.name, servers, found.mail_records_seen)}
+    assert (states[domain.name], states[imaps], states[pop3s]) == ("verified", "verified", "pending")
+    dns_server.broken.add(imaps)
+    found = await seeing.verify(domain.account_id, domain.id)
+    assert found.status is Status.VERIFIED
+    assert found.mail_records_seen == [domain.name, imaps]

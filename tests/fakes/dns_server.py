@@ -14,7 +14,7 @@ import dns.rrset
 
 
 class DnsServer(asyncio.DatagramProtocol):
-    """Answers TXT questions from ``records`` and A questions from ``addresses``.
+    """Answers TXT questions from ``records``, A from ``addresses``, MX and SRV from ``servers`` (as in a zone file).
 
     A name in ``broken`` gets SERVFAIL, one in ``silent`` no answer.
     """
@@ -22,6 +22,7 @@ class DnsServer(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.records: dict[str, list[str]] = {}
         self.addresses: dict[str, list[str]] = {}
+        self.servers: dict[tuple[str, str], list[str]] = {}
         self.broken: set[str] = set()
         self.silent: set[str] = set()
         self.questions: list[str] = []
@@ -47,6 +48,9 @@ class DnsServer(asyncio.DatagramProtocol):
         response.flags |= dns.flags.RA
         if name in self.broken:
             response.set_rcode(dns.rcode.SERVFAIL)
+        elif lines := self.servers.get((name, dns.rdatatype.to_text(query.question[0].rdtype))):
+            kind = query.question[0].rdtype
+            response.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", kind, *lines))
         elif name not in self.records and name not in self.addresses:
             response.set_rcode(dns.rcode.NXDOMAIN)
         elif name in self.addresses and query.question[0].rdtype == dns.rdatatype.A:

@@ -60,7 +60,8 @@ async def get_page(domain_id: str, visitor: Reader) -> Response:
     """One domain with its records."""
     async with visitor.parts.database.reading() as connection:
         domain = await queries.get_domain(connection, visitor.account.id, _id(domain_id))
-    mail_records = list_mail_records(domain.name, mail_servers(visitor.parts.settings))
+    servers = mail_servers(visitor.parts.settings)
+    mail_records = list_mail_records(domain.name, servers, domain.mail_records_seen)
     return await visitor.page(
         "domains/one.html",
         domain=domain,
@@ -74,7 +75,10 @@ async def get_page(domain_id: str, visitor: Reader) -> Response:
 async def post_verify(domain_id: str, visitor: Developer) -> Response:
     """Look the records up now."""
     parts = visitor.parts
-    verifier = Verifier(parts.database, parts.dns, parts.clock, trusts_reserved=parts.settings.embedded)
+    settings = parts.settings
+    verifier = Verifier(
+        parts.database, parts.dns, parts.clock, trusts_reserved=settings.embedded, servers=mail_servers(settings)
+    )
     domain = await verifier.verify(visitor.account.id, _id(domain_id))
     where = f"{PATH}/{domain_id}"
     if domain.status is Status.VERIFIED:

@@ -87,7 +87,10 @@ async def update_domain(domain_id: str, request: Request, caller: Manager, parts
 async def verify_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Look the records up now. Without a body; ask again after you have published them."""
     wanted = id_of(queries.PREFIX, domain_id, "domain")
-    verifier = Verifier(parts.database, parts.dns, parts.clock, trusts_reserved=parts.settings.embedded)
+    settings = parts.settings
+    verifier = Verifier(
+        parts.database, parts.dns, parts.clock, trusts_reserved=settings.embedded, servers=mail_servers(settings)
+    )
     return Json(_view(await verifier.verify(caller.account_id, wanted), parts))
 
 
@@ -101,7 +104,8 @@ async def delete_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> R
 
 
 def _view(domain: Domain, parts: Parts) -> dict[str, Any]:
-    records = [*list_records(domain), *list_mail_records(domain.name, mail_servers(parts.settings))]
+    servers = mail_servers(parts.settings)
+    records = [*list_records(domain), *list_mail_records(domain.name, servers, domain.mail_records_seen)]
     return {
         "object": "domain",
         "id": domain.public_id,
