@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason to wait, with how many wait for it, since when the first, and when the next is due."""
+    """One reason to wait, with how many wait for it, since when the first, and when the next is due.
+
+    What is held is due when its hour has room again; None where it waits for something else.
+    """
 
     name: str
     count: int
@@ -49,6 +52,13 @@ _WAITING = text(
         for cause, which in _PARTS
     )
 )
+# A token comes back 60 minutes after it was spent, or one slot of ten seconds later.
+_ROOM = text(
+    "SELECT min(s.spent_at) + interval '1 hour 10 seconds' FROM spends s"
+    " WHERE s.spent_at > now() - interval '1 hour 10 seconds' AND s.count > 0 AND s.account_id IN"
+    " (SELECT DISTINCT account_id FROM deliveries"
+    "  WHERE state = 'held' AND (CAST(:account AS uuid) IS NULL OR account_id = :account))"
+)
 _TIMED = ("schedule", "destination", "relay", "retry")
 
 
@@ -56,4 +66,7 @@ async def list_causes(connection: AsyncConnection, account_id: UUID | None = Non
     """What anything waits for, of one account or of all, the longest queue first."""
     rows = await connection.execute(_WAITING, {"account": account_id})
     causes = [Cause(row[0], row[1], row[2], row[3] if row[0] in _TIMED else None) for row in rows]
+    if any(one.name == "plan" for one in causes):
+        room_at = (await connection.execute(_ROOM, {"account": account_id})).scalar()
+        causes = [replace(one, next_at=room_at) if one.name == "plan" else one for one in causes]
     return sorted(causes, key=lambda cause: -cause.count)

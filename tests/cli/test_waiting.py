@@ -88,6 +88,17 @@ def test_the_oldest_is_told_by_its_acceptance(hourpost: Run, acme: str, deliver:
     assert "2 h" in hourpost("queue", "show", "--account", acme).output
 
 
+def test_what_is_held_is_told_when_its_hour_has_room_again(hourpost: Run, acme: str, deliver: Deliver) -> None:
+    deliver(Waiting("held"))
+    (cause,) = hourpost("queue", "show", "--account", acme, "--json").json["causes"]
+    assert cause["next_at"] is None
+    before = datetime.now(UTC)
+    deliver(Waiting("held", spent=5))
+    (cause,) = hourpost("queue", "show", "--account", acme, "--json").json["causes"]
+    wait = datetime.fromisoformat(cause["next_at"]) - before
+    assert timedelta(minutes=59) < wait < timedelta(minutes=65)
+
+
 def test_an_empty_queue_says_so(hourpost: Run, acme: str) -> None:
     assert "Nothing waits" in hourpost("queue", "show", "--account", acme).error
     assert hourpost("queue", "show", "--account", acme, "--json").json["causes"] == []
