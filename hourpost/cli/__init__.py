@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 
 # Each command is imported when it is asked for, so that a part starts without the others' libraries.
@@ -48,6 +49,18 @@ class _LazyGroup(TyperGroup):
         command = typer.main.get_command(importlib.import_module(_COMMANDS[cmd_name]).app)
         command.name = cmd_name
         return command
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; settings that cannot be are named, all of them, without what was given: it may be secret."""
+        try:
+            return super().invoke(ctx)
+        except ValidationError as error:
+            if error.title != "Settings":
+                raise
+            for one in error.errors():
+                name = ".".join(str(step) for step in one["loc"]).upper()
+                typer.echo(f"error: HOURPOST_{name}: {one['msg'].removeprefix('Value error, ')}", err=True)
+            raise typer.Exit(2) from None
 
 
 main = typer.Typer(

@@ -18,6 +18,20 @@ def test_a_part_without_servers_says_which_settings_are_missing(
     assert "HOURPOST_DATABASE_URL" in done.error
 
 
+@pytest.mark.parametrize("words", ["settings", "up", "web", "worker", "account list"])
+def test_settings_that_cannot_be_are_all_named_without_a_traceback(
+    hourpost: Run, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = {"HTTP_PORT": "eighty", "LEASE_SECONDS": "1", "OUTGOING_NETWORKS": "10.0.0.0/99", "LOG_FORMAT": "loud"}
+    for name, value in wrong.items():
+        monkeypatch.setenv(f"HOURPOST_{name}", value)
+    done = hourpost(*words.split())
+    assert done.exit_code == 2
+    lines = done.error.splitlines()
+    assert sorted(line.split(":")[1].strip() for line in lines) == sorted(f"HOURPOST_{name}" for name in wrong)
+    assert "eighty" not in done.error
+
+
 def test_settings_are_listed_with_their_whole_names_and_without_their_secrets(
     hourpost: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,9 +64,9 @@ async def send_many(request: Request) -> Response:
 async def list_emails(caller: Manager, parts: ThePartsOf, query: Annotated[EmailPage, Query()]) -> Response:
     """List emails, newest first. All filters must match.
 
-    By `subject`, and by the status `sent`, one request looks at 250,000 emails at most. Where that ends before the page
-    is full, `has_more` is true and `searched_to` is the id to give as `after` (or `before`) to look further; `since`
-    and `until` make the search shorter.
+    By `subject`, and by the status `sent`, one request looks at a bounded number of emails. Where that ends before the
+    page is full, `has_more` is true and `searched_to` is the id to give as `after` (or `before`) to look further;
+    `since` and `until` make the search shorter.
     """
     filters = read_filters(query, parts.clock.now())
     page = cursor("em", query.limit, query.after, query.before)
