@@ -87,8 +87,11 @@ def decode_words(text: str) -> str:
 
 
 def make_safe(text: str) -> str:
-    """The text with U+FFFD for each unsafe character, for a database column or a page."""
-    return text if text.isprintable() else _UNSAFE.sub("\ufffd", text)
+    """The text with U+FFFD for each unsafe character, for a database column or a page.
+
+    A tab is a space: lines of headers are often folded with one.
+    """
+    return text if text.isprintable() else _UNSAFE.sub("\ufffd", text.replace("\t", " "))
 
 
 def decode_charset(data: bytes | bytearray, charset: str) -> str:

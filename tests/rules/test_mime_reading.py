@@ -128,3 +128,8 @@ def test_a_fragment_is_read_as_far_as_it_goes(raw: bytes) -> None:
     message = read_message(raw)
     assert message.html is None
     assert (message.text or "").strip() in ("", "body")
+
+
+def test_a_header_that_is_folded_with_a_tab_reads_as_with_a_space() -> None:
+    read = read_message(b"Subject: one\r\n\ttwo\r\n\r\n")
+    assert read.headers == (("Subject", "one two"),)
