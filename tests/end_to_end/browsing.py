@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.embedded.running import RunningUp
 from tests.end_to_end.scene import MAILBOX, MAILBOX_PASSWORD, first_steps
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE = Path(__file__).parents[2] / "api" / "web" / "dashboard" / "assets" / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE_MS = 30_000  # for a machine that carries much else
 SIZES = {"desktop": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
 
 
@@ -23,6 +24,7 @@ def chromium() -> Iterator[Browser]:
     """A browser without a window."""
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE_MS)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=arguments)
         try:
             yield browser
@@ -37,7 +39,7 @@ def new_context(browser: Browser, up: RunningUp, size: str = "desktop", **option
     context = browser.new_context(
         base_url=base, viewport=SIZES[size], is_mobile=is_phone, has_touch=is_phone, locale="en-GB", **options
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     return context
 
 

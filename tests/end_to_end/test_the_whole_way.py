@@ -61,7 +61,6 @@ def page(shop: Shop) -> Iterator[Page]:
     with chromium() as browser:
         context = browser.new_context(base_url=shop.url, locale="en-GB")
         context.set_default_timeout(SOON_MS)
-        expect.set_options(timeout=SOON_MS)
         yield context.new_page()
 
 
