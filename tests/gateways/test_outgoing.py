@@ -34,7 +34,7 @@ async def endpoint() -> AsyncIterator[Endpoint]:
 @pytest_asyncio.fixture
 async def near() -> AsyncIterator[HttpOutgoing]:
     """Calls that may stay on this machine."""
-    outgoing = HttpOutgoing(Names("127.0.0.1"), LOOPBACK, timeout_seconds=0.5)
+    outgoing = HttpOutgoing(Names("127.0.0.1"), LOOPBACK)
     yield outgoing
     await outgoing.close()
 
@@ -114,10 +114,12 @@ async def test_nothing_of_ours_is_reached(endpoint: Endpoint, url: str, addresse
     assert endpoint.connections == 0
 
 
-async def test_a_server_that_keeps_silent_is_given_up(near: HttpOutgoing, endpoint: Endpoint) -> None:
+async def test_a_server_that_keeps_silent_is_given_up(endpoint: Endpoint) -> None:
     endpoint.gate.clear()
+    outgoing = HttpOutgoing(Names("127.0.0.1"), LOOPBACK, timeout_seconds=0.5)
     with pytest.raises(Unreachable, match=r"within 0.5 seconds"):
-        await post(near, endpoint.url)
+        await post(outgoing, endpoint.url)
+    await outgoing.close()
 
 
 async def test_what_is_no_http_is_said_to_be_none(near: HttpOutgoing, endpoint: Endpoint) -> None:
