@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import base64
 import os
+import struct
 import time
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 TEXT_LENGTH = 26
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 _state = [0, 0]
+# Drawn many at a time: each call of the system lets go of the interpreter, and another thread may keep it for long
+_WORDS = struct.Struct("512Q")
+_random: list[int] = []
+_new, _set = object.__new__, object.__setattr__
+os.register_at_fork(after_in_child=_random.clear)
+
+
+def _draw() -> int:
+    """64 random bits."""
+    while True:
+        try:
+            return _random.pop()
+        except IndexError:
+            _random.extend(_WORDS.unpack(os.urandom(_WORDS.size)))
 
 
 def new_id(unix_ms: int | None = None) -> UUID:
@@ -22,12 +37,15 @@ def new_id(unix_ms: int | None = None) -> UUID:
     if now <= last:
         now, counter = last, counter + 1
     else:
-        counter = int.from_bytes(os.urandom(4), "big") >> 1
+        counter = _draw() >> 33
     _state[0], _state[1] = now, counter
     # 48 bits time, version, 12 + 20 bits of a counter that rises within the millisecond, 42 random bits
     high, low = (counter >> 20) & 0xFFF, counter & 0xFFFFF
-    tail = int.from_bytes(os.urandom(6), "big") & ((1 << 42) - 1)
-    return UUID(int=(now << 80) | (7 << 76) | (high << 64) | (2 << 62) | (low << 42) | tail)
+    value = (now << 80) | (7 << 76) | (high << 64) | (2 << 62) | (low << 42) | (_draw() >> 22)
+    made = _new(UUID)  # its own constructor takes as long as all the rest
+    _set(made, "int", value)
+    _set(made, "is_safe", SafeUUID.unknown)
+    return made
 
 
 def moment_of(value: UUID) -> datetime:
