@@ -7,6 +7,7 @@ lock of the account's row in ``hours``; so no debit is ever forgotten by the buc
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -14,27 +15,31 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hourpost.database import Database
+from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.hour import Hour
 from hourpost.gateways.metrics import HOUR_COLD_FILLS
 from hourpost.rules.hour import SECOND_US
-from hourpost.rules.hour_tokens import Reading, Take, Taken
+from hourpost.rules.hour_tokens import Reading, Seed, Take, Taken
 
 _SEED_TRIES = 3
+_FILLED_AT_ONCE = 32
 _LOST = "The hour cannot be counted now."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_RAISE = text(
-    "INSERT INTO hours (account_id, generation) VALUES (:account, 1)"
-    " ON CONFLICT (account_id) DO UPDATE SET generation = hours.generation + 1 RETURNING generation"
+_RAISE = HotStatement(
+    "INSERT INTO hours (account_id, generation) SELECT id, 1 FROM unnest(:accounts::uuid[]) AS a(id) ORDER BY id"
+    " ON CONFLICT (account_id) DO UPDATE SET generation = hours.generation + 1 RETURNING account_id, generation"
 )
 # Two hours, not one: Redis's clock decides what is an hour old, and it may differ from PostgreSQL's.
-_SPENDS = text(
-    "SELECT spent_at, sum(count)::int AS count FROM spends"
-    " WHERE account_id = :account AND spent_at > now() - interval '2 hours' GROUP BY spent_at"
+_SPENDS = HotStatement(
+    "SELECT account_id, spent_at, sum(count)::int FROM spends"
+    " WHERE account_id = ANY(:accounts::uuid[]) AND spent_at > now() - interval '2 hours' GROUP BY 1, 2"
 )
-_WAITING = text("SELECT count(*) FROM deliveries WHERE account_id = :account AND state = 'held'")
+_WAITING = HotStatement(
+    "SELECT account_id, count(*) FROM deliveries"
+    " WHERE account_id = ANY(:accounts::uuid[]) AND state = 'held' GROUP BY 1"
+)
 _LOCK = text(
     "SELECT account_id, generation FROM hours WHERE account_id = ANY(CAST(:accounts AS uuid[]))"
     " ORDER BY account_id FOR SHARE"
@@ -58,8 +63,7 @@ async def take(hour: Hour, database: Database, takes: Sequence[Take]) -> list[Ta
         cold = [index for index, taken in enumerate(found) if taken is None]
         if not cold:
             break
-        for index in cold:
-            await fill(hour, database, takes[index].account)
+        await fill_many(hour, database, [takes[index].account for index in cold])
         again = await hour.take_many([takes[index] for index in cold])
         for index, answer in zip(cold, again, strict=True):
             found[index] = answer
@@ -70,18 +74,35 @@ async def take(hour: Hour, database: Database, takes: Sequence[Take]) -> list[Ta
 
 
 async def fill(hour: Hour, database: Database, account: UUID) -> int:
-    """Fill an account's bucket from what PostgreSQL says was released; gives the new generation.
+    """Fill one account's bucket; gives the new generation."""
+    return (await fill_many(hour, database, [account]))[account]
+
+
+async def fill_many(hour: Hour, database: Database, accounts: Iterable[UUID]) -> dict[UUID, int]:
+    """Fill the buckets of accounts from what PostgreSQL says was released; gives the generations in force.
 
     Debits of the old generation whose rows are not committed yet will fail their ``confirm``; those that hold the
     share lock are waited for, and are then among the rows that are counted.
     """
-    HOUR_COLD_FILLS.inc()
-    async with database.transaction() as connection:
-        generation: int = (await connection.execute(_RAISE, {"account": account})).scalar_one()
-        rows = (await connection.execute(_SPENDS, {"account": account})).all()
-        waiting: int = (await connection.execute(_WAITING, {"account": account})).scalar_one()
-    spends = [(to_microseconds(row.spent_at), row[1]) for row in rows]
-    return await hour.seed(account, generation, spends, waiting)
+    wanted = sorted(set(accounts))
+    generations: dict[UUID, int] = {}
+    for start in range(0, len(wanted), _FILLED_AT_ONCE):
+        seeds = await _count(database, wanted[start : start + _FILLED_AT_ONCE])
+        HOUR_COLD_FILLS.inc(len(seeds))
+        in_force = await hour.seed_many(seeds)
+        generations.update((seed.account, generation) for seed, generation in zip(seeds, in_force, strict=True))
+    return generations
+
+
+async def _count(database: Database, accounts: Sequence[UUID]) -> list[Seed]:
+    """Raise the generations of accounts and count what is theirs; whoever holds one of them is waited for."""
+    spends: defaultdict[UUID, list[tuple[int, int]]] = defaultdict(list)
+    async with database.hot_transaction() as connection:
+        raised = await _RAISE.run(connection, {"accounts": accounts})
+        for account, spent_at, count in await _SPENDS.run(connection, {"accounts": accounts}):
+            spends[account].append((to_microseconds(spent_at), count))
+        waiting = {account: count for account, count in await _WAITING.run(connection, {"accounts": accounts})}
+    return [Seed(account, generation, spends[account], waiting.get(account, 0)) for account, generation in raised]
 
 
 async def confirm(connection: AsyncConnection, taken: Iterable[Taken]) -> set[UUID]:

@@ -6,7 +6,7 @@ A verdict counts only while its worker still has the lease, so a worker that los
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,23 +24,22 @@ _RECORD = HotStatement(
         """
 WITH v AS (
   SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:state AS text[]),
-    CAST(:due AS timestamptz[]), CAST(:waits_for AS text[]), CAST(:tried AS bool[]), CAST(:event AS text[]),
-    CAST(:event_id AS uuid[]), CAST(:detail AS text[]), CAST(:relay AS text[]), CAST(:stage AS text[]),
-    CAST(:code AS int[]), CAST(:enhanced AS text[]), CAST(:reply AS text[]), CAST(:tls AS text[]),
-    CAST(:started AS timestamptz[]), CAST(:seconds AS float8[]))
-    AS v(email, position, state, due, waits_for, tried, event, event_id, detail, relay, stage, code, enhanced, reply,
-      tls, started, seconds)
+    CAST(:due AS timestamptz[]), CAST(:waits_for AS text[]), CAST(:event AS text[]), CAST(:event_id AS uuid[]),
+    CAST(:detail AS text[]), CAST(:relay AS text[]), CAST(:stage AS text[]), CAST(:code AS int[]),
+    CAST(:enhanced AS text[]), CAST(:reply AS text[]), CAST(:tls AS text[]), CAST(:seconds AS float8[]))
+    AS v(email, position, state, due, waits_for, event, event_id, detail, relay, stage, code, enhanced, reply, tls,
+      seconds)
 ), changed AS (
-  UPDATE deliveries d SET state = v.state, due_at = v.due, waits_for = v.waits_for, lease = NULL, dot_at = NULL,
-    attempts = d.attempts - (NOT v.tried)::int, changed_at = :now
+  UPDATE deliveries d SET state = v.state, due_at = coalesce(v.due, :now), waits_for = v.waits_for, lease = NULL,
+    dot_at = NULL, attempts = d.attempts - (v.seconds IS NULL)::int, changed_at = :now
   FROM v WHERE d.email_id = v.email AND d.position = v.position AND d.lease = :worker AND d.state || '' = 'sending'
   RETURNING d.email_id, d.position, d.account_id, d.attempts
 ), tries AS (
   INSERT INTO attempts (email_id, position, number, outcome, relay, stage, code, enhanced, reply, tls, started_at,
     seconds)
-  SELECT c.email_id, c.position, c.attempts, v.state, v.relay, v.stage, v.code, v.enhanced, v.reply, v.tls, v.started,
-    v.seconds
-  FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.tried
+  SELECT c.email_id, c.position, c.attempts, v.state, v.relay, v.stage, v.code, v.enhanced, v.reply, v.tls,
+    :now - make_interval(secs => v.seconds), v.seconds
+  FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.seconds IS NOT NULL
   ON CONFLICT DO NOTHING
 ), told AS (
   INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
@@ -98,7 +97,7 @@ async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequenc
                 "now": now,
             },
         )
-    told = await _RECORD.run(connection, {**_columns(verdicts, now), "worker": worker, "now": now})
+    told = await _RECORD.run(connection, {**_columns(verdicts), "worker": worker, "now": now})
     bad = [verdict for verdict in verdicts if verdict.suppresses]
     if bad:
         await _SUPPRESS.run(
@@ -114,15 +113,14 @@ async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequenc
     return calls
 
 
-def _columns(verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:
+def _columns(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     tries = [verdict.attempt for verdict in verdicts]
     return {
         "email": [verdict.email_id for verdict in verdicts],
         "position": [verdict.position for verdict in verdicts],
         "state": [verdict.state.value for verdict in verdicts],
-        "due": [verdict.due_at for verdict in verdicts],
+        "due": [verdict.due_at if verdict.state is State.DEFERRED else None for verdict in verdicts],
         "waits_for": [verdict.waits_for for verdict in verdicts],
-        "tried": [attempt is not None for attempt in tries],
         "event": [None if verdict.is_quiet else verdict.event for verdict in verdicts],
         "event_id": [new_id() for _ in verdicts],
         "detail": [_detail(verdict) for verdict in verdicts],
@@ -132,8 +130,7 @@ def _columns(verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:
         "enhanced": [attempt and attempt.enhanced for attempt in tries],
         "reply": [attempt and attempt.reply for attempt in tries],
         "tls": [attempt and attempt.tls for attempt in tries],
-        "started": [now - timedelta(seconds=attempt.seconds) if attempt else now for attempt in tries],
-        "seconds": [attempt.seconds if attempt else 0.0 for attempt in tries],
+        "seconds": [attempt and attempt.seconds for attempt in tries],
     }
 
 

@@ -42,9 +42,10 @@ _STORE = HotStatement(
     with_calls(
         """
 WITH orders AS MATERIALIZED (
-  SELECT o.number, o.account, o.generation, o.key, o.body, o.answer
-  FROM unnest(:o_number::int[], :o_account::uuid[], :o_generation::int[], :o_key::text[], :o_body::bytea[],
-    :o_answer::text[]) AS o(number, account, generation, key, body, answer)
+  SELECT o.number, o.account, o.credential, o.test, o.generation, o.key, o.body, o.answer
+  FROM unnest(:o_number::int[], :o_account::uuid[], :o_credential::uuid[], :o_test::bool[], :o_generation::int[],
+    :o_key::text[], :o_body::bytea[], :o_answer::text[])
+    AS o(number, account, credential, test, generation, key, body, answer)
 ), locked AS MATERIALIZED (
   SELECT account_id, generation FROM hours WHERE account_id = ANY(:h_account::uuid[]) ORDER BY account_id FOR SHARE
 ), standing AS MATERIALIZED (
@@ -55,32 +56,31 @@ WITH orders AS MATERIALIZED (
   SELECT account, key, body, answer::jsonb, :now::timestamptz FROM standing WHERE key IS NOT NULL ORDER BY 1, 2
   ON CONFLICT DO NOTHING RETURNING account_id, key
 ), judged AS MATERIALIZED (
-  SELECT s.number, s.current, s.key IS NULL OR f.key IS NOT NULL AS is_new
+  SELECT s.number, s.account, s.credential, s.test, s.current, s.key IS NULL OR f.key IS NOT NULL AS is_new
   FROM standing s LEFT JOIN fresh f ON f.account_id = s.account AND f.key = s.key
 ), going AS MATERIALIZED (
-  SELECT number FROM judged WHERE is_new
+  SELECT number, account, credential, test FROM judged WHERE is_new
 ), mails AS (
   INSERT INTO emails (id, account_id, credential_id, domain_id, source, test, envelope_from, header_from, from_address,
     subject, message_id, parts, tags, metadata, size_bytes, content_id, scheduled_at, expires_at, created_at)
-  SELECT e.id, e.account, e.credential, e.domain, e.source, e.test, e.envelope_from, e.header_from, e.from_address,
+  SELECT e.id, g.account, g.credential, e.domain, e.source, g.test, e.envelope_from, e.header_from, e.from_address,
     e.subject, e.message_id, e.parts::jsonb, e.tags::jsonb, e.metadata::jsonb, e.size, e.id, e.scheduled,
     e.expires, :now::timestamptz
-  FROM unnest(:e_order::int[], :e_id::uuid[], :e_account::uuid[], :e_credential::uuid[], :e_domain::uuid[],
-    :e_source::text[], :e_test::bool[], :e_envelope_from::text[], :e_header_from::text[], :e_from_address::text[],
-    :e_subject::text[], :e_message_id::text[], :e_parts::text[], :e_tags::text[], :e_metadata::text[],
-    :e_size::int[], :e_scheduled::timestamptz[], :e_expires::timestamptz[])
-    AS e(number, id, account, credential, domain, source, test, envelope_from, header_from, from_address, subject,
-      message_id, parts, tags, metadata, size, scheduled, expires) JOIN going USING (number)
+  FROM unnest(:e_order::int[], :e_id::uuid[], :e_domain::uuid[], :e_source::text[], :e_envelope_from::text[],
+    :e_header_from::text[], :e_from_address::text[], :e_subject::text[], :e_message_id::text[], :e_parts::text[],
+    :e_tags::text[], :e_metadata::text[], :e_size::int[], :e_scheduled::timestamptz[], :e_expires::timestamptz[])
+    AS e(number, id, domain, source, envelope_from, header_from, from_address, subject, message_id, parts, tags,
+      metadata, size, scheduled, expires) JOIN going g USING (number)
 ), chunks AS (
   INSERT INTO content_chunks (content_id, number, bytes)
   SELECT c.id, c.place, c.bytes
   FROM unnest(:c_order::int[], :c_id::uuid[], :c_place::int[], :c_bytes::bytea[]) AS c(number, id, place, bytes)
   JOIN going USING (number)
 ), moving AS MATERIALIZED (
-  SELECT d.* FROM unnest(:d_order::int[], :d_email::uuid[], :d_position::int[], :d_account::uuid[],
-    :d_address::text[], :d_domain::text[], :d_state::text[], :d_due::timestamptz[], :d_released::timestamptz[],
-    :d_event::uuid[]) AS d(number, email, position, account, address, domain, state, due, released, event)
-  JOIN going USING (number)
+  SELECT d.*, g.account
+  FROM unnest(:d_order::int[], :d_email::uuid[], :d_position::int[], :d_address::text[], :d_domain::text[],
+    :d_state::text[], :d_due::timestamptz[], :d_released::timestamptz[], :d_event::uuid[])
+    AS d(number, email, position, address, domain, state, due, released, event) JOIN going g USING (number)
 ), spent AS (
   INSERT INTO spends (account_id, spent_at, count)
   SELECT account, released, count(*) FROM moving WHERE released IS NOT NULL GROUP BY account, released
@@ -159,6 +159,8 @@ def _order_columns(bundles: Sequence[Bundle]) -> dict[str, Any]:
     return {
         "o_number": list(range(len(orders))),
         "o_account": [order.standing.account_id for order in orders],
+        "o_credential": [order.standing.credential_id for order in orders],
+        "o_test": [order.standing.test for order in orders],
         "o_generation": [bundle.generation for bundle in bundles],
         "o_key": [order.idempotency_key or None for order in orders],
         "o_body": [order.body_sha256 for order in orders],
@@ -181,11 +183,8 @@ def _email_columns(emails: Numbered) -> dict[str, Any]:
     return {
         "e_order": [number for number, _ in emails],
         "e_id": [mail.email_id for mail in mails],
-        "e_account": [one.order.standing.account_id for one in stored],
-        "e_credential": [one.order.standing.credential_id for one in stored],
         "e_domain": [one.signing_domain_id for one in stored],
         "e_source": [mail.source for mail in mails],
-        "e_test": [one.order.standing.test for one in stored],
         "e_envelope_from": [mail.envelope_from for mail in mails],
         "e_header_from": [mail.header_from for mail in mails],
         "e_from_address": [mail.from_address.lower() for mail in mails],
@@ -217,7 +216,6 @@ def _delivery_columns(emails: Numbered) -> dict[str, Any]:
         "d_order": [number for number, _, _ in places],
         "d_email": [one.submission.email_id for _, one, _ in places],
         "d_position": [position for _, _, position in places],
-        "d_account": [one.order.standing.account_id for _, one, _ in places],
         "d_address": [row.address for row in rows],
         "d_domain": [row.address.rpartition("@")[2].lower() for row in rows],
         "d_state": [row.state.value for row in rows],

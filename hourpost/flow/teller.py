@@ -6,7 +6,7 @@ only after an hour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -40,13 +40,11 @@ class Teller:
 
         Raises: ServiceUnavailable.
         """
-        for account in self._doubted.intersection([take.account for take in takes]):
-            await self._fill(account)
+        await self._fill(self._doubted.intersection([take.account for take in takes]))
         try:
             found = await limit.take(self._hour, self._database, takes)
             refused = [index for index, taken in enumerate(found) if self._is_doubtful(taken)]
-            for index in refused:
-                await self._fill(takes[index].account)
+            await self._fill([takes[index].account for index in refused])
             again = await limit.take(self._hour, self._database, [takes[index] for index in refused])
         except HourUnavailable:  # the gateway undoes what was not answered
             raise
@@ -63,9 +61,9 @@ class Teller:
         filled_at = self._filled_at.get(taken.account)
         return filled_at is None or abs(self._clock.now() - filled_at) > _TRUST
 
-    async def _fill(self, account: UUID) -> None:
-        await limit.fill(self._hour, self._database, account)
-        self._doubted.discard(account)
+    async def _fill(self, accounts: Collection[UUID]) -> None:
+        await limit.fill_many(self._hour, self._database, accounts)
+        self._doubted.difference_update(accounts)
         if len(self._filled_at) >= _REMEMBERED:
             self._filled_at.clear()
-        self._filled_at[account] = self._clock.now()
+        self._filled_at.update(dict.fromkeys(accounts, self._clock.now()))

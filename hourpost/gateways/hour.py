@@ -14,7 +14,7 @@ from uuid import UUID
 
 from hourpost.gateways.script_link import Call, HourUnavailable, ScriptLink
 from hourpost.rules.hour import Schedule, Slot, slots_of
-from hourpost.rules.hour_tokens import Answer, Mode, Reading, Refusal, Take, Taken
+from hourpost.rules.hour_tokens import Answer, Mode, Reading, Refusal, Seed, Take, Taken
 
 __all__ = ["Hour", "HourUnavailable", "RedisHour"]
 
@@ -45,9 +45,12 @@ class Hour(Protocol):
         """Add ``change`` to the number that waits, unless the bucket is cold or of another ``generation``."""
 
     async def seed(self, account: UUID, generation: int, spends: Sequence[tuple[int, int]], waiting: int) -> int:
-        """Fill a bucket with ``spends`` (moment in µs, tokens; of an hour at least, in any order).
+        """Fill one bucket; returns the generation in force."""
 
-        A bucket that is not cold and is of ``generation`` or a later one stays. Returns the generation in force.
+    async def seed_many(self, seeds: Sequence[Seed]) -> list[int]:
+        """Fill buckets in one round trip; gives the generations in force.
+
+        One that is not cold and is of the seed's generation or a later one stays.
         """
 
     async def peek(self, account: UUID, limit: int) -> Reading | None:
@@ -104,13 +107,13 @@ class RedisHour:
         await self._run([Call("adjust", (_bucket(account),), arguments)])
 
     async def seed(self, account: UUID, generation: int, spends: Sequence[tuple[int, int]], waiting: int) -> int:
-        """Fill a bucket; returns the generation in force."""
-        slots = slots_of(spends)
-        cells = b"".join(_CELL.pack(*slot) for slot in slots)
-        arguments = (generation, waiting, sum(slot.tokens for slot in slots), cells)
-        reply = (await self._run([Call("seed", (_bucket(account),), arguments)]))[0]
-        assert reply is not None  # a seed is always answered
-        return _reading(reply, 1).generation
+        """Fill one bucket; returns the generation in force."""
+        return (await self.seed_many([Seed(account, generation, spends, waiting)]))[0]
+
+    async def seed_many(self, seeds: Sequence[Seed]) -> list[int]:
+        """Fill buckets in one round trip; gives the generations in force."""
+        replies = await self._run([_seed_call(seed) for seed in seeds])
+        return [_reading(reply, 1).generation for reply in replies if reply is not None]  # a seed is always answered
 
     async def peek(self, account: UUID, limit: int) -> Reading | None:
         """Read the bucket without changing it."""
@@ -142,6 +145,12 @@ def _keys(take: Take) -> tuple[str, str]:
 def _take_call(take: Take) -> Call:
     wants = struct.pack(f"<{len(take.wants)}I", *[count * 4 + mode for count, mode in take.wants])
     return Call("take", _keys(take), (take.limit, take.backlog_limit, wants))
+
+
+def _seed_call(seed: Seed) -> Call:
+    slots = slots_of(seed.spends)
+    cells = b"".join(_CELL.pack(*slot) for slot in slots)
+    return Call("seed", (_bucket(seed.account),), (seed.generation, seed.waiting, sum(s.tokens for s in slots), cells))
 
 
 def _undo_call(take: Take) -> Call:

@@ -75,6 +75,15 @@ class Take:
         return self.limit * BACKLOG_HOURS
 
 
+class Seed(NamedTuple):
+    """What a bucket is filled with: ``spends`` (moment in µs, tokens; of an hour at least, in any order)."""
+
+    account: UUID
+    generation: int
+    spends: Sequence[tuple[int, int]]
+    waiting: int
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The state of a bucket at ``now_us``, for a plan of ``limit``."""

@@ -154,3 +154,17 @@ async def _raise_generation(database, account):
         await connection.exec_driver_sql(
             "UPDATE hours SET generation = generation + 1 WHERE account_id = $1", (account.id,)
         )
+
+
+async def test_buckets_filled_together_are_each_their_own(office, new_account, database):
+    accounts = [await new_account(10) for _ in range(40)]
+    for number, account in enumerate(accounts):
+        await office.intake.accept(order(make_standing(account), *letters(1 + number % 12)))
+    generations = await limit.fill_many(office.hour, database, [account.id for account in accounts])
+    assert set(generations) == {account.id for account in accounts}
+    for number, account in enumerate(accounts):
+        reading = await office.hour.peek(account.id, 10)
+        wanted = 1 + number % 12
+        assert (reading.used, reading.waiting) == (min(wanted, 10), max(0, wanted - 10))
+        assert reading.generation == generations[account.id]
+        (await read_ledger(database, account.id)).check()

@@ -150,7 +150,7 @@ async def test_tokens_of_a_commit_that_failed_are_there_for_the_next(world, own_
             raise
         except ServiceUnavailable:
             await asyncio.sleep(0.1)
-    ledger = await read_ledger(office.database, account.id)
+    ledger = await read_when_back(office, account)
     ledger.check()
     assert ledger.states == {"queued": 5}
 

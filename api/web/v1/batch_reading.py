@@ -74,7 +74,8 @@ def _size_of(email: Any) -> int:
     if not isinstance(email, dict):
         return 0
     files = email.get("attachments")
-    inside = [value for one in files if isinstance(one, dict) for value in one.values()] if isinstance(files, list) else ()
+    files = files if isinstance(files, list) else ()
+    inside = [value for one in files if isinstance(one, dict) for value in one.values()] if files else ()
     return sum(len(value) for value in (*email.values(), *inside) if isinstance(value, str))
 
 
