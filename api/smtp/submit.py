@@ -13,7 +13,7 @@ from api.smtp.replies import refuse, write_accepted
 from api.smtp.sasl import Login
 from api.smtp.transaction import Transaction
 from hourpost.aside import aside
-from hourpost.errors import Forbidden
+from hourpost.errors import Forbidden, NotAuthenticated
 from hourpost.gateways.clock import Clock
 from hourpost.rules.addresses import Address
 from hourpost.rules.canonical import SubmittedMessage, complete_headers
@@ -22,6 +22,7 @@ from hourpost.rules.submission import OnLimit, Order, Receipt, SendingDomain, St
 
 log = structlog.get_logger()
 
+_WRONG_LOGINS = frozenset({NotAuthenticated.name, "invalid_login", "invalid_api_key"})
 _MAY_SEND = frozenset({"full", "sending"})
 
 
@@ -75,13 +76,22 @@ class Submitting:
     async def take(self, login: Login | None, transaction: Transaction, content: bytes) -> bytes:
         """Hand a message to the flow; the reply says its id. Raises: HourpostError, ContentError, Refusal."""
         assert login is not None
-        standing = await self.log_in(login, transaction.hop.client_address)  # may have been revoked
+        standing = await self._still_in(login, transaction.hop.client_address)
         self.admit_sender(standing, transaction.mail)
         order = await aside(len(content), lambda: self._read_order(standing, transaction, content))
         receipt = await self._intake.accept(order)
         emails = tuple(to_text("em", placed.email_id) for placed in receipt.placed)
         log.debug("submission", address=transaction.hop.client_address, username=login.username[:100], emails=emails)
         return write_accepted(receipt)
+
+    async def _still_in(self, login: Login, peer: str) -> Standing:
+        """Who this is now; a credential that was revoked ends its session, and the client keeps the message."""
+        try:
+            return await self.log_in(login, peer)
+        except (NotAuthenticated, Forbidden) as error:
+            if error.name not in _WRONG_LOGINS:
+                raise
+            raise refuse(421, "4.7.0", "your access has changed, please log in again", ends=True) from error
 
     def _read_order(self, standing: Standing, transaction: Transaction, content: bytes) -> Order:
         message, on_limit = read_submitted(content)

@@ -7,7 +7,7 @@ reports on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -95,12 +95,12 @@ class Keeper:
         forwards, generations = _forwards(incoming), dict[UUID, int]()
         works = await self._plan(incoming)
         works += [partial(self._forwarding.store, generations=generations, forward=one) for one in forwards]
-        await self._store_with(incoming, works)
+        await self._store_with(incoming, {one.mailbox.mailbox_id for one in forwards}, works)
         if forwards:
             await self._forwarding.tell(forwards, generations)
 
-    async def _store_with(self, incoming: Incoming, works: list[Work]) -> None:
-        targets = _targets(incoming)
+    async def _store_with(self, incoming: Incoming, forwarded: Collection[UUID], works: list[Work]) -> None:
+        targets = _targets(incoming, forwarded)
         if not targets:
             async with self._database.hot_transaction() as connection:
                 await _run_all(works, connection)
@@ -129,9 +129,12 @@ class Keeper:
     async def _plan_arrivals(self, incoming: Incoming) -> list[Work]:
         """What the webhooks of routes are told is read before any lock is taken."""
         works: list[Work] = []
+        now = self._clock.now()
         for one in incoming.addressees:
             if one.route is not None:
-                arrival = _arrival(incoming, one, one.route, self._clock.now())
+                # The first is known by the id that stands in its trace and in `email.replied`
+                arrival_id = new_id() if works or incoming.content_id is not None else incoming.id
+                arrival = _arrival(incoming, arrival_id, one, one.route, now)
                 is_small = len(arrival.content) <= _SMALL_BYTES
                 payload = arrival.tell() if is_small else await asyncio.to_thread(arrival.tell)
                 works.append(partial(store_arrival, arrival=arrival, payload=payload))
@@ -167,21 +170,23 @@ async def _run_all(works: Sequence[Work], connection: asyncpg.Connection) -> Non
         await work(connection)
 
 
-def _targets(incoming: Incoming) -> list[Target]:
-    """The folders it goes to, each mailbox once."""
+def _targets(incoming: Incoming, forwarded: Collection[UUID]) -> list[Target]:
+    """The folders it goes to, each mailbox once; a mailbox that has no copies keeps what does not go on from it."""
     targets: dict[UUID, Target] = {}
     for one in incoming.addressees:
         mailbox = one.mailbox
-        if mailbox is None or (mailbox.forward_to and not mailbox.keeps_forwarded and not incoming.is_junk):
+        if mailbox is None or (mailbox.mailbox_id in forwarded and not mailbox.keeps_forwarded):
             continue
         folder = (mailbox.junk_id if incoming.is_junk else None) or mailbox.inbox_id
         targets[mailbox.mailbox_id] = Target(mailbox.mailbox_id, folder)
     return list(targets.values())
 
 
-def _arrival(incoming: Incoming, addressee: Addressee, route: Route, received_at: datetime) -> Arrival:
+def _arrival(
+    incoming: Incoming, arrival_id: UUID, addressee: Addressee, route: Route, received_at: datetime
+) -> Arrival:
     return Arrival(
-        id=new_id(),
+        id=arrival_id,
         route=route,
         recipient=addressee.address.lower(),
         envelope_from=incoming.sender,

@@ -45,6 +45,13 @@ async def test_what_has_been_here_goes_on_no_more(house: House):
     assert await house.rows(FORWARDED, account=house.account.id) == []
 
 
+async def test_what_came_round_in_a_circle_stays_where_no_copies_are_kept(house: House):
+    info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=False)
+    await house.receive(f"Delivered-To: {info.address}\r\n".encode() + LETTER, "info")
+    assert len(await house.stored(info)) == 1
+    assert await house.rows(FORWARDED, account=house.account.id) == []
+
+
 async def test_nobody_hears_of_a_bounce_that_cannot_go_on(house: House):
     await house.mailbox("info", forward_to=("a@far.example",))
     await house.receive(LETTER, "info", sender="")

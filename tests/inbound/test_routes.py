@@ -10,6 +10,7 @@ from hourpost.errors import Conflict, Forbidden, ValidationFailed
 from hourpost.inbound.changes import check_route, create_route, delete_route
 from hourpost.inbound.queries import StoredRoute
 from hourpost.pages import Cursor
+from hourpost.rules.ids import to_text
 from hourpost.webhooks.changes import create_webhook
 from hourpost.webhooks.queries import get_payload, get_webhook, list_calls
 from tests.cast import CIPHER, make_account
@@ -50,6 +51,16 @@ async def test_mail_for_a_route_is_kept_and_its_webhook_called(house: House):
         {"id": "2", "filename": "s.png", "content_type": "image/png", "content_id": None, "size": 4}
     ]
     assert data["authentication"]["dmarc"]["result"] == "none"
+
+
+async def test_it_is_known_by_the_id_in_its_trace_which_an_answer_is_told_with_too(house: House):
+    await make_route(house)
+    email_id, message_id = await house.sent("ada@far.example")
+    text_id = await house.receive(f"References: {message_id}\r\n".encode() + LETTER, "support")
+    (row,) = await house.rows("SELECT id FROM inbound_emails WHERE account_id = :id", id=house.account.id)
+    assert to_text("in", row.id) == text_id
+    (event,) = await house.rows("SELECT detail FROM events WHERE email_id = :id", id=email_id)
+    assert event.detail["inbound_id"] == text_id
 
 
 async def test_the_rest_of_a_domain_goes_by_its_own_route_and_mailboxes_get_theirs(house: House):

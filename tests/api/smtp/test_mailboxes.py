@@ -120,10 +120,11 @@ async def test_a_session_whose_password_has_changed_sends_nothing_more(post: Pos
         smtp.mail(post.mailbox.address)
         smtp.rcpt("b@example.net")
         code: int = smtp.data(f"From: {post.mailbox.address}\r\nSubject: late\r\n\r\nlate\r\n")[0]
-        smtp.close()
+        with pytest.raises(smtplib.SMTPServerDisconnected):
+            smtp.noop()
         return code
 
-    assert await in_thread(talk) == 550
+    assert await in_thread(talk) == 421  # for the moment: who has it in a queue logs in again before it gives up
 
 
 async def test_mail_comes_in_under_tls_and_is_stored_before_it_is_answered(post: Post):

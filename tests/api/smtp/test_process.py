@@ -189,7 +189,7 @@ async def test_a_revoked_credential_sends_nothing_more(cast: Cast) -> None:
     async with cast.database.transaction() as connection:
         await revoke_credential(connection, cast.account.id, Kind.SMTP, cast.login.credential.id, datetime.now(UTC))
     await asyncio.sleep(0.2)
-    assert (await in_thread(lambda: cast.send(smtp))).startswith("550 5.7.1")
+    assert (await in_thread(lambda: cast.send(smtp))).startswith("421 4.7.0")
 
 
 async def test_sigterm_says_goodbye_and_ends(

@@ -218,7 +218,7 @@ def test_a_credential_of_one_domain_sends_from_no_other(door: RunningDoor) -> No
 def test_a_credential_revoked_in_mid_session_sends_nothing_more(door: RunningDoor, client: Client) -> None:
     assert send(client, HEAD + b"\r\nhello\r\n").startswith("250")
     door.standings.is_revoked = True
-    assert send(client, HEAD + b"\r\nhello\r\n").startswith("550 5.7.1")
+    assert send(client, HEAD + b"\r\nhello\r\n").startswith("421 4.7.0")
     assert len(door.intake.orders) == 1
 
 
