@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
+from hourpost.database import HotStatement
 from hourpost.rules.plans import hourly_limit
 from hourpost.rules.submission import SendingDomain, Standing
 
@@ -25,14 +25,14 @@ _WHAT_IT_MAY = (
     "  a.plan, a.own_limit, a.suspended_at, a.lapsed_at, d.id AS verified_id, d.name AS verified_name,"
     "  coalesce(d.dkim_seen_at, d.dkim_ed25519_seen_at) AS dkim_seen_at"
 )
-_BY_HASH = text(
+_BY_HASH = HotStatement(
     "SELECT c.id, c.account_id, c.kind, c.scope, c.test, c.domain_id, c.expires_at, c.username, c.token_sha256,"  # noqa: S608
     f" CASE WHEN c.files_sent AND NOT c.test THEN {_FILES_FOR} END AS files_for,"
     f" {_WHAT_IT_MAY} FROM credentials c JOIN accounts a ON a.id = c.account_id"
     " LEFT JOIN domains d ON d.account_id = c.account_id AND d.status = 'verified'"
     " WHERE c.token_sha256 = :hash AND c.revoked_at IS NULL"
 )
-_BY_ACCOUNT = text(
+_BY_ACCOUNT = HotStatement(
     "SELECT CAST(NULL AS uuid) AS id, a.id AS account_id, 'person' AS kind, 'full' AS scope, false AS test,"  # noqa: S608
     "  CAST(NULL AS uuid) AS domain_id, CAST(NULL AS timestamptz) AS expires_at,"
     f" {_FILES_FOR} AS files_for, {_WHAT_IT_MAY} FROM accounts a"
@@ -50,21 +50,21 @@ class Found:
     standing: Standing
 
 
-async def find_standing(connection: AsyncConnection, token_sha256: bytes) -> Found | None:
+async def find_standing(connection: asyncpg.Connection, token_sha256: bytes) -> Found | None:
     """The credential with this hash unless it is revoked; whether it has expired is left to the caller."""
-    rows = (await connection.execute(_BY_HASH, {"hash": token_sha256})).all()
+    rows = await _BY_HASH.run(connection, {"hash": token_sha256})
     if not rows or not hmac.compare_digest(rows[0].token_sha256, token_sha256):
         return None
     return Found(rows[0].id, rows[0].username, _standing(rows[0], _domains(rows)))
 
 
-async def find_account_standing(connection: AsyncConnection, account_id: UUID) -> Found | None:
+async def find_account_standing(connection: asyncpg.Connection, account_id: UUID) -> Found | None:
     """What an account itself may do, for who acts for it without a credential."""
-    rows = (await connection.execute(_BY_ACCOUNT, {"account": account_id})).all()
+    rows = await _BY_ACCOUNT.run(connection, {"account": account_id})
     return Found(None, None, _standing(rows[0], _domains(rows))) if rows else None
 
 
-def _standing(row: Row[Any], domains: dict[str, SendingDomain]) -> Standing:
+def _standing(row: Any, domains: dict[str, SendingDomain]) -> Standing:
     return Standing(
         account_id=row.account_id,
         credential_id=row.id,

@@ -9,7 +9,7 @@ from functools import partial
 from time import monotonic
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
 from hourpost.accounts.notices import STANDING_CHANNEL
 from hourpost.credentials.listening import ChangeListener
@@ -24,7 +24,7 @@ from hourpost.rules.tokens import SMTP, digest, looks_valid
 # Changes are told at once; the limit is for what nobody tells, such as rows changed by hand.
 REMEMBERED_SECONDS = 60.0
 MOST_REMEMBERED = 50_000
-LookUp = Callable[[AsyncConnection], Awaitable[Found | None]]
+LookUp = Callable[[asyncpg.Connection], Awaitable[Found | None]]
 _WRONG_KEY = "API key is invalid"
 _WRONG_LOGIN = "Authentication credentials invalid"
 
@@ -104,7 +104,7 @@ class StandingCache:
 
     async def _load(self, key: bytes, look_up: LookUp) -> Found | None:
         try:
-            async with self._database.reading() as connection:
+            async with self._database.hot_statements() as connection:
                 found = await look_up(connection)
             # Whoever was told of a change while we were reading has taken us out of here: then nothing is kept.
             if self._loading.get(key) is asyncio.current_task() and self._listener.hears:

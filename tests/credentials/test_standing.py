@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 import pytest_asyncio
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan, suspend_account
 from hourpost.credentials import standing
@@ -28,18 +29,30 @@ UNKNOWN = mint(LIVE, b"\x07" * ENTROPY_BYTES)
 MISSPELT = UNKNOWN[:-1] + ("y" if UNKNOWN[-1] == "x" else "x")
 
 
+class WatchedDatabase(Database):
+    """One that tells what it is asked by hot statements."""
+
+    def __init__(self, url: str, on_query: Callable[[asyncpg.connection.LoggedQuery], None]) -> None:
+        super().__init__(url, pool_size=2, application="standing")
+        self._on_query = on_query
+
+    async def _connect(self) -> asyncpg.Connection:
+        connection = await super()._connect()
+        connection.add_query_logger(self._on_query)
+        return connection
+
+
 class Process:
     """A cache with connections of its own, as another process has them; counts what it asks PostgreSQL."""
 
     def __init__(self, url: str) -> None:
         self.clock = FakeClock()
-        self.database = Database(url, pool_size=2, application="standing")
+        self.database = WatchedDatabase(url, self._count)
         self.cache = StandingCache(self.database, self.clock)
         self.questions = 0
-        event.listen(self.database.engine.sync_engine, "before_cursor_execute", self._count)
 
-    def _count(self, *asked: object) -> None:
-        self.questions += "token_sha256" in str(asked[2])
+    def _count(self, asked: asyncpg.connection.LoggedQuery) -> None:
+        self.questions += "token_sha256" in asked.query
 
 
 @pytest_asyncio.fixture

@@ -182,7 +182,8 @@ async def test_a_key_whose_record_is_gone_does_not_sign_and_the_other_does(
     )
     async with database.reading() as connection:
         keys = await load_dkim_keys(connection, CIPHER, domain.id)
-        found = await find_account_standing(connection, domain.account_id)
+    async with database.hot_statements() as hot:
+        found = await find_account_standing(hot, domain.account_id)
     assert [key.algorithm for key in keys] == ["ed25519-sha256" if gone == "rsa" else "rsa-sha256"]
     assert found is not None
     assert found.standing.domains[domain.name].signs
