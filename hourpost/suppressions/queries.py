@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import pages, tables
 from hourpost.errors import NotFound
-from hourpost.pages import Cursor, Page, read_page, search_page
+from hourpost.pages import Cursor, Page, Sieve, read_page, search_page
 from hourpost.rules.ids import from_text, to_text
 
 PREFIX = "sup"
@@ -77,7 +77,8 @@ async def find_suppressions(
     def sift(candidates: Subquery) -> ColumnElement[bool]:
         return candidates.c.address.contains(part.lower(), autoescape=True)
 
-    found = await search_page(connection, statement, tables.Suppression.id, cursor, sift, pages.SEARCHED_AT_ONCE)
+    sieve = Sieve(sift, [tables.Suppression.address], pages.SEARCHED_AT_ONCE)
+    found = await search_page(connection, statement, tables.Suppression.id, cursor, sieve)
     return found.map(to_suppression)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import pages
 from hourpost.database import Database
-from hourpost.emails.queries import Filters, _narrow, _page_of, _sift
+from hourpost.emails.queries import Filters, _narrow, _page_of, _sieve
 from hourpost.pages import Cursor, search
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import from_text
@@ -55,7 +54,8 @@ def test_lists_are_narrowed_by_each_filter_and_by_all(owner: Customer, five: lis
     assert ids(owner, **{"from": owner.sender.upper()}) == five
     assert ids(owner, **{"from": "other@" + owner.domain.name}) == []
     assert ids(owner, subject="number 2") == [five[2]]
-    assert ids(owner, subject="%") == []
+    assert ids(owner, subject="NUMBER 2") == [five[2]]
+    assert [ids(owner, subject=one) for one in ("%", "_", "/", "\\")] == [[]] * 4
     assert ids(owner, tag="n:1") == [five[1], five[3]]
     assert ids(owner, tag="n") == five
     assert ids(owner, status="queued") == five
@@ -92,10 +92,8 @@ async def test_searches_walk_an_index_and_end_where_they_are_bounded(
     async with database.transaction() as connection:
         account = owner.account.id
         await _fill(connection, account)
-        candidates = _narrow(_ids_of(account).add_columns(Email.subject), account, filters).order_by(Email.id.desc())
-        plan = await _explain(
-            connection, search(candidates, Email.id, Cursor(), partial(_sift, account, filters), 250_000)
-        )
+        keys = _narrow(_ids_of(account), account, filters).order_by(Email.id.desc())
+        plan = await _explain(connection, search(keys, Email.id, Cursor(), _sieve(account, filters)))
         assert "Index Scan Backward using emails_" in plan, plan
         assert ("deliveries_pkey" in plan) == (filters.status is State.SENT), plan
         assert not any(word in plan for word in ("Sort", "Seq Scan", "Hash", "Merge")), plan

@@ -40,7 +40,7 @@ async def post_act(folder: str, request: Request, reader: TheReader) -> Response
     form, chosen = await read_form(request), await read_list(request, "uid")
     uids = [int(one) for one in chosen if one.isdecimal() and 1 <= int(one) <= LAST_UID][:MOST_UIDS]
     back = local_path(form.get("back"), f"{HOME}/f/{here.public_id}")
-    act = form.get("act", "")
+    act = form.get("act", "move")
     if not uids:
         return reader.redirect(back, "Choose some messages first.", "warn")
     if act in _FLAGS:

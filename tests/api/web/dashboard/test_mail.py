@@ -220,6 +220,19 @@ async def test_messages_go_where_they_are_sent(box: Inbox, act: str, where: str)
     assert "Lunch" in box.get(box.folder(where)).text
 
 
+async def test_every_other_folder_is_a_button_to_move_to(box: Inbox) -> None:
+    """No list of choices acts by itself: the arrow keys alone would choose in it."""
+    uid = await box.receive(PLAIN)
+    archive = box.folder("Archive")
+    for path in (box.home, f"{box.home}/{uid}"):
+        page = box.get(path).text
+        assert f'<button name="to" value="{archive.rpartition("/")[2]}"' in page
+        assert "<select" not in page
+    answer = box.post(f"{box.home}/act", {"to": archive.rpartition("/")[2], "uid": str(uid)})
+    assert "Moved: 1 message." in box.get(answer.headers["location"]).text
+    assert "Lunch" in box.get(archive).text
+
+
 async def test_out_of_trash_they_are_gone(box: Inbox) -> None:
     uid = await box.receive(PLAIN)
     box.post(f"{box.home}/act", {"act": "delete", "uid": str(uid)})

@@ -36,7 +36,7 @@ function follow(address) {
 function ask() {
   const list = document.getElementById("live");
   if (!list) return;
-  if (list.querySelector("details[open], :popover-open, select:focus")) return void setTimeout(ask, 3000); // in use
+  if (list.querySelector("details[open], :popover-open")) return void setTimeout(ask, 3000); // in use
   const path = location.pathname.split("/").slice(0, 4).join("/");
   htmx.ajax("GET", path + location.search, { target: list, swap: "innerHTML" });
 }
@@ -78,9 +78,6 @@ let last = null;
 function choose(event) {
   const { target } = event;
   if (target.matches("[data-all]")) for (const pick of picks()) pick.checked = target.checked;
-  if (target.matches("select[data-act]") && target.value) {
-    target.form.requestSubmit(target.form.querySelector(`button[value="${target.dataset.act}"]`));
-  }
   count();
 }
 
