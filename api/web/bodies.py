@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from api.web.faults import faults_in
+from api.web.parameters import beside_the_query
 from hourpost.errors import Fault, MessageTooLarge, ValidationFailed
 from hourpost.rules.submission import MAX_MESSAGE_BYTES
 
@@ -52,11 +53,13 @@ def parse_json(raw: bytes) -> Any:
 
 async def read_fields(request: Request, adapter: TypeAdapter[T]) -> T:
     """The body as ``adapter`` has it. Raises: ValidationFailed with all faults, MessageTooLarge."""
-    body = parse_json(await read_body(request))
-    try:
-        return adapter.validate_python(body, extra=extra_for(request))
-    except ValidationError as error:
-        raise ValidationFailed(faults_in(error, body)) from None
+    raw = await read_body(request)
+    with beside_the_query(request):
+        body = parse_json(raw)
+        try:
+            return adapter.validate_python(body, extra=extra_for(request))
+        except ValidationError as error:
+            raise ValidationFailed(faults_in(error, body)) from None
 
 
 def extra_for(request: Request) -> Extra:

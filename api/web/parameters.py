@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
@@ -11,12 +12,16 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from api.web.faults import pointer_to
+from hourpost.errors import Fault, ValidationFailed
+
 
 async def known_parameters(request: Request) -> None:
-    """Refuse names that the route does not know. Raises: RequestValidationError."""
-    if not request.scope["query_string"]:
+    """Refuse names that the route does not know, unless it reads a body. Raises: RequestValidationError."""
+    route = request.scope["route"]
+    if not request.scope["query_string"] or "requestBody" in (route.openapi_extra or ()):
         return
-    dependants = tuple(_all_of(request.scope["route"].dependant))
+    dependants = tuple(_all_of(route.dependant))
     known = _names_of(dependants)
     unknown = [name for name in dict.fromkeys(request.query_params.keys()) if name not in known]
     if not unknown:
@@ -26,6 +31,26 @@ async def known_parameters(request: Request) -> None:
     ]
     words = "is not a parameter here" + (f"; there are {', '.join(sorted(known))}" if known else "")
     raise RequestValidationError([*errors, *({"loc": ("query", name), "msg": words} for name in unknown)])
+
+
+@contextmanager
+def beside_the_query(request: Request) -> Iterator[None]:
+    """Read a body; its faults are named together with all that the query holds, as routes with a body know none of it.
+
+    Clients that were written for others, at the root, may ask for more. Raises: ValidationFailed.
+    """
+    strange: list[Fault] = []
+    if request.scope["query_string"] and request.scope["path"].startswith("/v1/"):
+        names = dict.fromkeys(request.query_params.keys())
+        strange = [Fault(pointer_to((name,)), f"`{name}`: is not a parameter here") for name in names]
+    try:
+        yield
+    except ValidationFailed as error:
+        if not strange:
+            raise
+        raise ValidationFailed([*error.faults, *strange]) from None
+    if strange:
+        raise ValidationFailed(strange)
 
 
 def _all_of(dependant: Dependant) -> Iterator[Dependant]:

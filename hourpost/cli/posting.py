@@ -31,12 +31,12 @@ class Draft:
 
     fields: dict[str, Any]
     size_bytes: int
+    missing: tuple[Fault, ...] = ()
+    """What must be given before it can be sent."""
 
     @classmethod
     def read(cls, sender: str, subject: str, text: str | None, html: Path | None, files: list[Path]) -> Draft:
-        """Read what the options name. Raises: OSError, ValidationFailed when there is nothing to send."""
-        if not sender:
-            raise ValidationFailed([Fault("/from", "give the sender with --from")])
+        """Read what the options name. Raises: OSError."""
         fields: dict[str, Any] = {"from": sender, "subject": subject}
         if text is not None:
             fields["text"] = sys.stdin.read() if text == "-" else text
@@ -44,15 +44,19 @@ class Draft:
             fields["html"] = html.read_text()
         if files:
             fields["attachments"] = [_attachment(file) for file in files]
-        if len(fields) == 2:
-            raise ValidationFailed([Fault("/text", "give --text, --html or --attach")])
         size = sum(len(str(value)) for value in fields.values())
-        return cls(fields, size)
+        missing = [] if sender else [Fault("/from", "give the sender with --from")]
+        if len(fields) == 2:
+            missing.append(Fault("/text", "give --text, --html or --attach"))
+        return cls(fields, size, tuple(missing))
+
+    def require(self, faults: list[Fault]) -> None:
+        """Refuse to send while anything is missing, or ``faults`` are known. Raises: ValidationFailed with all."""
+        if self.missing or faults:
+            raise ValidationFailed([*self.missing, *faults])
 
     def to(self, recipients: list[str]) -> dict[str, Any]:
-        """The body for one email to all of these. Raises: ValidationFailed without any."""
-        if not recipients:
-            raise ValidationFailed([Fault("/to", "give a recipient with --to")])
+        """The body for one email to all of these."""
         return self.fields | {"to": recipients}
 
     def batches(self, recipients: list[str]) -> Iterator[list[dict[str, Any]]]:

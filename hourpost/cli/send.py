@@ -14,7 +14,7 @@ from hourpost.cli.desk import fail, read_secret
 from hourpost.cli.output import AsJson, print_object
 from hourpost.cli.posting import Draft, Poster
 from hourpost.embedded.instance import instance_settings
-from hourpost.errors import Fault, HourpostError, Refused, ValidationFailed
+from hourpost.errors import Fault, HourpostError, Refused
 from hourpost.settings import Settings
 
 app = typer.Typer(add_completion=False)
@@ -45,12 +45,14 @@ def send(  # noqa: PLR0913, PLR0917  # one for each option, as Typer wants it
     try:
         settings = instance_settings()
         draft = Draft.read(from_, subject, text, html, attach or [])
+        recipients, faults = _recipients(to or [], to_each)
+        draft.require(faults)
         with Poster(settings.public_url, _key(settings, key_stdin, text == "-")) as poster:
             if to_each is None:
-                answer = poster.post(draft.to(to or []))
+                answer = poster.post(draft.to(recipients))
                 print_object(answer if as_json else _outline(answer), as_json=as_json)
             else:
-                _send_many(poster, draft, _recipients(to_each, to), as_json)
+                _send_many(poster, draft, recipients, as_json)
     except HourpostError as error:
         fail(error)
     except OSError as error:
@@ -79,13 +81,14 @@ def _send_many(poster: Poster, draft: Draft, recipients: list[str], as_json: boo
         typer.echo(f"{len(answers)} emails accepted")
 
 
-def _recipients(file: Path, to: list[str] | None) -> list[str]:
+def _recipients(to: list[str], file: Path | None) -> tuple[list[str], list[Fault]]:
+    """The recipients, and what is wrong with them. Raises: OSError."""
+    if file is None:
+        return to, [] if to else [Fault("/to", "give a recipient with --to")]
     if to:
-        raise ValidationFailed([Fault("/to", "give --to or --to-each, not both")])
+        return to, [Fault("/to", "give --to or --to-each, not both")]
     recipients = [line.strip() for line in file.read_text().splitlines() if line.strip()]
-    if not recipients:
-        raise ValidationFailed([Fault("/to-each", f"{file} has no recipients")])
-    return recipients
+    return recipients, [] if recipients else [Fault("/to-each", f"{file} has no recipients")]
 
 
 def _key(settings: Settings, key_stdin: bool, is_stdin_taken: bool) -> str:

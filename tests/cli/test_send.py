@@ -106,6 +106,12 @@ def test_each_of_many_gets_an_email_of_its_own(
     assert len({request.headers["idempotency-key"] for request in api.requests}) == 2
 
 
+def test_all_that_is_missing_is_said_at_once(hourpost: Run, api: FakeApi) -> None:
+    done = hourpost("send", "--subject", "Hi")
+    assert (done.exit_code, api.requests) == (1, [])
+    assert [line.split()[-1] for line in done.error.splitlines()] == ["--from", "--attach", "--to"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

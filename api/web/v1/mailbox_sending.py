@@ -12,6 +12,7 @@ from starlette.requests import Request
 from api.web.answers import Json
 from api.web.bodies import extra_for, parse_json, read_body
 from api.web.faults import faults_in
+from api.web.parameters import beside_the_query
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.email_fields import DRAFT, DraftFields, addresses_in
@@ -66,9 +67,10 @@ async def send_from_mailbox(here: TheMailbox, request: Request) -> Response:
     It is filed in Sent at once, where it will show what became of it, and what it answers is marked as answered.
     """
     raw = await read_body(request)
-    asked, relation = _split(parse_json(raw))
-    answers, asked = await _complete(here, relation, asked)
-    submission = read_email(asked, here.caller, here.parts.clock.now(), extra=extra_for(request))
+    with beside_the_query(request):
+        asked, relation = _split(parse_json(raw))
+        answers, asked = await _complete(here, relation, asked)
+        submission = read_email(asked, here.caller, here.parts.clock.now(), extra=extra_for(request))
     _require_own(here, submission.from_address)
     draft = None if relation.draft is None else await _draft_of(here, relation.draft)
     key = idempotency_key(request)
@@ -85,17 +87,23 @@ async def send_from_mailbox(here: TheMailbox, request: Request) -> Response:
 @router.post("/drafts", **route("save_draft", shapes.DraftSaved, 201, openapi_extra=body("LetterFields")))
 async def save_draft(here: TheMailbox, request: Request) -> Response:
     """Save a draft, in place of the one that `draft` names. Nothing in it is required."""
-    asked, relation = _split(parse_json(await read_body(request)))
-    _, asked = await _complete(here, relation, asked)
-    try:
-        fields = DRAFT.validate_python(asked, extra=extra_for(request))
-    except ValidationError as error:
-        raise ValidationFailed(faults_in(error, asked)) from None
+    raw = await read_body(request)
+    with beside_the_query(request):
+        asked, relation = _split(parse_json(raw))
+        _, asked = await _complete(here, relation, asked)
+        fields = _read_draft(request, asked)
     _require_own(here, fields.sender.spec.lower())
     old = None if relation.draft is None else await _draft_of(here, relation.draft)
     content = drafts.write_draft(to_draft(fields), here.parts.clock.now())
     saved = await drafts.save_draft(here.parts.mail, here.mailbox.id, content, replaces=old.uid if old else None)
     return Json({"object": "draft", "folder": to_text("fld", saved.folder_id), "uid": saved.uid}, 201)
+
+
+def _read_draft(request: Request, asked: dict[str, Any]) -> DraftFields:
+    try:
+        return DRAFT.validate_python(asked, extra=extra_for(request))
+    except ValidationError as error:
+        raise ValidationFailed(faults_in(error, asked)) from None
 
 
 def _split(asked: Any) -> tuple[dict[str, Any], Relation]:

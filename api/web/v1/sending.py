@@ -12,6 +12,7 @@ from api.web.answers import Json, quota_of, rate_headers
 from api.web.bodies import extra_for, parse_json, read_body
 from api.web.dependencies import sender
 from api.web.errors import BadRequest
+from api.web.parameters import beside_the_query
 from api.web.parts import Parts, parts_of
 from api.web.v1.batch_reading import read_batch
 from api.web.v1.email_reading import read_email
@@ -38,7 +39,8 @@ async def send_email(request: Request) -> Json:
         submission = read_email(parse_json(raw), standing, now, extra=extra)
         return Order(standing, (submission,), key, sha256(raw).digest() if key else b"")
 
-    order = await aside(len(raw), read)
+    with beside_the_query(request):
+        order = await aside(len(raw), read)
     receipt = await _accept(parts, order)
     placed = receipt.placed[0]
     email_id = to_text("em", placed.email_id)
@@ -56,7 +58,8 @@ async def send_batch(request: Request) -> Json:
     key = idempotency_key(request)
     raw = await read_body(request)
     asked = request.headers.get("x-batch-validation", "")
-    batch = await read_batch(raw, standing, parts.clock.now(), extra=extra_for(request), validation=asked)
+    with beside_the_query(request):
+        batch = await read_batch(raw, standing, parts.clock.now(), extra=extra_for(request), validation=asked)
     digest = await aside(len(raw), lambda: sha256(raw).digest() if key else b"")
     order = Order(standing, batch.submissions, key, digest, batch.errors)
     receipt = await _accept(parts, order)

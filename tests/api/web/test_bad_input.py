@@ -196,6 +196,39 @@ def test_clients_that_were_written_for_others_may_ask_for_more(owner: Customer) 
     assert owner.http.get("/domains", params={"page": 2}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "pointers"),
+    [
+        ("emails", {"to": "ada"}, {"/from", "/to", "/text", "/subject"}),
+        ("emails/batch", [{"to": "ada@example.net", "subject": "Hi", "text": "x"}], {"/0/from"}),
+        ("suppressions", {"email": 7}, {"/email"}),
+        ("domains", {"nome": "a.example"}, {"/name", "/nome"}),
+    ],
+)
+def test_what_reads_a_body_names_unknown_parameters_beside_its_faults(
+    owner: Customer, path: str, body: Any, pointers: set[str]
+) -> None:
+    answer = owner.http.post(f"/v1/{path}", params={"dry_run": 1, "colour": 2}, json=body)
+    assert (answer.status_code, answer.json()["name"]) == (422, "validation_error")
+    assert {error["pointer"] for error in answer.json()["errors"]} == pointers | {"/dry_run", "/colour"}
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_nothing_is_sent_while_a_parameter_is_unknown(owner: Customer, batch: bool) -> None:
+    path, body = ("/emails/batch", [owner.email()]) if batch else ("/emails", owner.email())
+    answer = owner.http.post(f"/v1{path}", params={"dry_run": 1}, json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/dry_run")
+    assert owner.http.get("/v1/emails").json()["data"] == []
+    assert owner.http.post(path, params={"dry_run": 1}, json=body).status_code == 202
+
+
+def test_no_route_that_reads_a_body_knows_parameters(nobody: httpx.Client) -> None:
+    paths = nobody.get("/openapi.json").json()["paths"]
+    reading = [one for methods in paths.values() for one in methods.values() if "requestBody" in one]
+    assert len(reading) > 20
+    assert [one["operationId"] for one in reading if any(p["in"] == "query" for p in one.get("parameters", []))] == []
+
+
 def test_an_unknown_parameter_does_nothing(owner: Customer) -> None:
     made = owner.http.post("/v1/suppressions", json={"email": "kept@example.net"}).json()
     answer = owner.http.delete(f"/v1/suppressions/{made['id']}", params={"force": True})
