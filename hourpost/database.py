@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hourpost.connections import UNSOUND, Connections
-from hourpost.errors import ServiceUnavailable
+from hourpost.errors import DiskFull, ServiceUnavailable
 
 
 def _to_asyncpg(url: str) -> str:
@@ -192,15 +192,23 @@ STATEMENT_FAULTS = (DBAPIError, asyncpg.PostgresError, asyncpg.DataError)
 """What PostgreSQL or its driver says of a statement that it cannot run with these values."""
 
 _AWAY_TEXT = "The database is not reachable."
+_FULL_TEXT = "There is no room to store anything: the disk of the database is full."
 _AWAY_STATES = ("08", "57P", "53", "58")
+_DISK_FULL = "53100"
 
 
 def _unavailable(error: BaseException) -> ServiceUnavailable:
+    if _state_of(error) == _DISK_FULL:
+        return DiskFull(_FULL_TEXT, retry_after_seconds=30, cause=repr(error))
     return ServiceUnavailable(_AWAY_TEXT, retry_after_seconds=5, cause=repr(error))
 
 
 def _is_away(error: DBAPIError) -> bool:
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
-    state = str(getattr(error.orig, "sqlstate", "") or "")
-    return state.startswith(_AWAY_STATES)
+    return _state_of(error).startswith(_AWAY_STATES)
+
+
+def _state_of(error: BaseException) -> str:
+    """PostgreSQL's code of what went wrong; empty where it said nothing."""
+    return str(getattr(getattr(error, "orig", error), "sqlstate", "") or "")

@@ -13,6 +13,7 @@ HourpostError
     ├── MailboxFull             507: the mailbox has no room for it
     ├── IdempotencyInFlight     409: the first request with this key has not ended yet
     └── ServiceUnavailable      503: PostgreSQL, Redis or a relay is away
+        └── DiskFull            503: there is no room to store it
 """
 
 from __future__ import annotations
@@ -138,3 +139,7 @@ class ServiceUnavailable(Unavailable):
     """A server that we need is away."""
 
     name = "service_unavailable"
+
+
+class DiskFull(ServiceUnavailable):
+    """The server that stores things has no room on its disk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hourpost.errors import (
     Conflict,
+    DiskFull,
     Forbidden,
     HourpostError,
     IdempotencyInFlight,
@@ -88,6 +89,7 @@ _CODES: tuple[tuple[type[HourpostError], int, str], ...] = (
     (LimitExceeded, 452, "4.4.5"),
     (MailboxFull, 452, "4.2.2"),
     (IdempotencyInFlight, 451, "4.3.2"),
+    (DiskFull, 452, "4.3.1"),
     (ServiceUnavailable, 451, "4.3.0"),
     (NotAuthenticated, 550, "5.7.1"),
     (Forbidden, 550, "5.7.1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sqlalchemy import text
 
 from hourpost.assembly import broker_url
 from hourpost.database import Database
+from hourpost.embedded.room import NONE_BYTES, describe
 from hourpost.errors import HourpostError
 from hourpost.flow.postman import find_owner
 from hourpost.gateways.dns import ResolverDns
@@ -140,6 +142,16 @@ def _relay(check: RelayCheck) -> Check:
     return _ok("relay", f"{check.relay}: logged in, {check.tls_version}, {check.seconds * 1000:.0f} ms")
 
 
+async def _check_room(settings: Settings) -> list[Check]:
+    """Room for what lies here; servers elsewhere have disks of their own."""
+    free_bytes = shutil.disk_usage(settings.home).free
+    words = describe(settings.home, free_bytes)
+    if words is None:
+        return [_ok("disk", f"{free_bytes // 1_024**3} GB left")]
+    text, _, advice = words.partition(": ")
+    return [_failed("disk", text, advice) if free_bytes < NONE_BYTES else _warning("disk", text, advice)]
+
+
 async def _check_tls(settings: Settings) -> list[Check]:
     if settings.tls_certificate is None:
         if settings.embedded or settings.is_loopback:
@@ -243,6 +255,7 @@ _CHECKS: tuple[tuple[str, Checker], ...] = (
     ("redis", _check_redis),
     ("broker", _check_broker),
     ("relays", _check_relays),
+    ("disk", _check_room),
     ("tls", _check_tls),
     ("dns", _check_dns),
     ("secret key", _check_secret),
@@ -254,6 +267,7 @@ _ADVICE = {
     "redis": "start Redis, or correct HOURPOST_REDIS_URL; until then mail is accepted and held",
     "broker": "start Redis, or correct HOURPOST_BROKER_URL; until then mail leaves seconds later",
     "relays": "set HOURPOST_RELAYS, such as smtp://user:password@host:587",
+    "disk": "look at HOURPOST_HOME",
     "tls": "set HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY",
     "dns": "look at this machine's name servers, or set HOURPOST_DNS_SERVERS",
     "secret key": "set HOURPOST_SECRET_KEY to at least 16 random characters, the same for all parts",

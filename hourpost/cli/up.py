@@ -29,6 +29,7 @@ from hourpost.embedded.postgres import EmbeddedPostgres
 from hourpost.embedded.program import Program, run
 from hourpost.embedded.readiness import mark_starting, readiness_file
 from hourpost.embedded.redis import BROKER_DATABASE, COUNTER_DATABASE, EmbeddedRedis
+from hourpost.embedded.room import Room
 from hourpost.embedded.secrets import read_or_make, write_private
 from hourpost.embedded.supervisor import Supervisor
 from hourpost.settings import Settings, load_settings
@@ -102,6 +103,7 @@ class Run:
         self._home = home
         self._is_terminal = sys.stderr.isatty()
         self._supervisor = Supervisor(self._log)
+        self._room = Room(home, partial(self._log, "up"))
         self._instance: dict[str, Any] = {
             **{name: _plain(getattr(settings, name)) for name in settings.model_fields_set},
             "pid": os.getpid(),
@@ -114,10 +116,11 @@ class Run:
         """Start, watch until a signal, stop. Raises: typer.Exit when something cannot start."""
         use_few_arenas()
         try:
+            self._room.look()
             if self._start():
                 self._welcome()
                 self._supervisor.start(self._more_workers())
-                self._supervisor.watch(self._write_instance)
+                self._supervisor.watch(self._note_processes, self._room.look)
         except (RuntimeError, TimeoutError, OSError) as error:
             self._log("up", f"error: {error}")
             raise typer.Exit(1) from None
@@ -234,6 +237,13 @@ class Run:
         with suppress(OSError):
             welcome(console, load_settings(**known), steps, time.monotonic() - self._began_at)
             sys.stdout.flush()
+
+    def _note_processes(self) -> None:
+        """Tell commands beside us of new processes; that they do not know them ends nothing."""
+        try:
+            self._write_instance()
+        except OSError as error:
+            self._log("up", f"cannot write down its processes: {error}")
 
     def _write_instance(self) -> None:
         write_instance(self._home, {**self._instance, "processes": self._supervisor.pids()})

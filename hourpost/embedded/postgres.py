@@ -61,6 +61,7 @@ _TUNING = {
     "log_checkpoints": "off",
     "log_autovacuum_min_duration": "-1",
     "log_line_prefix": "",
+    "log_min_error_statement": "panic",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -15,7 +16,9 @@ def mark_ready(home: Path, part: str) -> None:
     """Say that ``part`` works; harmless where nobody waits."""
     path = readiness_file(home, part)
     if path.parent.is_dir():
-        path.write_text(f"{os.getpid()}\n")
+        path.touch()
+        with suppress(OSError):  # a full disk takes no words, and the file's being there says enough
+            path.write_text(f"{os.getpid()}\n")
 
 
 def mark_starting(home: Path, part: str) -> None:

@@ -108,11 +108,15 @@ class Supervisor:
         """The processes by the names of their programs."""
         return {child.program.name: child.process.pid for child in self._children() if child.process is not None}
 
-    def watch(self, on_change: Callable[[], None]) -> None:
-        """Start again what dies, until a signal says stop; ``on_change`` is told after each new process."""
+    def watch(self, on_change: Callable[[], None], look: Callable[[], None] = lambda: None) -> None:
+        """Start again what dies, until a signal says stop.
+
+        ``on_change`` is told after each new process; ``look`` is called at every turn, once a second at least.
+        """
         before = self.pids()
         while not self._is_stopping:
             self._turn(self._restart())
+            look()
             if self.pids() != before:
                 before = self.pids()
                 on_change()

@@ -46,6 +46,7 @@ def celery_app(broker_url: str) -> Celery:
         broker_transport_options=transport_options(),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that cannot write, its disk being full, is one that is away
         broker_pool_limit=1,
         task_acks_late=False,
         task_ignore_result=True,

@@ -124,6 +124,17 @@ def test_a_part_that_is_killed_is_there_again(up: RunningUp, part: str) -> None:
     eventually(lambda: len(up.captured()) > before)
 
 
+def test_it_goes_on_though_it_cannot_write_down_its_processes(up: RunningUp) -> None:
+    in_its_way = up.home / f"instance.json.{up.process.pid}.new"
+    in_its_way.mkdir()
+    up.kill("pop3")
+    eventually(lambda: "cannot write down its processes" in up.said())
+    in_its_way.rmdir()
+    killed = up.kill("imap")
+    eventually(lambda: up.pid_of("imap") not in (None, killed))
+    assert up.process.poll() is None
+
+
 def test_processes_are_named_by_their_part(up: RunningUp) -> None:
     pid = up.pid_of("worker")
     assert pid is not None

@@ -11,9 +11,11 @@ import pytest_asyncio
 from asyncpg import Connection
 from sqlalchemy import text
 
+from api.smtp.replies import translate
+from api.web.errors import to_response
 from hourpost.accounts.changes import set_plan
 from hourpost.database import Database
-from hourpost.errors import HourpostError, LimitExceeded, ServiceUnavailable
+from hourpost.errors import DiskFull, HourpostError, LimitExceeded, ServiceUnavailable
 from hourpost.flow.claim import claim
 from hourpost.flow.leases import Leases
 from hourpost.flow.verdict import rehearsed
@@ -132,6 +134,37 @@ async def test_while_postgresql_is_away_nothing_is_accepted_and_no_token_is_lost
     own_postgres.start()
     await again(office, account)
     assert (await office.hour.peek(account.id, 5)).used == 2
+
+
+@pytest_asyncio.fixture
+async def full_disk(world):
+    """PostgreSQL says of every email that there is no room for it; gives what makes room."""
+    office, _ = world
+    full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS"
+    full += " $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+    trigger = "CREATE TRIGGER full_disk AFTER INSERT ON events EXECUTE FUNCTION full_disk()"
+
+    async def make_room():
+        async with office.database.transaction() as connection:
+            await connection.execute(text("DROP FUNCTION IF EXISTS full_disk CASCADE"))
+
+    async with office.database.transaction() as connection:
+        await connection.execute(text(full))
+        await connection.execute(text(trigger))
+    yield make_room
+    await make_room()
+
+
+async def test_a_full_disk_is_named_and_nothing_of_an_email_is_left(world, full_disk):
+    office, account = world
+    with pytest.raises(DiskFull) as caught:
+        await office.intake.accept(order(make_standing(account)))
+    assert to_response(caught.value, request_id="", public_url="").status_code == 503
+    assert translate(caught.value).startswith(b"452 4.3.1 There is no room to store anything: the disk")
+    assert (await read_ledger(office.database, account.id)).states == {}
+    await full_disk()
+    await again(office, account)
+    assert (await office.hour.peek(account.id, 5)).used == 1
 
 
 async def test_tokens_of_a_commit_that_failed_are_there_for_the_next(world, own_postgres):

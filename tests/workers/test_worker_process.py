@@ -30,6 +30,26 @@ async def test_redis_restarts_while_the_worker_is_busy_and_it_consumes_again(rou
     busy = [await rounds.post(f"slow+200.{n}@x.test") for n in range(40)]
     await asyncio.sleep(0.5)
     await asyncio.to_thread(own_redis.restart)
+    await _hears_a_hint(rounds)
+    assert worker.poll() is None
+    await rounds.until(lambda now: all(now.row(one).state == "sent" for one in busy))
+    assert len(rounds.far_end.taken) == 40
+
+
+async def test_a_redis_that_can_write_nothing_ends_no_worker(rounds, start_worker, own_redis):
+    """As with a full disk. What the worker has in hand has nobody else to write down what became of it."""
+    worker = await start_worker()
+    busy = await rounds.post("slow+1500@x.test")
+    await rounds.until(lambda now: now.row(busy).dot_at is not None)
+    own_redis.client.config_set("min-replicas-to-write", 1)  # every write is refused, as for want of room
+    await rounds.post("a@x.test", test=True)
+    await rounds.until(lambda now: now.row(busy).state == "sent")
+    own_redis.client.config_set("min-replicas-to-write", 0)
+    await _hears_a_hint(rounds)
+    assert worker.poll() is None
+
+
+async def _hears_a_hint(rounds):
     deadline = time.monotonic() + 15
     heard = None
     while heard is None:
@@ -38,9 +58,6 @@ async def test_redis_restarts_while_the_worker_is_busy_and_it_consumes_again(rou
         await asyncio.sleep(0.3)
         ledger = await rounds.until(lambda _: True)
         heard = email_id if ledger.row(email_id).state == "sent" else None
-    assert worker.poll() is None
-    await rounds.until(lambda now: all(now.row(one).state == "sent" for one in busy))
-    assert len(rounds.far_end.taken) == 40
 
 
 async def test_what_a_killed_worker_had_in_hand_is_known_for_what_it_is(rounds, start_worker):
