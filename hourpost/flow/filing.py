@@ -33,7 +33,7 @@ _ADOPTION = timedelta(minutes=10)  # so long a client may take to file its own c
 # Of those that a client files itself, the message is looked for among the latest of the Sent folder
 _UNFILED = HotStatement(
     """
-SELECT s.email_id, s.mailbox_id, s.is_own, s.created_at, e.message_id, e.content_id, f.id AS folder_id, (
+SELECT s.email_id, s.mailbox_id, s.is_own, b.files_sent, s.created_at, e.message_id, e.content_id, f.id AS folder_id, (
     SELECT m.content_id FROM messages m JOIN message_contents c ON c.content_id = m.content_id
     WHERE m.folder_id = f.id AND m.uid > f.uidnext - 100 AND c.message_id = e.message_id
     ORDER BY m.uid DESC LIMIT 1) AS found_id
@@ -41,6 +41,15 @@ FROM sent_copies s JOIN emails e ON e.id = s.email_id
 JOIN mailboxes b ON b.id = s.mailbox_id AND b.deleted_at IS NULL
 LEFT JOIN folders f ON f.mailbox_id = s.mailbox_id AND f.special_use = 'sent'
 WHERE NOT s.settled AND s.content_id IS NULL ORDER BY s.looked_at LIMIT :most
+"""
+)
+# What the mailbox has sent to itself, and lies where mail comes in, is no copy
+_ELSEWHERE = HotStatement(
+    """
+SELECT m.content_id FROM folders f JOIN messages m ON m.folder_id = f.id AND m.uid > f.uidnext - 100
+JOIN message_contents c ON c.content_id = m.content_id
+WHERE f.mailbox_id = :mailbox AND f.name <> 'INBOX' AND f.special_use IS DISTINCT FROM 'junk'
+  AND c.message_id = :message_id LIMIT 1
 """
 )
 _FILED = HotStatement(
@@ -72,7 +81,7 @@ _LOOKED = HotStatement(
 )
 _CONTENT = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :content ORDER BY number")
 
-NO_COPY = UUID(int=0)  # the client has filed none
+NO_COPY = UUID(int=0)  # there is none, and nowhere to file one
 
 log = structlog.get_logger()
 
@@ -118,20 +127,30 @@ class Filing:
         """The content of the copy, and whether nothing more is to be done about it."""
         if row.found_id is not None:
             return row.found_id, False
+        none = (NO_COPY, False) if row.is_own else (None, True)  # its sender is still to hear what is lost
         if row.is_own:
-            return NO_COPY if self._clock.now() > row.created_at + _ADOPTION else None, False
-        if row.folder_id is None:  # its owner has no Sent folder
-            return None, True
+            if self._clock.now() <= row.created_at + _ADOPTION:
+                return None, False
+            if (elsewhere := await self._find_elsewhere(row)) is not None:
+                return elsewhere, False
+        if row.folder_id is None or not row.files_sent:  # its owner has no Sent folder, or files for himself
+            return none
         async with self._database.hot_statements() as connection:
             content = b"".join(chunk.bytes for chunk in await _CONTENT.run(connection, {"content": row.content_id}))
         if not content:
-            return None, True
+            return none
         new = NewMessage(content, flags=Flag.SEEN, received_at=row.created_at)
         outcome = (await self._store.deliver(new, [Target(row.mailbox_id, row.folder_id)]))[0]
         if isinstance(outcome, HourpostError):
             log.info("a sent email was not filed", email_id=str(row.email_id), reason=outcome.name)
-            return None, True
+            return none
         return outcome.content_id, False
+
+    async def _find_elsewhere(self, row: Any) -> UUID | None:
+        """The content of the copy that a client has filed in another folder than Sent."""
+        async with self._database.hot_statements() as connection:
+            found = await _ELSEWHERE.run(connection, {"mailbox": row.mailbox_id, "message_id": row.message_id})
+        return found[0].content_id if found else None
 
     async def _mark(self) -> int:
         async with self._database.hot_statements() as connection:

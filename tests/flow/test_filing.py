@@ -113,13 +113,43 @@ async def test_the_copy_that_a_mail_client_files_itself_is_found(desk: Desk):
     assert await desk.sweep() == [(0, ["$Delivered"])]
 
 
-async def test_a_client_that_files_nothing_is_waited_for_ten_minutes(desk: Desk):
+async def test_for_a_client_that_files_nothing_it_is_done_after_ten_minutes(desk: Desk):
     await desk.send("you@far.test", kind="mailbox")
+    await desk.rounds.round()
+    desk.rounds.clock.advance(599)
+    assert await desk.sweep() == []
+    desk.rounds.clock.advance(2)
+    assert await desk.sweep() == [(1, ["$Delivered"])]
+    (copy,) = await settled(desk)
+    assert copy.settled
+
+
+async def test_nothing_is_filed_where_the_mailbox_does_not_want_it(desk: Desk):
+    await desk.rounds.execute("UPDATE mailboxes SET files_sent = false")
+    await desk.send("you@far.test", kind="mailbox")
+    desk.rounds.clock.advance(601)
+    assert await desk.sweep() == []
+
+
+async def test_a_copy_that_the_client_files_elsewhere_is_the_copy(desk: Desk):
+    mail = await desk.send("you@far.test", kind="mailbox")
+    archive = await desk.store.read(find_special_folder, desk.mailbox.id, "archive")
+    await desk.store.append(desk.mailbox.id, archive.id, NewMessage(mail.content))
     await desk.rounds.round()
     desk.rounds.clock.advance(601)
     assert await desk.sweep() == []
     (copy,) = await settled(desk)
-    assert copy.settled
+    assert copy.outcome == ["$Delivered"]
+
+
+async def test_who_has_no_sent_folder_hears_of_a_late_loss_all_the_same(desk: Desk):
+    mail = await desk.send("gone@far.test", kind="mailbox")
+    await desk.rounds.execute("UPDATE folders SET special_use = NULL WHERE special_use = 'sent'")
+    desk.rounds.clock.advance(601)
+    await desk.sweep()
+    await lose(desk, mail.email_id, 0, "bounced", code=550, enhanced="5.1.1", reply="no such user")
+    await desk.sweep()
+    assert len(await inbox(desk)) == 1
 
 
 async def lose(desk: Desk, email_id, position: int, state: str, **detail: object) -> None:
