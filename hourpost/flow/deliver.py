@@ -240,7 +240,8 @@ class Courier:
         return found
 
     async def _relay(self, email: Claimed, parts: list[bytes], *, smtputf8: bool) -> list[Verdict]:
-        envelope = Envelope(email.envelope_from, tuple(one.address for one in email.recipients), smtputf8=smtputf8)
+        addresses = tuple(one.address for one in email.recipients)
+        envelope = Envelope(email.envelope_from, addresses, smtputf8=smtputf8, id=email.email_id)
         try:
             result = await self._relays.send(envelope, parts, partial(self._leases.may_end, email))
         except ContentNotCanonical as error:

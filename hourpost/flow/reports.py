@@ -1,7 +1,7 @@
 """Reports: what others tell us later of mail that had left: bounces, complaints, and news that it arrived.
 
-A report counts only with the Message-ID of one of the account's own emails, which only those know who got it: without
-it anybody could have any address suppressed.
+A report counts only with the Message-ID of one of the account's own emails, or with the id that its envelope bore,
+which only those know who got it: without it anybody could have any address suppressed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from hourpost.database import HotStatement
 from hourpost.errors import ServiceUnavailable
 from hourpost.rules.bounces import Action, Report, Reported
 from hourpost.rules.delivery_state import State
-from hourpost.rules.ids import new_id
+from hourpost.rules.ids import from_text, new_id
 from hourpost.rules.smtp_replies import is_bad_address
 from hourpost.webhooks.telling import with_calls
 
+EMAIL = "em"
 _STATES = {Action.FAILED: State.BOUNCED, Action.DELIVERED: State.DELIVERED}
 _BEFORE = {
     State.BOUNCED: (State.SENT, State.DELIVERED, State.UNKNOWN),
@@ -30,10 +31,12 @@ _BEFORE = {
 }
 
 # Locked until the transaction ends: a worker that is just writing its verdict comes first.
-_FIND = HotStatement(
+_FIND = (
     "SELECT d.email_id, d.position, d.address, d.state FROM emails e JOIN deliveries d ON d.email_id = e.id"
-    " WHERE e.message_id = :message_id AND e.account_id = :account ORDER BY d.email_id, d.position FOR UPDATE OF d"
+    " WHERE {known_as} AND e.account_id = :account ORDER BY d.email_id, d.position FOR UPDATE OF d"
 )
+_FIND_BY_ENVELOPE = HotStatement(_FIND.format(known_as="e.id = :email"))
+_FIND_BY_MESSAGE = HotStatement(_FIND.format(known_as="e.message_id = :message_id"))
 _CHANGE = HotStatement(
     with_calls(
         """
@@ -95,9 +98,7 @@ async def record_report(
 
     ``source`` goes into the events' detail. Raises: ServiceUnavailable while a delivery is still being sent.
     """
-    if not report.message_id:
-        return 0
-    rows = await _FIND.run(connection, {"message_id": report.message_id, "account": account_id})
+    rows = await _find(connection, account_id, report)
     news = [one for one in match(report, rows) if one.reported.action is not Action.DELAYED]
     states = {(row.email_id, row.position): State(row.state) for row in rows}
     if any(states[one.email_id, one.position] is State.SENDING for one in news):
@@ -106,6 +107,17 @@ async def record_report(
     if fresh:
         await _write(connection, account_id, fresh, source, now)
     return len(news)
+
+
+async def _find(connection: asyncpg.Connection, account_id: UUID, report: Report) -> Sequence[Any]:
+    """The deliveries of the email that it is about, locked; a Message-ID may be that of several."""
+    rows: Sequence[Any] = ()
+    email_id = from_text(EMAIL, report.envelope_id.lower())
+    if email_id is not None:
+        rows = await _FIND_BY_ENVELOPE.run(connection, {"email": email_id, "account": account_id})
+    if not rows and report.message_id:
+        rows = await _FIND_BY_MESSAGE.run(connection, {"message_id": report.message_id, "account": account_id})
+    return rows
 
 
 def match(report: Report, rows: Sequence[Any]) -> Iterable[News]:

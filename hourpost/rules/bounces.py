@@ -59,10 +59,15 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a report says; no recipients where only the returned mail tells which it was."""
+    """What a report says; no recipients where only the returned mail tells which it was.
+
+    ``envelope_id`` is what the mail's sender has called it by, where the servers on its way could pass that on
+    (RFC 3464 §2.2.1).
+    """
 
     message_id: str  # of the mail it is about, with its angle brackets; empty where it is not said
     recipients: tuple[Reported, ...]
+    envelope_id: str = ""
 
 
 def read_report(raw: bytes, header: IncomingHeader, *, is_null_sender: bool) -> Report | None:
@@ -109,7 +114,8 @@ def _read_parts(parts: list[_Part]) -> Report | None:
     for part in parts:
         if part.kind in ("message/delivery-status", "message/global-delivery-status"):
             found = tuple(_read_statuses(part.text))
-            return Report(message_id, found) if found or message_id else None
+            envelope_id = _fields(_BLANK_LINE.split(part.text.strip(), 1)[0]).get("original-envelope-id", "")
+            return Report(message_id, found, envelope_id) if found or message_id else None
         if part.kind == "message/feedback-report":
             fields = _fields(part.text)
             address = _find_address(fields.get("original-rcpt-to", ""))

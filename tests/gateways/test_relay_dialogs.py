@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -24,6 +25,7 @@ class Dialog:
     expected: list[str] = field(default_factory=list)
     messages: int = 1
     recipients: tuple[str, ...] = ("someone@example.net",)
+    known_as: UUID | None = None
     hook_waits: bool = False
     is_repeated: bool = False
 
@@ -40,6 +42,8 @@ def read_dialog(path: Path) -> Dialog:
             dialog.messages = int(rest)
         elif word == "recipients":
             dialog.recipients = tuple(rest.split())
+        elif word == "known_as":
+            dialog.known_as = UUID(rest)
         elif word == "before_dot":
             dialog.hook_waits = True
         elif word == "connections":
@@ -68,7 +72,8 @@ async def test_a_dialog_comes_to_its_end(path: Path) -> None:
     got = []
     async with pool_of(plain(await relay.start()), timeouts=TIMEOUTS) as pool:
         for _ in range(dialog.messages):
-            got += outcomes_of(await pool.send(envelope(*dialog.recipients), CONTENT, before_dot))
+            sent = replace(envelope(*dialog.recipients), id=dialog.known_as)
+            got += outcomes_of(await pool.send(sent, CONTENT, before_dot))
     await relay.finished()
     await relay.stop()
     words = [described(outcome) for outcome in got]

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from hourpost.database import Database
 from hourpost.errors import Forbidden, ServiceUnavailable
+from hourpost.rules.ids import to_text
 from tests.cast import make_account, make_domain
 from tests.inbound.house import House
 
 
-def bounce(message_id: str, *groups: str) -> bytes:
+def bounce(message_id: str, *groups: str, envelope_id: str = "") -> bytes:
     """A report of a server with one group for each recipient."""
-    status = "\r\n\r\n".join(["Reporting-MTA: dns; far.example", *groups])
+    known_as = f"Original-Envelope-Id: {envelope_id}\r\n" if envelope_id else ""
+    status = "\r\n\r\n".join([f"{known_as}Reporting-MTA: dns; far.example", *groups])
     return (
         "From: MAILER-DAEMON@far.example\r\nSubject: Undelivered\r\n"
         'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
@@ -45,6 +48,27 @@ async def test_a_late_bounce_is_recorded_and_suppresses_the_address(house: House
     (event,) = await house.rows("SELECT detail FROM events WHERE email_id = :id", id=email_id)
     assert event.detail["reply"] == "550 5.1.1 no such user"
     assert (event.detail["code"], event.detail["enhanced"]) == (550, "5.1.1")
+
+
+async def test_a_bounce_that_returns_nothing_of_the_mail_is_known_by_the_id_of_its_envelope(house: House):
+    email_id, _ = await house.sent("ada@far.example", "bob@far.example")
+    other_id, _ = await house.sent("bob@far.example")
+    report = bounce("", failed("bob@far.example"), envelope_id=to_text("em", email_id).upper())
+    await house.receive(report, "anything", sender="")
+    assert await states(house, email_id) == ["sent", "bounced"]
+    assert await states(house, other_id) == ["sent"]
+
+
+async def test_the_id_of_an_envelope_counts_in_its_own_account_only(house: House, database: Database):
+    email_id, _ = await house.sent("ada@far.example")
+    stranger = await make_account(database)
+    domain = await make_domain(database, stranger)
+    other = replace(house, account=stranger, domain=domain)
+    with pytest.raises(Forbidden):
+        await other.receive(
+            bounce("", failed("ada@far.example"), envelope_id=to_text("em", email_id)), "anything", sender=""
+        )
+    assert await states(house, email_id) == ["sent"]
 
 
 async def test_the_same_bounce_twice_is_one(house: House):

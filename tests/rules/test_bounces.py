@@ -31,7 +31,7 @@ def only(report: Report) -> Reported:
 
 def test_a_bounce_of_postfix():
     report = sample("postfix")
-    assert report.message_id == "<em_1@acme.test>"
+    assert (report.message_id, report.envelope_id) == ("<em_1@acme.test>", "em_067g000001o010000000000004")
     one = only(report)
     assert (one.address, one.action, one.status, one.code) == ("nobody@far.example", Action.FAILED, "5.1.1", 550)
     assert one.text.startswith("550 5.1.1 <nobody@far.example>: Recipient address rejected")

@@ -19,6 +19,7 @@ class Capabilities:
     size_bytes: int | None = None
     eight_bit_mime: bool = False
     smtputf8: bool = False
+    dsn: bool = False
     starttls: bool = False
     auth: frozenset[str] = frozenset()
 
@@ -36,6 +37,7 @@ def parse_capabilities(reply: Reply) -> Capabilities:
         size_bytes=_size(words.get("SIZE", [])),
         eight_bit_mime="8BITMIME" in words,
         smtputf8="SMTPUTF8" in words,
+        dsn="DSN" in words,
         starttls="STARTTLS" in words,
         auth=frozenset(words.get("AUTH", [])),
     )

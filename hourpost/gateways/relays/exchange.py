@@ -13,7 +13,7 @@ from typing import NamedTuple
 from hourpost.gateways.relays.connection import Answer, RelayConnection
 from hourpost.gateways.relays.content import PIECE_BYTES, pieces_of
 from hourpost.gateways.relays.outcome import Outcome, Stage
-from hourpost.gateways.relays.parcel import Parcel, mail_command, rcpt_command
+from hourpost.gateways.relays.parcel import Parcel, mail_command, rcpt_commands
 from hourpost.gateways.relays.replies import Reply
 from hourpost.gateways.relays.timeouts import Timeouts
 
@@ -85,7 +85,8 @@ class Exchange:
         patience = min(timeouts.reused, timeouts.command) if self._was_used else timeouts.command
         self._envelope = connection.expect(len(recipients) + 2 + self._resets, patience)
         connection.has_sent = True
-        commands = [mail_command(self.parcel, connection.capabilities), *map(rcpt_command, recipients), "DATA\r\n"]
+        parcel, capabilities = self.parcel, connection.capabilities
+        commands = [mail_command(parcel, capabilities), *rcpt_commands(parcel, capabilities), "DATA\r\n"]
         if self._resets:
             commands.insert(0, "RSET\r\n")
             connection.needs_reset = False
@@ -160,8 +161,8 @@ class Exchange:
         if mail is None or not _is_positive(mail):
             return replies
         taken = 0
-        for recipient in self.parcel.envelope.recipients:
-            rcpt = await ask(rcpt_command(recipient).encode(), timeouts.command)
+        for command in rcpt_commands(self.parcel, capabilities):
+            rcpt = await ask(command.encode(), timeouts.command)
             if rcpt is None:
                 return replies
             replies.append(rcpt)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
+from uuid import UUID
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -16,7 +17,7 @@ class Envelope:
 
     ``smtputf8`` says that the headers hold raw UTF-8 (RFC 6531); addresses that need the extension are noticed here.
     All recipients go into one transaction; for the share of the connections that a destination may hold, the domain
-    of the first one counts.
+    of the first one counts. ``id`` is what reports about the email are to name it by, where a relay can pass it on.
 
     Raises: ValueError, for addresses that could break out of their command.
     """
@@ -24,6 +25,7 @@ class Envelope:
     sender: str
     recipients: tuple[str, ...]
     smtputf8: bool = False
+    id: UUID | None = None
 
     def __post_init__(self) -> None:
         if not self.recipients:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -9,6 +10,10 @@ from dataclasses import replace
 from hourpost.gateways.relays.capabilities import Capabilities
 from hourpost.gateways.relays.content import dot_stuff
 from hourpost.gateways.relays.outcome import Envelope, Outcome, Stage
+from hourpost.rules.ids import to_text
+
+EMAIL = "em"
+_NO_XTEXT = re.compile(r"[^!-*,-<>-~]")  # RFC 3461 §4
 
 BeforeDot = Callable[[], Awaitable[bool]]
 
@@ -61,13 +66,27 @@ def refuse(parcel: Parcel, relay: str, obstacle: tuple[int, str, str], now: floa
 
 
 def mail_command(parcel: Parcel, capabilities: Capabilities) -> str:
-    """MAIL with the parameters that the relay understands (RFC 1870, 6152, 6531)."""
+    """MAIL with the parameters that the relay understands (RFC 1870, 3461, 6152, 6531)."""
     size = f" SIZE={parcel.size}" if capabilities.size else ""
     body = "" if parcel.is_ascii else " BODY=8BITMIME"
     utf8 = " SMTPUTF8" if parcel.envelope.needs_smtputf8 else ""
-    return f"MAIL FROM:<{parcel.envelope.sender}>{size}{body}{utf8}\r\n"
+    known_as = parcel.envelope.id
+    envid = f" ENVID={to_text(EMAIL, known_as)}" if known_as is not None and capabilities.dsn else ""
+    return f"MAIL FROM:<{parcel.envelope.sender}>{size}{body}{utf8}{envid}\r\n"
 
 
-def rcpt_command(recipient: str) -> str:
-    """RCPT for one recipient."""
-    return f"RCPT TO:<{recipient}>\r\n"
+def rcpt_commands(parcel: Parcel, capabilities: Capabilities) -> list[str]:
+    """RCPT for each recipient, with the address that reports are to name, wherever it is sent on to (RFC 3461 §4.2)."""
+    recipients = parcel.envelope.recipients
+    if parcel.envelope.id is None or not capabilities.dsn:
+        return [f"RCPT TO:<{one}>\r\n" for one in recipients]
+    return [f"RCPT TO:<{one}>{_original(one)}\r\n" for one in recipients]
+
+
+def _original(recipient: str) -> str:
+    """ORCPT, for an address in ASCII."""
+    return f" ORCPT=rfc822;{_NO_XTEXT.sub(_xtext, recipient)}" if recipient.isascii() else ""
+
+
+def _xtext(match: re.Match[str]) -> str:
+    return f"+{ord(match[0]):02X}"
