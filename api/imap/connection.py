@@ -89,7 +89,7 @@ class Connection(Wire[Door]):
             return
         if not session.is_logged_in and now - self._opened_at > limits.seconds_before_login:
             self.end(replies.LOGIN_TOO_LATE)
-        elif now - self._heard_at > limits.idle_seconds:
+        elif now - self._heard_at > (limits.arriving_seconds if session.arriving else limits.idle_seconds):
             self.end(replies.IDLE)
         elif session.is_idling and now - self._told_at > limits.still_here_seconds:
             self._outlet.write(replies.STILL_HERE)

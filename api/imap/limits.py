@@ -41,6 +41,7 @@ class Limits:
     failed_logins: int = 3
     errors: int = 50  # BAD in a row
     idle_seconds: float = 1800.0  # RFC 9051 §5.4
+    arriving_seconds: float = 120.0  # of silence in the middle of an APPEND, which keeps memory from others
     still_here_seconds: float = 120.0
     renew_seconds: float = 30.0  # between two renewals of the leases of sessions, which last three times as long
     compare_seconds: float = 60.0  # how often an open folder is compared with its row, whatever was or was not heard

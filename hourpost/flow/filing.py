@@ -127,24 +127,30 @@ class Filing:
         """The content of the copy, and whether nothing more is to be done about it."""
         if row.found_id is not None:
             return row.found_id, False
-        none = (NO_COPY, False) if row.is_own else (None, True)  # its sender is still to hear what is lost
         if row.is_own:
             if self._clock.now() <= row.created_at + _ADOPTION:
                 return None, False
             if (elsewhere := await self._find_elsewhere(row)) is not None:
                 return elsewhere, False
-        if row.folder_id is None or not row.files_sent:  # its owner has no Sent folder, or files for himself
-            return none
+        copy = await self._make_copy(row) if row.files_sent else None
+        if copy is None and row.is_own:  # its sender is still to hear what is lost
+            return NO_COPY, False
+        return copy, copy is None
+
+    async def _make_copy(self, row: Any) -> UUID | None:
+        """The content of a copy of ours in the Sent folder; None where there is no such folder, or no room in it."""
+        if row.folder_id is None:
+            return None
         async with self._database.hot_statements() as connection:
             content = b"".join(chunk.bytes for chunk in await _CONTENT.run(connection, {"content": row.content_id}))
         if not content:
-            return none
+            return None
         new = NewMessage(content, flags=Flag.SEEN, received_at=row.created_at)
         outcome = (await self._store.deliver(new, [Target(row.mailbox_id, row.folder_id)]))[0]
         if isinstance(outcome, HourpostError):
             log.info("a sent email was not filed", email_id=str(row.email_id), reason=outcome.name)
-            return none
-        return outcome.content_id, False
+            return None
+        return outcome.content_id
 
     async def _find_elsewhere(self, row: Any) -> UUID | None:
         """The content of the copy that a client has filed in another folder than Sent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
@@ -38,17 +39,18 @@ def read_dialog(path: Path) -> Dialog:
             dialog.lines.append(line)
         elif word == "outcome":
             dialog.expected.append(rest)
-        elif word == "messages":
-            dialog.messages = int(rest)
-        elif word == "recipients":
-            dialog.recipients = tuple(rest.split())
-        elif word == "known_as":
-            dialog.known_as = UUID(rest)
-        elif word == "before_dot":
-            dialog.hook_waits = True
-        elif word == "connections":
-            dialog.is_repeated = True
+        elif word in _OPTIONS:
+            _OPTIONS[word](dialog, rest)
     return dialog
+
+
+_OPTIONS: dict[str, Callable[[Dialog, str], None]] = {
+    "messages": lambda dialog, rest: setattr(dialog, "messages", int(rest)),
+    "recipients": lambda dialog, rest: setattr(dialog, "recipients", tuple(rest.split())),
+    "known_as": lambda dialog, rest: setattr(dialog, "known_as", UUID(rest)),
+    "before_dot": lambda dialog, _: setattr(dialog, "hook_waits", True),
+    "connections": lambda dialog, _: setattr(dialog, "is_repeated", True),
+}
 
 
 def described(outcome: Outcome) -> str:

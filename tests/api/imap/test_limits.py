@@ -156,6 +156,21 @@ def test_memory_for_messages_is_bounded_and_given_back(new_door: Open, box: Box)
         assert door.door.bytes_in_hand == 0
 
 
+def test_who_announces_a_message_and_falls_silent_gives_its_memory_back(new_door: Open, box: Box) -> None:
+    door = new_door(arriving_seconds=0.3)
+    with Client(door) as client, Client(door) as other:
+        client.log_in(box.address, box.password)
+        other.log_in(box.address, box.password)
+        client.send(b"a APPEND INBOX {900}\r\n")
+        assert client.response() == b"+ OK"
+        assert client.response().startswith(b"* BYE idle")
+        ends_at = time.monotonic() + 10
+        while door.door.bytes_in_hand and time.monotonic() < ends_at:
+            time.sleep(0.02)
+        assert door.door.bytes_in_hand == 0
+        assert other.ask(b"NOOP")[-1].startswith(b"OK")  # was as silent, and keeps nothing
+
+
 @pytest.mark.parametrize(
     ("is_logged_in", "command"),
     [
