@@ -31,7 +31,7 @@ AddressOf = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class AttachedFile:
-    """A part that is no text of the message; ``section`` is its number. ``size_bytes`` is as it is stored, encoded."""
+    """A part that is no text of the message; ``section`` is its number. ``size_bytes`` is as it is kept, decoded."""
 
     section: str
     filename: str | None
@@ -134,7 +134,7 @@ def make_readable(
         text="\n".join(plain)[:MAX_CHARACTERS] if plain else None,
         html=safe.html if safe else None,
         blocked_images=safe.blocked_images if safe else 0,
-        files=tuple(_file(part) for part in parts if not _is_shown(part) and part.media_type != "multipart"),
+        files=tuple(_file(content, part) for part in parts if not _is_shown(part) and part.media_type != "multipart"),
     )
 
 
@@ -148,10 +148,17 @@ def _is_shown(part: Part) -> bool:
     return part.media_type == "text" and not is_attachment(part) and part.disposition != "attachment"
 
 
-def _file(part: Part) -> AttachedFile:
+def _file(content: bytes, part: Part) -> AttachedFile:
     kind = f"{part.media_type}/{part.media_subtype}"
     inline = part.content_id is not None and part.disposition != "attachment"
-    return AttachedFile(part.section, part.filename, kind, part.content_id, part.body_size, inline)
+    return AttachedFile(part.section, part.filename, kind, part.content_id, _decoded_size(content, part), inline)
+
+
+def _decoded_size(content: bytes, part: Part) -> int:
+    decoder, size = PartDecoder(part.encoding), 0
+    for start in range(part.body_at, part.body_at + part.body_size, _SLICE_BYTES):
+        size += len(decoder.feed(content[start : min(start + _SLICE_BYTES, part.body_at + part.body_size)]))
+    return size + len(decoder.finish())
 
 
 def _shown(value: bytes) -> str:

@@ -29,11 +29,17 @@ _SAFE_HEADERS = {
 
 @router.get("", **route("list_messages", shapes.MessagesListed))
 async def list_messages(here: TheFolder, asked: Annotated[MessageQuery, Query()]) -> Response:
-    """List messages, newest first; those found, where something is looked for."""
-    search, cursor = asked.search, asked.cursor
-    found, has_more = await here.parts.mail.read(listing.list_summaries, here.folder.id, search, cursor)
-    names = await here.parts.mail.keyword_names_of(here.mailbox.id, listing.keyword_numbers(found))
-    return Json({"object": "list", "has_more": has_more, "data": [summary_view(one, names) for one in found]})
+    """List messages, newest first; those found, where something is looked for.
+
+    A search looks at 10,000 messages at a time: where it ends before its page is full, `has_more` is true and
+    `searched_to` is the uid to give as `after` (or `before`) to look further.
+    """
+    mail = here.parts.mail
+    page = await mail.read(listing.list_summaries, here.folder.id, asked.search, asked.cursor)
+    names = await mail.keyword_names_of(here.mailbox.id, listing.keyword_numbers(page.rows))
+    further = {} if page.searched_to is None else {"searched_to": page.searched_to}
+    data = [summary_view(one, names) for one in page.rows]
+    return Json({"object": "list", "has_more": page.has_more, "data": data} | further)
 
 
 @router.get("/{uid}", **route("get_message", shapes.MessageShape))

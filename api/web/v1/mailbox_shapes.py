@@ -107,6 +107,23 @@ class MessagesListed(Listed):
     """One page of messages."""
 
     data: list[MessageSummary]  # type: ignore[assignment]  # narrower on purpose
+    searched_to: Annotated[
+        int | None, Field(description="Where a search ended before its page was full; go on from here.")
+    ] = None
+
+
+class FoundMessage(MessageSummary):
+    """A message in a list of all folders."""
+
+    folder: str
+    folder_name: str
+
+
+class AllMessagesListed(Listed):
+    """One page of the messages of all folders."""
+
+    data: list[FoundMessage]  # type: ignore[assignment]  # narrower on purpose
+    next: Annotated[str | None, Field(description="What to give as `after`, where others follow.")] = None
 
 
 class FlagsChanged(Created):

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+from struct import error as StructError  # noqa: N812  # it is a class
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
 
 from hourpost.errors import Fault, ValidationFailed
-from hourpost.mailboxes.listing import Search, UidCursor
+from hourpost.mailboxes.listing import Search, Spot, UidCursor
 from hourpost.mailboxes.uid_ranges import LAST_UID
 from hourpost.pages import DEFAULT_LIMIT, MAX_LIMIT
 from hourpost.rules.ids import from_text
 from hourpost.rules.mail_flags import Flag
 
 THREAD_PREFIX = "thr"
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_SPOT = Struct(">q16si")
 
 
-class MessageQuery(BaseModel):
-    """What a list of messages is narrowed to, and which page of it."""
+class MessageFilters(BaseModel):
+    """What a list of messages is narrowed to, and how long its pages are."""
 
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many items, at most.")
-    after: int | None = Field(None, ge=1, le=LAST_UID, description="The uid that the page comes after: older ones.")
-    before: int | None = Field(None, ge=1, le=LAST_UID, description="The uid that the page comes before: newer ones.")
     q: str = Field("", max_length=500, description="Every word stands in the header or the text, in any case.")
     unseen: bool = Field(False, description="Only those that nobody has read.")
     flagged: bool = Field(False, description="Only flagged ones.")
@@ -29,13 +33,6 @@ class MessageQuery(BaseModel):
     thread: str | None = Field(None, description="Only those of one thread.")
     since: AwareDatetime | None = Field(None, description="Only those that came then or later.")
     until: AwareDatetime | None = Field(None, description="Only those that came before.")
-
-    @property
-    def cursor(self) -> UidCursor:
-        """The page. Raises: ValidationFailed."""
-        if self.after is not None and self.before is not None:
-            raise ValidationFailed([Fault("/before", "give after or before, not both")])
-        return UidCursor(self.limit, self.after, self.before)
 
     @property
     def search(self) -> Search:
@@ -52,3 +49,43 @@ class MessageQuery(BaseModel):
             since=self.since,
             until=self.until,
         )
+
+
+class MessageQuery(MessageFilters):
+    """The same of one folder, and which page of it."""
+
+    after: int | None = Field(None, ge=1, le=LAST_UID, description="The uid that the page comes after: older ones.")
+    before: int | None = Field(None, ge=1, le=LAST_UID, description="The uid that the page comes before: newer ones.")
+
+    @property
+    def cursor(self) -> UidCursor:
+        """The page. Raises: ValidationFailed."""
+        if self.after is not None and self.before is not None:
+            raise ValidationFailed([Fault("/before", "give after or before, not both")])
+        return UidCursor(self.limit, self.after, self.before)
+
+
+class EverywhereQuery(MessageFilters):
+    """The same of all folders, and which page of them."""
+
+    after: str | None = Field(None, max_length=100, description="The `next` of the page before.")
+
+    @property
+    def spot(self) -> Spot | None:
+        """Where the page before has ended. Raises: ValidationFailed."""
+        return None if self.after is None else read_spot(self.after)
+
+
+def spot_text(spot: Spot) -> str:
+    """A place in the list of all folders as clients get it; they need not know what is in it."""
+    microseconds = (spot.received_at - _BEGINNING) // timedelta(microseconds=1)
+    return urlsafe_b64encode(_SPOT.pack(microseconds, spot.folder_id.bytes, spot.uid)).decode().rstrip("=")
+
+
+def read_spot(text: str) -> Spot:
+    """The place that ``spot_text`` wrote. Raises: ValidationFailed."""
+    try:
+        microseconds, folder, uid = _SPOT.unpack(urlsafe_b64decode(text + "=="))
+        return Spot(_BEGINNING + timedelta(microseconds=microseconds), UUID(bytes=folder), uid)
+    except (ValueError, OverflowError, StructError):
+        raise ValidationFailed([Fault("/after", "`after` must be the `next` of a page")]) from None

@@ -45,6 +45,7 @@ PLACES = [
     ("GET", "/v1/mailboxes/{mailbox}/app-passwords"),
     ("GET", "/v1/mailboxes/{mailbox}/folders/inbox/messages"),
     ("GET", "/v1/mailboxes/{mailbox}/folders/inbox/changes"),
+    ("GET", "/v1/mailboxes/{mailbox}/messages"),
 ]
 BODIES = {"/v1/emails/{email}": {"scheduled_at": "in 1 hour"}}
 

@@ -59,6 +59,7 @@ OPERATIONS = [
     "list_api_keys",
     "list_app_passwords",
     "list_domains",
+    "list_all_messages",
     "list_email_attempts",
     "list_email_events",
     "list_emails",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 
+import pytest
+
 from hourpost.credentials.changes import NewCredential
 from hourpost.database import Database
+from hourpost.mailboxes import listing
 from tests.api.web.conftest import Customer, client_of
 from tests.api.web.mail import Box, box, letter, pointers
 from tests.api.web.running import RunningWeb
@@ -77,6 +80,53 @@ async def test_a_list_is_searched_and_narrowed(box: Box) -> None:
     assert box.uids(until="2020-01-01T00:00:00Z") == []
 
 
+async def test_all_folders_are_searched_at_once_page_by_page(box: Box) -> None:
+    names = ["INBOX", "Archive", "INBOX", "Sent", "INBOX"]
+    for number, name in enumerate(names):
+        await box.receive(letter(number, body="The even harvest" if number % 2 == 0 else "The odd harvest"), name)
+    await box.receive(letter(9))
+    everywhere = f"{box.path}/messages"
+    found = box.get(everywhere, q="harvest")
+    assert [(one["subject"], one["folder_name"]) for one in found["data"]] == [
+        (f"Letter {number}", names[number]) for number in (4, 3, 2, 1, 0)
+    ]
+    assert found["has_more"] is False
+    folder = box.get(f"{box.path}/folders")["data"]
+    assert found["data"][1]["folder"] == next(one["id"] for one in folder if one["name"] == "Sent")
+    walked, page = [], box.get(everywhere, q="HARVEST", limit=2)
+    while True:
+        walked.append([one["subject"][-1] for one in page["data"]])
+        if not page["has_more"]:
+            break
+        page = box.get(everywhere, q="HARVEST", limit=2, after=page["next"])
+    assert walked == [["4", "3"], ["2", "1"], ["0"]]
+    assert [one["subject"][-1] for one in box.get(everywhere, q="odd")["data"]] == ["3", "1"]
+    assert len(box.get(everywhere)["data"]) == 6
+    for spoilt in ("nonsense", "é", "f" * 38):
+        assert pointers(box.owner.http.get(everywhere, params={"after": spoilt})) == ["/after"]
+
+
+async def test_a_search_that_has_looked_at_enough_goes_on_from_there(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "LOOKED_AT_ONCE", 2)
+    uids = [await box.receive(letter(number, body="wanted" if number in (0, 3) else "")) for number in range(5)]
+    walked, page = [], box.get(f"{box.path}/messages", q="wanted")
+    while "next" in page:
+        walked.append([one["uid"] for one in page["data"]])
+        page = box.get(f"{box.path}/messages", q="wanted", after=page["next"])
+    assert [*walked, [one["uid"] for one in page["data"]]] == [[uids[3]], [], [uids[0]]]
+    place = box.folder("inbox", "/messages")
+    first = box.get(place, q="wanted")
+    assert ([one["uid"] for one in first["data"]], first["has_more"], first["searched_to"]) == (
+        [uids[3]],
+        True,
+        uids[3],
+    )
+    last = box.get(place, q="wanted", after=uids[1])
+    assert [one["uid"] for one in last["data"]] == [uids[0]]
+    assert (last["has_more"], "searched_to" in last) == (False, False)
+    assert box.get(place, q="wanted", before=uids[0])["searched_to"] == uids[2]
+
+
 async def test_a_message_is_made_safe_to_read(box: Box) -> None:
     uid = await box.receive(RICH.encode())
     place = box.folder("inbox", f"/messages/{uid}")
@@ -90,6 +140,7 @@ async def test_a_message_is_made_safe_to_read(box: Box) -> None:
     assert message["flags"] == []
     kinds = [(one["content_type"], one["is_inline"]) for one in message["attachments"]]
     assert kinds == [("image/png", True), ("text/html", False), ("message/rfc822", False)]
+    assert message["attachments"][0]["size_bytes"] == 256 * 40  # of the picture, not of its base64
     assert f'src="{message["attachments"][0]["address"]}"' in message["html"]
     raw = box.owner.http.get(message["raw"])
     assert raw.content == RICH.encode()

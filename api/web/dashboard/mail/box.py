@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, StreamingRespons
 from api.web.dashboard.downloads import download
 from api.web.dashboard.mail.pictures import KINDS, embed_pictures
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
+from api.web.v1.message_query import read_spot, spot_text
 from hourpost.errors import NotFound
 from hourpost.mailboxes import listing, reading
 from hourpost.mailboxes.flag_words import words_of
@@ -26,7 +28,6 @@ FOLDER = HOME + "/f/{folder}"
 MESSAGE = FOLDER + "/{uid}"
 Uid = Annotated[int, Path(ge=1, le=LAST_UID)]
 _PAGE = 50
-_MOST_EVERYWHERE = 100
 Row = tuple[Folder, listing.Summary, list[str]]
 """A message in a list: where it lies, what is shown of it, and the words for its flags."""
 _FRAME = (
@@ -120,27 +121,42 @@ async def show(reader: Reader, folder: Folder, *, status: int = 200, **context: 
     )
     is_everywhere = bool(asked["all"] and search.words)
     kept = {name: asked[name] for name in ("q", "all", "show") if asked[name]}
-    if is_everywhere:
-        rows, has_more = await _find_everywhere(reader, search)
-        ends: dict[str, Any] = {"newer": "", "older": "", "is_cut": has_more}
-    else:
-        cursor = UidCursor(_PAGE, _uid(asked["after"]), _uid(asked["before"]))
-        found, has_more = await reader.parts.mail.read(listing.list_summaries, folder.id, search, cursor)
-        rows = await _marked(reader, [(folder, one) for one in found])
-        ends = _pages(kept, cursor, found, has_more) | {"is_cut": False}
+    found = (
+        await _find_everywhere(reader, search, asked) if is_everywhere else await _find(reader, folder, search, asked)
+    )
+    ends = {name: f"?{urlencode(kept | place)}" if place else "" for name, place in found.ends.items()}
     context = {"message": None, "words": [], "uid": None} | context | ends
-    context |= {"folder": folder, "rows": rows, "asked": asked, "kept": _query(kept), "is_everywhere": is_everywhere}
+    context |= {"folder": folder, "rows": found.rows, "is_cut": found.is_cut, "is_everywhere": is_everywhere}
+    context |= {"asked": asked, "kept": _query(kept)}
     context["kept_page"] = _query({name: value for name, value in asked.items() if value})
     return await reader.page("mail/box.html", status=status, block=_block(request), outcomes=OUTCOMES, **context)
 
 
-async def _find_everywhere(reader: Reader, search: Search) -> tuple[list[Row], bool]:
-    """What is found in all folders, newest first; one page and no more."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of a list, what leads to the newer and the older one, and whether a search ended before it was full."""
+
+    rows: list[Row]
+    ends: dict[str, dict[str, str]]
+    is_cut: bool
+
+
+async def _find(reader: Reader, folder: Folder, search: Search, asked: dict[str, str]) -> Found:
+    """What is in a folder, or found there."""
+    cursor = UidCursor(_PAGE, _uid(asked["after"]), _uid(asked["before"]))
+    page = await reader.parts.mail.read(listing.list_summaries, folder.id, search, cursor)
+    rows = await _marked(reader, [(folder, one) for one in page.rows])
+    return Found(rows, _ends(cursor, page), page.searched_to is not None)
+
+
+async def _find_everywhere(reader: Reader, search: Search, asked: dict[str, str]) -> Found:
+    """What is found in all folders; the browser knows the way back."""
     folders = {folder.id: folder for folder in await reader.folders()}
-    found, has_more = await reader.parts.mail.read(
-        listing.search_everywhere, reader.mailbox.id, search, _MOST_EVERYWHERE
-    )
-    return await _marked(reader, [(folders[place], one) for place, one in found if place in folders]), has_more
+    after = read_spot(asked["after"]) if asked["after"] else None
+    page = await reader.parts.mail.read(listing.list_everywhere, reader.mailbox.id, search, _PAGE, after)
+    rows = await _marked(reader, [(folders[place], one) for place, one in page.rows if place in folders])
+    ends = {"newer": {}, "older": {"after": spot_text(page.next)} if page.next else {}}
+    return Found(rows, ends, page.next is not None and len(rows) < _PAGE)
 
 
 async def _marked(reader: Reader, found: list[tuple[Folder, listing.Summary]]) -> list[Row]:
@@ -159,15 +175,19 @@ def _query(kept: dict[str, str]) -> str:
     return f"?{urlencode(kept)}" if kept else ""
 
 
-def _pages(kept: dict[str, str], cursor: UidCursor, found: list[listing.Summary], has_more: bool) -> dict[str, str]:
-    newer = older = ""
-    if found:
-        is_back = cursor.before is not None
-        if cursor.after is not None or (is_back and has_more):
-            newer = f"?{urlencode(kept | {'before': found[0].uid})}"
-        if is_back or has_more:
-            older = f"?{urlencode(kept | {'after': found[-1].uid})}"
-    return {"newer": newer, "older": older}
+def _ends(cursor: UidCursor, page: listing.Listed) -> dict[str, dict[str, str]]:
+    """What leads from this page to the newer and to the older one; a search goes on where it ended."""
+    newest, oldest = (page.rows[0].uid, page.rows[-1].uid) if page.rows else (None, None)
+    is_back = cursor.before is not None
+    if is_back:
+        newest = page.searched_to or newest
+    else:
+        oldest = page.searched_to or oldest
+    has_newer = cursor.after is not None or (is_back and page.has_more)
+    return {
+        "newer": {"before": str(newest)} if newest and has_newer else {},
+        "older": {"after": str(oldest)} if oldest and (is_back or page.has_more) else {},
+    }
 
 
 def _uid(text: str) -> int | None:

@@ -17,6 +17,7 @@ from hourpost.accounts.queries import Account
 from hourpost.database import Database
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
+from hourpost.mailboxes import listing
 from hourpost.mailboxes.changes import NewMailbox, create_mailbox, set_password
 from hourpost.mailboxes.folders import get_folder
 from hourpost.mailboxes.parcels import NewMessage
@@ -208,6 +209,34 @@ async def test_a_search_looks_through_all_folders(box: Inbox) -> None:
     page = box.get(opened[1].replace("&amp;", "&")).text
     assert "is-open" in page
     assert "All folders</h1>" in page
+
+
+async def test_a_search_of_all_folders_is_paged(box: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.web.dashboard.mail.box._PAGE", 2)
+    uids = [await box.receive(PLAIN) for _ in range(3)]
+    box.post(f"{box.home}/act", {"act": "archive", "uid": str(uids[0])})
+    first = box.get(f"{box.home}?q=noon&all=1").text
+    older = re.search(rf'href="({box.home}\?q=noon&amp;all=1&amp;after=[^"]+)"', first)
+    assert older
+    assert first.count('<li class="mail-row') == 2
+    second = box.get(older[1].replace("&amp;", "&")).text
+    assert second.count('<li class="mail-row') == 1
+    assert f'href="{box.folder("Archive")}/1?' in second
+    assert "&amp;after=" not in second.partition("</ol>")[2]
+    assert box.get(f"{box.home}?q=noon&all=1&after=nonsense").status_code == 422
+
+
+async def test_a_search_that_has_looked_at_enough_offers_to_go_on(box: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = await box.receive(PLAIN)
+    for _ in range(3):
+        await box.receive(HTML)
+    monkeypatch.setattr(listing, "LOOKED_AT_ONCE", 2)
+    for path in (f"{box.home}?q=noon", f"{box.home}?q=noon&all=1"):
+        first = box.get(path).text
+        assert "Nothing so far" in first
+        older = re.search(r'href="([^"]+after=[^"]+)"', first)
+        assert older
+        assert f"/{wanted}?" in box.get(older[1].replace("&amp;", "&")).text
 
 
 @pytest.mark.parametrize(("act", "where"), [("archive", "Archive"), ("junk", "Junk"), ("delete", "Trash")])
