@@ -1,7 +1,7 @@
 """Accept: orders in, receipts out; what arrives together shares one commit.
 
-There is no timer: while a commit is in flight, what arrives waits, and goes into the next one together. A second one is
-under way beside it where very many wait, or where the first takes long.
+There is no timer: while a commit is in flight, what arrives waits, and goes into the next one together, with who comes
+at the same moment. A second one is under way beside it where very many wait, or where the first takes long.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from hourpost.errors import (
     ValidationFailed,
 )
 from hourpost.flow import placing
+from hourpost.flow.boarding import Boarding
 from hourpost.flow.earlier import Known, find_earlier
 from hourpost.flow.enqueue import Enqueue
 from hourpost.flow.replay import replay
@@ -92,6 +93,7 @@ class Intake:
         self._waiting_emails = self._waiting_bytes = 0
         self._departed_at = 0.0
         self._flights: set[asyncio.Task[None]] = set()
+        self._boarding = Boarding(lambda: self._waiting_emails, _EMAILS_IN_A_FLIGHT, self._depart)
         self._chores: set[asyncio.Task[None]] = set()
         self._keys: set[tuple[UUID, str]] = set()
 
@@ -100,9 +102,9 @@ class Intake:
         await self._enqueue.start()
 
     async def stop(self) -> None:
-        """Wait for the commits in flight."""
-        while under_way := self._flights | self._chores:
-            await asyncio.wait(under_way)
+        """Wait until everything that was ordered is stored."""
+        while self._queue or self._flights or self._chores:
+            await asyncio.wait(self._flights | self._chores | {asyncio.create_task(asyncio.sleep(0))})
         await self._enqueue.stop()
 
     async def accept(self, order: Order) -> Receipt:
@@ -144,11 +146,15 @@ class Intake:
         return is_crowd or monotonic() - self._departed_at > _LONG_SECONDS
 
     def _launch(self) -> None:
-        while self._queue and self._may_depart:
-            self._departed_at = monotonic()
-            flight = asyncio.create_task(self._fly(self._board()))
-            self._flights.add(flight)
-            flight.add_done_callback(self._land)
+        if self._queue and self._may_depart:
+            self._boarding.open()
+
+    def _depart(self) -> None:
+        self._departed_at = monotonic()
+        flight = asyncio.create_task(self._fly(self._board()))
+        self._flights.add(flight)
+        flight.add_done_callback(self._land)
+        self._launch()
 
     def _land(self, flight: asyncio.Task[None]) -> None:
         self._flights.discard(flight)

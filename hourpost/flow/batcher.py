@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from hourpost.flow.boarding import Boarding
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -20,6 +22,7 @@ class Batcher(Generic[Item, Result]):
         self._most = flights
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._flights: set[asyncio.Task[None]] = set()
+        self._boarding = Boarding(lambda: len(self._waiting), _AT_ONCE, self._depart)
 
     async def put(self, item: Item) -> Result:
         """Have ``item`` written with others; raises what its write raised."""
@@ -34,11 +37,15 @@ class Batcher(Generic[Item, Result]):
         return not self._waiting and not self._flights
 
     def _launch(self) -> None:
-        while self._waiting and len(self._flights) < self._most:
-            batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-            flight = asyncio.create_task(self._fly(batch))
-            self._flights.add(flight)
-            flight.add_done_callback(self._land)
+        if self._waiting and len(self._flights) < self._most:
+            self._boarding.open()
+
+    def _depart(self) -> None:
+        batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+        flight = asyncio.create_task(self._fly(batch))
+        self._flights.add(flight)
+        flight.add_done_callback(self._land)
+        self._launch()
 
     def _land(self, flight: asyncio.Task[None]) -> None:
         self._flights.discard(flight)

@@ -1,0 +1,64 @@
+"""Boarding: who comes at the same moment leaves together, and nobody waits for long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from hourpost.flow.boarding import Boarding
+
+
+class Quay:
+    def __init__(self, most: int = 100) -> None:
+        self.waiting = 0
+        self.departed: list[int] = []
+        self.boarding = Boarding(lambda: self.waiting, most, self._depart)
+
+    def come(self, count: int = 1) -> None:
+        self.waiting += count
+        self.boarding.open()
+
+    def _depart(self) -> None:
+        self.departed.append(self.waiting)
+        self.waiting = 0
+
+
+async def rounds(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_who_comes_one_round_after_the_other_leaves_together():
+    quay = Quay()
+    for _ in range(7):
+        quay.come()
+        await rounds(1)
+    assert quay.departed == []
+    await rounds(4)
+    assert quay.departed == [7]
+
+
+async def test_a_single_one_leaves_after_a_few_rounds():
+    quay = Quay()
+    quay.come()
+    await rounds(5)
+    assert quay.departed == [1]
+    quay.come()
+    await rounds(5)
+    assert quay.departed == [1, 1]
+
+
+async def test_with_most_of_them_it_waits_no_longer():
+    quay = Quay(most=3)
+    quay.come(3)
+    await rounds(1)
+    assert quay.departed == [3]
+
+
+async def test_a_stream_without_end_does_not_keep_anybody():
+    quay = Quay(most=1_000_000)
+    began = time.monotonic()
+    while not quay.departed and time.monotonic() - began < 30:
+        quay.come()
+        await rounds(1)
+    assert len(quay.departed) == 1
