@@ -17,6 +17,7 @@ from bench.memory import held_megabytes
 from bench.pages import time_pages
 from bench.peer import Postfix
 from bench.prefill import add_accounts, add_waiting
+from bench.sessions import weigh
 
 KB = 1024
 LIMIT = 10_000_000
@@ -178,6 +179,13 @@ async def memory(bench: Bench) -> None:
     bench.findings["memory"].notes.append(f"{len(family)} processes; {told}")
 
 
+async def sessions(bench: Bench) -> None:
+    """A thousand sessions that are logged in and wait."""
+    kibibytes, seconds = await weigh(bench.instance, bench.plain)
+    bench.note("sessions", kibibytes)
+    bench.findings["sessions"].notes.append(f"half by STARTTLS; one more logs in within {seconds * 1000:.0f} ms")
+
+
 async def start(bench: Bench) -> None:
     """Stop, and start again on the same home."""
     await asyncio.to_thread(bench.instance.stop)
@@ -204,6 +212,7 @@ ONCE: dict[str, Case] = {
     "mailboxes": mailboxes,
     "latency": latency,
     "pages": pages,
+    "sessions": sessions,
     "accounts": accounts,
     "backlog": backlog,
     "rtt50": rtt50,

@@ -57,6 +57,7 @@ EXPECTATIONS = (
     Expectation("backlog", "1,000,000 waiting, of the rate with 10,000", Kind.AT_LEAST, 0.9, 1.0, "x"),
     Expectation("accounts", "10,000 accounts, of the rate with 10", Kind.AT_LEAST, 0.9, 1.0, "x"),
     Expectation("pages", "slowest page, 1,000,000 emails, median of 7", Kind.AT_MOST, 100, 50, "ms"),
+    Expectation("sessions", "memory of an idle SMTP session under TLS, of 1,000", Kind.AT_MOST, 60, 35, "KiB"),
     Expectation("memory", "memory of all processes at rest", Kind.AT_MOST, 400, 250, "MB"),
     Expectation("start", "cold start, second run, to ready", Kind.AT_MOST, 5, 2, "s"),
     *MAILBOXES,

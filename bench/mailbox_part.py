@@ -16,9 +16,9 @@ from pathlib import Path
 import uvloop
 
 from api.imap.door import Door
-from api.imap.entry import allow_many_sessions
 from api.imap.limits import Limits
 from api.imap.server import ImapServer, Listener
+from api.listening.capacity import allow_many_sessions
 from hourpost.assembly import build_parts, redis_url
 from hourpost.cli.smtp import find_certificate
 from hourpost.embedded.instance import instance_settings
@@ -53,5 +53,5 @@ async def serve(ready: Path) -> None:
 
 
 if __name__ == "__main__":
-    allow_many_sessions()
+    allow_many_sessions(Limits().connections)
     uvloop.run(serve(Path(sys.argv[1])))

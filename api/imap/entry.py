@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import uvloop
 
 from api.imap.door import Door
+from api.imap.limits import Limits
 from api.imap.server import ImapServer, Listener
+from api.listening.capacity import allow_many_sessions
 from hourpost.assembly import Parts, build_parts, redis_url
-from hourpost.embedded.linux import map_large_buffers
 from hourpost.gateways.session_leases import RedisSessionLeases, SessionLeases
 from hourpost.gateways.tls import make_tls_context
 from hourpost.settings import Settings
-
-_TLS_BUFFER_BYTES = 256 * 1024
 
 
 def run(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], None]) -> None:
@@ -28,7 +25,7 @@ def run(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], 
 
     ``certificate`` is the PEM chain and its key. Raises: OSError for a port that is taken, ServiceUnavailable.
     """
-    allow_many_sessions()
+    allow_many_sessions(Limits().connections)
     uvloop.run(_serve(settings, certificate, ready))
 
 
@@ -66,13 +63,3 @@ def build_server(settings: Settings, parts: Parts, leases: SessionLeases, certif
             Listener(settings.host, settings.imaps_port, implicit_tls=True),
         ],
     )
-
-
-def allow_many_sessions() -> None:
-    """A session is a descriptor, and the usual soft limit of 1,024 is none of ours; and it is 256 KiB of uvloop's
-    for what comes under TLS, of which an idle one has touched a page or two.
-    """
-    map_large_buffers(_TLS_BUFFER_BYTES)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -13,11 +13,14 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import structlog
 
+from api.listening.capacity import advice_on
 from api.listening.guard import Guard
 
 log = structlog.get_logger()
 
 _BACKLOG = 1024
+_FULL_SECONDS = 0.1
+_COMPLAINT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Server(ABC, Generic[R, L, C]):
         self._tick_seconds = tick_seconds
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._complains_at = 0.0
 
     async def start(self) -> None:
         """Listen on all ports. Raises: OSError."""
@@ -145,10 +149,17 @@ class Server(ABC, Generic[R, L, C]):
             try:
                 accepted, peer = await loop.sock_accept(listening)
             except OSError as error:  # no descriptors left: those that are open will end
-                log.warning("cannot accept", error=repr(error))
-                await asyncio.sleep(0.1)
+                self._complain(error)
+                await asyncio.sleep(_FULL_SECONDS)
                 continue
             self._take_in(listener, accepted, str(peer[0]))
+
+    def _complain(self, error: OSError) -> None:
+        """Say that nobody can be taken in, and what helps, once in a while."""
+        now = self.door.seconds()
+        if now >= self._complains_at:
+            self._complains_at = now + _COMPLAINT_SECONDS
+            log.warning("cannot accept", error=repr(error), advice=advice_on(error), open=len(self.connections))
 
     def _take_in(self, listener: L, accepted: socket.socket, address: str) -> None:
         if self.door.guard.enter(address):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import uvloop
 
+from api.listening.capacity import allow_many_sessions
 from api.pop3.door import Door
 from api.pop3.entrance import MailboxEntrance
+from api.pop3.limits import Limits
 from api.pop3.server import Listener, Pop3Server
 from hourpost.assembly import Parts, build_parts, redis_url
 from hourpost.gateways.maildrop_locks import RedisMaildropLocks
@@ -27,7 +27,7 @@ def run(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], 
 
     ``certificate`` is the PEM chain and its key. Raises: OSError for a port that is taken, ServiceUnavailable.
     """
-    _allow_many_descriptors()
+    allow_many_sessions(Limits().connections)
     uvloop.run(_serve(settings, certificate, ready))
 
 
@@ -71,10 +71,3 @@ def build_server(
             Listener(settings.host, settings.pop3s_port, implicit_tls=True),
         ],
     )
-
-
-def _allow_many_descriptors() -> None:
-    """A session is a descriptor, and the usual soft limit of 1,024 is none of ours."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

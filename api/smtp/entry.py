@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import uvloop
 
+from api.listening.capacity import allow_many_sessions
 from api.smtp.door import Door
 from api.smtp.inbound import Inbound
+from api.smtp.limits import Limits
 from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
 from hourpost.assembly import Parts, build_keeper, build_parts
@@ -29,7 +29,7 @@ def run(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], 
 
     ``certificate`` is the PEM chain and its key. Raises: OSError for a port that is taken, ServiceUnavailable.
     """
-    _allow_many_descriptors()
+    allow_many_sessions(Limits().connections)
     uvloop.run(_serve(settings, certificate, ready))
 
 
@@ -72,10 +72,3 @@ def build_server(
             Listener(settings.host, settings.submissions_port, role=submitting, implicit_tls=True),
         ],
     )
-
-
-def _allow_many_descriptors() -> None:
-    """A session is a descriptor, and the usual soft limit of 1,024 is none of ours."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from api.listening.capacity import allow_many_descriptors
 from api.web.app import build_app
 from api.web.parts import Parts
 from hourpost.assembly import build_parts, redis_url
@@ -24,10 +25,12 @@ from migrations.revision import newest_file_revision
 
 _IDLE_SECONDS = 75  # longer than the proxies in front of us keep theirs
 _LAST_SECONDS = 20
+_CONNECTIONS = 2000  # more than proxies keep open
 
 
 def run(settings: Settings, ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; then requests under way may end. Calls ``ready`` when it listens."""
+    allow_many_descriptors(_CONNECTIONS)
     app = create_app_of(settings)
     config = uvicorn.Config(
         app,
