@@ -12,6 +12,7 @@ from workers.accounts import AccountChores
 from workers.billing import BillingChores
 from workers.domains import DomainChores
 from workers.errand import Errand
+from workers.inbound import InboundChores
 from workers.mailboxes import MailboxChores
 from workers.schedule import Chore, Schedule
 from workers.webhooks import WebhookChores
@@ -31,6 +32,7 @@ def build_schedule(parts: Parts) -> Schedule:
         _beside("filing", _FILING_SECONDS, filing.sweep),
         *accounts.chores(),
         *mailboxes.chores(),
+        *InboundChores(parts.database, parts.clock, parts.settings.inbound_days).chores(),
         *domains.chores(),
         *WebhookChores(parts.database, parts.clock, postman, parts.settings.public_url).chores(),
     )

@@ -15,6 +15,7 @@ from hourpost.gateways.metrics import INBOUND_RECIPIENTS
 from hourpost.inbound.addressees import Addressee
 from hourpost.rules.submission import Standing
 
+_TRACE_BYTES = 1024  # the headers that we put on top count too: without them a message would pass here and never fit
 _NO_RELAYING = "relaying denied: customers send over the submission ports 587 and 465"
 
 
@@ -83,6 +84,6 @@ def _why_not(found: Addressee | None, address: str, mail: MailRequest) -> Refusa
     if not found.is_open and mail.sender is not None:
         return refuse(550, "5.1.1", f"there is no mailbox {address} here")
     mailbox = found.mailbox
-    if mailbox is not None and mailbox.used_bytes + mail.size_bytes >= mailbox.quota_bytes:
+    if mailbox is not None and mailbox.used_bytes + mail.size_bytes + _TRACE_BYTES > mailbox.quota_bytes:
         return refuse(452, "4.2.2", "the mailbox is full")
     return None

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import blake2b
 from time import monotonic
 from uuid import UUID
@@ -28,10 +29,11 @@ from hourpost.rules.incoming import read_incoming, without_forged_results, write
 from hourpost.rules.line_ends import ContentError
 
 _FRESH_SECONDS = 3.0
+_APART_SECONDS = 0.3  # at least, between two looks at the domains
 _HOSTED = text(
-    "SELECT DISTINCT a.domain"
-    " FROM (SELECT domain, account_id FROM mailbox_addresses UNION SELECT domain, account_id FROM inbound_routes) a"
-    " JOIN domains d ON d.name = a.domain AND d.account_id = a.account_id AND d.status = 'verified'"
+    "SELECT d.name FROM domains d WHERE d.status = 'verified'"
+    " AND (EXISTS (SELECT FROM mailbox_addresses a WHERE a.account_id = d.account_id AND a.domain = d.name)"
+    " OR EXISTS (SELECT FROM inbound_routes r WHERE r.account_id = d.account_id AND r.domain = d.name))"
 )
 _FIND = HotStatement(
     "SELECT f.mailbox_id FROM messages m JOIN folders f ON f.id = m.folder_id"
@@ -52,14 +54,17 @@ class LocalDelivery:
         self._clock = clock
         self._hostname = hostname
         self._domains: frozenset[str] = frozenset()
-        self._fresh_until = 0.0
+        self._looked_at = datetime.min.replace(tzinfo=UTC)
+        self._fresh_until = self._apart_until = 0.0
         self._lock = asyncio.Lock()
 
     async def find(self, email: Claimed) -> Claims:
         """Which recipients have a mailbox here. Raises: ServiceUnavailable."""
-        if self._fresh_until < monotonic():
-            await self._refresh()
-        # A mailbox that was just made is tried out from its own domain, before the domains are read again.
+        # A mailbox that was just made is tried out at once: what is free to leave since we looked may be for it,
+        # and what its own domain sends it need not even wait for the next look.
+        now = monotonic()
+        if self._fresh_until < now or (email.leaves_at >= self._looked_at and self._apart_until < now):
+            await self._refresh(now)
         own = email.envelope_from.rpartition("@")[2].lower()
         found = {}
         for one in email.recipients:
@@ -134,13 +139,16 @@ class LocalDelivery:
         raw = trace + without_forged_results(content, header, self._hostname)
         return Incoming(email.email_id, email.envelope_from, addressees, header, raw, content_id=known_as)
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, asked_at: float) -> None:
+        """Read the domains, unless somebody else has done so since ``asked_at``."""
         async with self._lock:
-            if self._fresh_until >= monotonic():
+            if self._apart_until - _APART_SECONDS > asked_at:
                 return
+            looked_at, began_at = self._clock.now(), monotonic()
             async with self._database.reading() as connection:
                 self._domains = frozenset((await connection.execute(_HOSTED)).scalars())
-            self._fresh_until = monotonic() + _FRESH_SECONDS
+            self._looked_at = looked_at
+            self._fresh_until, self._apart_until = began_at + _FRESH_SECONDS, began_at + _APART_SECONDS
 
 
 def content_id(email_id: UUID, position: int | None = None) -> UUID:

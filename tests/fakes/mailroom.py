@@ -19,7 +19,10 @@ def addressee(address: str, *, used_bytes: int = 0) -> Addressee:
 
 
 class RecordingMailroom:
-    """Every address of ``acme.test`` that begins with ``box`` is a mailbox, ``full`` one that is full."""
+    """Every address of ``acme.test`` that begins with ``box`` is a mailbox, ``full`` one that is full.
+
+    ``nearly`` has room for 2,000 bytes.
+    """
 
     def __init__(self) -> None:
         self.came: list[tuple[Envelope, bytes]] = []
@@ -34,6 +37,8 @@ class RecordingMailroom:
             return None
         if local == "full":
             return addressee(address, used_bytes=QUOTA_BYTES)
+        if local == "nearly":
+            return addressee(address, used_bytes=QUOTA_BYTES - 2000)
         return addressee(address) if local.startswith("box") else Addressee(address, ACCOUNT, None, None)
 
     async def receive(self, envelope: Envelope, raw: bytes) -> str:

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from hourpost.flow import local as module
 from hourpost.flow.forward import Forwarding
 from hourpost.flow.keep import Keeper
 from hourpost.flow.leases import Leases
@@ -79,6 +80,17 @@ async def test_a_mailbox_just_made_has_what_its_own_domain_sends_it_at_once(loca
     await local.round()
     assert len(await stored(local, mailbox)) == 1
     assert [recipient for _, recipient in local.far_end.taken] == ["you@far.test"]
+
+
+async def test_a_mailbox_just_made_has_what_others_send_it(local: Rounds, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_FRESH_SECONDS", 3600.0)
+    monkeypatch.setattr(module, "_APART_SECONDS", 0.0)
+    await local.post()
+    await local.round()
+    mailbox = await new_mailbox(local, "info")
+    await local.post(mailbox.address, envelope_from="hi@other.test")
+    await local.round()
+    assert len(await stored(local, mailbox)) == 1
 
 
 async def test_an_address_that_has_no_mailbox_goes_by_the_relay(local: Rounds):

@@ -80,6 +80,10 @@ class House:
         async with self.database.reading() as connection:
             return (await connection.execute(text(statement), values)).all()
 
+    async def change(self, statement: str, **values: Any) -> None:
+        async with self.database.transaction() as connection:
+            await connection.execute(text(statement), values)
+
     async def sent(self, *recipients: str, state: str = "sent") -> tuple[UUID, str]:
         """An email of the account that has left; gives its id and its Message-ID."""
         email_id = new_id()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from hourpost.errors import Conflict, Forbidden, ValidationFailed
+from hourpost.gateways.clock import SystemClock
 from hourpost.inbound.changes import check_route, create_route, delete_route
 from hourpost.inbound.queries import StoredRoute
 from hourpost.pages import Cursor
-from hourpost.rules.ids import to_text
+from hourpost.rules.ids import from_text, to_text
 from hourpost.webhooks.changes import create_webhook
 from hourpost.webhooks.queries import get_payload, get_webhook, list_calls
 from tests.cast import CIPHER, make_account
 from tests.inbound.house import House
+from workers.inbound import InboundChores
 
 LETTER = (
     b"From: Ada <ada@far.example>\r\nTo: support\r\nSubject: help\r\nMessage-ID: <1@far.example>\r\n"
@@ -61,6 +65,31 @@ async def test_it_is_known_by_the_id_in_its_trace_which_an_answer_is_told_with_t
     assert to_text("in", row.id) == text_id
     (event,) = await house.rows("SELECT detail FROM events WHERE email_id = :id", id=email_id)
     assert event.detail["inbound_id"] == text_id
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+async def test_what_came_by_a_route_is_forgotten_with_its_content_when_its_time_is_over(house: House):
+    await make_route(house)
+    info = await house.mailbox("support")
+    old, new = [await house.receive(LETTER, "support") for _ in range(2)]
+    aged = UUID(int=(from_text("in", old).int & (1 << 80) - 1) | _ms(datetime.now(UTC) - timedelta(days=31)) << 80)
+    await house.change(
+        "WITH moved AS (UPDATE inbound_emails SET id = :aged WHERE id = :id)"
+        " UPDATE content_chunks SET content_id = :aged WHERE content_id = :id",
+        id=from_text("in", old),
+        aged=aged,
+    )
+    await InboundChores(house.database, SystemClock(), days=32).forget()
+    assert len(await house.rows("SELECT 1 FROM inbound_emails WHERE account_id = :id", id=house.account.id)) == 2
+    await InboundChores(house.database, SystemClock(), days=30).forget()
+    (row,) = await house.rows("SELECT id FROM inbound_emails WHERE account_id = :id", id=house.account.id)
+    assert to_text("in", row.id) == new
+    assert await house.rows("SELECT 1 FROM content_chunks WHERE content_id = :id", id=aged) == []
+    assert await house.rows("SELECT 1 FROM content_chunks WHERE content_id = :id", id=row.id) != []
+    assert len(await house.stored(info)) == 2  # in the mailbox it stays
 
 
 async def test_the_rest_of_a_domain_goes_by_its_own_route_and_mailboxes_get_theirs(house: House):

@@ -88,7 +88,7 @@ async def list_inbound(
     to: Annotated[str | None, Query(max_length=400, description="Only mail for this address.")] = None,
     route_id: Annotated[str | None, Query(max_length=60, description="Only mail of this route.")] = None,
 ) -> Response:
-    """List the mail that came by routes, newest first."""
+    """List the mail that came by routes, newest first. It is kept for 90 days where the operator says nothing else."""
     page = paging.cursor(PREFIX)
     wanted = id_of(ROUTE_PREFIX, route_id, "route") if route_id is not None else None
     recipient = to.replace("\0", "").lower() if to is not None else None
