@@ -19,6 +19,9 @@ from hourpost.database import Database
 from hourpost.embedded.postgres import EmbeddedPostgres
 from hourpost.embedded.program import Program, spawn, stop, wait_until_ready
 from hourpost.embedded.redis import EmbeddedRedis
+from hourpost.gateways.attempts import RedisAttempts
+from hourpost.gateways.hour import RedisHour
+from hourpost.gateways.optional_redis import OptionalRedis
 from hourpost.settings import Settings
 from migrations.upgrade import upgrade
 from tests.fakes.clock import FakeClock
@@ -36,6 +39,13 @@ structlog.configure(
 
 T = TypeVar("T")
 _TEMPLATE = "hourpost"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> None:
+    """A busy machine may keep Redis waiting; who tests what happens without it says how long to wait."""
+    for gateway in (RedisHour, OptionalRedis, RedisAttempts):
+        gateway.__init__.__kwdefaults__["timeout_seconds"] = 5.0
 
 
 @pytest.fixture(scope="session")
@@ -146,6 +156,12 @@ def clock() -> FakeClock:
 def tls(scratch: Path) -> Certificate:
     """A certificate for localhost and 127.0.0.1 that is its own CA."""
     return self_signed(scratch, "localhost", "127.0.0.1")
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port that nobody listens on."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

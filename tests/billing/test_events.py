@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -110,21 +111,21 @@ BODY = json.dumps(
 
 
 @pytest.mark.parametrize(
-    ("body", "signature", "secrets"),
+    ("body", "signed", "secrets"),
     [
-        (BODY + " ", sign(BODY), SECRET),
-        (BODY, sign(BODY, "whsec_of_another"), SECRET),
-        (BODY, sign(BODY, timestamp=1_700_000_000), SECRET),
-        (BODY, "", SECRET),
-        (BODY, "nonsense", SECRET),
-        (BODY, sign(BODY, ""), ""),
-        ("[]", sign("[]"), SECRET),
-        ("{", sign("{"), SECRET),
+        (BODY + " ", lambda: sign(BODY), SECRET),
+        (BODY, lambda: sign(BODY, "whsec_of_another"), SECRET),
+        (BODY, lambda: sign(BODY, timestamp=1_700_000_000), SECRET),
+        (BODY, lambda: "", SECRET),
+        (BODY, lambda: "nonsense", SECRET),
+        (BODY, lambda: sign(BODY, ""), ""),
+        ("[]", lambda: sign("[]"), SECRET),
+        ("{", lambda: sign("{"), SECRET),
     ],
 )
-def test_what_stripe_did_not_sign_is_refused(body: str, signature: str, secrets: str) -> None:
+def test_what_stripe_did_not_sign_is_refused(body: str, signed: Callable[[], str], secrets: str) -> None:
     with pytest.raises(BadSignature):
-        read_event(body.encode(), signature, secrets)
+        read_event(body.encode(), signed(), secrets)
 
 
 def test_a_secret_can_be_replaced_without_losing_a_webhook() -> None:

@@ -82,7 +82,7 @@ async def is_refused(process: Process, token: str) -> bool:
     return False
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 2.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
     """Far shorter than anything is remembered."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await condition():

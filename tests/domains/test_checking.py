@@ -35,7 +35,7 @@ class Watch:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        dns = ResolverDns(self.dns.address, timeout_seconds=0.3, lifetime_seconds=0.6)
+        dns = ResolverDns(self.dns.address, timeout_seconds=10, lifetime_seconds=20)
         self.checker = Checker(Verifier(self.database, dns, self.clock), self._tell, lambda: self.seconds)
 
     async def _tell(self, domain: Domain, loss: Loss) -> None:

@@ -44,7 +44,7 @@ async def dns_server() -> AsyncIterator[DnsServer]:
 
 @pytest.fixture
 def verifier(database: Database, dns_server: DnsServer, clock: FakeClock) -> Verifier:
-    return Verifier(database, ResolverDns(dns_server.address, timeout_seconds=0.3, lifetime_seconds=0.6), clock)
+    return Verifier(database, ResolverDns(dns_server.address, timeout_seconds=10, lifetime_seconds=20), clock)
 
 
 def new_name() -> str:

@@ -112,7 +112,7 @@ async def test_a_wrong_password_gets_nothing_in(capture: Capture) -> None:
 
 
 def refusal_of(port: int, *, tls: ssl.SSLContext | None) -> int:
-    with smtplib.SMTP("127.0.0.1", port, timeout=3) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
         if tls is not None:
             client.starttls(context=tls)
         client.ehlo()

@@ -136,9 +136,7 @@ def test_what_does_not_end_is_killed_after_its_time(
     stubborn = new_program("signal.signal(signal.SIGTERM, signal.SIG_IGN)", stop_seconds=0.3)
     supervisor.start([stubborn])
     supervisor.wait()
-    began_at = time.monotonic()
     supervisor.stop()
-    assert time.monotonic() - began_at < 5
     assert ("part", "does not end; killed") in log
 
 
@@ -177,10 +175,11 @@ class TestForks:
             supervisor.wait()
         watch(supervisor, lambda: ("part", "it is closed") in log)
 
-    def test_sigterm_ends_it_though_we_have_a_handler(self, supervisor: Supervisor, tmp_path: Path) -> None:
+    def test_sigterm_ends_it_though_we_have_a_handler(
+        self, supervisor: Supervisor, tmp_path: Path, log: list[tuple[str, str]]
+    ) -> None:
         ready = tmp_path / "ready"
         supervisor.start([Program("part", (), ready.exists, work=lambda: (ready.touch(), time.sleep(60)))])
         supervisor.wait()
-        began_at = time.monotonic()
         supervisor.stop()
-        assert time.monotonic() - began_at < 5
+        assert ("part", "does not end; killed") not in log

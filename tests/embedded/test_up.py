@@ -199,9 +199,9 @@ def _has_metrics(port: int) -> bool:
 
 def _is_ready(up: RunningUp) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{up.ports['HTTP']}/readyz", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{up.ports['HTTP']}/readyz", timeout=10) as answer:
             is_ready = answer.status == 200
-        socket.create_connection(("127.0.0.1", up.ports["SUBMISSION"]), 1).close()
+        socket.create_connection(("127.0.0.1", up.ports["SUBMISSION"]), 10).close()
     except OSError:
         return False
     return is_ready

@@ -1,7 +1,8 @@
-"""A clock that only a test moves."""
+"""Clocks that a test moves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 
@@ -17,3 +18,17 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
+
+
+class MovableSeconds:
+    """Seconds that pass by themselves, and as many more as a test lets pass at once."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._passed = 0.0
+
+    def __call__(self) -> float:
+        return self._seconds() + self._passed
+
+    def advance(self, seconds: float) -> None:
+        self._passed += seconds

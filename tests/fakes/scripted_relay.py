@@ -12,7 +12,7 @@ import asyncio
 from fnmatch import fnmatchcase
 from typing import cast
 
-_PATIENCE = 3.0
+_PATIENCE = 20.0
 
 
 class ScriptedRelay:

@@ -25,8 +25,8 @@ from tests.flow.ledger import Ledger, read_ledger
 from tests.flow.letters import letter, make_standing, order
 from tests.flow.office import Moment, Office
 
-PATIENCE = 10.0
-_QUICK = Timeouts(connect=2, tls=2, banner=2, command=2, reused=2, data=2, body=2, dot=1)
+PATIENCE = 30.0
+_TIMEOUTS = Timeouts(connect=20, tls=20, banner=20, command=20, reused=20, data=20, body=20, dot=20)
 
 
 class Unsigned:
@@ -67,6 +67,7 @@ class Rounds:
     running: list[tuple[Courier, asyncio.Task[None], RelayPool]] = field(default_factory=list)
     account: Account | None = None
     local: LocalDelivery | None = None
+    timeouts: Timeouts = _TIMEOUTS
 
     @property
     def clock(self) -> Moment:
@@ -85,7 +86,7 @@ class Rounds:
 
     async def post_when_back(self, *recipients: str, **changes: object) -> UUID:
         """Accept one email as soon as PostgreSQL takes it."""
-        for _ in range(50):
+        for _ in range(300):
             try:
                 return await self.post(*recipients, **changes)
             except ServiceUnavailable:
@@ -100,7 +101,7 @@ class Rounds:
     ) -> Courier:
         """A courier at work; ``database`` and ``before`` (of its leases) come between where something goes wrong."""
         relays = f"smtp://u:p@127.0.0.1:{self.far_end.port}?tls=none&connections=4"
-        pool = RelayPool(parse_relays(relays), hostname="me.test", timeouts=_QUICK)
+        pool = RelayPool(parse_relays(relays), hostname="me.test", timeouts=self.timeouts)
         leases = Leases(self.database, self.clock, "test", 30)
         pace = Pace(40, sweep_seconds=0.05, renew_seconds=5, grace_seconds=0, clock=self.clock, jitter=lambda: 0.0)
         courier = Courier(database or self.database, pool, Unsigned(), before(leases), pace, self.local)

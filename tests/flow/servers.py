@@ -11,6 +11,7 @@ import redis
 from hourpost.embedded.postgres import EmbeddedPostgres
 from hourpost.embedded.program import Program, spawn, stop, wait_until_ready
 from hourpost.embedded.redis import EmbeddedRedis
+from tests.fixtures.ports import free_port
 
 
 class Server:
@@ -47,6 +48,8 @@ class OwnRedis(Server):
     """Redis, as `hourpost up` runs it."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "port").write_text(str(free_port()))  # one that nobody is given while it is down
         embedded = EmbeddedRedis(folder)
         self.url, self.broker_url = embedded.url(), embedded.url(0)
         super().__init__(embedded.program())

@@ -33,7 +33,7 @@ from tests.cast import CIPHER, make_account
 from tests.fakes.endpoint import Endpoint, Received, run_endpoint
 from tests.flow.rounds import Rounds
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -43,7 +44,6 @@ async def test_each_recipient_of_one_email_has_its_own_fate(rounds):
         ("drop-after-dot@x.test", "deferred", "unknown"),
         ("drop-after-data@x.test", "deferred", "unknown"),  # so short that its dot was in the same packet
         ("drop-before-answer@x.test", "deferred", "unknown"),
-        ("hang-after-dot@x.test", "deferred", "unknown"),
     ],
 )
 async def test_a_fault_of_the_relay_comes_out_as_what_it_is(rounds, recipient, state, event):
@@ -52,6 +52,14 @@ async def test_a_fault_of_the_relay_comes_out_as_what_it_is(rounds, recipient, s
     assert ledger.row(email_id).state == state
     assert ledger.events[email_id, 0] == ["queued", event]
     assert len(await rounds.attempts(email_id)) == 1
+
+
+async def test_an_answer_that_does_not_come_is_a_lost_one(rounds):
+    rounds.timeouts = replace(rounds.timeouts, dot=1)
+    email_id = await rounds.post("hang-after-dot@x.test")
+    ledger = await rounds.round()
+    assert ledger.row(email_id).state == "deferred"
+    assert ledger.events[email_id, 0] == ["queued", "unknown"]
 
 
 async def test_a_lost_answer_is_sent_again_after_the_long_wait(rounds):

@@ -72,7 +72,7 @@ async def test_a_filling_gets_its_turn_among_debits_without_end(office, new_acco
 
     holders = [asyncio.create_task(hold(0.007 * n)) for n in range(3)]
     await asyncio.sleep(0.05)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await limit.fill(office.hour, database, account.id)
     done.set()
     await asyncio.gather(*holders)

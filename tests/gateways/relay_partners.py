@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from bench.sink import Sink
@@ -20,8 +21,15 @@ from hourpost.gateways.relays import (
     TlsMode,
 )
 
-SHORT = Timeouts(connect=0.5, tls=0.5, banner=0.5, command=0.5, data=0.5, body=0.5, dot=0.5)
+PATIENT = Timeouts(connect=20, tls=20, banner=20, command=20, reused=20, data=20, body=20, dot=20)
+_COMMANDS = ("ehlo", "starttls", "auth", "mail", "rcpt")
+_WAITS = {"connect": "banner", **dict.fromkeys(_COMMANDS, "command")}
 CONTENT = b"Message-ID: <1@acme.test>\r\nSubject: hello\r\n\r\nDear all,\r\n.dots at the start stay.\r\n"
+
+
+def impatient(*stages: str) -> Timeouts:
+    """Waits that end soon at these stages alone: elsewhere a busy machine may take its time."""
+    return replace(PATIENT, **{_WAITS.get(stage, stage): 2.0 for stage in stages})
 
 
 def plain(port: int, **options: Any) -> RelaySpec:
@@ -47,7 +55,7 @@ async def sink_for(config: Config | None = None, journal: str | None = None) -> 
 @asynccontextmanager
 async def pool_of(*specs: RelaySpec, **options: Any) -> AsyncIterator[RelayPool]:
     """A pool that is drained at the end."""
-    options = {"hostname": "client.test", "timeouts": SHORT, "patience": Patience(waiting=5.0), **options}
+    options = {"hostname": "client.test", "timeouts": PATIENT, "patience": Patience(waiting=20.0), **options}
     pool = RelayPool(specs, **options)
     try:
         yield pool

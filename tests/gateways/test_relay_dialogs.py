@@ -12,10 +12,9 @@ import pytest
 
 from hourpost.gateways.relays import Outcome, Timeouts
 from tests.fakes.scripted_relay import ScriptedRelay
-from tests.gateways.relay_partners import CONTENT, envelope, outcomes_of, plain, pool_of
+from tests.gateways.relay_partners import CONTENT, PATIENT, envelope, impatient, outcomes_of, plain, pool_of
 
 DIALOGS = sorted((Path(__file__).parent.parent / "dialogs" / "relays").glob("*.txt"))
-TIMEOUTS = Timeouts(connect=1.0, banner=0.5, command=0.5, data=0.5, body=0.5, dot=0.5)
 
 
 @dataclass
@@ -29,6 +28,7 @@ class Dialog:
     known_as: UUID | None = None
     hook_waits: bool = False
     is_repeated: bool = False
+    timeouts: Timeouts = PATIENT
 
 
 def read_dialog(path: Path) -> Dialog:
@@ -49,6 +49,7 @@ _OPTIONS: dict[str, Callable[[Dialog, str], None]] = {
     "recipients": lambda dialog, rest: setattr(dialog, "recipients", tuple(rest.split())),
     "known_as": lambda dialog, rest: setattr(dialog, "known_as", UUID(rest)),
     "before_dot": lambda dialog, _: setattr(dialog, "hook_waits", True),
+    "impatient": lambda dialog, rest: setattr(dialog, "timeouts", impatient(rest)),
     "connections": lambda dialog, _: setattr(dialog, "is_repeated", True),
 }
 
@@ -72,7 +73,7 @@ async def test_a_dialog_comes_to_its_end(path: Path) -> None:
         return True
 
     got = []
-    async with pool_of(plain(await relay.start()), timeouts=TIMEOUTS) as pool:
+    async with pool_of(plain(await relay.start()), timeouts=dialog.timeouts) as pool:
         for _ in range(dialog.messages):
             sent = replace(envelope(*dialog.recipients), id=dialog.known_as)
             got += outcomes_of(await pool.send(sent, CONTENT, before_dot))

@@ -13,33 +13,32 @@ from bench.proxy import Proxy
 from bench.sink import Sink
 from bench.sink_state import Config, Fault
 from hourpost.gateways.relays import ContentNotCanonical, Envelope, Outcome, Postponed, RelayPool, Stage
-from tests.gateways.relay_partners import CONTENT, envelope, outcomes_of, plain, pool_of, send_one, sink_for
+from tests.gateways.relay_partners import CONTENT, envelope, impatient, outcomes_of, plain, pool_of, send_one, sink_for
 
 FAULTS: list[tuple[str, str, Stage, int | None, bool]] = [
     ("mail", "451", Stage.MAIL, 451, False),
     ("mail", "550", Stage.MAIL, 550, False),
     ("mail", "421", Stage.MAIL, 421, False),
     ("mail", "drop", Stage.MAIL, None, False),
-    ("mail", "hang", Stage.MAIL, None, False),
     ("mail", "garbage", Stage.MAIL, None, False),
     ("rcpt", "451", Stage.RCPT, 451, False),
     ("rcpt", "550", Stage.RCPT, 550, False),
     ("rcpt", "421", Stage.RCPT, 421, False),
     ("rcpt", "drop", Stage.RCPT, None, False),
-    ("rcpt", "hang", Stage.RCPT, None, False),
     ("data", "451", Stage.DATA, 451, False),
     ("data", "554", Stage.DATA, 554, False),
     ("data", "421", Stage.DATA, 421, False),
     ("data", "drop", Stage.DATA, None, False),
-    ("data", "hang", Stage.DATA, None, False),
     ("body", "drop", Stage.DOT, None, True),
     ("dot", "451", Stage.DOT, 451, False),
     ("dot", "554", Stage.DOT, 554, False),
     ("dot", "421", Stage.DOT, 421, False),
     ("dot", "drop", Stage.DOT, None, True),
-    ("dot", "hang", Stage.DOT, None, True),
     ("dot", "garbage", Stage.DOT, None, True),
     ("dot", "lost", Stage.DOT, None, True),
+]
+SILENCES = [
+    (stage, pipelining) for stage in (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT) for pipelining in (True, False)
 ]
 
 
@@ -55,6 +54,19 @@ async def test_every_fault_at_every_stage_has_its_outcome(
         assert outcome.is_surely_not_taken is not answer_lost
         assert not outcome.is_accepted
         assert sink.stats.messages == (1 if action == "lost" else 0)
+
+
+async def test_silence_at_any_stage_is_given_up_and_told_as_what_it_is() -> None:
+    await asyncio.gather(*(_send_into_silence(stage, pipelining) for stage, pipelining in SILENCES))
+
+
+async def _send_into_silence(stage: Stage, pipelining: bool) -> None:
+    config = Config(pipelining=pipelining, faults={str(stage): Fault("hang")})
+    async with sink_for(config) as (sink, port), pool_of(plain(port), timeouts=impatient("mail", str(stage))) as pool:
+        outcome = await send_one(pool)
+        assert (outcome.stage, outcome.code, outcome.answer_lost) == (stage, None, stage is Stage.DOT)
+        assert outcome.is_surely_not_taken is (stage is not Stage.DOT)
+        assert sink.stats.messages == 0
 
 
 @pytest.mark.parametrize(
@@ -305,7 +317,7 @@ async def weathered() -> Any:
 
 async def test_a_network_that_swallows_everything_is_given_up_in_time(weathered: tuple[Sink, Proxy, int]) -> None:
     sink, proxy, port = weathered
-    async with pool_of(plain(port)) as pool:
+    async with pool_of(plain(port), timeouts=impatient("reused", "banner")) as pool:
         assert (await send_one(pool)).is_accepted
         proxy.weather.is_swallowing = True
         assert isinstance(await pool.send(envelope(), CONTENT), Postponed)
@@ -316,7 +328,7 @@ async def test_a_large_body_that_the_relay_does_not_read_is_given_up_in_time(
     weathered: tuple[Sink, Proxy, int],
 ) -> None:
     _, proxy, port = weathered
-    async with pool_of(plain(port)) as pool:
+    async with pool_of(plain(port), timeouts=impatient("body")) as pool:
         proxy.weather.trickle_bytes_per_second = 4_000
         outcome = await send_one(pool, content=b"a" * 20_000_000 + b"\r\n")
         assert (outcome.stage, outcome.is_surely_not_taken) == (Stage.BODY, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 import pytest
 
 from bench.sink_state import Config, Fault
-from hourpost.gateways.relays import Outcome, Patience, Postponed, RelayPool, Stage, Timeouts
+from hourpost.gateways.relays import Outcome, Patience, Postponed, RelayPool, Stage
 from tests.gateways.relay_partners import (
     CONTENT,
     envelope,
+    impatient,
     outcomes_of,
     plain,
     pool_of,
@@ -22,9 +22,6 @@ from tests.gateways.relay_partners import (
     sink_for,
     steady_breaker,
 )
-
-LONG = Timeouts(dot=5.0)
-SLOW = Timeouts(connect=20.0, tls=20.0, banner=20.0, command=20.0, data=20.0, body=20.0, dot=20.0)
 
 
 class Clock:
@@ -42,7 +39,7 @@ async def send_many(pool: RelayPool, count: int, domain: str = "example.net") ->
     return [outcomes_of(result)[0] for result in await asyncio.gather(*sent)]
 
 
-async def settle(condition: Callable[[], bool], seconds: float = 2.0) -> None:
+async def settle(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     """Waits until a condition holds, at most so long."""
     for _ in range(int(seconds * 100)):
         if condition():
@@ -168,14 +165,12 @@ async def test_a_dead_relay_leaves_the_rate_of_the_others(unused_tcp_port: int) 
 
 
 async def test_a_slow_relay_leaves_the_rate_of_the_others() -> None:
-    async with sink_for(Config(delay_per_message=1.0)) as (slow, first), sink_for() as (fast, port):
-        async with pool_of(plain(first, connections=5), plain(port, connections=5)) as pool:
-            began_at = time.monotonic()
+    async with sink_for(Config(delay_per_message=60.0)) as (slow, first), sink_for() as (fast, port):
+        async with pool_of(plain(first, connections=5), plain(port, connections=5), timeouts=impatient("dot")) as pool:
             sent = [asyncio.create_task(pool.send(envelope(f"r{number}@x.test"), CONTENT)) for number in range(40)]
             await settle(lambda: fast.stats.messages >= 20)
             done = [asyncio.create_task(send_one(pool)) for _ in range(300)]
             await settle(lambda: sum(task.done() for task in done) >= 290)
-            assert time.monotonic() - began_at < 2.5
             await cancel([*sent, *done])
         assert fast.stats.messages > 10 * slow.stats.messages
 
@@ -238,7 +233,7 @@ async def test_refused_messages_do_not_speak_against_a_relay() -> None:
 
 async def test_a_message_that_waits_too_long_for_a_connection_is_postponed() -> None:
     clock = Clock()
-    async with sink_for() as (_, port), pool_of(plain(port, connections=1), timeouts=LONG, clock=clock) as pool:
+    async with sink_for() as (_, port), pool_of(plain(port, connections=1), clock=clock) as pool:
         slow = asyncio.create_task(pool.send(envelope("slow+1500@x.test"), CONTENT))
         await asyncio.sleep(0.05)
         waiting = asyncio.create_task(pool.send(envelope(), CONTENT))
@@ -252,7 +247,7 @@ async def test_a_message_that_waits_too_long_for_a_connection_is_postponed() -> 
 
 async def test_a_message_behind_a_slow_answer_leaves_for_another_connection() -> None:
     clock = Clock()
-    async with sink_for() as (sink, port), pool_of(plain(port, connections=1), timeouts=LONG, clock=clock) as pool:
+    async with sink_for() as (sink, port), pool_of(plain(port, connections=1), clock=clock) as pool:
         await send_one(pool)
         slow = asyncio.create_task(send_one(pool, "slow+1500@x.test"))
         behind = asyncio.create_task(send_one(pool, "quick@x.test"))
@@ -271,14 +266,14 @@ async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 async def test_a_slow_destination_does_not_take_the_connections_from_the_rest() -> None:
-    async with sink_for() as (sink, port), pool_of(plain(port, connections=8), timeouts=LONG) as pool:
+    async with sink_for() as (sink, port), pool_of(plain(port, connections=8)) as pool:
         await send_many(pool, 5, "fast.test")
         slow = [
-            asyncio.create_task(pool.send(envelope(f"slow+9000.{number}@slow.test"), CONTENT)) for number in range(40)
+            asyncio.create_task(pool.send(envelope(f"slow+90000.{number}@slow.test"), CONTENT)) for number in range(40)
         ]
         await asyncio.sleep(0.05)
         assert all(outcome.is_accepted for outcome in await send_many(pool, 200, "fast.test"))
-        await settle(lambda: pool.health()[0].slow_destinations == ("slow.test",), seconds=4.0)
+        await settle(lambda: pool.health()[0].slow_destinations == ("slow.test",))
         more = await pool.send(envelope("more@slow.test"), CONTENT)
         assert isinstance(more, Postponed)
         assert more.held_by == "destination"
@@ -318,10 +313,10 @@ async def test_a_pool_that_drains_ends_what_is_under_way_and_takes_nothing_new()
 
 async def test_what_does_not_end_in_time_is_cut_and_its_outcome_is_told() -> None:
     async with sink_for() as (_, port), pool_of(plain(port)) as pool:
-        task = asyncio.create_task(pool.send(envelope("slow+9000@x.test"), CONTENT))
+        task = asyncio.create_task(pool.send(envelope("slow+90000@x.test"), CONTENT))
         await asyncio.sleep(0.1)
         await pool.drain(0.1)
-        outcome = outcomes_of(await asyncio.wait_for(task, 1.0))[0]
+        outcome = outcomes_of(await asyncio.wait_for(task, 20))[0]
         assert outcome.answer_lost
 
 
@@ -351,9 +346,7 @@ def test_a_pool_needs_a_relay() -> None:
 
 async def test_a_relay_that_needs_200_ms_a_message_is_used_over_as_many_connections_as_it_takes() -> None:
     config = Config(delay_per_message=0.2)
-    async with sink_for(config) as (_, port), pool_of(plain(port, connections=300), timeouts=SLOW) as pool:
+    async with sink_for(config) as (sink, port), pool_of(plain(port, connections=300)) as pool:
         await send_many(pool, 300)
-        began_at = time.monotonic()
         assert all(outcome.is_accepted for outcome in await send_many(pool, 900))
-        # Three rounds of 0.2 s; the usual 20 connections would take nine seconds.
-        assert time.monotonic() - began_at < 8
+        assert sink.stats.connections > 200  # three rounds of 0.2 s; the usual 20 would take nine seconds

@@ -84,7 +84,7 @@ def attempt(mailbox: Mailbox, service: Service = Service.IMAP, peer: str = "") -
 
 async def ended(event: asyncio.Event) -> bool:
     """Far sooner than anything is remembered."""
-    await asyncio.wait_for(event.wait(), 5)
+    await asyncio.wait_for(event.wait(), 9)
     return True
 
 

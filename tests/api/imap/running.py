@@ -23,6 +23,7 @@ from hourpost.gateways.tls import make_tls_context
 from hourpost.mailboxes.login import MailboxLogins
 from hourpost.mailboxes.store import MailStore
 from tests.cast import CIPHER
+from tests.fakes.clock import MovableSeconds
 from tests.fixtures.certificates import Certificate
 
 HOSTNAME = "imap.test"
@@ -35,6 +36,7 @@ class RunningDoor:
         self, urls: tuple[str, str], certificate: Certificate, limits: Limits, *, tick_seconds: float = 1.0
     ) -> None:
         self.loop = uvloop.new_event_loop()
+        self.seconds = MovableSeconds(self.loop.time)
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         self.tls = ssl.create_default_context(cafile=str(certificate.cert))
@@ -53,7 +55,7 @@ class RunningDoor:
         context = make_tls_context(certificate.cert, certificate.key)
         self.leases = RedisSessionLeases(urls[1])
         shared = (self.store, self.logins, SystemClock(), self.leases)
-        self.door = Door(HOSTNAME, context, self.loop.time, *shared, limits)
+        self.door = Door(HOSTNAME, context, self.seconds, *shared, limits)
         listeners = [Listener("127.0.0.1", 0), Listener("127.0.0.1", 0, implicit_tls=True)]
         self.server = ImapServer(self.door, listeners, tick_seconds=tick_seconds)
         await self.server.start()
@@ -62,7 +64,7 @@ class RunningDoor:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_seconds)
 
     def wait_until_empty(self) -> None:
-        ends_at = time.monotonic() + 5
+        ends_at = time.monotonic() + 20
         while self.door.guard.connections and time.monotonic() < ends_at:
             time.sleep(0.01)
         assert self.door.guard.connections == 0

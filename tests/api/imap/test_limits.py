@@ -40,7 +40,7 @@ def test_sessions_are_counted_over_all_processes(new_door: Open, box: Box) -> No
         third.response()
         assert third.ask(login)[-1].startswith(b"NO [LIMIT]")
         first.close()
-        ends_at = time.monotonic() + 10
+        ends_at = time.monotonic() + 20
         while not third.ask(login)[-1].startswith(b"OK"):
             assert time.monotonic() < ends_at
 
@@ -51,7 +51,7 @@ def test_sessions_that_last_keep_their_places(new_door: Open, box: Box, redis_ur
         client.log_in(box.address, box.password)
         key = f"imap:sessions:{{{box.id.hex}}}"
         redis.delete(key)
-        ends_at = time.monotonic() + 10
+        ends_at = time.monotonic() + 20
         while not redis.zcard(key):
             assert time.monotonic() < ends_at
             time.sleep(0.02)
@@ -90,15 +90,16 @@ def test_twenty_commands_before_login_are_enough(new_door: Open) -> None:
 
 
 def test_silence_ends_a_session_even_in_idle(new_door: Open, box: Box) -> None:
-    with Client(new_door(idle_seconds=0.5, still_here_seconds=0.1)) as client:
+    door = new_door(idle_seconds=1800, still_here_seconds=120)
+    with Client(door) as client:
         client.log_in(box.address, box.password)
         client.send(b"i IDLE\r\n")
-        heard = [client.response()]
-        while heard[-1] != b"<end>":
-            heard.append(client.response())
-        assert heard[0] == b"+ idling"
-        assert b"* OK Still here" in heard
-        assert heard[-2].startswith(b"* BYE idle")
+        assert client.response() == b"+ idling"
+        door.seconds.advance(121)
+        assert client.response() == b"* OK Still here"
+        door.seconds.advance(1700)
+        assert client.response().startswith(b"* BYE idle")
+        assert client.response() == b"<end>"
 
 
 def test_many_mistakes_in_a_row_end_a_session(new_door: Open, box: Box) -> None:
@@ -149,7 +150,7 @@ def test_memory_for_messages_is_bounded_and_given_back(new_door: Open, box: Box)
         assert client.response() == b"+ OK"
         assert other.ask(b"APPEND INBOX {200}")[-1].startswith(b"NO [UNAVAILABLE]")
         client.close()
-        ends_at = time.monotonic() + 10
+        ends_at = time.monotonic() + 20
         while door.door.bytes_in_hand and time.monotonic() < ends_at:
             time.sleep(0.02)
         other.append(LETTERS["plain"][:150])

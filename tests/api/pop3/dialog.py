@@ -25,7 +25,7 @@ class Client:
 
     def __init__(self, door: RunningDoor, port: str = "pop3s") -> None:
         self._door = door
-        self.socket = socket.create_connection(("127.0.0.1", getattr(door, port)), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", getattr(door, port)), timeout=20)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pending = b""
         if port == "pop3s":

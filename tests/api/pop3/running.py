@@ -25,6 +25,7 @@ from hourpost.gateways.tls import make_tls_context
 from hourpost.mailboxes.maildrop import Maildrops
 from hourpost.mailboxes.parcels import NewMessage
 from hourpost.mailboxes.store import MailStore
+from tests.fakes.clock import MovableSeconds
 from tests.fixtures.certificates import Certificate
 
 HOSTNAME = "mail.test"
@@ -66,6 +67,7 @@ class RunningDoor:
     ) -> None:
         self.entrance = Entrance()
         self.loop = uvloop.new_event_loop()
+        self.seconds = MovableSeconds(self.loop.time)
         self.tls = ssl.create_default_context(cafile=str(certificate.cert))
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
@@ -81,7 +83,7 @@ class RunningDoor:
         self.locks = RedisMaildropLocks(urls[1])
         tls = make_tls_context(certificate.cert, certificate.key)
         maildrops = Maildrops(self.store, self.locks)
-        self.door = Door(HOSTNAME, tls, self.loop.time, self.entrance, maildrops, limits)
+        self.door = Door(HOSTNAME, tls, self.seconds, self.entrance, maildrops, limits)
         listeners = [Listener("127.0.0.1", 0), Listener("127.0.0.1", 0, implicit_tls=True)]
         self.server = Pop3Server(self.door, listeners, tick_seconds=tick_seconds)
         await self.server.start()
@@ -95,7 +97,7 @@ class RunningDoor:
         return [one.uid for one in self.call(self.store.append_all(*place, news))]
 
     def wait_until_empty(self) -> None:
-        ends_at = time.monotonic() + 10
+        ends_at = time.monotonic() + 20
         while self.door.guard.connections and time.monotonic() < ends_at:
             time.sleep(0.01)
         assert self.door.guard.connections == 0

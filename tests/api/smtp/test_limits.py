@@ -99,26 +99,30 @@ def test_a_line_without_an_end_ends_the_session(door: RunningDoor) -> None:
 
 
 def test_an_idle_session_ends(new_door: NewDoor) -> None:
-    with logged_in(new_door(idle_seconds=0.1)) as client:
+    door = new_door(idle_seconds=100)
+    with logged_in(door) as client:
+        door.seconds.advance(101)
         assert client.line().startswith("421 4.4.2 idle")
         assert client.line() == "<end>"
 
 
 def test_a_session_does_not_last_for_ever(new_door: NewDoor) -> None:
-    with Client(new_door(session_seconds=0.2), "inbound") as client:
+    door = new_door(session_seconds=1000, idle_seconds=300)
+    with Client(door, "inbound") as client:
         client.line()
-        for _ in range(100):
-            client.send(b"NOOP\r\n")
-            if client.line().startswith("421"):
-                return
-            time.sleep(0.02)
-    pytest.fail("the session went on")
+        for _ in range(4):
+            door.seconds.advance(200)
+            assert client.ask(b"NOOP\r\n").startswith("250")
+        door.seconds.advance(201)
+        assert client.line().startswith("421 4.4.2 the session lasted too long")
 
 
 def test_a_message_that_trickles_ends_the_session(new_door: NewDoor) -> None:
-    with logged_in(new_door(slow_after_seconds=0.1, least_bytes_per_second=10_000)) as client:
+    door = new_door(slow_after_seconds=30, least_bytes_per_second=10)
+    with logged_in(door) as client:
         begin_data(client)
         client.send(HEAD)
+        door.seconds.advance(31)
         assert client.line().startswith("421 4.4.2 the message comes too slowly")
 
 
@@ -187,7 +191,7 @@ def test_unknown_user_and_wrong_secret_wait_alike(new_door: NewDoor) -> None:
 
 
 def test_draining_sends_idle_sessions_away_and_lets_messages_end(new_door: NewDoor) -> None:
-    door = new_door(drain_seconds=5)
+    door = new_door(drain_seconds=30)
     idle, busy = logged_in(door), logged_in(door)
     begin_data(busy)
     drained = threading.Thread(target=door.call, args=(door.server.drain(),))
@@ -198,7 +202,7 @@ def test_draining_sends_idle_sessions_away_and_lets_messages_end(new_door: NewDo
         Client(door, "inbound")
     assert busy.ask(HEAD + b".\r\n").startswith("250 2.0.0 queued as em_")
     assert busy.line().startswith("421 4.3.2")
-    drained.join(5)
+    drained.join(30)
     assert not drained.is_alive()
     assert len(door.intake.orders) == 1
 
@@ -239,12 +243,12 @@ def test_a_thousand_sessions_stay_open(door: RunningDoor) -> None:
         for _, writer in opened:
             writer.transport.abort()
 
-    asyncio.run(asyncio.wait_for(sit(), 30))
+    asyncio.run(asyncio.wait_for(sit(), 90))
     door.wait_until_empty()
 
 
 def wait_for(is_true: Callable[[], bool]) -> None:
-    ends_at = time.monotonic() + 5
+    ends_at = time.monotonic() + 20
     while not is_true():
         assert time.monotonic() < ends_at
         time.sleep(0.01)
