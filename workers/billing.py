@@ -9,7 +9,7 @@ import structlog
 from hourpost.billing.events import Clerk, has_work
 from hourpost.billing.lapse import end_lapsed
 from hourpost.billing.letters import write_letters
-from hourpost.billing.notices import list_unmailed, mark_mailed
+from hourpost.billing.notices import list_unmailed, mark_mailed, remind_unpaid
 from hourpost.billing.peaks import roll_up_peaks
 from hourpost.billing.till import Till, plan_url
 from hourpost.database import Database
@@ -78,7 +78,8 @@ class BillingChores:
         """Write to people about what failed or ended; a crash in between tells it twice rather than never."""
         if not self._postman.can_send:
             return
-        async with self._database.reading() as connection:
+        async with self._database.transaction() as connection:
+            await remind_unpaid(connection, self._clock.now())
             notices = await list_unmailed(connection, self._clock.now())
         for notice in notices:
             try:

@@ -16,7 +16,7 @@ from hourpost import tables
 from hourpost.billing.queries import find_account_of
 from hourpost.billing.till import Till
 from hourpost.database import Database
-from hourpost.errors import HourpostError
+from hourpost.errors import HourpostError, NotFound
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.metrics import STRIPE_EVENTS
 from hourpost.gateways.stripe import Stripe, StripeEvent
@@ -68,6 +68,14 @@ async def store_event(connection: AsyncConnection, event: StripeEvent, now: date
     fresh = (await connection.execute(statement)).one_or_none() is not None
     STRIPE_EVENTS.labels("stored" if fresh else "repeated").inc()
     return fresh
+
+
+async def retry_event(connection: AsyncConnection, event_id: str, now: datetime) -> None:
+    """Have a webhook that waits acted on now. Raises: NotFound for one that does not wait."""
+    table = tables.StripeEvent
+    statement = update(table).where(table.id == event_id, table.due_at.is_not(None)).values(due_at=now)
+    if (await connection.execute(statement)).rowcount == 0:
+        raise NotFound("There is no such webhook that waits.")
 
 
 async def has_work(connection: AsyncConnection, now: datetime) -> bool:

@@ -26,6 +26,15 @@ def write_letters(notice: Unmailed, plan_url: str) -> list[Letter]:
             "Choose a plan",
             (),
         ),
+        "still_unpaid": (
+            "Your Hourpost plan is still not paid for",
+            (
+                f"Nothing was paid for the plan of {name} since it has ended, so its mail still waits.",
+                "What waits is kept, and leaves by itself as soon as the payment has gone through.",
+            ),
+            "See to the payment",
+            ("If you do not want the plan any more, cancel it on the same page, and we write no further.",),
+        ),
         "unpaid_change": (
             "Your new Hourpost plan waits for its payment",
             (

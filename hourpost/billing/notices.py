@@ -15,6 +15,17 @@ from hourpost import tables
 from hourpost.rules.subscriptions import Entitlement, Subscription
 
 _WORTH_TELLING = timedelta(days=3)
+REMIND_AFTER = timedelta(days=5)
+_REMIND = text(
+    """
+INSERT INTO billing_notices (account_id, kind, subject, created_at)
+SELECT n.account_id, 'still_unpaid', n.subject, :now
+FROM entitlements e JOIN billing_notices n ON n.account_id = e.account_id AND n.kind = 'ended'
+WHERE e.plan IS NULL AND e.status IN ('past_due', 'unpaid') AND n.created_at <= :before
+  AND n.created_at > CAST(:before AS timestamptz) - CAST(:worth AS interval)
+ON CONFLICT DO NOTHING
+"""
+)
 # Who sees to the plan: the roles that may, and where there is nobody the account's own address.
 _UNMAILED = text(
     """
@@ -64,6 +75,11 @@ async def write_notices(
     if notices:
         rows = [{"account_id": account_id, "kind": kind, "subject": what, "created_at": now} for kind, what in notices]
         await connection.execute(insert(tables.BillingNotice).values(rows).on_conflict_do_nothing())
+
+
+async def remind_unpaid(connection: AsyncConnection, now: datetime) -> None:
+    """Tell those whose plan has ended unpaid once more, some days later; whoever has canceled is left in peace."""
+    await connection.execute(_REMIND, {"now": now, "before": now - REMIND_AFTER, "worth": _WORTH_TELLING})
 
 
 async def list_unmailed(connection: AsyncConnection, now: datetime, most: int = 50) -> list[Unmailed]:

@@ -20,6 +20,7 @@ from hourpost.rules import webhook_signing
 from hourpost.rules.ids import new_id
 from hourpost.rules.reachable import LOOPBACK, Network, is_reachable
 from hourpost.webhooks.kinds import KINDS, kinds_of
+from hourpost.webhooks.payloads import sample_of
 from hourpost.webhooks.queries import Webhook, columns, get_webhook, to_webhook
 
 MAX_WEBHOOKS = 50
@@ -147,6 +148,29 @@ async def _replay(connection: AsyncConnection, webhook: Webhook, which: ColumnEl
     anew = {"state": "pending", "attempts": 0, "due_at": now}
     statement = update(Call).where(Call.webhook_id == webhook.id, which).values(anew).returning(Call.event_id)
     return len((await connection.execute(statement)).all())
+
+
+async def send_test(connection: AsyncConnection, webhook: Webhook, type_: str | None, now: datetime) -> UUID:
+    """Call a webhook for a test event; without a ``type_``, of the first that it is called for. Gives the event's id.
+
+    Raises: ValidationFailed for a type that there is not; Conflict while disabled.
+    """
+    if webhook.disabled_at is not None:
+        raise Conflict("webhook_disabled", "This webhook is disabled: enable it first.")
+    name = type_ or webhook.types[0]
+    if name not in KINDS:
+        raise ValidationFailed([Fault("/type", f"there are no events {name[:60]!a}; there are {', '.join(KINDS)}")])
+    kind, event_id = KINDS[name][0], new_id()
+    values = {
+        "webhook_id": webhook.id,
+        "event_id": event_id,
+        "kind": kind,
+        "payload": sample_of(kind, now),
+        "due_at": now,
+        "created_at": now,
+    }
+    await connection.execute(insert(Call).values(values))
+    return event_id
 
 
 def reveal_secret(webhook: Webhook, cipher: Cipher) -> str:

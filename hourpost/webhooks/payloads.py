@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from hourpost.webhooks.kinds import TYPES
 Key = tuple[UUID, UUID]
 """Webhook and event."""
 
+_NO_EMAIL = UUID(int=0)
 # In order of the keys, so that each is one probe of three primary keys.
 _READ = text(
     """
@@ -38,6 +40,33 @@ async def payloads_of(connection: AsyncConnection, keys: Sequence[Key]) -> dict[
         for row in rows
         if row.payload is not None or row.email_id is not None
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """An event as the rows tell of one, of an email that never was."""
+
+    kind: str
+    created_at: datetime
+    detail: dict[str, Any]
+    email_id: UUID = _NO_EMAIL
+    position: int = 0
+    message_id: str = "<test@hourpost.example>"
+    header_from: str = "Acme <hello@acme.example>"
+    subject: str = "A test"
+    address: str = "ada@example.net"
+    tags: tuple[dict[str, str], ...] = ({"name": "kind", "value": "test"},)
+    metadata: None = None
+    test: bool = True
+
+
+def sample_of(kind: str, now: datetime) -> dict[str, Any]:
+    """The data of a test event of this kind, in the shape of an earnest one; its field ``test`` is true."""
+    further = {"next_attempt_at": _moment(now)} if kind == "deferred" else {}
+    moment = {"scheduled_at": _moment(now)} if kind == "scheduled" else {}
+    detail = {"code": 550, "enhanced": "5.1.1", "reply": "No such user here (a test)"} | further | moment
+    row = _Sample(kind, now, detail)
+    return _email(row) | _particulars(row)
 
 
 def _payload(row: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import Account
+from hourpost.billing.notices import remind_unpaid
 from hourpost.billing.queries import find_current, list_alerts, list_invoices
 from hourpost.rules.subscriptions import GRACE
 from tests.billing.conftest import Shop
@@ -99,6 +100,21 @@ async def test_what_stays_unpaid_stops_and_paying_starts_it_again(shop: Shop, en
         await shop.buy(account, "normal")
     paid = await shop.look(account)
     assert (paid.plan, paid.lapsed_at) == ("normal", None)
+
+
+@pytest.mark.parametrize(("end", "told"), [("unpaid", ["still_unpaid"]), ("canceled", [])])
+async def test_who_stays_unpaid_is_reminded_once(shop: Shop, end: str, told: list[str]) -> None:
+    shop.fake.state.after_last_retry = end
+    account = await failing(shop)
+    shop.pass_time(days=7, hours=1)
+    await shop.receive()
+    before = await notices(shop, account)
+    assert before == ["past_due", "ended"]
+    for days in (4, 2, 1):
+        shop.pass_time(days=days)
+        async with shop.database.transaction() as connection:
+            await remind_unpaid(connection, shop.clock.now())
+        assert await notices(shop, account) == before + (told if days != 4 else [])
 
 
 async def test_a_late_word_of_a_failure_does_not_lengthen_the_grace(shop: Shop) -> None:

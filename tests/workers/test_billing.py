@@ -20,6 +20,7 @@ from tests.fakes.stripe_server import KEY, SECRET, sign
 from workers.billing import BillingChores
 from workers.errand import Errand
 
+KINDS = ("past_due", "ended", "still_unpaid", "unpaid_change")
 PLAN_URL = "https://post.example/app/plan"
 
 
@@ -86,7 +87,7 @@ async def test_a_notice_is_mailed_once_to_who_sees_to_the_plan(rounds, clock):
     await make_domain(rounds.database, ours, "post.test")
     account = await make_account(rounds.database)
     async with rounds.database.transaction() as connection:
-        await write_notices(connection, account.id, [("past_due", "sub_1"), ("ended", "sub_1")], clock.now())
+        await write_notices(connection, account.id, [(kind, "sub_1") for kind in KINDS], clock.now())
     postman = Postman(rounds.database, rounds.office.intake, clock, "Hourpost <hello@post.test>")
     chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL)
     for _ in range(2):
@@ -98,6 +99,8 @@ async def test_a_notice_is_mailed_once_to_who_sees_to_the_plan(rounds, clock):
         assert [tuple(row) for row in rows] == [
             ("A payment for Hourpost has failed", account.email),
             ("Your Hourpost plan has ended", account.email),
+            ("Your Hourpost plan is still not paid for", account.email),
+            ("Your new Hourpost plan waits for its payment", account.email),
         ]
 
 

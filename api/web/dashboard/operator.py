@@ -13,6 +13,7 @@ from api.web.dashboard.visitors import LoggedIn, Person, Staff
 from api.web.dependencies import id_of
 from hourpost.accounts import changes
 from hourpost.accounts.queries import PREFIX, get_account, list_accounts, search_accounts
+from hourpost.billing.events import retry_event
 from hourpost.billing.queries import (
     find_current,
     find_customer,
@@ -60,6 +61,17 @@ async def get_queues(visitor: Staff) -> Response:
         failed=failed,
         account_id=lambda value: to_text(PREFIX, value),
     )
+
+
+@router.post(PATH + "/stripe/{event_id}/retry")
+async def post_retry(event_id: str, visitor: Staff) -> Response:
+    """Act on a webhook of Stripe's now, and not when its pause is over."""
+    if not event_id.isprintable():
+        raise NotFound("There is no such webhook that waits.")
+    async with visitor.parts.database.transaction() as connection:
+        await retry_event(connection, event_id, visitor.now)
+    visitor.parts.ring_billing()
+    return visitor.redirect(PATH, "Stripe is asked anew; what it says shows here in a few seconds.")
 
 
 @router.get(PATH + "/accounts")

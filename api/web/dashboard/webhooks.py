@@ -91,8 +91,22 @@ async def get_event(webhook_id: str, event_id: str, visitor: Developer) -> Respo
         payload = await queries.get_payload(connection, call)
         attempts = await queries.list_attempts(connection, call, Cursor(MAX_LIMIT))
     return await visitor.page(
-        "webhooks/event.html", webhook=webhook, call=call, payload=payload, attempts=attempts.data, event_id=event_id
-    )
+        "webhooks/event.html", block="live", webhook=webhook, call=call, payload=payload, attempts=attempts.data,
+        event_id=event_id,
+    )  # fmt: skip
+
+
+@router.post(_ONE + "/test")
+async def post_test(webhook_id: str, request: Request, visitor: Developer) -> Response:
+    """Call it for a made-up event, and show what becomes of that."""
+    webhook = await _webhook(visitor, webhook_id)
+    form = await read_form(request)
+    try:
+        async with visitor.parts.database.transaction() as connection:
+            event_id = await changes.send_test(connection, webhook, form.get("type"), visitor.now)
+    except Refused as error:
+        return visitor.redirect(f"{PATH}/{webhook_id}", error.message, "bad")
+    return visitor.redirect(f"{PATH}/{webhook_id}/events/{_event_id(event_id)}", "A test event is on its way.")
 
 
 @router.post(_ONE + "/events/{event_id}/replay")

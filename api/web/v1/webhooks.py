@@ -120,6 +120,22 @@ async def replay_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) ->
     return Json({"object": "webhook", "id": webhook_id, "replayed": replayed})
 
 
+@router.post("/{webhook_id}/test", **route("send_test_event", shapes.Created))
+async def send_test_event(
+    webhook_id: str,
+    caller: Manager,
+    parts: ThePartsOf,
+    type_: Annotated[
+        str | None, Query(alias="type", description="Of which type; else the first that it is called for.")
+    ] = None,
+) -> Response:
+    """Call the webhook for a made-up event, to see that it is taken. Its data say `"test": true`."""
+    webhook = await _webhook(webhook_id, caller, parts)
+    async with parts.database.transaction() as connection:
+        event_id = await changes.send_test(connection, webhook, type_, parts.clock.now())
+    return Json({"object": "webhook_event", "id": to_text(EVENT_PREFIX, event_id)})
+
+
 @router.get("/{webhook_id}/events", **route("list_webhook_events", shapes.Listed))
 async def list_webhook_events(
     webhook_id: str,

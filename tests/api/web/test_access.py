@@ -35,6 +35,7 @@ PLACES = [
     ("DELETE", "/v1/webhooks/{webhook}"),
     ("POST", "/v1/webhooks/{webhook}/signing-secret/rotate"),
     ("POST", "/v1/webhooks/{webhook}/replay"),
+    ("POST", "/v1/webhooks/{webhook}/test"),
     ("GET", "/v1/webhooks/{webhook}/events"),
     ("GET", "/v1/webhooks/{webhook}/events/{event}"),
     ("POST", "/v1/webhooks/{webhook}/events/{event}/replay"),

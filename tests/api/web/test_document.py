@@ -89,6 +89,7 @@ OPERATIONS = [
     "send_batch",
     "send_email",
     "send_from_mailbox",
+    "send_test_event",
     "update_api_key",
     "update_domain",
     "update_folder",

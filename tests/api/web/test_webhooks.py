@@ -9,6 +9,7 @@ import resend
 
 from hourpost.credentials.changes import NewCredential
 from hourpost.database import Database
+from hourpost.webhooks.kinds import KINDS
 from tests.api.web.conftest import Customer, client_of
 from tests.api.web.running import RunningWeb
 from tests.cast import make_key
@@ -41,6 +42,26 @@ def test_the_client_of_resend_manages_webhooks(client: None) -> None:
     assert [one["id"] for one in resend.Webhooks.list()["data"]] == [hook]
     assert resend.Webhooks.rotate_signing_secret(hook)["signing_secret"] != made["signing_secret"]
     assert resend.Webhooks.remove(hook)["deleted"] is True
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_test_event_of_every_type_says_that_it_is_one(owner: Customer, name: str) -> None:
+    hook = make(owner)["id"]
+    event = owner.http.post(f"/v1/webhooks/{hook}/test", params={"type": name}).json()["id"]
+    told = owner.http.get(f"/v1/webhooks/{hook}/events/{event}").json()
+    assert (told["type"], told["status"], told["payload"]["type"]) == (name, "pending", name)
+    assert told["payload"]["data"]["test"] is True
+
+
+def test_a_test_event_is_of_the_first_type_unless_one_is_named(owner: Customer) -> None:
+    hook = make(owner)["id"]
+    owner.http.post(f"/v1/webhooks/{hook}/test")
+    (event,) = owner.http.get(f"/v1/webhooks/{hook}/events").json()["data"]
+    assert event["type"] == "email.scheduled"
+    unknown = owner.http.post(f"/v1/webhooks/{hook}/test", params={"type": "email.lost"})
+    assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (422, "/type")
+    owner.http.patch(f"/v1/webhooks/{hook}", json={"status": "disabled"})
+    assert owner.http.post(f"/v1/webhooks/{hook}/test").json()["name"] == "webhook_disabled"
 
 
 def test_the_client_of_resend_reads_and_replays_events(client: None, owner: Customer) -> None:

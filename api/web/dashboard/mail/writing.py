@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
+from starlette.responses import JSONResponse
 
 from api.web.bodies import extra_for
 from api.web.dashboard.forms import Form, faults_by_field
@@ -18,7 +19,7 @@ from api.web.faults import faults_in
 from api.web.v1.email_fields import DRAFT
 from api.web.v1.email_reading import read_email
 from api.web.v1.mailbox_sending import to_draft
-from hourpost.errors import Fault, HourpostError, NotFound, ServiceUnavailable, ValidationFailed
+from hourpost.errors import Conflict, Fault, HourpostError, NotFound, ServiceUnavailable, ValidationFailed
 from hourpost.flow.post import Letter, Place, Post
 from hourpost.mailboxes import answering, drafts, reading
 from hourpost.mailboxes.uid_ranges import LAST_UID
@@ -41,45 +42,70 @@ async def get_write(request: Request, reader: TheReader) -> Response:
 
 @router.post(PATH)
 async def post_write(request: Request, reader: TheReader) -> Response:
-    """Send it, or keep it as a draft."""
+    """Send it, keep it as a draft, or give it up."""
     async with request.form(max_files=_MOST_FILES, max_part_size=2 * 1024 * 1024) as data:
         form = {name: str(data.get(name, "")).strip() for name in _FIELDS}
-        keeps = data.get("act") == "keep"
+        act = data.get("act")
         try:
+            draft = await _draft(reader, form)
+            if act == "discard":
+                return await _discard(reader, draft)
             asked = await _letter_of(reader, form, data)
-            if keeps:
-                return await _keep(reader, form, asked)
-            return await _send(reader, form, asked)
+            if act == "keep":
+                return await _keep(reader, form, asked, draft)
+            return await _send(reader, form, asked, draft)
         except ServiceUnavailable:
             raise
         except HourpostError as error:
             return await reader.page("mail/write.html", status=422, form=form, faults=_faults(error))
 
 
-async def _send(reader: Reader, form: Form, asked: dict[str, Any]) -> Response:
+async def _draft(reader: Reader, form: Form) -> Place | None:
+    """The draft that this letter was. Raises: Conflict once it is gone; what is written goes on without it."""
+    if not form["draft"]:
+        return None
+    try:
+        return await _place(reader, form["draft"])
+    except NotFound:
+        form["draft"] = ""
+        words = "This draft was sent, kept or given up elsewhere. What stands here can be sent all the same."
+        raise Conflict("draft_gone", words) from None
+
+
+async def _discard(reader: Reader, draft: Place | None) -> Response:
+    if draft is None:
+        return reader.redirect(HOME)
+    await reader.parts.mail.remove(reader.mailbox.id, draft.folder_id, ((draft.uid, draft.uid),))
+    return reader.redirect(HOME, "The draft is gone.", "info")
+
+
+async def _send(reader: Reader, form: Form, asked: dict[str, Any], draft: Place | None) -> Response:
     parts = reader.parts
     standing = await parts.standings.by_account(reader.mailbox.account_id)
     sender = replace(standing, kind="mailbox", scope="sending", addresses=frozenset(reader.mailbox.addresses))
     submission = read_email(asked, sender, reader.now, extra=extra_for(reader.request))
     answers = await _place(reader, form["answers"]) if form["answers"] else None
-    draft = await _place(reader, form["draft"]) if form["draft"] else None
     letter = Letter(reader.mailbox.id, submission, answers, draft)
     await Post(parts.mail, parts.intake.accept).send(sender, letter)
     where = f"{HOME}/f/{(await reader.folder('sent')).public_id}"
     return reader.redirect(where, "It is on its way. Here you see what becomes of it.")
 
 
-async def _keep(reader: Reader, form: Form, asked: dict[str, Any]) -> Response:
+async def _keep(reader: Reader, form: Form, asked: dict[str, Any], draft: Place | None) -> Response:
+    """Keep it; a script, which asks for JSON, is told where it lies now."""
     asked = {name: value for name, value in asked.items() if value}
     try:
         fields = DRAFT.validate_python(asked, extra="ignore")
     except ValidationError as error:
         raise ValidationFailed(faults_in(error, asked)) from None
     content = drafts.write_draft(to_draft(fields), reader.now)
-    old = await _place(reader, form["draft"]) if form["draft"] else None
-    saved = await drafts.save_draft(reader.parts.mail, reader.mailbox.id, content, replaces=old.uid if old else None)
-    folder = await reader.folder("drafts")
-    return reader.redirect(f"{PATH}?draft={folder.public_id}:{saved.uid}", "The draft is kept.")
+    replaces = draft.uid if draft else None
+    saved = await drafts.save_draft(reader.parts.mail, reader.mailbox.id, content, replaces=replaces)
+    place = f"{(await reader.folder('drafts')).public_id}:{saved.uid}"
+    if reader.request.headers.get("accept") == "application/json":
+        return JSONResponse({"draft": place})
+    answers = f"&answers={form['answers']}" if form["answers"] else ""
+    return reader.redirect(f"{PATH}?draft={place}{answers}", "The draft is kept.")
 
 
 async def _letter_of(reader: Reader, form: Form, data: FormData) -> dict[str, Any]:
@@ -91,11 +117,20 @@ async def _letter_of(reader: Reader, form: Form, data: FormData) -> dict[str, An
     total = sum(len(one["content"]) for one in asked["attachments"]) * 3 // 4
     if total > MAX_UPLOAD_BYTES:
         raise ValidationFailed([Fault("/files", f"all files together may have {MAX_UPLOAD_BYTES // 1024 // 1024} MB")])
-    if form["answers"]:
-        place = await _place(reader, form["answers"])
-        message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
-        asked["headers"] = dict(answering.answer_headers(message))
+    asked["headers"] = await _headers(reader, form)
     return asked
+
+
+async def _headers(reader: Reader, form: Form) -> dict[str, str]:
+    """What ties it to the message that it answers; a draft that was kept before says so itself."""
+    source = form["answers"] or form["draft"]
+    if not source:
+        return {}
+    place = await _place(reader, source)
+    message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+    if form["answers"]:
+        return dict(answering.answer_headers(message))
+    return {name: value for name in ("In-Reply-To", "References") if (value := message.header(name.lower()))}
 
 
 async def _uploads(data: FormData) -> list[dict[str, Any]]:
@@ -130,7 +165,7 @@ def _file(name: str, content: bytes, kind: str) -> dict[str, Any]:
 async def _begin(reader: Reader, asked: Form) -> Form:
     """What stands in the form before anything is written."""
     form = dict.fromkeys(_FIELDS, "") | asked
-    source = asked["answers"] or asked["forwards"] or asked["draft"]
+    source = asked["draft"] or asked["answers"] or asked["forwards"]
     if not source:
         return form
     place = await _place(reader, source)

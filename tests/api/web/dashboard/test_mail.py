@@ -329,6 +329,32 @@ def test_a_draft_is_kept_and_gone_on_with(box: Inbox) -> None:
     assert "Nothing here" in box.get(box.folder("Drafts")).text
 
 
+def test_a_script_keeps_a_draft_and_is_told_where_it_lies(box: Inbox) -> None:
+    asking, places = {"Accept": "application/json"}, [""]
+    for text in ("Dear", "Dear Bob"):
+        letter = {"draft": places[-1], "subject": "Half", "text": text, "act": "keep"}
+        places.append(box.http.post("/mail/write", data=letter, headers=asking).json()["draft"])
+    assert "Dear Bob</textarea>" in box.get(f"/mail/write?draft={places[-1]}").text
+    assert box.get(box.folder("Drafts")).text.count('<li class="mail-row') == 1
+    gone = box.post("/mail/write", {"draft": places[1], "to": "bob@far.test", "text": "Dear Bob", "act": "send"})
+    assert gone.status_code == 422
+    assert "elsewhere" in gone.text
+    assert 'name="draft" value=""' in gone.text  # so that it leaves at the next press
+    assert box.post("/mail/write", {"draft": places[-1], "act": "discard"}).headers["location"] == "/mail"
+    assert "Nothing here" in box.get(box.folder("Drafts")).text
+
+
+async def test_a_draft_of_an_answer_stays_one(box: Inbox) -> None:
+    place = f"{box.home.rpartition('/')[2]}:{await box.receive(PLAIN)}"
+    kept = box.post("/mail/write", {"answers": place, "subject": "Re: Lunch", "text": "Yes", "act": "keep"})
+    where = kept.headers["location"]
+    assert f'name="answers" value="{place}"' in box.get(where).text
+    draft = where.partition("draft=")[2].partition("&")[0]
+    letter = {"draft": draft, "to": "bob@far.test", "subject": "Re: Lunch", "text": "Yes", "act": "send"}
+    sent = box.post("/mail/write", letter).headers["location"]
+    assert "In-Reply-To: <two@far.test>" in box.get(f"{sent}/1/source").text
+
+
 def test_what_is_wrong_with_a_letter_stands_beside_its_field(box: Inbox) -> None:
     answer = box.post("/mail/write", {"to": "nobody", "subject": "x", "text": "y", "act": "send"})
     assert answer.status_code == 422

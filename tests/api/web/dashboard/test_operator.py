@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from hourpost import tables
 from hourpost.billing.changes import add_customer, write_entitlement
@@ -44,6 +44,25 @@ async def test_what_an_account_pays_is_told(cast: Cast, database: Database) -> N
     assert f"cus_{cast.account.public_id}" in page
     assert "Past due" in page
     assert "May send until" in page
+
+
+async def test_a_webhook_of_stripes_that_waits_is_read_anew(cast: Cast, database: Database) -> None:
+    now, later = datetime.now(UTC), datetime.now(UTC) + timedelta(hours=1)
+    event = f"evt_{cast.account.public_id}"
+    row = {"id": event, "kind": "invoice.paid", "created_at": now, "received_at": now, "due_at": later, "tries": 3}
+    async with database.transaction() as connection:
+        await connection.execute(insert(tables.StripeEvent).values(row | {"error": "Stripe is away"}))
+    path = f"/operator/stripe/{event}/retry"
+    assert f'action="{path}"' in cast["staff"].get("/operator").text
+    assert cast["owner"].post(path).status_code == 404
+    assert cast["staff"].post(path).headers["location"] == "/operator"
+    async with database.transaction() as connection:
+        table = tables.StripeEvent
+        due = (await connection.execute(select(table.due_at).where(table.id == event))).scalar_one()
+        assert due < later
+        await connection.execute(update(table).where(table.id == event).values(due_at=None))
+    for done in (path, "/operator/stripe/evt_unknown/retry", "/operator/stripe/%00/retry"):
+        assert cast["staff"].post(done).status_code == 404
 
 
 def test_accounts_are_found_by_name_address_and_id(cast: Cast) -> None:

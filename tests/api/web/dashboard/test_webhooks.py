@@ -49,3 +49,16 @@ async def test_a_call_shows_what_is_told_and_is_made_again(cast: Cast, owner: Su
         assert cast[who].get(calls[0]).status_code == status
         assert cast[who].post(f"{calls[0]}/replay").status_code == status
         assert cast[who].post(f"/app/webhooks/{webhook_id}/delete").status_code == status
+
+
+async def test_a_test_event_leads_to_what_becomes_of_it(cast: Cast, owner: Surfer, database: Database) -> None:
+    webhook_id = await make_webhook(database, cast.account)
+    where = owner.post(f"/app/webhooks/{webhook_id}/test").headers["location"]
+    page = owner.get(where).text
+    assert "A test event is on its way." in page
+    assert "Pending" in page
+    owner.post(f"/app/webhooks/{webhook_id}/disable")
+    assert owner.post(f"/app/webhooks/{webhook_id}/test").headers["location"] == f"/app/webhooks/{webhook_id}"
+    page = owner.get(f"/app/webhooks/{webhook_id}").text
+    assert "enable it first" in page
+    assert "Send a test event</button>" not in page

@@ -102,13 +102,56 @@ function count() {
   every.indeterminate = chosen > 0 && chosen < all.length;
 }
 
-// A letter that was begun is not lost by a slip; Ctrl and Enter send it.
+const KEEP_AFTER_MS = 3000;
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+// A letter that was begun is kept as a draft by itself, without its files; Ctrl and Enter send it.
 function guard(letter) {
-  let isTouched = false;
-  letter.addEventListener("input", () => (isTouched = true));
-  letter.addEventListener("submit", () => (isTouched = false));
+  const { draft, forwards, files } = letter.elements;
+  let changes = 0;
+  let kept = 0;
+  let keeping = null;
+  let timer;
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(keep, KEEP_AFTER_MS);
+  };
+  async function ask(at) {
+    const body = new FormData(letter);
+    body.delete("files");
+    body.set("act", "keep");
+    const answer = await fetch(letter.action, { method: "POST", body, headers: { Accept: "application/json" } });
+    if (!answer.ok) return;
+    draft.value = (await answer.json()).draft;
+    forwards.value = ""; // what was attached there is in the draft now
+    kept = at;
+    letter.querySelector("[data-kept]").textContent = `Draft kept at ${clock.format(new Date())}`;
+  }
+  function keep() {
+    if (keeping || kept === changes) return;
+    const at = changes;
+    keeping = ask(at).catch(() => {}).finally(() => {
+      keeping = null;
+      if (changes > at) later();
+    });
+  }
+  letter.addEventListener("input", () => {
+    changes += 1;
+    later();
+  });
+  document.addEventListener("visibilitychange", () => document.hidden && keep());
+  letter.addEventListener("submit", (event) => {
+    clearTimeout(timer);
+    if (keeping) { // it names the draft that is being replaced
+      event.preventDefault();
+      keeping.then(() => letter.requestSubmit(event.submitter));
+      return;
+    }
+    kept = changes;
+    files.dataset.sent = "";
+  });
   addEventListener("beforeunload", (event) => {
-    if (isTouched) event.preventDefault();
+    if (kept !== changes || (files.files.length && !("sent" in files.dataset))) event.preventDefault();
   });
   letter.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) letter.requestSubmit(letter.querySelector('[value="send"]'));
