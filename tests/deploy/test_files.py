@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from hourpost.cli import _COMMANDS
+from hourpost.gateways.relays import parse_relays
 from hourpost.settings import Settings
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +28,20 @@ _STANDARD = {
 }
 _METRICS = 9025
 _DRAIN_SECONDS = 25
+_MOST_SESSIONS = 10_200
+# Left to their defaults: ports inside of containers, what is tuned, what only commands, tests and `hourpost up` use.
+_AT_HOME = {name.upper() for name in _PORTS if name != "metrics_port"} | {
+    "API_KEY",
+    "DATABASE_POOL",
+    "EMBEDDED",
+    "LEASE_SECONDS",
+    "LOG_LEVEL",
+    "REQUESTS_PER_SECOND",
+    "STRIPE_API_URL",
+    "SWEEP_SECONDS",
+    "WORKERS",
+    "WORKER_CONCURRENCY",
+}
 
 
 def _services() -> dict[str, Any]:
@@ -50,6 +65,52 @@ def _every_file() -> list[Path]:
 def test_every_variable_is_a_setting(path: Path) -> None:
     named = set(re.findall(r"HOURPOST_([A-Z0-9_]+)", path.read_text()))
     assert {name.lower() for name in named} <= set(_OWN)
+
+
+def test_every_setting_is_named_in_production_or_for_a_reason_not() -> None:
+    """So that none which a deployment needs is forgotten: a new one is put into the files, or into ``_AT_HOME``."""
+    compose = set(re.findall(r"^HOURPOST_(\w+)=", (_ROOT / "deploy/example.env").read_text(), re.MULTILINE))
+    secret = yaml.safe_load((_ROOT / "deploy/kubernetes/secret.example.yaml").read_text())["stringData"]
+    kubernetes = {name.removeprefix("HOURPOST_") for name in (*_objects("ConfigMap")["hourpost"]["data"], *secret)}
+    image = set(re.findall(r"HOURPOST_(\w+)=", _DOCKERFILE))
+    needed = {name.upper() for name in _OWN} - _AT_HOME
+    assert compose | image >= needed
+    assert kubernetes | image >= needed
+
+
+def test_what_a_setting_of_the_files_says_can_be_read() -> None:
+    """Empty ones stand for what is filled in, or is as if it were not there."""
+    lines = (_ROOT / "deploy/example.env").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line.startswith("HOURPOST_"))
+    values = {name.removeprefix("HOURPOST_").lower(): value for name, value in given.items() if value}
+    settings = Settings(_env_file=None, **values)
+    assert settings.public_url == "https://mail.example.com"
+    assert [spec.port for spec in parse_relays(settings.relays.get_secret_value())] == [587]
+
+
+@pytest.mark.parametrize("part", ["migrate", *_PARTS])
+def test_every_part_has_all_settings_and_descriptors_enough(part: str) -> None:
+    assert _services()[part]["env_file"] == ["deploy/hourpost.env"]
+    assert _services()[part]["ulimits"]["nofile"] >= _MOST_SESSIONS
+    kind = "Job" if part == "migrate" else "Deployment"
+    container = _objects(kind)[part]["spec"]["template"]["spec"]["containers"][0]
+    assert container["envFrom"] == [{"configMapRef": {"name": "hourpost"}}, {"secretRef": {"name": "hourpost"}}]
+
+
+@pytest.mark.parametrize("part", _STANDARD)
+def test_mail_doors_have_their_certificate(part: str) -> None:
+    example = (_ROOT / "deploy/example.env").read_text()
+    assert "./deploy/tls:/etc/hourpost/tls:ro" in _services()[part]["volumes"]
+    assert "HOURPOST_TLS_CERTIFICATE=/etc/hourpost/tls/" in example
+    assert {"name": "tls", "mountPath": "/etc/hourpost/tls", "readOnly": True} in _container(part)["volumeMounts"]
+    assert _objects("ConfigMap")["hourpost"]["data"]["HOURPOST_TLS_KEY"].startswith("/etc/hourpost/tls/")
+
+
+def test_systemd_runs_every_part_with_time_to_end_and_descriptors_enough() -> None:
+    unit = (_ROOT / "deploy/systemd/hourpost@.service").read_text()
+    assert all(f"hourpost@{part}" in unit for part in _PARTS)
+    assert int(re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[0]) > _DRAIN_SECONDS
+    assert int(re.findall(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)[0]) >= _MOST_SESSIONS
 
 
 @pytest.mark.parametrize("part", ["migrate", *_PARTS])
