@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     workers: int = Field(2, ge=1, description="Worker processes that `hourpost up` starts.")
     worker_concurrency: int = Field(400, ge=1, description="Deliveries one worker process has in hand at once.")
     lease_seconds: int = Field(
-        30, ge=5, description="How long a worker's deliveries stay its own without a sign of life."
+        30, ge=5, le=1800, description="How long a worker's deliveries stay its own without a sign of life."
     )
     sweep_seconds: float = Field(8.0, gt=0, description="Longest time between two sweeps for what lost its hint.")
     inbound_days: int = Field(90, ge=1, description="How many days mail that came by a route is kept here.")

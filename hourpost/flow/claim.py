@@ -49,7 +49,11 @@ _ENROL = text(
     "INSERT INTO workers (id, name, leased_until, started_at)"
     " VALUES (:id, :name, now() + make_interval(secs => :seconds), now())"
 )
-_RENEW = text("UPDATE workers SET leased_until = now() + make_interval(secs => :seconds) WHERE id = :id")
+_RENEW = text(
+    "UPDATE workers w SET leased_until = now() + make_interval(secs => :seconds)"
+    " FROM (SELECT id, leased_until FROM workers WHERE id = :id FOR UPDATE) AS before WHERE w.id = before.id"
+    " RETURNING extract(epoch FROM before.leased_until - now())::float8"
+)
 _DOT = HotStatement(
     "UPDATE deliveries d SET dot_at = :now"
     " FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS w(email, position)"
@@ -140,9 +144,13 @@ async def enrol(connection: AsyncConnection, worker: UUID, name: str, lease_seco
     await connection.execute(_ENROL, {"id": worker, "name": name, "seconds": lease_seconds})
 
 
-async def renew(connection: AsyncConnection, worker: UUID, lease_seconds: int) -> bool:
-    """Say that the worker is alive: its leases hold for ``lease_seconds`` more. False when a sweep has ended them."""
-    return bool((await connection.execute(_RENEW, {"id": worker, "seconds": lease_seconds})).rowcount)
+async def renew(connection: AsyncConnection, worker: UUID, lease_seconds: int) -> float | None:
+    """Say that the worker is alive: its leases hold for ``lease_seconds`` more.
+
+    Gives the seconds that were left of them; None when a sweep has ended them.
+    """
+    left: float | None = (await connection.execute(_RENEW, {"id": worker, "seconds": lease_seconds})).scalar()
+    return left
 
 
 async def mark_dots(

@@ -278,8 +278,11 @@ class Courier:
             await asyncio.sleep(self._pace.sweep_seconds * (0.5 + self._jitter() / 2))
 
     async def _sweep(self) -> None:
-        async with self._database.transaction() as connection:
-            returned = await return_orphans(connection, self._clock.now(), self._pace.grace_seconds)
+        await self._leases.renew()  # which sees whether PostgreSQL's clock was set
+        returned = 0
+        if self._leases.tell_the_living:
+            async with self._database.transaction() as connection:
+                returned = await return_orphans(connection, self._clock.now(), self._pace.grace_seconds)
         if returned:
             RETURNED_DELIVERIES.inc(returned)
             log.warning("deliveries of a lost worker were put back", deliveries=returned)

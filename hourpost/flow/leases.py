@@ -46,6 +46,7 @@ class Leases:
         self.worker = new_id()
         self.on_calls: Callable[[], None] = lambda: None  # told when webhooks are to be called
         self._is_enrolled = False
+        self._renewed_at = self._doubtful_until = 0.0
         self._database = database
         self._clock = clock
         self._name = name
@@ -56,14 +57,30 @@ class Leases:
     async def renew(self) -> None:
         """Hold every lease for another term. Raises: ServiceUnavailable."""
         async with self._database.transaction() as connection:
-            if self._is_enrolled and await renew(connection, self.worker, self._lease_seconds):
-                return
+            left = await renew(connection, self.worker, self._lease_seconds) if self._is_enrolled else None
+        if left is not None:
+            self._watch_clock(left)
+            return
         if self._is_enrolled:
             log.warning("the leases of this worker had ended; it begins anew")
         worker, self._is_enrolled = new_id(), False
         async with self._database.transaction() as connection:
             await enrol(connection, worker, self._name, self._lease_seconds)
-        self.worker, self._is_enrolled = worker, True
+        self.worker, self._is_enrolled, self._renewed_at = worker, True, time.monotonic()
+
+    @property
+    def tell_the_living(self) -> bool:
+        """Whether leases say who is alive: not for a while after PostgreSQL's clock was set, until all have renewed."""
+        return time.monotonic() >= self._doubtful_until
+
+    def _watch_clock(self, left_seconds: float) -> None:
+        """Compare what was left of the leases with what our own clock says, which nobody sets."""
+        now = time.monotonic()
+        jumped = self._lease_seconds - (now - self._renewed_at) - left_seconds
+        self._renewed_at = now
+        if abs(jumped) > self._lease_seconds / 2:
+            log.warning("PostgreSQL's clock was set: no worker is taken for dead for a while", seconds=round(jumped))
+            self._doubtful_until = now + self._lease_seconds
 
     async def may_end(self, email: Claimed) -> bool:
         """Write that the final dot of ``email`` goes out now; False when a lease was lost, or cannot be checked."""

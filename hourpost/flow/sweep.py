@@ -19,10 +19,13 @@ _UNKNOWN_SECONDS = 30
 _ROWS_AT_ONCE = 1000
 
 # A worker that is missing from `workers` is as dead as one whose lease ended: it lost its row to an earlier sweep.
+# A lease of more than an hour, or a start that is still to come, is from before PostgreSQL's clock was set back.
 # While PostgreSQL was away nobody could renew, and an outcome that is known but not yet written must not be swept.
 _DEAD = text(
-    "DELETE FROM workers WHERE id IN (SELECT id FROM workers WHERE leased_until < now()"
-    " AND pg_postmaster_start_time() <= now() - make_interval(secs => :grace) ORDER BY id FOR UPDATE SKIP LOCKED)"
+    "DELETE FROM workers WHERE id IN (SELECT id FROM workers"
+    " WHERE (leased_until < now() OR leased_until > now() + interval '1 hour')"
+    " AND pg_postmaster_start_time() NOT BETWEEN now() - make_interval(secs => :grace) AND now()"
+    " ORDER BY id FOR UPDATE SKIP LOCKED)"
 )
 _LEFT = """
 SELECT d.email_id, d.position, d.dot_at IS NOT NULL AS dotted, d.crashes, a.unknown_policy

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.claim import claim, enrol, load_contents, mark_dots
+from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
 from hourpost.flow.record import record
 from hourpost.flow.sweep import return_orphans, return_strays
@@ -103,6 +104,27 @@ async def test_what_may_have_been_sent_by_a_dead_worker_is_unknown(rounds, polic
     ledger = await rounds.until(lambda _: True)
     assert ledger.events[email_id, 0] == ["queued", "unknown"]
     assert (ledger.row(email_id).state, ledger.row(email_id).dot_at) == (state, None)
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+async def test_a_clock_that_is_set_takes_no_work_from_the_living(rounds, hours):
+    """PostgreSQL's: seen from it, every lease ended long ago, or ends in hours. Who really died is found later."""
+    email_id = await rounds.post("a@x.test")
+    worker, (email,) = await lease(rounds)
+    async with rounds.database.hot_transaction() as connection:
+        await mark_dots(connection, worker, email.keys, rounds.clock.now())
+    leases = Leases(rounds.database, rounds.clock, "alive", 30)
+    courier = Courier(rounds.database, None, None, leases, Pace(1, 60, 60, 0))
+    await leases.renew()
+    await rounds.execute("UPDATE workers SET leased_until = leased_until - make_interval(hours => :hours)", hours=hours)
+    await courier._sweep()
+    ledger = await rounds.until(lambda _: True)
+    assert (ledger.row(email_id).state, ledger.events[email_id, 0]) == ("sending", ["queued"])
+    assert not leases.tell_the_living
+    await leases.renew()
+    leases._doubtful_until = 0.0
+    await courier._sweep()
+    assert (await rounds.until(lambda _: True)).row(email_id).state == "deferred"
 
 
 async def test_poison_is_parked_after_three_workers_and_its_neighbours_are_sent(rounds):
