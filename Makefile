@@ -5,6 +5,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# How many processes share the tests: they wait more than they work, so one more than small machines have cores.
+TESTERS ?= 3
+
 # The oldest Python that will do is 3.11; PYTHON=/path/to/python chooses another.
 PYTHON ?=
 BIN := .venv/bin
@@ -35,7 +38,7 @@ run: $(RUN) assets ## Run the whole service in the foreground; Ctrl-C stops it
 	@$(BIN)/hourpost up
 
 test: $(DEV) assets ## Run all tests on a real PostgreSQL and Redis
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(TESTERS)
 
 lint: $(DEV) ## Style, types, architecture, dependencies
 	@$(BIN)/ruff check $(SOURCES)

@@ -28,6 +28,11 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.stripe_server import FakeStripe, run_fake_stripe
 from tests.fixtures.certificates import Certificate, self_signed
 from tests.fixtures.ports import free_port
+from tests.side_by_side import (  # noqa: F401  # hooks
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    pytest_xdist_make_scheduler,
+)
 
 # Tracebacks as the product writes them: drawn with all that is in them they take the server half a minute each.
 structlog.configure(

@@ -15,7 +15,7 @@ from tests.end_to_end.scene import MAILBOX, MAILBOX_PASSWORD, first_steps
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE = Path(__file__).parents[2] / "api" / "web" / "dashboard" / "assets" / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE_MS = 30_000  # for a machine that carries much else
+PATIENCE_MS = 90_000  # for a machine that carries much else
 SIZES = {"desktop": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
 
 

@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_killing_every_part_in_turn_loses_nothing_and_doubles_only_what_was_in_data(folder: Path) -> None:
     judgement, drill = run_drill(SHORT, folder)
     assert judgement.is_clean, (judgement, drill.told)

@@ -23,7 +23,7 @@ from tests.flow.servers import OwnPostgres, OwnRedis
 
 EMAILS, A_SECOND = 300, 60.0
 ALLOWED = 1_000_000
-pytestmark = pytest.mark.timeout(360)  # a machine that carries much else takes a minute to start six processes
+pytestmark = pytest.mark.timeout(600)  # a machine that carries much else takes a minute to start six processes
 
 
 @pytest.fixture(scope="module")

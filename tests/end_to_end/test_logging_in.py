@@ -20,7 +20,7 @@ from tests.end_to_end.scene import first_steps
 
 PASSWORD = "a sentence to keep in mind"
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 
 def mail_to(up: RunningUp, address: str) -> list[bytes]:

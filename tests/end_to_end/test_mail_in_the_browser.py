@@ -17,7 +17,7 @@ from tests.end_to_end.browsing import log_in_as
 from tests.end_to_end.conftest import NewContext, Service
 from tests.end_to_end.scene import MAILBOX, MAILBOX_PASSWORD
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from tests.end_to_end.people import run_shop
 from tests.fakes.stripe_server import FakeStripe
 
 PASSWORD = "a sentence to keep in mind"
-SOON_MS = 30_000
+SOON_MS = 90_000
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def test_from_the_sign_up_to_an_upgrade_that_lets_leave_what_waited(page: Page, 
 
     page.goto("/app/plan")
     page.get_by_role("link", name="Upgrade to Normal").click()
-    page.get_by_role("button", name="Pay $95 and upgrade").click()
+    page.get_by_role("button", name=re.compile(r"^Pay \$9[45](\.\d\d)? and upgrade$")).click()  # less after a minute
     expect(page.get_by_text("Your plan is Normal now")).to_be_visible()
     expect(page.get_by_text("1,080 of 1,500 this hour")).to_be_visible()  # counted on, and what waited leaves
     expect(page.get_by_text("80 held")).to_have_count(0)

@@ -12,7 +12,7 @@ from tests.end_to_end.browsing import log_in_as
 from tests.end_to_end.conftest import NewContext, Service
 from tests.end_to_end.scene import first_steps, post
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
