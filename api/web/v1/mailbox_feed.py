@@ -17,7 +17,7 @@ from api.web.dependencies import authenticate
 from api.web.parts import Parts
 from api.web.v1.documented import download
 from api.web.v1.mailbox_folders import folder_view
-from api.web.v1.mailbox_places import TheMailbox
+from api.web.v1.mailbox_places import TheMailbox, mailbox_of
 from hourpost.errors import HourpostError, ServiceUnavailable
 from hourpost.mailboxes.folders import Folder, list_folders
 
@@ -38,7 +38,8 @@ async def follow_mailbox(here: TheMailbox, request: Request) -> Response:
 
     async def may_go_on() -> bool:
         try:
-            return (await authenticate(request)).account_id == here.caller.account_id
+            caller = await authenticate(request)
+            return (await mailbox_of(here.mailbox.public_id, caller, here.parts)).account_id == here.caller.account_id
         except HourpostError as error:
             return not error.permanent
 

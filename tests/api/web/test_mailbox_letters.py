@@ -9,6 +9,7 @@ from email.message import Message
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from hourpost.database import Database
@@ -150,7 +151,10 @@ async def told(stream: httpx.Response) -> Any:
             yield json.loads(line[6:])
 
 
-async def test_the_feed_ends_when_its_key_does(box: Box, web: RunningWeb, owner: Customer) -> None:
+@pytest.mark.parametrize("end", ["key", "mailbox"])
+async def test_the_feed_ends_when_its_key_or_its_mailbox_does(
+    box: Box, web: RunningWeb, owner: Customer, end: str
+) -> None:
     made = owner.http.post("/v1/api-keys", json={"name": "short"}).json()
     headers = {"Authorization": f"Bearer {made['token']}"}
     client = httpx.AsyncClient(base_url=web.url, headers=headers, timeout=20)
@@ -158,7 +162,7 @@ async def test_the_feed_ends_when_its_key_does(box: Box, web: RunningWeb, owner:
         events = told(stream)
         for _ in range(6):
             await anext(events)
-        owner.http.delete(f"/v1/api-keys/{made['id']}")
         await box.receive(letter())
+        owner.http.delete(f"/v1/api-keys/{made['id']}" if end == "key" else box.path)
         async with asyncio.timeout(20):
             assert len([event async for event in events]) <= 1
