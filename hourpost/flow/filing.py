@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from hourpost.database import Database, HotStatement
-from hourpost.errors import HourpostError, NotFound
+from hourpost.errors import Conflict, HourpostError, NotFound
 from hourpost.flow.notices import Notices
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.parcels import NewMessage, Target
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import new_id
 from hourpost.rules.mail_flags import Flag
 from hourpost.rules.sent_outcome import is_settled, outcome_of
 
@@ -53,9 +57,13 @@ WHERE f.mailbox_id = :mailbox AND f.name <> 'INBOX' AND f.special_use IS DISTINC
 """
 )
 _FILED = HotStatement(
-    "UPDATE sent_copies s SET content_id = w.content, settled = w.settled, looked_at = :now"
+    "UPDATE sent_copies s SET content_id = coalesce(s.content_id, w.content), settled = w.settled, looked_at = :now"
     " FROM unnest(CAST(:email AS uuid[]), CAST(:content AS uuid[]), CAST(:settled AS bool[]))"
     " AS w(email, content, settled) WHERE s.email_id = w.email"
+)
+# In the transaction that stores the copy, so that there is one, whoever else sweeps and whenever the process ends
+_TAKE = HotStatement(
+    "UPDATE sent_copies SET content_id = :content WHERE email_id = :email AND content_id IS NULL RETURNING email_id"
 )
 _OPEN = HotStatement(
     """
@@ -115,13 +123,16 @@ class Filing:
     async def _file(self) -> int:
         async with self._database.hot_statements() as connection:
             rows = await _UNFILED.run(connection, {"most": _FILED_AT_ONCE})
-        filed = [(row.email_id, *await self._file_one(row)) for row in rows]
+        filed = []
+        for row in rows:
+            with suppress(Conflict):  # whoever has filed it goes on with it
+                filed.append((row.email_id, *await self._file_one(row)))
         if filed:
             emails, contents, settled = map(list, zip(*filed, strict=True))
             arguments = {"email": emails, "content": contents, "settled": settled, "now": self._clock.now()}
             async with self._database.hot_transaction() as connection:
                 await _FILED.run(connection, arguments)
-        return len(filed)
+        return len(rows)
 
     async def _file_one(self, row: Any) -> tuple[UUID | None, bool]:
         """The content of the copy, and whether nothing more is to be done about it."""
@@ -145,8 +156,9 @@ class Filing:
             content = b"".join(chunk.bytes for chunk in await _CONTENT.run(connection, {"content": row.content_id}))
         if not content:
             return None
-        new = NewMessage(content, flags=Flag.SEEN, received_at=row.created_at)
-        outcome = (await self._store.deliver(new, [Target(row.mailbox_id, row.folder_id)]))[0]
+        new = NewMessage(content, flags=Flag.SEEN, received_at=row.created_at, content_id=new_id())
+        taken = partial(_take, email_id=row.email_id, content_id=new.content_id)
+        outcome = (await self._store.deliver(new, [Target(row.mailbox_id, row.folder_id)], also=taken))[0]
         if isinstance(outcome, HourpostError):
             log.info("a sent email was not filed", email_id=str(row.email_id), reason=outcome.name)
             return None
@@ -207,6 +219,12 @@ class Filing:
         }
         async with self._database.hot_transaction() as connection:
             await _LOOKED.run(connection, arguments)
+
+
+async def _take(connection: asyncpg.Connection, email_id: UUID, content_id: UUID) -> None:
+    """Note the copy. Raises: Conflict where somebody else has filed one."""
+    if not await _TAKE.run(connection, {"email": email_id, "content": content_id}):
+        raise Conflict("already_exists", "There is a copy already.")
 
 
 def _change_of(row: Any) -> _Change:

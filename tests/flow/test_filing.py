@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -83,6 +84,15 @@ async def test_what_is_sent_is_filed_as_read_and_shows_that_it_was_delivered(des
     assert await desk.sweep() == [(1, ["$Delivered"])]
     (copy,) = await settled(desk)
     assert copy.settled
+
+
+async def test_sweeps_at_the_same_time_file_one_copy(desk: Desk):
+    await desk.send("you@far.test")
+    await desk.send("me@far.test")
+    other = Filing(desk.rounds.database, desk.store, desk.rounds.clock, "mx.test")
+    await asyncio.gather(desk.filing.sweep(), other.sweep(), desk.filing.sweep())
+    await desk.rounds.round()
+    assert await desk.sweep() == [(1, ["$Delivered"])] * 2
 
 
 async def test_a_late_bounce_changes_what_it_shows(desk: Desk):
