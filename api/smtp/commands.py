@@ -93,9 +93,11 @@ def parse_mail(argument: str) -> MailRequest:
     return request
 
 
-def parse_recipient(argument: str, *, smtputf8: bool) -> RecipientRequest:
-    """What stands behind ``RCPT ``. Raises: Refusal."""
+def parse_recipient(argument: str, *, smtputf8: bool, hostname: str = "") -> RecipientRequest:
+    """What stands behind ``RCPT ``; the postmaster alone is that of ``hostname`` (RFC 5321 §4.5.1). Raises: Refusal."""
     path, words = _split_path(argument, "TO")
+    if hostname and path.strip("<>").lower() == "postmaster":
+        path = f"<postmaster@{hostname}>"
     try:
         address = parse_path(path)
     except AddressError as error:

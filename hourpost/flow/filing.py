@@ -156,8 +156,9 @@ class Filing:
             content = b"".join(chunk.bytes for chunk in await _CONTENT.run(connection, {"content": row.content_id}))
         if not content:
             return None
-        new = NewMessage(content, flags=Flag.SEEN, received_at=row.created_at, content_id=new_id())
-        taken = partial(_take, email_id=row.email_id, content_id=new.content_id)
+        content_id = new_id()
+        new = NewMessage(content, flags=Flag.SEEN, received_at=row.created_at, content_id=content_id)
+        taken = partial(_take, email_id=row.email_id, content_id=content_id)
         outcome = (await self._store.deliver(new, [Target(row.mailbox_id, row.folder_id)], also=taken))[0]
         if isinstance(outcome, HourpostError):
             log.info("a sent email was not filed", email_id=str(row.email_id), reason=outcome.name)

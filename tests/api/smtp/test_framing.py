@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -173,3 +174,10 @@ def refusal_of(work: Callable[[], object]) -> bytes:
 def test_the_answers_to_auth_are_refused_and_never_break(text: str) -> None:
     for parse in (parse_plain, parse_login_part):
         assert refusal_of(lambda parse=parse: parse(text))[:1] in (b"", b"5")
+
+
+def test_the_postmaster_needs_no_domain() -> None:
+    request = parse_recipient("TO:<PostMaster>", smtputf8=False, hostname="mail.test")
+    assert request.address.spec.lower() == "postmaster@mail.test"
+    with pytest.raises(Refusal):
+        parse_recipient("TO:<somebody>", smtputf8=False, hostname="mail.test")
