@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from hourpost import tables
 from hourpost.accounts.changes import NewAccount, create_account
-from hourpost.accounts.passwords import hash_password
+from hourpost.accounts.passwords import check_password, hash_password
 from hourpost.accounts.queries import find_user_by_email
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
@@ -47,11 +47,12 @@ async def begin_sign_up(desk: Desk, new: NewUser, browser: Browser) -> str:
     email, name = read_email(new.email, faults), read_name(new.name, faults)
     account_name = read_name(new.account_name, faults, "account_name")
     try:
-        hashed = await hash_password(new.password) if not faults else ""
+        check_password(new.password)
     except ValidationFailed as error:
         faults += error.faults
     if faults:
         raise ValidationFailed(faults)
+    hashed = await hash_password(new.password)
     by_email = Counted("sign-up", email, _FREE_BY_EMAIL)
     await desk.attempts.begin([by_email, Counted("sign-up-from", network_of(browser.address), _FREE_BY_ADDRESS)])
     await desk.postman.require_way()

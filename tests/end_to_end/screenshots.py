@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.embedded.running import ROOT, RunningUp
 from tests.end_to_end.browsing import CHROMIUM, SIZES, chromium, log_in_as, new_context
+from tests.end_to_end.corners import CORNERS
 from tests.end_to_end.pages import PAGES, Page
 from tests.end_to_end.people import bring_people, run_shop
 from tests.end_to_end.scene import fill
@@ -34,6 +35,8 @@ def main() -> None:
                 for size in SIZES:
                     for scheme in ("light", "dark"):
                         picture(browser, up, wanted, places, size, scheme)
+                for size in SIZES:
+                    picture_corners(browser, up, sys.argv[1:], places, size)
 
 
 def wait_for_charts(browser: Browser, up: RunningUp) -> None:
@@ -60,6 +63,21 @@ def picture(browser: Browser, up: RunningUp, pages: list[Page], places: dict[str
                 tab.wait_for_timeout(500)  # charts and frames draw themselves
                 path = FOLDER / f"{page.name}-{size}-{scheme}.png"
                 tab.screenshot(path=path, full_page=True)
+                print(path.relative_to(ROOT))
+        context.close()
+
+
+def picture_corners(browser: Browser, up: RunningUp, names: list[str], places: dict[str, str], size: str) -> None:
+    """What opens, light on a desktop and dark on a phone; after the pages, because it leaves something behind."""
+    for who in ("owner", "mailbox"):
+        context = new_context(browser, up, size, color_scheme="dark" if size == "phone" else "light")
+        tab = context.new_page()
+        log_in_as(tab, up, who)
+        for corner in CORNERS:
+            if corner.who == who and (not names or corner.name in names):
+                corner.go(tab, corner.path.format(**places))
+                path = FOLDER / f"{corner.name}-{size}.png"
+                tab.screenshot(path=path)
                 print(path.relative_to(ROOT))
         context.close()
 

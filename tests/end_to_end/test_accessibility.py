@@ -9,9 +9,13 @@ import pytest
 from tests.end_to_end.axe import faults_of
 from tests.end_to_end.browsing import log_in_as
 from tests.end_to_end.conftest import NewContext, Service
+from tests.end_to_end.corners import CORNERS
 from tests.end_to_end.pages import PAGES
 
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"  # innerWidth grows with it
+CUT_OFF = """() => [...document.querySelectorAll("details[open] > :not(summary), :popover-open")]
+  .map((box) => box.getBoundingClientRect())
+  .filter((box) => box.left < 0 || box.right > innerWidth).map((box) => box.x)"""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -34,3 +38,19 @@ def test_no_page_has_a_serious_fault(new_browser_context: NewContext, service: S
             assert not faults, f"{page.name}, {size}, {scheme}:\n" + "\n".join(faults)
             wide: Any = tab.evaluate(WIDER)
             assert wide <= 0, f"{page.name} is {wide} pixels wider than a {size}"
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "dark"), ("phone", "light")])
+def test_what_opens_has_no_serious_fault_and_is_seen_whole(
+    new_browser_context: NewContext, service: Service, size: str, scheme: str
+) -> None:
+    for who in ("owner", "mailbox"):
+        tab = new_browser_context(size, color_scheme=scheme).new_page()
+        log_in_as(tab, service.up, who)
+        for corner in CORNERS:
+            if corner.who != who:
+                continue
+            corner.go(tab, corner.path.format(**service.places))
+            faults = faults_of(tab)
+            assert not faults, f"{corner.name}, {size}, {scheme}:\n" + "\n".join(faults)
+            assert tab.evaluate(CUT_OFF) == [], f"{corner.name} is cut off on a {size}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
@@ -11,6 +13,7 @@ Form = dict[str, str]
 """The fields of a form, without the spaces around them; of several with one name, the last."""
 
 MAX_FIELDS = 200
+_OF_FIELD = re.compile(r"^`[a-z_]+`:? (?!or |and )")
 _AS_TYPED = frozenset({"password", "new_password", "current_password"})
 
 
@@ -42,6 +45,8 @@ def local_path(text: str | None, otherwise: str) -> str:
 
 
 def _sentence(text: str) -> str:
+    """A fault as people read it: the field that it stands beside needs no name, least of all a program's."""
+    text = _OF_FIELD.sub("", text)
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?", "…")) else text + "."
 

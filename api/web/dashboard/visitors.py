@@ -11,6 +11,7 @@ from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.web.dashboard.answered import page_to_read
 from api.web.dashboard.cookies import Flash, clear_flash, read_flash, read_session, set_flash
 from api.web.dashboard.meter import Meter, read_meter
 from api.web.dashboard.rendering import render
@@ -106,6 +107,7 @@ class Guest:
             "signed_in": self.signed_in,
             "settings": settings,
             "path": self.request.url.path,
+            "posted": page_to_read(self.request),
             "flash": flash,
             "now": self.now,
         }

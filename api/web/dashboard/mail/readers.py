@@ -11,6 +11,7 @@ from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.web.dashboard.answered import page_to_read
 from api.web.dashboard.cookies import Flash, clear_flash, read_flash, read_mail_session, set_flash
 from api.web.dashboard.rendering import render
 from api.web.parts import Parts, parts_of
@@ -61,6 +62,7 @@ class Reader:
             "folders": await self.folders(),
             "settings": self.parts.settings,
             "path": self.request.url.path,
+            "posted": page_to_read(self.request),
             "flash": flash,
             "is_fragment": is_fragment,
             "now": self.now,

@@ -31,6 +31,16 @@ def test_an_smtp_credential_is_shown_once(owner: Surfer) -> None:
     assert secrets[1] not in owner.get("/app/smtp").text
 
 
+@pytest.mark.parametrize(
+    ("path", "posted"),
+    [("/app/keys", "/app/keys"), ("/app/team/invite", "/app/team"), ("/app/you/password", "/app/you")],
+)
+def test_what_answers_a_form_says_which_page_a_reload_leads_to(owner: Surfer, path: str, posted: str) -> None:
+    """Else whoever loads it again makes a second key."""
+    assert f'<body data-posted="{posted}">' in owner.post(path, {"name": "Shop"}).text
+    assert "data-posted" not in owner.get(posted).text
+
+
 @pytest.mark.parametrize("path", ["/app/keys", "/app/smtp"])
 def test_faults_stand_beside_their_fields(owner: Surfer, path: str) -> None:
     answer = owner.post(path, {"name": "", "expires_at": "whenever"})

@@ -77,3 +77,10 @@ def test_all_that_is_wrong_is_said_at_once_and_what_was_typed_stays(nobody: Surf
     assert 'value="Kept Ltd"' in answer.text
     assert PASSWORD not in answer.text
     assert nobody.post("/signup", form("a@acme.test", password="short")).text.count('class="fault"') == 1
+
+
+def test_every_fault_is_told_at_once(nobody: Surfer) -> None:
+    answer = nobody.post("/signup", {"name": " ", "account_name": "", "email": "no", "password": "short"})
+    assert answer.status_code == 422
+    for name in ("name", "account_name", "email", "password"):
+        assert f'id="{name}-fault"' in answer.text

@@ -31,6 +31,7 @@ def test_faults_stand_beside_their_fields(owner: Surfer) -> None:
     answer = owner.post("/app/webhooks", {"endpoint": "ftp://x"})
     assert answer.status_code == 422
     assert 'id="endpoint-fault"' in answer.text
+    assert "Must begin with https://." in answer.text  # without the name that programs know the field by
     assert 'id="events-fault"' in answer.text
 
 
@@ -56,6 +57,7 @@ async def test_a_test_event_leads_to_what_becomes_of_it(cast: Cast, owner: Surfe
     where = owner.post(f"/app/webhooks/{webhook_id}/test").headers["location"]
     page = owner.get(where).text
     assert "A test event is on its way." in page
+    assert '"from": "Acme &lt;hello@acme.example&gt;"' in page.replace("&#34;", '"')
     assert "Pending" in page
     owner.post(f"/app/webhooks/{webhook_id}/disable")
     assert owner.post(f"/app/webhooks/{webhook_id}/test").headers["location"] == f"/app/webhooks/{webhook_id}"

@@ -10,6 +10,9 @@ htmx.config.allowScriptTags = false;
 htmx.config.selfRequestsOnly = true;
 document.documentElement.classList.add("has-script");
 
+// A page that answers a form is read when it is loaded again: nothing is made or sent a second time.
+if (document.body.dataset.posted) history.replaceState(null, "", document.body.dataset.posted);
+
 // Live parts ask again at each tick: hx-trigger="tick from:body". Nobody looks at a hidden page, so it does not tick.
 const TICK_MS = 4000;
 const tick = () => document.hidden || htmx.trigger(document.body, "tick");
