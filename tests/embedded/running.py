@@ -23,7 +23,7 @@ COMMAND = (sys.executable, "-m", "hourpost")
 PORTS = ("HTTP", "SMTP", "SUBMISSION", "SUBMISSIONS", "IMAP", "IMAPS", "POP3", "POP3S")
 
 
-def eventually(is_true: Callable[[], object], seconds: float = 30.0) -> None:
+def eventually(is_true: Callable[[], object], seconds: float = 90.0) -> None:
     """Wait for it, at most so long."""
     ends_at = time.monotonic() + seconds
     while not is_true():
