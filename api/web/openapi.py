@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from api.web.illustrated import illustrate
 from api.web.v1.api_keys import NewApiKey
 from api.web.v1.batch_reading import BatchFields
 from api.web.v1.credential_fields import Rename
@@ -106,6 +107,7 @@ def _finish(document: dict[str, Any]) -> dict[str, Any]:
                 operation["security"] = []
                 for status in [code for code in operation["responses"] if code not in ("200", "405", "500", "503")]:
                     del operation["responses"][status]
+    illustrate(document)
     return document
 
 

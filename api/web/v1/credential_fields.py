@@ -37,7 +37,7 @@ class NewCredentialFields(BaseModel):
 class Rename(BaseModel):
     """Another name, or whether it files what it sends."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "the shop's server"}})
 
     name: str | None = Field(None, max_length=1000)
     files_sent: bool | None = Field(None, description="What it sends is filed into the sender's Sent folder.")

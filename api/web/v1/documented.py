@@ -79,6 +79,11 @@ def _accepting(described: dict[str, Any]) -> dict[str, Any]:
 SEND = _accepting(
     route("send_email", shapes.Accepted, 202, openapi_extra=body("EmailFields", parameters=[_IDEMPOTENCY]))
 )
+_BATCH = {
+    "defaults": {"from": "Acme <hello@acme.test>", "subject": "Hello"},
+    "emails": [{"to": "ada@example.net", "text": "Hello, Ada."}, {"to": "bob@example.net", "text": "Hello, Bob."}],
+    "mode": "partial",
+}
 _BATCH_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -94,7 +99,8 @@ _BATCH_BODY: dict[str, Any] = {
                         },
                         {"$ref": "#/components/schemas/BatchFields"},
                     ]
-                }
+                },
+                "example": _BATCH,
             }
         },
     },
@@ -114,9 +120,6 @@ LIST_EMAILS = route("list_emails", shapes.EmailsListed)
 GET_EMAIL = route("get_email", shapes.EmailShape)
 LIST_EVENTS = route("list_email_events", shapes.Listed)
 LIST_ATTEMPTS = route("list_email_attempts", shapes.Listed)
-GET_RAW: dict[str, Any] = {
-    "operation_id": "get_email_raw",
-    "responses": {200: {"description": "The message.", "content": {"message/rfc822": {"schema": {"type": "string"}}}}},
-}
+GET_RAW = download("get_email_raw", "message/rfc822", "The message.")
 CANCEL_EMAIL = route("cancel_email", shapes.EmailShape)
 RESCHEDULE_EMAIL = route("reschedule_email", shapes.EmailShape, openapi_extra=body("Reschedule"))

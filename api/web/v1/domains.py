@@ -36,7 +36,7 @@ class NewDomain(BaseModel):
 class DomainChange(BaseModel):
     """What may change of a domain: nothing yet, so fields of other services are only ignored at the root."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {}})
 
     id: str | None = Field(None, description="Ignored: the address names the domain.")
 

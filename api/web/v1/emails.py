@@ -30,7 +30,7 @@ router = APIRouter(prefix="/emails", tags=["emails"])
 class Reschedule(BaseModel):
     """When an email that waits is to leave instead."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"scheduled_at": "in 2 hours"}})
 
     scheduled_at: str = Field(description="ISO 8601 with a time zone, or `in 10 minutes`.")
     id: str | None = Field(None, description="Ignored: the address names the email.")

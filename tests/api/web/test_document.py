@@ -6,8 +6,13 @@ import re
 from typing import Any
 
 import httpx
+import orjson
 import pytest
+from fastapi.routing import APIRoute
 
+from api.web.app import build_app
+from api.web.illustrated import _ANSWERS
+from hourpost.settings import Settings
 from tests.api.web.conftest import Customer
 from tests.api.web.running import RunningWeb
 
@@ -104,7 +109,9 @@ OPERATIONS = [
 
 @pytest.fixture(scope="module")
 def document(web: RunningWeb) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{web.url}/openapi.json").json()
+    found: dict[str, Any] = httpx.get(
+        f"{web.url}/openapi.json", timeout=60
+    ).json()  # it is made when it is first asked for
     return found
 
 
@@ -121,6 +128,61 @@ def test_every_operation_teaches_and_says_how_it_fails(document: dict[str, Any])
         assert len(one["description"]) > 25, name
         assert one["tags"], name
         assert "503" in one["responses"], name
+
+
+def test_every_operation_shows_what_is_sent_and_what_is_answered(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name, one in operations(document).items():
+        for status, answer in one["responses"].items():
+            if "$ref" in answer:
+                answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]  # noqa: PLW2901
+            media = answer.get("content", {}).get("application/json")
+            assert media is None or "example" in media, (name, status)
+        for sent in one.get("requestBody", {}).get("content", {}).values():
+            assert "example" in sent or "example" in schemas[sent["schema"]["$ref"].rpartition("/")[2]], name
+        for parameter in one.get("parameters", ()):
+            assert parameter.get("description"), (name, parameter["name"])
+
+
+def test_the_answers_that_are_shown_keep_to_their_shapes() -> None:
+    shown = orjson.loads(_ANSWERS.read_bytes())
+    models = {
+        route.operation_id: answer["model"]
+        for route in build_app(Settings(_env_file=None), None).routes  # type: ignore[arg-type]  # it is not run
+        if isinstance(route, APIRoute) and route.operation_id
+        for status, answer in route.responses.items()
+        if int(status) < 300 and "model" in answer
+    }
+    assert set(models) <= set(shown) <= set(OPERATIONS)
+    for name, model in models.items():
+        model.model_validate(shown[name])
+
+
+def test_the_answers_that_are_shown_are_those_that_are_given(owner: Customer) -> None:
+    shown = orjson.loads(_ANSWERS.read_bytes())
+    domain = owner.http.get("/v1/domains").json()["data"][0]["id"]
+    sent = owner.http.post("/v1/emails", json=owner.email(tags=[{"name": "kind", "value": "receipt"}])).json()
+    given = {
+        "send_email": sent,
+        "send_batch": owner.http.post("/v1/emails/batch", json=[owner.email()]).json(),
+        "get_email": owner.http.get(f"/v1/emails/{sent['id']}").json(),
+        "list_emails": owner.http.get("/v1/emails").json(),
+        "get_domain": owner.http.get(f"/v1/domains/{domain}").json(),
+        "create_api_key": owner.http.post("/v1/api-keys", json={"name": "shop"}).json(),
+        "create_smtp_credential": owner.http.post("/v1/smtp-credentials", json={"name": "printer"}).json(),
+        "add_suppression": owner.http.post("/v1/suppressions", json={"email": "bob@example.net"}).json(),
+        "get_usage": owner.http.get("/v1/usage").json(),
+        "get_forecast": owner.http.get("/v1/usage/forecast", params={"emails": 10_000}).json(),
+        "list_plans": owner.http.get("/v1/plans").json(),
+    }
+    assert {name: outline(answer) for name, answer in given.items()} == {name: outline(shown[name]) for name in given}
+
+
+def outline(value: Any) -> Any:
+    """The names in an answer, of a list those of its first item."""
+    if isinstance(value, dict):
+        return {name: outline(inner) for name, inner in value.items()}
+    return [outline(value[0])] if isinstance(value, list) and value else None
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
