@@ -46,7 +46,7 @@ def name_server() -> Iterator[DnsServer]:
     yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(5)
     asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(5)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
+    thread.join(20)
     loop.close()
 
 

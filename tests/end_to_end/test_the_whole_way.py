@@ -101,7 +101,7 @@ def pay_for(page: Page, plan: str, *, declined_first: bool = False) -> None:
     page.get_by_role("button", name="Pay").click()
     page.wait_for_url("**/app/plan")
     mine = page.locator(".plan-mark", has_text=plan)
-    eventually(lambda: mine.count() or (page.goto("/app/plan") and mine.count()), 60)
+    eventually(lambda: mine.count() or (page.goto("/app/plan") and mine.count()), 180)
 
 
 def send(shop: Shop, key: str, sender: str, count: int) -> None:
@@ -157,11 +157,11 @@ def test_what_happens_at_stripe_alone_is_seen_by_its_webhooks(page: Page, shop: 
     subscription |= {"status": "past_due"}
     shop.stripe.state.event("customer.subscription.updated", subscription)
     banner = page.get_by_text("A payment has failed. Your mail goes on leaving until")
-    eventually(lambda: page.goto("/app/account") and banner.count(), 60)
+    eventually(lambda: page.goto("/app/account") and banner.count(), 180)
     assert faults_of(page) == []
-    eventually(lambda: sum(1 for _ in _mails(shop.up, address)) == 2, 60)  # the sign-up's, and what is told of this
+    eventually(lambda: sum(1 for _ in _mails(shop.up, address)) == 2, 180)  # the sign-up's, and what is told of this
 
     shop.stripe.state.cancel_now(subscription)
     ended = page.get_by_text("Your plan has ended: what waits is kept")
-    eventually(lambda: page.goto("/app/account") and ended.count(), 60)
+    eventually(lambda: page.goto("/app/account") and ended.count(), 180)
     assert faults_of(page) == []

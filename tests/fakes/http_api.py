@@ -54,5 +54,5 @@ def run_http_api() -> Iterator[FakeApi]:
         yield api
     finally:
         server.shutdown()
-        thread.join(5)
+        thread.join(20)
         server.server_close()
