@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import importlib
 import os
 import re
 import sys
@@ -16,14 +14,14 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from hourpost.cli import main as command_line
+from hourpost.cli.parts import PARTS, Options, live, make_ready, words_of
 from hourpost.cli.welcome import welcome
 from hourpost.embedded import capture_part
 from hourpost.embedded.certificate import Certificate, find_or_make
 from hourpost.embedded.doors import closed_ports
 from hourpost.embedded.first_steps_file import FirstSteps, read_first_steps
 from hourpost.embedded.instance import remove_instance, write_instance
-from hourpost.embedded.linux import use_few_arenas, yield_to_others
+from hourpost.embedded.linux import use_few_arenas
 from hourpost.embedded.lock import HomeTaken, lock_home
 from hourpost.embedded.postgres import EmbeddedPostgres
 from hourpost.embedded.program import Program, run
@@ -37,25 +35,6 @@ from migrations.revision import newest_file_revision
 
 app = typer.Typer()
 
-# The schedule runs beside the courier here: a process of its own would change nothing on one machine.
-_PARTS = {
-    "web": ("web",),
-    "worker": ("worker", "--with-scheduler"),
-    **{door: (door,) for door in ("smtp", "imap", "pop3")},
-}
-# On one machine an answer comes before a delivery: the kernel still gives a worker a tenth of a core that all want.
-_NICENESS = {"worker": 10}
-_IMPORTS = (
-    "hourpost.cli.web",
-    "hourpost.cli.worker",
-    "hourpost.cli.smtp",
-    "api.smtp.entry",
-    "hourpost.cli.imap",
-    "api.imap.entry",
-    "hourpost.cli.pop3",
-    "api.pop3.entry",
-    "workers.schedule",
-)
 _NOISE = re.compile(  # of libraries: what Celery says of every root and at every end, what aiosmtpd says of itself
     r"^$|SecurityWarning|absolutely not recommended|specify a different user|User information:|_warn_or_raise"
     r"|Warm shutdown|Session\.login_data is deprecated"
@@ -132,12 +111,12 @@ class Run:
     def _start(self) -> bool:
         """Start everything; False when a signal came before it was ready."""
         certificate = self._prepare_secrets()
-        parts = [self._part(name, words) for name, words in _PARTS.items()]
+        parts = [self._part(name, options) for name, options in PARTS.items()]
         if not self._settings.relays.get_secret_value():
             parts.insert(0, self._capture_relay(certificate))
         self._supervisor.start(self._servers())
         self._write_instance()
-        _import_parts()  # while PostgreSQL starts
+        make_ready(self._running_settings())  # while PostgreSQL starts
         if not self._supervisor.wait():
             return False
         if not self._is_prepared():
@@ -202,15 +181,15 @@ class Run:
             noise=_NOISE,
         )
 
-    def _part(self, name: str, words: tuple[str, ...]) -> Program:
+    def _part(self, name: str, options: Options) -> Program:
         return Program(
             name=name,
-            argv=(sys.executable, "-m", "hourpost", *words),
+            argv=(sys.executable, "-m", "hourpost", *words_of(name, options)),
             is_ready=readiness_file(self._home, name).exists,
             prepare=partial(mark_starting, self._home, name),
             environment={"HOURPOST_HOME": str(self._home)},
             noise=_NOISE,
-            work=partial(_work, words, _NICENESS.get(name, 0)),
+            work=partial(live, name, options),
         )
 
     def _more_workers(self) -> list[Program]:
@@ -218,24 +197,26 @@ class Run:
         return [
             Program(
                 name=f"worker-{number}",
-                argv=(sys.executable, "-m", "hourpost", *words),
+                argv=(sys.executable, "-m", "hourpost", *words_of("worker", {"number": number})),
                 is_ready=lambda: True,
                 environment={"HOURPOST_HOME": str(self._home)},
                 noise=_NOISE,
-                work=partial(_work, words, _NICENESS["worker"]),
+                work=partial(live, "worker", {"number": number}),
             )
             for number in range(2, self._settings.workers + 1)
-            for words in [("worker", "--number", str(number))]
         ]
+
+    def _running_settings(self) -> Settings:
+        """The settings with the servers that run here, as the parts read them."""
+        return load_settings(**{name: value for name, value in self._instance.items() if name in Settings.model_fields})
 
     def _welcome(self) -> None:
         steps: FirstSteps | None = read_first_steps(self._home)
         if steps is None:
             raise RuntimeError(f"the first account was not made in {self._home}")
-        known = {name: value for name, value in self._instance.items() if name in Settings.model_fields}
         console = Console(width=None if sys.stdout.isatty() else 120)
         with suppress(OSError):
-            welcome(console, load_settings(**known), steps, time.monotonic() - self._began_at)
+            welcome(console, self._running_settings(), steps, time.monotonic() - self._began_at)
             sys.stdout.flush()
 
     def _note_processes(self) -> None:
@@ -255,21 +236,6 @@ class Run:
         with suppress(OSError):
             sys.stderr.write(f"{name} │ {line}\n")
             sys.stderr.flush()
-
-
-def _work(words: tuple[str, ...], niceness: int) -> None:
-    """A part's life in its fork."""
-    yield_to_others(niceness)
-    command_line(args=list(words), prog_name="hourpost")
-
-
-def _import_parts() -> None:
-    """What the forks have in common is imported once, and kept out of the way of their garbage collectors."""
-    gc.disable()
-    for name in _IMPORTS:
-        importlib.import_module(name)
-    gc.freeze()
-    gc.enable()
 
 
 def _plain(value: Any) -> Any:

@@ -64,6 +64,12 @@ def map_large_buffers(least_bytes: int) -> None:
         LIBC.mallopt(_MALLOC_MMAP_THRESHOLD, least_bytes)
 
 
+def give_back_free_memory() -> None:
+    """Give the kernel every page that malloc keeps and nobody uses."""
+    if LIBC is not None and hasattr(LIBC, "malloc_trim"):
+        LIBC.malloc_trim(0)
+
+
 def yield_to_others(niceness: int) -> None:
     """Take a smaller share of busy processors: 0 the usual one, 19 the least.
 
