@@ -149,6 +149,22 @@ def test_a_role_is_walked_through_with_the_keys_and_changes_when_that_is_confirm
     expect(role).to_have_value("developer")
 
 
+def test_the_page_that_shows_a_new_key_makes_no_other_when_it_is_loaded_again(
+    new_browser_context: NewContext, service: Service
+) -> None:
+    page = new_browser_context().new_page()
+    log_in_first(page, service.up)
+    page.goto("/app/keys")
+    page.locator("details.fold > summary").first.click()
+    name = f"Key {uuid4().hex[:8]}"
+    page.get_by_role("textbox", name="Name").fill(name)
+    page.get_by_role("button", name="Make a key").click()
+    expect(page.locator(".card-secret")).to_be_visible()
+    page.reload()
+    expect(page.locator(".card-secret")).to_have_count(0)
+    expect(page.get_by_role("row", name=name)).to_have_count(1)
+
+
 def test_the_meter_follows_what_is_sent(new_browser_context: NewContext, service: Service) -> None:
     page = new_browser_context().new_page()
     log_in_first(page, service.up)

@@ -103,3 +103,29 @@ def test_a_message_of_html_is_seen_in_its_frame_and_a_phone_reaches_every_folder
     page.get_by_role("button", name="Folders").click()
     folders.get_by_role("link", name="Archive").click()
     expect(page.get_by_role("heading", name="Archive")).to_be_visible()
+
+
+def test_a_letter_keeps_itself_while_it_is_written_and_a_message_moves_by_the_keys(
+    new_browser_context: NewContext, service: Service
+) -> None:
+    page = new_browser_context().new_page()
+    log_in_as(page, service.up, "mailbox")
+    subject = f"Half {uuid4().hex[:8]}"
+    page.goto("/mail/write")
+    page.get_by_label("Subject").fill(subject)
+    expect(page.get_by_role("status")).to_contain_text("Draft kept at")
+    page.goto("/mail/f/drafts")
+    row = page.locator(".mail-row", has_text=subject)
+    expect(row).to_be_visible()
+
+    row.get_by_role("checkbox").check()
+    page.get_by_role("group", name="With the chosen ones").locator("summary").focus()
+    page.keyboard.press("Enter")
+    archive = page.locator(".mail-many").get_by_role("button", name="Archive").last
+    while not archive.evaluate("button => button === document.activeElement"):
+        page.keyboard.press("Tab")
+    expect(row).to_be_visible()  # walking past choices chooses none
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Moved: 1 message.")).to_be_visible()
+    page.goto("/mail/f/archive")
+    expect(page.locator(".mail-row", has_text=subject)).to_be_visible()

@@ -51,8 +51,10 @@ async def list_page(request: Request, visitor: Reader) -> Response:
         async with visitor.parts.database.reading() as connection:
             found = await queries.list_emails(connection, visitor.account.id, filters, place)
     except ValidationFailed as error:
+        faults = {name: words for name, words in faults_by_field(error).items() if name in _FILTERS}
+        faults = faults or {"": "There is no such page of this list."}
         return await visitor.page(
-            "emails/list.html", status=422, faults=faults_by_field(error), emails=[], searched_to=None, **_list(form)
+            "emails/list.html", status=422, faults=faults, emails=[], searched_to=None, **_list(form)
         )
     newer, older = _ends(form, place, found)
     searched_to = moment_of(found.searched_to) if found.searched_to is not None else None

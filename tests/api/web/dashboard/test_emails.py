@@ -76,6 +76,13 @@ def test_a_filter_that_cannot_be_one_is_named(owner: Surfer) -> None:
     assert 'id="since-fault"' in answer.text
 
 
+def test_a_page_that_cannot_be_does_not_look_like_an_empty_list(owner: Surfer) -> None:
+    answer = owner.get("/app/emails?after=em_yesterday")
+    assert answer.status_code == 422
+    assert "There is no such page of this list." in answer.text
+    assert "No emails yet" not in answer.text
+
+
 async def test_one_email_shows_what_became_of_each_recipient(cast: Cast, owner: Surfer, database: Database) -> None:
     email_id = await make_email(database, cast.account, "ada@far.test", "bob@far.test", state=State.QUEUED)
     arguments = {"email": from_text("em", email_id), "account": cast.account.id}
