@@ -13,6 +13,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 EMBEDDED_DOMAIN = "hourpost.test"
 """What our own mail is from where `hourpost up` runs on its own."""
 
+_REQUESTS = (
+    "HTTP requests a second of one credential, on all parts together; what begins on several at once may be more in its"
+    " first tenth of a second."
+)
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -73,7 +77,7 @@ class Settings(BaseSettings):
     )
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
-    requests_per_second: int = Field(5000, ge=1, description="HTTP requests a second of one credential, on all parts.")
+    requests_per_second: int = Field(5000, ge=1, description=_REQUESTS)
     workers: int = Field(2, ge=1, description="Worker processes that `hourpost up` starts.")
     worker_concurrency: int = Field(400, ge=1, description="Deliveries one worker process has in hand at once.")
     lease_seconds: int = Field(
