@@ -60,6 +60,9 @@ _SERVICES = (
 )
 
 
+_WEB_PORTS = (80, 443)  # where a program asks that knows nothing but the name
+
+
 def list_mail_records(domain: str, servers: MailServers, seen: Collection[str] | None = None) -> list[DnsRecord]:
     """What the owner of a domain publishes to have mailboxes there: where mail goes, and how programs find us.
 
@@ -79,6 +82,8 @@ def list_mail_records(domain: str, servers: MailServers, seen: Collection[str] |
     ]
     found = f"0 {servers.web_port} {servers.web_host}"
     records.append(DnsRecord("Client", f"_autodiscover._tcp.{domain}", "SRV", found, NOT_CHECKED, priority=0))
+    if servers.web_port in _WEB_PORTS:  # Thunderbird asks there, and looks at no SRV record
+        records.append(DnsRecord("Client", f"autoconfig.{domain}", "CNAME", servers.web_host, NOT_CHECKED))
     if seen is None:
         return records
     return [replace(one, status=Status.VERIFIED if one.name in seen else Status.PENDING) for one in records]
@@ -92,11 +97,13 @@ async def find_mail_records(domain: str, servers: MailServers, dns: Dns) -> tupl
 
 
 def _server_of(record: DnsRecord) -> Server:
+    if record.type == "CNAME":
+        return record.value.lower(), 0
     *_, port, host = ("25", *record.value.lower().split())
     return host, int(port)
 
 
-_KINDS: dict[str, ServerKind] = {"MX": "MX", "SRV": "SRV"}
+_KINDS: dict[str, ServerKind] = {"MX": "MX", "SRV": "SRV", "CNAME": "CNAME"}
 
 
 NOT_CHECKED = "not_checked"

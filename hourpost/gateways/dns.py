@@ -20,9 +20,9 @@ _PORT = 53
 _MAIL_PORT = 25
 
 
-ServerKind = Literal["MX", "SRV"]
+ServerKind = Literal["MX", "SRV", "CNAME"]
 Server = tuple[str, int]
-"""A host in lower case, without the dot at the end, and its port: that of mail for an MX."""
+"""A host in lower case, without the dot at the end, and its port: that of mail for an MX, and 0 for a CNAME."""
 
 
 class DnsUnavailable(ServiceUnavailable):
@@ -37,7 +37,7 @@ class Dns(Protocol):
         ...
 
     async def find_servers(self, name: str, kind: ServerKind) -> tuple[Server, ...]:
-        """The hosts that the MX or SRV records of ``name`` point to. Raises: DnsUnavailable."""
+        """The hosts that the records of ``name`` point to. Raises: DnsUnavailable."""
         ...
 
     async def find_addresses(self, name: str) -> tuple[Address, ...]:
@@ -66,6 +66,8 @@ class ResolverDns:
         records = await self._ask(name, kind)
         if kind == "MX":
             return tuple((_host(record.exchange), _MAIL_PORT) for record in records)
+        if kind == "CNAME":
+            return tuple((_host(record.target), 0) for record in records)
         return tuple((_host(record.target), record.port) for record in records)
 
     async def find_addresses(self, name: str) -> tuple[Address, ...]:

@@ -356,11 +356,13 @@ async def test_the_records_of_mailboxes_are_looked_up_too(database: Database, ve
     dns_server.servers[domain.name, "MX"] = ["5 other.example.", "10 MAIL.example."]
     dns_server.servers[imaps, "SRV"] = ["0 1 993 mail.example."]
     dns_server.servers[pop3s, "SRV"] = ["0 1 1995 mail.example."]
+    autoconfig = f"autoconfig.{domain.name}"
+    dns_server.servers[autoconfig, "CNAME"] = ["App.example."]
     found = await seeing.verify(domain.account_id, domain.id)
-    assert found.mail_records_seen == [domain.name, imaps]
+    assert found.mail_records_seen == [domain.name, imaps, autoconfig]
     states = {one.name: one.status for one in list_mail_records(domain.name, servers, found.mail_records_seen)}
     assert (states[domain.name], states[imaps], states[pop3s]) == ("verified", "verified", "pending")
     dns_server.broken.add(imaps)
     found = await seeing.verify(domain.account_id, domain.id)
     assert found.status is Status.VERIFIED
-    assert found.mail_records_seen == [domain.name, imaps]
+    assert found.mail_records_seen == [domain.name, imaps, autoconfig]

@@ -108,3 +108,10 @@ def test_on_a_real_machine_the_usual_ports_are_told() -> None:
     )
     values = {record.name: record.value for record in list_mail_records("acme.test", servers)}
     assert values["_autodiscover._tcp.acme.test"] == "0 443 app.example"
+    assert values["autoconfig.acme.test"] == "app.example"
+
+
+def test_where_the_web_part_has_a_port_of_its_own_no_name_alone_leads_there() -> None:
+    settings = Settings(_env_file=None, hostname="mail.example", base_url="https://app.example:8443")
+    names = [record.name for record in list_mail_records("acme.test", mail_servers(settings))]
+    assert "autoconfig.acme.test" not in names
