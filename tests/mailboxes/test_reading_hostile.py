@@ -31,9 +31,9 @@ def read(content: bytes) -> ReadableMessage:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_read_like_any_other(name: str) -> None:
-    began_at = time.process_time()
+    began_at = time.thread_time()
     check(read(ATTACKS[name]))
-    assert time.process_time() - began_at < BOUND_SECONDS
+    assert time.thread_time() - began_at < BOUND_SECONDS
 
 
 def test_a_mutated_message_can_be_read_and_answered() -> None:

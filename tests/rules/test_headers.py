@@ -244,4 +244,4 @@ def test_a_hostile_block_takes_bounded_time(line: bytes) -> None:
     started = time.thread_time()
     with contextlib.suppress(HeaderError):
         read_header_list((line + b"\r\n") * 260)
-    assert time.thread_time() - started < 1
+    assert time.thread_time() - started < 2

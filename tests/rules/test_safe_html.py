@@ -83,6 +83,6 @@ HOSTILE = {
 
 @pytest.mark.parametrize("page", HOSTILE.values(), ids=HOSTILE)
 def test_no_page_takes_long(page: str) -> None:
-    began_at = time.process_time()
+    began_at = time.thread_time()
     make_safe_html(page, {})
-    assert time.process_time() - began_at < 10  # by the square these take minutes
+    assert time.thread_time() - began_at < 10  # by the square these take minutes

@@ -96,9 +96,9 @@ def test_mutated_commands_are_read_or_refused(is_logged_in: bool) -> None:
     assert len(seeds) > 200
     for number in range(ROUNDS):
         data = b"".join(mutate(dice.choice(seeds), dice) for _ in range(dice.randrange(1, 4)))
-        began_at = time.process_time()
+        began_at = time.thread_time()
         feed(data, dice, is_logged_in=is_logged_in)
-        assert time.process_time() - began_at < 1.0, (number, data[:200])
+        assert time.thread_time() - began_at < 3, (number, data[:200])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_mutated_commands_are_read_or_refused(is_logged_in: bool) -> None:
     ids=lambda line: line[:20].decode(),
 )
 def test_what_is_made_to_be_deep_or_long_is_neither_deep_nor_slow(line: bytes) -> None:
-    began_at = time.process_time()
+    began_at = time.thread_time()
     with suppress(BadLine):
         read_command(CommandText(line))
-    assert time.process_time() - began_at < 1.0
+    assert time.thread_time() - began_at < 3

@@ -59,14 +59,14 @@ ATTACKS = {
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_a_message_like_any_other(name: str) -> None:
     content = ATTACKS[name]
-    started = time.process_time()
+    started = time.thread_time()
     tracemalloc.start()
     try:
         scanned = scan(content)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert time.process_time() - started < BOUND_SECONDS
+    assert time.thread_time() - started < BOUND_SECONDS
     assert peak < 20 * max(len(content), 256 * KIB)
     assert unpack_parts(pack_parts(scanned.parts)) == scanned.parts
 
