@@ -259,8 +259,8 @@ async def test_a_verdict_that_cannot_be_written_leaves_its_neighbours_alone(roun
     courier = rounds.start()
     await rounds.round()
     leases = courier._leases  # no relay can say a NUL any more
-    await rounds.execute("UPDATE deliveries SET state = 'queued'")
     await rounds.stop()
+    await rounds.execute("UPDATE deliveries SET state = 'queued'")
     _, emails = await lease(rounds, worker=leases.worker)
     replies = ["ok", "\x00", "ok"]
     written = await asyncio.gather(
