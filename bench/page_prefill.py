@@ -71,7 +71,7 @@ async def prefill(url: str, domain: str, count: int) -> None:
             await connection.execute(_TALLIES, account)
             await connection.execute(_SUPPRESSIONS, account, count // 10)
             await connection.execute(_CALLS, account)
-        await connection.execute("VACUUM ANALYZE emails, deliveries, suppressions, webhook_calls")
+        await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")
     finally:
         await connection.close()
