@@ -37,7 +37,7 @@ def test_an_email_is_sent_read_listed_and_canceled(owner: Customer) -> None:
     got = resend.Emails.get(sent["id"])
     assert (got["subject"], got["last_event"], got["to"]) == ("Hello", "scheduled", ["ada@example.net"])
     assert [one["id"] for one in resend.Emails.list({"limit": 10})["data"]] == [sent["id"]]
-    moved = resend.Emails.update({"id": sent["id"], "scheduled_at": "2027-10-01T09:00:00Z"})
+    moved = resend.Emails.update({"id": sent["id"], "scheduled_at": "in 90 days"})
     assert (moved["object"], moved["id"]) == ("email", sent["id"])
     assert resend.Emails.cancel(sent["id"])["id"] == sent["id"]
     assert resend.Emails.get(sent["id"])["last_event"] == "canceled"
