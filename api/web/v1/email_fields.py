@@ -201,7 +201,7 @@ class DraftFields(BaseModel):
         None, description=f"Yours: kept and given back, never sent. At most {MAX_METADATA_BYTES} bytes of JSON."
     )
     scheduled_at: str | None = Field(
-        None, description="ISO 8601 with a time zone, or `in 10 minutes`.", examples=["2030-12-01T09:00:00Z"]
+        None, description="ISO 8601 with a time zone, or `in 10 minutes`.", examples=["in 10 minutes"]
     )
     expires_at: str | None = Field(None, description="What has not left by then never does.")
     on_limit: OnLimit | None = Field(
