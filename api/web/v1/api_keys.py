@@ -10,7 +10,7 @@ from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
 from api.web.v1 import shapes
-from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view
+from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view, within_reach
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
@@ -41,7 +41,7 @@ async def create_api_key(request: Request, caller: Manager, parts: ThePartsOf) -
     if caller.test and not fields.test:
         raise Forbidden("restricted_api_key", "A test key makes test keys only: give `test: true`.")
     now = parts.clock.now()
-    new = to_new(fields, now, default_scope="full", test=fields.test)
+    new = within_reach(to_new(fields, now, default_scope="full", test=fields.test), caller)
     async with parts.database.transaction() as connection:
         issued = await changes.create_api_key(connection, caller.account_id, new, now)
     location = {"Location": f"/v1/api-keys/{issued.credential.public_id}"}

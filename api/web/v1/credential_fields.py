@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -12,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.credentials.changes import NewCredential, rename_credential, set_filing
 from hourpost.credentials.queries import Credential, Kind
 from hourpost.domains.queries import PREFIX as DOMAIN
-from hourpost.errors import Fault, ValidationFailed
+from hourpost.errors import Fault, Forbidden, ValidationFailed
 from hourpost.rules.ids import from_text, to_text
 from hourpost.rules.moments import MomentError, parse_moment
+from hourpost.rules.submission import Standing
 
 _PERMISSIONS = {"full_access": "full", "sending_access": "sending"}
 
@@ -62,6 +64,20 @@ def to_new(fields: NewCredentialFields, now: datetime, *, default_scope: str, te
         raise ValidationFailed(faults)
     scope = fields.scope or _PERMISSIONS.get(fields.permission or "", default_scope)
     return NewCredential(fields.name, scope, test, domain_id, expires_at, fields.files_sent)
+
+
+def within_reach(new: NewCredential, caller: Standing) -> NewCredential:
+    """The credential as ``caller`` may make it: one that is for one domain hands on that restriction.
+
+    Raises: Forbidden when another domain is asked for.
+    """
+    own = caller.only_domain_id
+    if own is None or new.domain_id == own:
+        return new
+    if new.domain_id is None:
+        return replace(new, domain_id=own)
+    detail = "This API key is for one domain, and makes credentials for that domain only."
+    raise Forbidden("restricted_api_key", detail, faults=[Fault("/domain_id", detail)])
 
 
 async def change(

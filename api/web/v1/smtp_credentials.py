@@ -10,7 +10,7 @@ from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
 from api.web.v1 import shapes
-from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view
+from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view, within_reach
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
@@ -37,9 +37,9 @@ async def create_smtp_credential(request: Request, caller: Manager, parts: ThePa
     """Make an SMTP credential. Its password is in this answer and nowhere else, ever."""
     fields = await read_fields(request, NEW)
     if caller.test:
-        raise Forbidden("restricted_smtp_credential", "A test key makes test keys only: give `test: true`.")
+        raise Forbidden("restricted_api_key", "A test key makes test keys only, and no SMTP credentials.")
     now = parts.clock.now()
-    new = to_new(fields, now, default_scope="sending")
+    new = within_reach(to_new(fields, now, default_scope="sending"), caller)
     async with parts.database.transaction() as connection:
         issued = await changes.create_smtp_credential(connection, caller.account_id, new, now)
     location = {"Location": f"/v1/smtp-credentials/{issued.credential.public_id}"}

@@ -156,6 +156,29 @@ async def test_a_key_for_one_domain_sends_from_no_other(owner: Customer, databas
         assert (refused.status_code, refused.json()["name"]) == (403, "restricted_api_key")
 
 
+@pytest.mark.parametrize("noun", ["api-keys", "smtp-credentials"])
+async def test_a_key_for_one_domain_makes_credentials_for_no_other(
+    owner: Customer, database: Database, web: RunningWeb, noun: str
+) -> None:
+    own, other = owner.domain.public_id, (await make_domain(database, owner.account)).public_id
+    key = (await make_key(database, owner.account, NewCredential("d", domain_id=owner.domain.id))).secret
+    with client_of(web, key) as client:
+        for asked in ({}, {"domain_id": own}):
+            made = client.post(f"/v1/{noun}", json={"name": "k"} | asked)
+            assert (made.status_code, made.json()["domain_id"]) == (201, own)
+        refused = client.post(f"/v1/{noun}", json={"name": "k", "domain_id": other}).json()
+        assert (refused["name"], refused["errors"][0]["pointer"]) == ("restricted_api_key", "/domain_id")
+
+
+async def test_a_test_key_makes_nothing_that_sends(owner: Customer, database: Database, web: RunningWeb) -> None:
+    key = (await make_key(database, owner.account, NewCredential("t", test=True))).secret
+    with client_of(web, key) as client:
+        for noun in ("api-keys", "smtp-credentials"):
+            refused = client.post(f"/v1/{noun}", json={"name": "k"})
+            assert (refused.status_code, refused.json()["name"]) == (403, "restricted_api_key")
+        assert client.post("/v1/api-keys", json={"name": "k", "test": True}).json()["test"] is True
+
+
 async def test_too_many_requests_in_a_second_are_refused(owner: Customer, web: RunningWeb) -> None:
     rate = web.app.state.rate
     rate._per_second, before = 3, rate._per_second
