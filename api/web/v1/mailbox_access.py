@@ -13,7 +13,7 @@ from api.web.bodies import read_fields
 from api.web.dependencies import Manager, ThePartsOf, id_of
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
-from api.web.v1.mailbox_places import mailbox_of, no_nul
+from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
 from api.web.v1.mailboxes import view
 from api.web.v1.shapes import Deleted, Listed
 from hourpost.errors import NotFound
@@ -91,6 +91,7 @@ async def add_alias(mailbox: str, request: Request, caller: Manager, parts: TheP
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, ALIAS)
     no_nul({"/alias": fields.alias})
+    require_reach(caller, {"/alias": fields.alias})
     async with parts.database.transaction() as connection:
         changed = await changes.add_alias(connection, caller.account_id, found.id, fields.alias, parts.clock.now())
     return Json(view(changed), 201)

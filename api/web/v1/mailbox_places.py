@@ -11,11 +11,12 @@ from fastapi import Depends, Path
 
 from api.web.dependencies import Manager, ThePartsOf
 from api.web.parts import Parts
-from hourpost.errors import Fault, NotFound, ValidationFailed
+from hourpost.errors import Fault, Forbidden, NotFound, ValidationFailed
 from hourpost.mailboxes import queries
 from hourpost.mailboxes.folders import PREFIX, Folder, find_special_folder, get_folder, get_folder_by_id
 from hourpost.mailboxes.queries import Mailbox
 from hourpost.mailboxes.uid_ranges import LAST_UID
+from hourpost.rules.addresses import AddressError, normalise_domain
 from hourpost.rules.folder_names import INBOX, SPECIAL_USES
 from hourpost.rules.ids import from_text
 from hourpost.rules.submission import Standing
@@ -29,7 +30,29 @@ async def mailbox_of(text: str, caller: Standing, parts: Parts, *, deleted_too: 
         found = await queries.get_named_mailbox(connection, caller.account_id, text)
     if found.deleted_at is not None and not deleted_too:
         raise NotFound("There is no such mailbox.")
+    require_reach(caller, {"": found.address})
     return found
+
+
+def require_reach(caller: Standing, addresses: Mapping[str, str]) -> None:
+    """Refuse, to a key for one domain, mailboxes of others: who has one sends as it. ``addresses`` by their places.
+
+    Raises: Forbidden.
+    """
+    if caller.only_domain_id is None:
+        return
+    detail = "This API key is for one domain, and reaches the mailboxes of that domain only."
+    domains = {place: text.strip().rpartition("@")[2] for place, text in addresses.items()}
+    faults = [Fault(place, detail) for place, name in domains.items() if not _is_within(caller, name)]
+    if faults:
+        raise Forbidden("restricted_api_key", detail, faults=[fault for fault in faults if fault.pointer])
+
+
+def _is_within(caller: Standing, domain: str) -> bool:
+    try:
+        return caller.sending_domain(normalise_domain(domain)) is not None
+    except AddressError:
+        return False
 
 
 async def folder_of(text: str, mailbox: Mailbox, parts: Parts) -> Folder:

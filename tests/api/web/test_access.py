@@ -170,6 +170,28 @@ async def test_a_key_for_one_domain_makes_credentials_for_no_other(
         assert (refused["name"], refused["errors"][0]["pointer"]) == ("restricted_api_key", "/domain_id")
 
 
+async def test_a_key_for_one_domain_reaches_the_mailboxes_of_no_other(
+    owner: Customer, database: Database, web: RunningWeb
+) -> None:
+    other, secret = await make_domain(database, owner.account), {"password": "a long password"}
+    theirs = owner.http.post("/v1/mailboxes", json={"address": f"eve@{other.name}"} | secret).json()["id"]
+    key = (await make_key(database, owner.account, NewCredential("d", domain_id=owner.domain.id))).secret
+    with client_of(web, key) as client:
+        own = client.post("/v1/mailboxes", json={"address": f"ada@{owner.domain.name}"} | secret)
+        assert own.status_code == 201, own.text
+        mine = f"/v1/mailboxes/{own.json()['id']}"
+        for method, path, body in (
+            ("POST", "/v1/mailboxes", {"address": f"eva@{other.name}"} | secret),
+            ("POST", "/v1/mailboxes", {"address": f"bob@{owner.domain.name}", "aliases": [f"b@{other.name}"]} | secret),
+            ("POST", f"{mine}/aliases", {"alias": f"ada@{other.name}"}),
+            ("POST", f"/v1/mailboxes/{theirs}/app-passwords", {"name": "phone"}),
+            ("PATCH", f"/v1/mailboxes/{theirs}", secret),
+        ):
+            refused = client.request(method, path, json=body)
+            assert (refused.status_code, refused.json()["name"]) == (403, "restricted_api_key"), (path, body)
+        assert client.post(f"{mine}/aliases", json={"alias": f"a@{owner.domain.name}"}).status_code == 201
+
+
 async def test_a_test_key_makes_nothing_that_sends(owner: Customer, database: Database, web: RunningWeb) -> None:
     key = (await make_key(database, owner.account, NewCredential("t", test=True))).secret
     with client_of(web, key) as client:
