@@ -13,7 +13,7 @@ from api.web.bodies import read_fields
 from api.web.dependencies import Manager, ThePartsOf, id_of
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
-from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
+from api.web.v1.mailbox_places import mailbox_of, no_nul, require_live, require_reach
 from api.web.v1.mailboxes import view
 from api.web.v1.shapes import Deleted, Listed
 from hourpost.errors import NotFound
@@ -59,6 +59,7 @@ async def create_app_password(mailbox: str, request: Request, caller: Manager, p
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, NEW)
     no_nul({"/name": fields.name})
+    require_live(caller)
     async with parts.database.transaction() as connection:
         place, now = (caller.account_id, found.id), parts.clock.now()
         made = await app_passwords.create_app_password(connection, place, fields.name, fields.scopes, now)

@@ -48,6 +48,14 @@ def require_reach(caller: Standing, addresses: Mapping[str, str]) -> None:
         raise Forbidden("restricted_api_key", detail, faults=[fault for fault in faults if fault.pointer])
 
 
+def require_live(caller: Standing) -> None:
+    """Refuse, to a test key, what yields a login: mail that is sent with it really leaves. Raises: Forbidden."""
+    if caller.test:
+        raise Forbidden(
+            "restricted_api_key", "A test key makes no login to a mailbox: what is sent by it really leaves."
+        )
+
+
 def _is_within(caller: Standing, domain: str) -> bool:
     try:
         return caller.sending_domain(normalise_domain(domain)) is not None

@@ -15,7 +15,7 @@ from api.web.dependencies import Manager, Paging, ThePartsOf
 from api.web.faults import check_all
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
-from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
+from api.web.v1.mailbox_places import mailbox_of, no_nul, require_live, require_reach
 from api.web.v1.shapes import Deleted, Listed
 from hourpost.accounts.passwords import MAX_LENGTH, MIN_LENGTH, check_password, hash_password
 from hourpost.errors import Fault, ValidationFailed
@@ -70,6 +70,7 @@ async def create_mailbox(request: Request, caller: Manager, parts: ThePartsOf) -
     """Make a mailbox with the usual folders. Its address and password log in to IMAP, POP3 and SMTP."""
     fields = await read_fields(request, NEW)
     _check_new(fields)
+    require_live(caller)
     require_reach(caller, {"/address": fields.address, **_numbered("/aliases", fields.aliases)})
     new = NewMailbox(
         fields.address,
@@ -105,6 +106,8 @@ async def update_mailbox(mailbox: str, request: Request, caller: Manager, parts:
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, CHANGE)
     _check_change(fields)
+    if fields.password is not None:
+        require_live(caller)
     password_hash = None if fields.password is None else await hash_password(fields.password)
     settings = MailboxSettings(
         fields.name,

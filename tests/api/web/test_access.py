@@ -194,9 +194,17 @@ async def test_a_key_for_one_domain_reaches_the_mailboxes_of_no_other(
 
 async def test_a_test_key_makes_nothing_that_sends(owner: Customer, database: Database, web: RunningWeb) -> None:
     key = (await make_key(database, owner.account, NewCredential("t", test=True))).secret
+    new = {"address": f"ada@{owner.domain.name}", "password": "a long password"}
+    mailbox = f"/v1/mailboxes/{owner.http.post('/v1/mailboxes', json=new).json()['id']}"
     with client_of(web, key) as client:
-        for noun in ("api-keys", "smtp-credentials"):
-            refused = client.post(f"/v1/{noun}", json={"name": "k"})
+        for method, path, body in (
+            ("POST", "/v1/api-keys", {"name": "k"}),
+            ("POST", "/v1/smtp-credentials", {"name": "k"}),
+            ("POST", "/v1/mailboxes", new | {"address": f"eve@{owner.domain.name}"}),
+            ("PATCH", mailbox, {"password": "another long password"}),
+            ("POST", f"{mailbox}/app-passwords", {"name": "phone"}),
+        ):
+            refused = client.request(method, path, json=body)
             assert (refused.status_code, refused.json()["name"]) == (403, "restricted_api_key")
         assert client.post("/v1/api-keys", json={"name": "k", "test": True}).json()["test"] is True
 
