@@ -10,9 +10,10 @@ import asyncio
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import islice
 from typing import Protocol
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from hourpost.mailboxes.store import MailStore
 
 log = structlog.get_logger()
 
-_MOST_REMEMBERED = 20_000  # messages in remembered changes; a session that is further behind reads for itself
+_MOST_REMEMBERED = 20_000  # messages in remembered changes; those of more are put together
 
 
 class Listener(Protocol):
@@ -68,14 +69,6 @@ class Flagged(Protocol):
         """Numbers of its keywords."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What changed between two MODSEQs."""
-
-    since: int
-    changes: Changes
-
-
 class FolderState:
     """One open folder. ``uids`` is only ever extended in place; when some vanish it is another array."""
 
@@ -89,7 +82,7 @@ class FolderState:
         self.is_gone = False
         self.names: Mapping[int, str] = {}  # of keywords, those that were needed
         self.listeners: set[Listener] = set()
-        self.batches: deque[Batch] = deque()
+        self.batches: deque[Changes] = deque()
         self._uids: array[int] | None = None if folder.messages else array("I")
         self._store = store
         self._lock = asyncio.Lock()
@@ -146,7 +139,7 @@ class FolderState:
     def _take(self, changes: Changes) -> None:
         for listener in self.listeners:
             listener.pin()
-        self.batches.append(Batch(self.modseq, changes))
+        self.batches.append(changes)
         self.modseq = changes.modseq
         uids, last = self.uids, self.uids[-1] if self.count else 0
         vanished = {uid for uid in changes.vanished if has_uid(uids, self.count, uid)}
@@ -158,14 +151,22 @@ class FolderState:
         self._forget_old()
 
     def _forget_old(self) -> None:
-        """Keep what somebody still has to be told, within reason."""
+        """Keep what somebody still has to be told; of long series only how they ended."""
         told = min((listener.modseq for listener in self.listeners), default=self.modseq)
-        while self.batches and self.batches[0].changes.modseq <= told:
+        while self.batches and self.batches[0].modseq <= told:
             self.batches.popleft()
-        remembered = sum(len(one.changes.changed) + len(one.changes.vanished) for one in self.batches)
-        while len(self.batches) > 1 and remembered > _MOST_REMEMBERED:
-            oldest = self.batches.popleft().changes
-            remembered -= len(oldest.changed) + len(oldest.vanished)
+        newer = sum(len(one.changed) + len(one.vanished) for one in islice(self.batches, 1, None))
+        if newer > _MOST_REMEMBERED:
+            self.batches = deque([_put_together(self.batches)])
+
+
+def _put_together(batches: Collection[Changes]) -> Changes:
+    """All of it as one batch: of each message the last change, or that it vanished, for no UID is given twice."""
+    *_, newest = batches
+    vanished = {uid for one in batches for uid in one.vanished}
+    rows = {row.uid: row for one in batches for row in one.changed if row.uid not in vanished}
+    changed = tuple(rows[uid] for uid in sorted(rows))
+    return replace(newest, changed=changed, vanished=tuple(sorted(vanished)))
 
 
 def has_uid(uids: array[int], count: int, uid: int) -> bool:

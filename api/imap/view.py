@@ -135,10 +135,10 @@ class View:
     def _collect(self) -> dict[int, ChangedRow]:
         changed: dict[int, ChangedRow] = {}
         for batch in self.state.batches:
-            if batch.changes.modseq <= self.modseq:
+            if batch.modseq <= self.modseq:
                 continue
-            self.gone |= {uid for uid in batch.changes.vanished if has_uid(self.uids, self.count, uid)}
-            changed.update((row.uid, row) for row in batch.changes.changed)
+            self.gone |= {uid for uid in batch.vanished if has_uid(self.uids, self.count, uid)}
+            changed.update((row.uid, row) for row in batch.changed if row.modseq > self.modseq)
         self.modseq = self.state.modseq
         told, gone = self._told, self.gone
         news = {uid: row for uid, row in changed.items() if uid not in gone and told.get(uid, 0) < row.modseq}
