@@ -132,6 +132,26 @@ def set_(
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)
 
 
+@app.command()
+def copies(
+    account: OfAccount,
+    mailbox: OfMailbox,
+    forwarded: Annotated[bool | None, typer.Option(help="Whether what is forwarded stays here too.")] = None,
+    sent: Annotated[bool | None, typer.Option(help="Whether what its address sends goes into Sent.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set what a mailbox keeps copies of.
+
+    Example: hourpost mailbox copies --account Acme anna@acme.example --no-sent
+    """
+
+    async def work(desk: Desk) -> Mailbox:
+        settings = MailboxSettings(keeps_forwarded=forwarded, files_sent=sent)
+        return await change(desk, account, mailbox, lambda on, of, box: update_mailbox(on, of, box, settings))
+
+    print_object(mailbox_shape(at_desk(work)), as_json=as_json)
+
+
 @app.command("catch-all")
 def catch_all(
     account: OfAccount,

@@ -86,6 +86,12 @@ def test_aliases_and_settings_are_changed(hourpost: Run, acme: str, anna: str, d
     assert (changed["aliases"], changed["catch_all"], changed["forward_to"]) == ([], [], [])
 
 
+def test_copies_are_kept_as_it_is_set(hourpost: Run, acme: str, anna: str) -> None:
+    for options, kept in ((["--no-forwarded"], (False, True)), (["--forwarded", "--no-sent"], (True, False))):
+        changed = hourpost("mailbox", "copies", "--account", acme, anna, *options, "--json").json
+        assert (changed["keeps_forwarded"], changed["files_sent"]) == kept
+
+
 def test_an_app_password_is_made_and_revoked(hourpost: Run, acme: str, anna: str) -> None:
     command = ["mailbox", "app-password"]
     made = hourpost(*command, "create", "--account", acme, anna, "--scope", "imap", "--json").json
