@@ -128,6 +128,7 @@ def test_two_devices_a_pop3_client_and_their_answers(house: House) -> None:
     # Mail comes in, and both devices are told
     phone.idle()
     house.bring("first", "desk", "shop")
+    wait_for(lambda: any(b"EXISTS" in told for told in phone.idle_check(timeout=1)))
     phone.idle_done()
     wait_for(lambda: subjects(phone) == ["first"])
     wait_for(lambda: subjects(desktop) == ["first"])

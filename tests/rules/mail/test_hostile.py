@@ -73,7 +73,9 @@ def test_an_attack_is_a_message_like_any_other(name: str) -> None:
 
 def test_ten_thousand_mutated_messages_are_scanned() -> None:
     for content in list_mutations(10_000, seed=3501):
+        started = time.thread_time()
         scanned = scan(content)
+        assert time.thread_time() - started < 1
         assert scanned.parts
         for part in scanned.parts:
             assert 0 <= part.header_at <= part.body_at <= part.body_at + part.body_size <= len(content)
@@ -81,6 +83,17 @@ def test_ten_thousand_mutated_messages_are_scanned() -> None:
         assert "\0" not in "".join(text).encode().decode()
         _require_balanced(scanned.bodystructure)
         _require_balanced(scanned.envelope)
+
+
+def test_mutated_messages_take_little_memory() -> None:
+    for content in list_mutations(500, seed=3501):
+        tracemalloc.start()
+        try:
+            scan(content * 20)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 20 * max(len(content * 20), 16 * KIB)
 
 
 def test_parts_of_mutated_messages_are_decoded() -> None:
