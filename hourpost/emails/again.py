@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -21,6 +22,8 @@ _NEW_EACH_TIME = re.compile(rb"(?im)^(?:message-id|date):[^\r\n]*(?:\r\n[ \t][^\
 
 async def read_again(connection: AsyncConnection, email_id: UUID, standing: Standing, now: datetime) -> Order:
     """The order that sends an email of the standing's account once more, with a Message-ID and a date of its own.
+
+    What was a test stays one: nothing of it leaves this time either.
 
     Raises: NotFound; Forbidden when its domain is not one to send from any more.
     """
@@ -51,7 +54,7 @@ async def read_again(connection: AsyncConnection, email_id: UUID, standing: Stan
         tags=email.tags,
         metadata=email.metadata,
     )
-    return Order(standing, (submission,))
+    return Order(replace(standing, test=standing.test or email.test), (submission,))
 
 
 def _renew(content: bytes, message_id: str, now: datetime) -> bytes:

@@ -167,6 +167,18 @@ async def test_it_is_sent_again_as_a_new_email(cast: Cast, owner: Surfer, databa
     assert owner.get(f"/app/emails/{email_id}/source").text != source
 
 
+async def test_a_test_that_is_sent_again_stays_one(cast: Cast, owner: Surfer, database: Database) -> None:
+    domain = await make_domain(database, cast.account)
+    email_id = await make_email(database, cast.account, domain=domain.name, domain_id=domain.id)
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("UPDATE emails SET test = true WHERE id = :email"), {"email": from_text("em", email_id)}
+        )
+    page = text_of(owner.follow(owner.post(f"/app/emails/{email_id}/again")))
+    assert "as a new email" in page
+    assert "Test: nothing leaves" in page
+
+
 async def test_it_is_not_sent_again_from_a_domain_of_nobody(cast: Cast, owner: Surfer, database: Database) -> None:
     email_id = await make_email(database, cast.account, domain="gone.test")
     owner.post(f"/app/emails/{email_id}/again")
