@@ -21,7 +21,7 @@ async def read_form(request: Request) -> Form:
     """The text fields of the request's body; passwords as they were typed."""
     async with request.form(max_files=0, max_fields=MAX_FIELDS) as found:
         return {
-            name: value if name in _AS_TYPED else value.strip()
+            name: value if name in _AS_TYPED else without_nul(value).strip()
             for name, value in found.multi_items()
             if not isinstance(value, UploadFile)
         }
@@ -54,4 +54,9 @@ def _sentence(text: str) -> str:
 async def read_list(request: Request, name: str) -> list[str]:
     """Every value of the fields of that name, such as the boxes that are checked."""
     async with request.form(max_files=0, max_fields=MAX_FIELDS) as found:
-        return [value for value in found.getlist(name) if isinstance(value, str)]
+        return [without_nul(value) for value in found.getlist(name) if isinstance(value, str)]
+
+
+def without_nul(text: str) -> str:
+    """The text with U+FFFD for U+0000, which PostgreSQL can neither store nor look for, and nobody types."""
+    return text.replace("\0", "\ufffd")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from api.web.dashboard.forms import without_nul
 from api.web.dashboard.overview import CAUSES
 from api.web.dashboard.visitors import LoggedIn, Person, Staff
 from api.web.dependencies import id_of
@@ -77,7 +78,7 @@ async def post_retry(event_id: str, visitor: Staff) -> Response:
 @router.get(PATH + "/accounts")
 async def get_accounts(request: Request, visitor: Staff) -> Response:
     """All accounts, or those that a word finds."""
-    words = request.query_params.get("q", "").strip()
+    words = without_nul(request.query_params.get("q", "")).strip()
     place = Cursor(_PAGE, from_text(PREFIX, request.query_params.get("after", "")))
     async with visitor.parts.database.reading() as connection:
         search = search_accounts(connection, words, place) if words else list_accounts(connection, place)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 from starlette.responses import StreamingResponse
 
-from api.web.dashboard.forms import read_form
+from api.web.dashboard.forms import read_form, without_nul
 from api.web.dashboard.visitors import Reader, Sender, Visitor
 from hourpost.errors import Fault, Refused, ValidationFailed
 from hourpost.pages import MAX_LIMIT, Cursor, Page
@@ -158,7 +158,7 @@ async def _list(
     status: int = 200,
 ) -> Response:
     asked = request.query_params
-    wanted, reason = asked.get("q", "").strip(), asked.get("reason", "")
+    wanted, reason = without_nul(asked.get("q", "")).strip(), asked.get("reason", "")
     after = from_text(queries.PREFIX, asked.get("after", ""))
     chosen, place = Reason(reason) if reason in list(Reason) else None, Cursor(_PAGE, after)
     async with visitor.parts.database.reading() as connection:
