@@ -9,6 +9,14 @@ UidRanges = Sequence[tuple[int, int]]
 
 LAST_UID = 2**31 - 1
 ALL_UIDS: UidRanges = ((1, LAST_UID),)
+_DIGITS = len(str(LAST_UID))
+
+
+def find_uid(text: str) -> int | None:
+    """The UID that somebody wrote; None for what is none, however long it is (Python reads no 5,000 digits)."""
+    if not text.isascii() or not text.isdecimal() or len(text) > _DIGITS:
+        return None
+    return int(text) if 1 <= int(text) <= LAST_UID else None
 
 
 def normalise_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from hourpost.errors import NotFound, Refused
 from hourpost.mailboxes.deleting import delete_messages
 from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.message_changes import FlagChange, Way
-from hourpost.mailboxes.uid_ranges import LAST_UID, ranges_of
+from hourpost.mailboxes.uid_ranges import find_uid, ranges_of
 from hourpost.rules.mail_flags import Flag
 
 router = APIRouter()
@@ -38,7 +38,7 @@ async def post_act(folder: str, request: Request, reader: TheReader) -> Response
     """Do one thing to the chosen messages, and go back to where that was asked."""
     here = await reader.folder(folder)
     form, chosen = await read_form(request), await read_list(request, "uid")
-    uids = [int(one) for one in chosen if one.isdecimal() and 1 <= int(one) <= LAST_UID][:MOST_UIDS]
+    uids = [uid for uid in map(find_uid, chosen) if uid is not None][:MOST_UIDS]
     back = local_path(form.get("back"), f"{HOME}/f/{here.public_id}")
     act = form.get("act", "move")
     if not uids:

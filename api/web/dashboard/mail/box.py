@@ -19,7 +19,7 @@ from hourpost.mailboxes.flag_words import words_of
 from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.listing import Search, UidCursor
 from hourpost.mailboxes.message_changes import FlagChange, Way
-from hourpost.mailboxes.uid_ranges import LAST_UID
+from hourpost.mailboxes.uid_ranges import LAST_UID, find_uid
 from hourpost.rules.mail_flags import Flag
 
 router = APIRouter()
@@ -193,6 +193,7 @@ def _ends(cursor: UidCursor, page: listing.Listed) -> dict[str, dict[str, str]]:
 def _uid(text: str) -> int | None:
     if not text:
         return None
-    if not text.isdecimal() or not 1 <= int(text) <= LAST_UID:
+    uid = find_uid(text)
+    if uid is None:
         raise NotFound("There is no such page of the list.")
-    return int(text)
+    return uid

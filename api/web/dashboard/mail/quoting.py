@@ -20,7 +20,7 @@ def _said(message: ReadableMessage) -> str:
     """On 25 Nov 2026 at 21:30, Ada wrote: by the clock of who wrote it."""
     try:
         sent = parsedate_to_datetime(message.header("date") or "")
-    except ValueError:
+    except (ValueError, OverflowError, IndexError):  # whoever sent it may have written anything
         return f"{message.row.from_text} wrote:"
     return f"On {sent.day} {sent:%b %Y} at {sent:%H:%M}, {message.row.from_text} wrote:"
 

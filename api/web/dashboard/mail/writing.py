@@ -22,7 +22,7 @@ from api.web.v1.mailbox_sending import to_draft
 from hourpost.errors import Conflict, Fault, HourpostError, NotFound, ServiceUnavailable, ValidationFailed
 from hourpost.flow.post import Letter, Place, Post
 from hourpost.mailboxes import answering, drafts, reading
-from hourpost.mailboxes.uid_ranges import LAST_UID
+from hourpost.mailboxes.uid_ranges import find_uid
 
 router = APIRouter()
 
@@ -186,10 +186,11 @@ async def _begin(reader: Reader, asked: Form) -> Form:
 
 async def _place(reader: Reader, text: str) -> Place:
     """The message that ``folder:uid`` names. Raises: NotFound."""
-    folder, _, uid = text.partition(":")
-    if not uid.isdecimal() or not 1 <= int(uid) <= LAST_UID:
+    folder, _, number = text.partition(":")
+    uid = find_uid(number)
+    if uid is None:
         raise NotFound("There is no such message.")
-    place = Place((await reader.folder(folder)).id, int(uid))
+    place = Place((await reader.folder(folder)).id, uid)
     await reading.find_row(reader.parts.mail, place.folder_id, place.uid)
     return place
 

@@ -287,6 +287,24 @@ async def test_an_answer_says_who_wrote_when(box: Inbox, content: bytes, said: s
     assert said in box.get(f"/mail/write?answers={place}").text
 
 
+@pytest.mark.parametrize("year", ["99999999999", "9" * 30, ","])
+async def test_a_date_that_cannot_be_keeps_nobody_from_answering(box: Inbox, year: str) -> None:
+    content = PLAIN.replace(b"Subject:", f"Date: Mon, 1 Jan {year} 10:00:00 +0000\r\nSubject:".encode())
+    place = f"{box.home.rpartition('/')[2]}:{await box.receive(content)}"
+    answer = box.get(f"/mail/write?answers={place}")
+    assert answer.status_code == 200
+    assert "bob@far.test wrote:" in answer.text
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "\u0661", "2147483648", "9" * 5000])
+def test_what_is_no_number_of_a_message_finds_none(box: Inbox, number: str) -> None:
+    assert box.get(f"{box.home}?after={number}").status_code == 404
+    assert box.get(f"{box.home}/{number}").status_code in (404, 422)
+    assert box.get(f"/mail/write?answers=inbox:{number}").status_code == 404
+    answer = box.post(f"{box.home}/act", {"act": "flag", "uid": number})
+    assert "Choose some messages first" in box.get(answer.headers["location"]).text
+
+
 async def test_an_answer_is_sent_filed_and_marked(box: Inbox) -> None:
     uid = await box.receive(PLAIN)
     place = f"{box.home.rpartition('/')[2]}:{uid}"
