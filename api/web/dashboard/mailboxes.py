@@ -74,8 +74,12 @@ async def post_settings(mailbox_id: str, request: Request, visitor: Developer) -
             keeps_forwarded=form.get("keeps_forwarded") == "on",
             files_sent=form.get("files_sent") == "on",
         )
+        before = await _mailbox(visitor, mailbox_id)
         async with visitor.parts.database.transaction() as connection:
-            await changes.update_mailbox(connection, visitor.account.id, _id(mailbox_id), settings)
+            saved = await changes.update_mailbox(connection, visitor.account.id, before.id, settings)
+            if saved.forward_to != before.forward_to:
+                to = ", ".join(saved.forward_to) or "nobody"
+                await _note(connection, visitor, "mailbox_forwarding_changed", saved.id, to=to)
     except ValidationFailed as error:
         return await _show(visitor, mailbox_id, status=422, form=form, faults=faults_by_field(error))
     return visitor.redirect(f"{PATH}/{mailbox_id}", "It is saved.")
@@ -92,6 +96,7 @@ async def post_password(mailbox_id: str, request: Request, visitor: Developer) -
 
     async def work(connection: AsyncConnection, wanted: UUID) -> object:
         scram = ScramSecret(form.get("new_password", ""), visitor.parts.cipher)
+        await _note(connection, visitor, "mailbox_password_changed", wanted)
         return await changes.set_password(connection, visitor.account.id, wanted, hashed, scram)
 
     return await _change(visitor, mailbox_id, work, "The password is changed; other sessions have ended.")
@@ -141,6 +146,8 @@ async def post_app_password(mailbox_id: str, request: Request, visitor: Develope
             issued = await app_passwords.create_app_password(
                 connection, place, form.get("app_name", ""), scopes, visitor.now
             )
+            name = issued.app_password.name
+            await _note(connection, visitor, "app_password_made", place[1], app_password=name)
     except ValidationFailed as error:
         faults = faults_by_field(error)
         return await _show(visitor, mailbox_id, status=422, faults=faults | {"app_name": faults.get("name", "")})
@@ -155,6 +162,7 @@ async def post_revoke(mailbox_id: str, request: Request, visitor: Developer) -> 
 
     async def work(connection: AsyncConnection, wanted: UUID) -> None:
         await app_passwords.revoke_app_password(connection, (visitor.account.id, wanted), app_password, visitor.now)
+        await _note(connection, visitor, "app_password_revoked", wanted)
 
     return await _change(visitor, mailbox_id, work, "It is revoked; sessions with it have ended.")
 
@@ -176,9 +184,16 @@ async def post_restore(mailbox_id: str, visitor: Developer) -> Response:
     """Open it again."""
 
     async def work(connection: AsyncConnection, wanted: UUID) -> object:
+        await _note(connection, visitor, "mailbox_restored", wanted)
         return await changes.restore_mailbox(connection, visitor.account.id, wanted, visitor.now)
 
     return await _change(visitor, mailbox_id, work, "It is open again, with all that was in it.")
+
+
+async def _note(connection: AsyncConnection, visitor: Visitor, action: str, mailbox_id: UUID, **detail: str) -> None:
+    """Write into the audit log what is done to a mailbox. Raises: NotFound."""
+    mailbox = await queries.get_mailbox(connection, visitor.account.id, mailbox_id)
+    await audit.note(connection, visitor.actor(), action, visitor.now, name=mailbox.address, **detail)
 
 
 async def _change(visitor: Visitor, mailbox_id: str, work: Work, words: str) -> Response:

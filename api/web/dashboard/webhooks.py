@@ -144,8 +144,10 @@ async def post_disable(webhook_id: str, visitor: Developer) -> Response:
 @router.post(_ONE + "/rotate")
 async def post_rotate(webhook_id: str, visitor: Developer) -> Response:
     """Give it a new secret; for a day calls are signed with both."""
+    webhook = await _webhook(visitor, webhook_id)
     async with visitor.parts.database.transaction() as connection:
-        await changes.rotate_secret(connection, visitor.account.id, _id(webhook_id), visitor.parts.cipher, visitor.now)
+        await changes.rotate_secret(connection, visitor.account.id, webhook.id, visitor.parts.cipher, visitor.now)
+        await audit.note(connection, visitor.actor(), "webhook_secret_rotated", visitor.now, name=webhook.endpoint)
     return visitor.redirect(f"{PATH}/{webhook_id}", "There is a new secret; the old one signs beside it for a day.")
 
 

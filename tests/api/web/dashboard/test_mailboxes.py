@@ -8,7 +8,7 @@ import pytest
 
 from hourpost.database import Database
 from hourpost.domains.queries import Domain
-from tests.api.web.dashboard.people import Cast, Surfer
+from tests.api.web.dashboard.people import Cast, Surfer, text_of
 from tests.cast import make_domain
 
 PASSWORD = "correct horse battery"
@@ -75,3 +75,22 @@ def test_it_is_closed_and_opened_again(cast: Cast, owner: Surfer, domain: Domain
     assert cast["viewer"].post(f"{where}/restore").status_code == 403
     owner.post(f"{where}/restore")
     assert "Set up a mail program" in owner.get(where).text
+
+
+def test_who_opens_a_mailbox_to_others_is_in_the_audit_log(owner: Surfer, domain: Domain) -> None:
+    where, name = make(owner, domain), f"name: ada@{domain.name}"
+    owner.post(where, {"quota": "2", "name": "Ada", "forward_to": "eve@far.test", "keeps_forwarded": "on"})
+    owner.post(where, {"quota": "3", "name": "Ada", "forward_to": "eve@far.test", "keeps_forwarded": "on"})
+    owner.post(f"{where}/password", {"new_password": "another horse battery"})
+    owner.post(f"{where}/app-passwords", {"app_name": "Phone", "scopes": "imap"})
+    wanted = re.search(r'name="id" value="(apw_[^"]+)"', owner.get(where).text)
+    assert wanted
+    owner.post(f"{where}/app-passwords/revoke", {"id": wanted[1]})
+    owner.post(f"{where}/delete")
+    owner.post(f"{where}/restore")
+    told = text_of(owner.get("/app/audit"))
+    assert told.count("changed where a mailbox forwards to") == 1
+    assert "to: eve@far.test" in told
+    assert f"made an app password {name}; app password: Phone" in told
+    for done in ("changed the password of a mailbox", "revoked an app password", "opened a mailbox again"):
+        assert f"{done} {name}" in told

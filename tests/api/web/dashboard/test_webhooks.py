@@ -17,6 +17,8 @@ def test_a_webhook_is_added_and_shows_its_secret(owner: Surfer) -> None:
     page = owner.get(where)
     assert re.search(r"<code>whsec_[^<]+</code>", page.text)
     assert "Enabled" in page.text
+    owner.post(f"{where}/rotate")
+    assert "gave a webhook a new secret" in owner.get("/app/audit").text
     owner.post(f"{where}/disable")
     assert "Disabled" in owner.get(where).text
     assert owner.post(f"{where}/delete").headers["location"] == "/app/webhooks"
