@@ -22,6 +22,8 @@ _PREFIXES = {
     "credentials": "key",
     "suppressions": "sup",
     "mailboxes": "mbx",
+    "webhooks": "whk",
+    "inbound_routes": "rte",
     "emails": "em",
     "audit_log": "aud",
 }
@@ -29,7 +31,9 @@ _FIELDS: dict[str, tuple[type[tables.Table], tuple[str, ...]]] = {
     "domains": (tables.Domain, ("id", "name", "status", "created_at")),
     "credentials": (tables.Credential, ("id", "kind", "name", "hint", "scope", "test", "revoked_at", "created_at")),
     "suppressions": (tables.Suppression, ("id", "address", "reason", "created_at")),
-    "mailboxes": (tables.Mailbox, ("id", "address", "name", "used_bytes", "deleted_at", "created_at")),
+    "mailboxes": (tables.Mailbox, ("id", "address", "name", "forward_to", "used_bytes", "deleted_at", "created_at")),
+    "webhooks": (tables.Webhook, ("id", "endpoint", "kinds", "disabled_at", "created_at")),
+    "inbound_routes": (tables.InboundRoute, ("id", "pattern", "created_at")),
     "emails": (
         tables.Email,
         ("id", "header_from", "subject", "message_id", "parts", "tags", "metadata_", "size_bytes", "created_at"),
