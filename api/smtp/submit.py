@@ -128,7 +128,7 @@ class Submitting:
             metadata=message.metadata,
             on_limit=on_limit,
         )
-        key = message.idempotency_key
+        key = standing.key_within(message.idempotency_key)
         return Order(
             standing=standing,
             submissions=(submission,),

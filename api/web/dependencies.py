@@ -38,11 +38,22 @@ async def sender(request: Request) -> Standing:
     return standing
 
 
-async def _manager(request: Request) -> Standing:
-    standing = await authenticate(request)
-    if standing.scope == "full" or (standing.scope == "reading" and request.method == "GET"):
+@dataclass(frozen=True, slots=True)
+class _Management:
+    """A credential with the scope ``full``, or ``reading`` for reads; kept out unless the route keeps it within."""
+
+    tests: bool = False
+    one_domain: bool = False
+
+    async def __call__(self, request: Request) -> Standing:
+        standing = await authenticate(request)
+        if standing.scope != "full" and not (standing.scope == "reading" and request.method == "GET"):
+            raise Forbidden("restricted_api_key", f"This API key may only be used for {standing.scope}.")
+        if standing.test and not self.tests:
+            raise Forbidden("restricted_api_key", "A test key reaches test emails and test keys, and nothing live.")
+        if standing.only_domain_id is not None and not self.one_domain:
+            raise Forbidden("restricted_api_key", "This API key is for one domain; this concerns the whole account.")
         return standing
-    raise Forbidden("restricted_api_key", f"This API key may only be used for {standing.scope}.")
 
 
 async def _any(request: Request) -> Standing:
@@ -77,8 +88,17 @@ def id_of(prefix: str, text: str, noun: str) -> UUID:
     return found
 
 
-Manager = Annotated[Standing, Depends(_manager)]
-"""A credential with the scope ``full``; for reads, also ``reading``."""
+Manager = Annotated[Standing, Depends(_Management())]
+"""Who may manage the whole account: the scope ``full``, for reads also ``reading``; no test key, none for one domain.
+
+Whoever cannot tell within which bounds a route stays takes this.
+"""
+
+DomainManager = Annotated[Standing, Depends(_Management(one_domain=True))]
+"""The same, or a key for one domain: the route gives and changes what that domain has, and nothing else."""
+
+BoundedManager = Annotated[Standing, Depends(_Management(tests=True, one_domain=True))]
+"""The same, or a test key too: the route keeps each within its ``reach``, or only shows what sending needs."""
 
 AnyCaller = Annotated[Standing, Depends(_any)]
 """Any credential; the route looks at its scope."""

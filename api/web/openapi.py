@@ -60,7 +60,8 @@ DESCRIPTION = """
 Send email within the hour of your plan: what finds no room is held and leaves by itself.
 
 * **Keys.** `Authorization: Bearer hp_live_…`; with `hp_test_…` everything runs as usual, but nothing leaves and nothing
-  counts.
+  counts; such a key reaches test emails and test keys, reads domains, suppressions, plans and usage, and nothing else.
+  A key may be for one domain, and reaches what that domain has. No key makes one that reaches further or lives longer.
 * **Kept.** After 202 an email is stored for good. Repeat a request safely with `Idempotency-Key`.
 * **The hour.** A plan allows so many deliveries (one for each recipient) in any 60 minutes. `GET /v1/usage` tells.
 * **Errors.** One shape, with a stable `name` and all faults at once, each with a JSON pointer.

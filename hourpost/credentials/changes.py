@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.accounts.notices import announce_change
-from hourpost.credentials.queries import PREFIXES, Credential, Kind, Scope, get_credential
+from hourpost.credentials.queries import PREFIXES, Credential, Kind, Scope, active, get_credential
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.reach import ALL, Reach
 from hourpost.rules.tokens import ENTROPY_BYTES, LIVE, SMTP, TEST, digest, mint
 
 MAX_NAME = 100
@@ -78,9 +79,10 @@ async def set_filing(
 
 
 async def revoke_credential(
-    connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, now: datetime
+    connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, now: datetime, reach: Reach = ALL
 ) -> None:
     """End a credential for good, in every process as soon as the transaction is committed. Raises: NotFound."""
+    await get_credential(connection, account_id, kind, credential_id, reach)
     await _update(connection, account_id, kind, credential_id, {"revoked_at": now})
     await announce_change(connection, account_id)
 
@@ -115,8 +117,10 @@ async def _update(
     connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, values: dict[str, Any]
 ) -> None:
     table = tables.Credential
-    mine = (table.account_id == account_id, table.kind == kind, table.id == credential_id, table.revoked_at.is_(None))
-    changed = await connection.execute(update(table).where(*mine).values(values).returning(table.id))
+    mine = active(account_id, kind, ALL)
+    changed = await connection.execute(
+        update(table).where(*mine, table.id == credential_id).values(values).returning(table.id)
+    )
     if changed.one_or_none() is None:
         raise NotFound("There is no such credential.")
 

@@ -8,13 +8,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.errors import NotFound
 from hourpost.pages import Cursor, Page, read_page
 from hourpost.rules.ids import to_text
+from hourpost.rules.reach import ALL, Reach
 
 
 class Kind(StrEnum):
@@ -62,9 +63,11 @@ class Credential:
 _COLUMNS = [getattr(tables.Credential, field.name) for field in fields(Credential)]
 
 
-async def get_credential(connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID) -> Credential:
-    """The credential of this account. Raises: NotFound."""
-    statement = _active(account_id, kind).where(tables.Credential.id == credential_id)
+async def get_credential(
+    connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, reach: Reach = ALL
+) -> Credential:
+    """The credential of this account, if it is within ``reach``. Raises: NotFound."""
+    statement = select(*_COLUMNS).where(*active(account_id, kind, reach)).where(tables.Credential.id == credential_id)
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
         raise NotFound("There is no such credential.")
@@ -72,15 +75,22 @@ async def get_credential(connection: AsyncConnection, account_id: UUID, kind: Ki
 
 
 async def list_credentials(
-    connection: AsyncConnection, account_id: UUID, kind: Kind, cursor: Cursor
+    connection: AsyncConnection, account_id: UUID, kind: Kind, cursor: Cursor, reach: Reach = ALL
 ) -> Page[Credential]:
-    """One page of an account's credentials of one kind."""
-    return (await read_page(connection, _active(account_id, kind), tables.Credential.id, cursor)).map(_credential)
+    """One page of an account's credentials of one kind, of those within ``reach``."""
+    statement = select(*_COLUMNS).where(*active(account_id, kind, reach))
+    return (await read_page(connection, statement, tables.Credential.id, cursor)).map(_credential)
 
 
-def _active(account_id: UUID, kind: Kind) -> Select[Any]:
+def active(account_id: UUID, kind: Kind, reach: Reach) -> list[ColumnElement[bool]]:
+    """That a credential is one of these: of the account and kind, not revoked, test keys or one domain's alone."""
     table = tables.Credential
-    return select(*_COLUMNS).where(table.account_id == account_id, table.kind == kind, table.revoked_at.is_(None))
+    conditions = [table.account_id == account_id, table.kind == kind, table.revoked_at.is_(None)]
+    if reach.tests_only:
+        conditions.append(table.test.is_(True))
+    if reach.domain_id is not None:
+        conditions.append(table.domain_id == reach.domain_id)
+    return conditions
 
 
 def _credential(row: Any) -> Credential:

@@ -19,6 +19,7 @@ from hourpost.gateways.encryption import Cipher
 from hourpost.pages import Cursor, Page, read_page
 from hourpost.rules.dkim import Algorithm
 from hourpost.rules.ids import from_text, to_text
+from hourpost.rules.reach import ALL, Reach
 
 PREFIX = "dom"
 CHECK_EVERY = timedelta(days=1)
@@ -99,9 +100,14 @@ async def get_named_domain(connection: AsyncConnection, account_id: UUID, text: 
     return _domain(row)
 
 
-async def list_domains(connection: AsyncConnection, account_id: UUID, cursor: Cursor) -> Page[Domain]:
-    """One page of an account's domains."""
-    return (await read_page(connection, _mine(account_id), tables.Domain.id, cursor)).map(_domain)
+async def list_domains(
+    connection: AsyncConnection, account_id: UUID, cursor: Cursor, reach: Reach = ALL
+) -> Page[Domain]:
+    """One page of an account's domains, of those within ``reach``."""
+    statement = _mine(account_id)
+    if reach.domain_id is not None:
+        statement = statement.where(tables.Domain.id == reach.domain_id)
+    return (await read_page(connection, statement, tables.Domain.id, cursor)).map(_domain)
 
 
 async def load_dkim_keys(connection: AsyncConnection, cipher: Cipher, domain_id: UUID) -> tuple[DkimKey, ...]:

@@ -19,6 +19,7 @@ from hourpost import pages, tables
 from hourpost.errors import NotFound
 from hourpost.pages import Cursor, Page, Sieve, read_page, search_page, start_at
 from hourpost.rules.delivery_state import State
+from hourpost.rules.reach import ALL, Reach
 
 Email, Delivery, Event, Attempt, Chunk = (
     tables.Email,
@@ -56,11 +57,12 @@ class Filters:
     tag: tuple[str, str | None] | None = None
     since: datetime | None = None
     until: datetime | None = None
+    reach: Reach = ALL
 
     @property
     def is_search(self) -> bool:
         """Whether no index serves them all: a part of a subject may be anywhere, and nearly everything was sent."""
-        return self.subject is not None or self.status is State.SENT
+        return self.subject is not None or self.status is State.SENT or not self.reach.is_all
 
     @property
     def is_of_recipients(self) -> bool:
@@ -92,6 +94,7 @@ class StoredEmail:
     source: str
     test: bool
     header_from: str
+    from_address: str  # lower case
     subject: str
     message_id: str
     parts: dict[str, Any]
@@ -139,6 +142,7 @@ _EMAIL_COLUMNS = [
     Email.source,
     Email.test,
     Email.header_from,
+    Email.from_address,
     Email.subject,
     Email.message_id,
     Email.parts,
@@ -255,7 +259,8 @@ def _in_time(key: InstrumentedAttribute[UUID], filters: Filters) -> Iterator[Col
 def _sieve(account_id: UUID, filters: Filters) -> Sieve:
     """What no index serves."""
     most = pages.PROBED_AT_ONCE if filters.status is State.SENT else pages.SEARCHED_AT_ONCE
-    return Sieve(partial(_sift, account_id, filters), [Email.subject], most)
+    columns = [Email.subject] if filters.reach.is_all else [Email.subject, Email.test, Email.from_address]
+    return Sieve(partial(_sift, account_id, filters), columns, most)
 
 
 def _sift(account_id: UUID, filters: Filters, emails: Subquery) -> ColumnElement[bool]:
@@ -265,6 +270,10 @@ def _sift(account_id: UUID, filters: Filters, emails: Subquery) -> ColumnElement
         pattern = "%" + _WILDCARD.sub(r"/\1", filters.subject) + "%"
         # A fifth less work than ILIKE
         found.append(func.lower(emails.c.subject).like(func.lower(pattern), escape="/"))
+    if filters.reach.tests_only:
+        found.append(emails.c.test)
+    if filters.reach.domain_id is not None:
+        found.append(emails.c.from_address.endswith(f"@{filters.reach.domain}", autoescape=True))
     if filters.status is State.SENT:
         sent = select(true()).where(
             Delivery.email_id == emails.c.id,

@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, exists, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.errors import NotFound
 from hourpost.pages import Cursor, Page, read_page
 from hourpost.rules.ids import from_text, to_text
+from hourpost.rules.reach import ALL, Reach
 
 PREFIX = "mbx"
 
@@ -89,9 +90,16 @@ async def get_named_mailbox(connection: AsyncConnection, account_id: UUID, name:
     return await _one(connection, mine)
 
 
-async def list_mailboxes(connection: AsyncConnection, account_id: UUID, cursor: Cursor) -> Page[Mailbox]:
-    """One page of an account's mailboxes."""
-    page = await read_page(connection, _mine(account_id), tables.Mailbox.id, cursor)
+async def list_mailboxes(
+    connection: AsyncConnection, account_id: UUID, cursor: Cursor, reach: Reach = ALL
+) -> Page[Mailbox]:
+    """One page of an account's mailboxes, of those whose every address is within ``reach``."""
+    statement = _mine(account_id)
+    if reach.domain_id is not None:
+        other = tables.MailboxAddress
+        elsewhere = exists().where(other.mailbox_id == tables.Mailbox.id, other.domain != reach.domain)
+        statement = statement.where(tables.Mailbox.domain == reach.domain, ~elsewhere)
+    page = await read_page(connection, statement, tables.Mailbox.id, cursor)
     return Page(await _complete(connection, page.data), page.has_more)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from hourpost.rules.delivery_state import State
+from hourpost.rules.reach import Reach
 
 MAX_RECIPIENTS = 50
 MAX_MESSAGE_BYTES = 40 * 1024 * 1024
@@ -53,6 +54,17 @@ class Standing:
     lapsed: bool = False  # the plan has ended unpaid
     addresses: frozenset[str] | None = None
     files_for: dict[str, UUID] = field(default_factory=dict)  # mailboxes by address
+
+    @property
+    def reach(self) -> Reach:
+        """How much of the account it reaches."""
+        only = self.only_domain_id
+        name = next((one.name for one in self.domains.values() if one.id == only), "") if only is not None else ""
+        return Reach(self.test, only, name)
+
+    def key_within(self, idempotency_key: str | None) -> str | None:
+        """The idempotency key as it is stored: tests have keys of their own, or one would swallow the live email."""
+        return f"test\n{idempotency_key}" if self.test and idempotency_key else idempotency_key
 
     def may_send_as(self, address: str) -> bool:
         """Whether ``address`` (local@domain) is one to send as; its domain is looked at apart."""

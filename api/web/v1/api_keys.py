@@ -8,13 +8,12 @@ from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
-from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.dependencies import After, Before, BoundedManager, Limit, ThePartsOf, cursor, id_of
 from api.web.v1 import shapes
 from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view, within_reach
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
-from hourpost.errors import Forbidden
 from hourpost.pages import DEFAULT_LIMIT
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
@@ -28,18 +27,16 @@ class NewApiKey(NewCredentialFields):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "shop", "scope": "sending"}})
 
-    test: bool = Field(False, description="A test key: nothing leaves and nothing counts.")
+    test: bool = Field(False, description="A test key: nothing leaves and nothing counts, and it reaches tests alone.")
 
 
 NEW = TypeAdapter(NewApiKey)
 
 
 @router.post("", **route("create_api_key", shapes.KeyIssued, 201, openapi_extra=body("NewApiKey")))
-async def create_api_key(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def create_api_key(request: Request, caller: BoundedManager, parts: ThePartsOf) -> Response:
     """Make an API key. Its token is in this answer and nowhere else, ever."""
     fields = await read_fields(request, NEW)
-    if caller.test and not fields.test:
-        raise Forbidden("restricted_api_key", "A test key makes test keys only: give `test: true`.")
     now = parts.clock.now()
     new = within_reach(to_new(fields, now, default_scope="full", test=fields.test), caller)
     async with parts.database.transaction() as connection:
@@ -50,37 +47,38 @@ async def create_api_key(request: Request, caller: Manager, parts: ThePartsOf) -
 
 @router.get("", **route("list_api_keys", shapes.Listed))
 async def list_api_keys(
-    caller: Manager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
+    caller: BoundedManager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
 ) -> Response:
     """List the API keys of the account without their tokens, newest first."""
     page = cursor(_PREFIX, limit, after, before)
     async with parts.database.reading() as connection:
-        found = await queries.list_credentials(connection, caller.account_id, _KIND, page)
+        found = await queries.list_credentials(connection, caller.account_id, _KIND, page, caller.reach)
     return list_of(found.map(view))
 
 
 @router.get("/{key_id}", **route("get_api_key", shapes.Created))
-async def get_api_key(key_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def get_api_key(key_id: str, caller: BoundedManager, parts: ThePartsOf) -> Response:
     """Get an API key without its token."""
     wanted = id_of(_PREFIX, key_id, "API key")
     async with parts.database.reading() as connection:
-        return Json(view(await queries.get_credential(connection, caller.account_id, _KIND, wanted)))
+        return Json(view(await queries.get_credential(connection, caller.account_id, _KIND, wanted, caller.reach)))
 
 
 @router.patch("/{key_id}", **route("update_api_key", shapes.Created, openapi_extra=body("Rename")))
-async def update_api_key(key_id: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def update_api_key(key_id: str, request: Request, caller: BoundedManager, parts: ThePartsOf) -> Response:
     """Give an API key another name."""
     wanted = id_of(_PREFIX, key_id, "API key")
     fields = await read_fields(request, RENAME)
     async with parts.database.transaction() as connection:
-        changed = await change(connection, caller.account_id, _KIND, wanted, fields)
+        changed = await change(connection, caller, _KIND, wanted, fields)
     return Json(view(changed))
 
 
 @router.delete("/{key_id}", **route("delete_api_key", shapes.Deleted))
-async def delete_api_key(key_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def delete_api_key(key_id: str, caller: BoundedManager, parts: ThePartsOf) -> Response:
     """Revoke an API key, at once and for good."""
     wanted = id_of(_PREFIX, key_id, "API key")
     async with parts.database.transaction() as connection:
-        await changes.revoke_credential(connection, caller.account_id, _KIND, wanted, parts.clock.now())
+        now, reach = parts.clock.now(), caller.reach
+        await changes.revoke_credential(connection, caller.account_id, _KIND, wanted, now, reach)
     return Json({"object": _KIND.value, "id": key_id, "deleted": True})

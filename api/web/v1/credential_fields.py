@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost.credentials.changes import NewCredential, rename_credential, set_filing
-from hourpost.credentials.queries import Credential, Kind
+from hourpost.credentials.queries import Credential, Kind, get_credential
 from hourpost.domains.queries import PREFIX as DOMAIN
 from hourpost.errors import Fault, Forbidden, ValidationFailed
 from hourpost.rules.ids import from_text, to_text
@@ -31,8 +31,10 @@ class NewCredentialFields(BaseModel):
         None, description="`full` is the default; `sending` may send and see what it sent; `reading` changes nothing."
     )
     permission: Literal["full_access", "sending_access"] | None = Field(None, description="`scope` in Resend's words.")
-    domain_id: str | None = Field(None, description="Restricts it to one domain of the account.")
-    expires_at: str | None = Field(None, description="From then on it is refused.")
+    domain_id: str | None = Field(None, description="Restricts it to one domain of the account, and what that has.")
+    expires_at: str | None = Field(
+        None, description="From then on it is refused. A key that ends makes none that outlives it."
+    )
     files_sent: bool = Field(True, description="What it sends is filed into the Sent folder of the sender's mailbox.")
 
 
@@ -67,25 +69,32 @@ def to_new(fields: NewCredentialFields, now: datetime, *, default_scope: str, te
 
 
 def within_reach(new: NewCredential, caller: Standing) -> NewCredential:
-    """The credential as ``caller`` may make it: one that is for one domain hands on that restriction.
+    """The credential as ``caller`` may make it: it reaches no further than the caller, and lives no longer.
 
-    Raises: Forbidden when another domain is asked for.
+    A restriction to one domain and an end are handed on where nothing is asked for. Raises: Forbidden.
     """
-    own = caller.only_domain_id
-    if own is None or new.domain_id == own:
-        return new
-    if new.domain_id is None:
-        return replace(new, domain_id=own)
-    detail = "This API key is for one domain, and makes credentials for that domain only."
-    raise Forbidden("restricted_api_key", detail, faults=[Fault("/domain_id", detail)])
+    faults = []
+    if caller.test and not new.test:
+        faults.append(Fault("/test", "A test key makes test keys only: give `test: true`."))
+    own, ends_at = caller.only_domain_id, caller.expires_at
+    if own is not None and new.domain_id not in (None, own):
+        faults.append(Fault("/domain_id", "This API key is for one domain, and makes credentials of that alone."))
+    if ends_at is not None and new.expires_at is not None and new.expires_at > ends_at:
+        until = f"{ends_at:%Y-%m-%dT%H:%M:%SZ}"
+        faults.append(Fault("/expires_at", f"This API key ends at {until}, and makes nothing that lives longer."))
+    if faults:
+        raise Forbidden("restricted_api_key", " ".join(fault.detail for fault in faults), faults=faults)
+    return replace(new, domain_id=own or new.domain_id, expires_at=new.expires_at or ends_at)
 
 
 async def change(
-    connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, fields: Rename
+    connection: AsyncConnection, caller: Standing, kind: Kind, credential_id: UUID, fields: Rename
 ) -> Credential:
     """Change what is named. Raises: NotFound, ValidationFailed."""
     if fields.name is None and fields.files_sent is None:
         raise ValidationFailed([Fault("/name", "`name` or `files_sent` is required", missing=True)])
+    account_id = caller.account_id
+    await get_credential(connection, account_id, kind, credential_id, caller.reach)
     if fields.files_sent is not None:
         changed = await set_filing(connection, account_id, kind, credential_id, files_sent=fields.files_sent)
     if fields.name is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -10,7 +11,7 @@ from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
-from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.dependencies import After, Before, BoundedManager, DomainManager, Limit, Manager, ThePartsOf, cursor, id_of
 from api.web.parts import Parts
 from api.web.v1 import shapes
 from api.web.v1.documented import body, route
@@ -20,7 +21,9 @@ from hourpost.domains.names import is_reserved
 from hourpost.domains.queries import Domain, Status
 from hourpost.domains.records import list_records
 from hourpost.domains.verification import Verifier
+from hourpost.errors import NotFound
 from hourpost.pages import DEFAULT_LIMIT
+from hourpost.rules.submission import Standing
 
 router = APIRouter(prefix="/domains", tags=["domains"])
 
@@ -57,36 +60,36 @@ async def create_domain(request: Request, caller: Manager, parts: ThePartsOf) ->
 
 @router.get("", **route("list_domains", shapes.Listed))
 async def list_domains(
-    caller: Manager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
+    caller: BoundedManager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
 ) -> Response:
     """List the domains of the account, newest first."""
     page = cursor(queries.PREFIX, limit, after, before)
     async with parts.database.reading() as connection:
-        found = await queries.list_domains(connection, caller.account_id, page)
+        found = await queries.list_domains(connection, caller.account_id, page, caller.reach)
     return list_of(found.map(lambda one: _view(one, parts)))
 
 
 @router.get("/{domain_id}", **route("get_domain", shapes.DomainShape))
-async def get_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def get_domain(domain_id: str, caller: BoundedManager, parts: ThePartsOf) -> Response:
     """Get a domain with its records and whether each was seen."""
-    wanted = id_of(queries.PREFIX, domain_id, "domain")
+    wanted = _id_of(domain_id, caller)
     async with parts.database.reading() as connection:
         return Json(_view(await queries.get_domain(connection, caller.account_id, wanted), parts))
 
 
 @router.patch("/{domain_id}", **route("update_domain", shapes.DomainShape, openapi_extra=body("DomainChange")))
-async def update_domain(domain_id: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def update_domain(domain_id: str, request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Change a domain. There is nothing to change yet; what clients of other services set here is not known."""
-    wanted = id_of(queries.PREFIX, domain_id, "domain")
+    wanted = _id_of(domain_id, caller)
     await read_fields(request, CHANGE)
     async with parts.database.reading() as connection:
         return Json(_view(await queries.get_domain(connection, caller.account_id, wanted), parts))
 
 
 @router.post("/{domain_id}/verify", **route("verify_domain", shapes.DomainShape))
-async def verify_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def verify_domain(domain_id: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Look the records up now. Without a body; ask again after you have published them."""
-    wanted = id_of(queries.PREFIX, domain_id, "domain")
+    wanted = _id_of(domain_id, caller)
     settings = parts.settings
     verifier = Verifier(
         parts.database, parts.dns, parts.clock, trusts_reserved=settings.embedded, servers=mail_servers(settings)
@@ -97,10 +100,18 @@ async def verify_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> R
 @router.delete("/{domain_id}", **route("delete_domain", shapes.Deleted))
 async def delete_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Delete a domain with its keys, and the credentials that were restricted to it."""
-    wanted = id_of(queries.PREFIX, domain_id, "domain")
+    wanted = _id_of(domain_id, caller)
     async with parts.database.transaction() as connection:
         await changes.delete_domain(connection, caller.account_id, wanted)
     return Json({"object": "domain", "id": domain_id, "deleted": True})
+
+
+def _id_of(text: str, caller: Standing) -> UUID:
+    """The id of a domain within the caller's reach. Raises: NotFound."""
+    wanted = id_of(queries.PREFIX, text, "domain")
+    if caller.only_domain_id not in (None, wanted):
+        raise NotFound("There is no such domain.")
+    return wanted
 
 
 def _view(domain: Domain, parts: Parts) -> dict[str, Any]:

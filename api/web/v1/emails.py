@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -10,7 +11,7 @@ from starlette.requests import Request
 
 from api.web.answers import Json, search_of
 from api.web.bodies import read_fields
-from api.web.dependencies import AnyCaller, Manager, Sender, ThePartsOf, cursor, id_of
+from api.web.dependencies import AnyCaller, BoundedManager, Sender, ThePartsOf, cursor, id_of
 from api.web.parts import Parts
 from api.web.v1 import documented as doc
 from api.web.v1.email_filters import EmailPage, read_filters
@@ -61,14 +62,14 @@ async def send_many(request: Request) -> Response:
 
 
 @router.get("", **doc.LIST_EMAILS)
-async def list_emails(caller: Manager, parts: ThePartsOf, query: Annotated[EmailPage, Query()]) -> Response:
+async def list_emails(caller: BoundedManager, parts: ThePartsOf, query: Annotated[EmailPage, Query()]) -> Response:
     """List emails, newest first. All filters must match.
 
     By `subject`, and by the status `sent`, one request looks at a bounded number of emails. Where that ends before the
     page is full, `has_more` is true and `searched_to` is the id to give as `after` (or `before`) to look further;
     `since` and `until` make the search shorter.
     """
-    filters = read_filters(query, parts.clock.now())
+    filters = replace(read_filters(query, parts.clock.now()), reach=caller.reach)
     page = cursor("em", query.limit, query.after, query.before)
     async with parts.database.reading() as connection:
         found = await queries.list_emails(connection, caller.account_id, filters, page)
@@ -141,7 +142,8 @@ async def reschedule_email(email_id: str, request: Request, caller: Sender, part
 async def _find(connection: Any, caller: Standing, email_id: str) -> StoredEmail:
     """The email, if the caller may know of it: a sending key knows what it sent itself. Raises: NotFound."""
     email = await queries.get_email(connection, caller.account_id, id_of("em", email_id, "email"))
-    if caller.scope == "sending" and email.credential_id != caller.credential_id:
+    is_anothers = caller.scope == "sending" and email.credential_id != caller.credential_id
+    if is_anothers or not caller.reach.has_email(email.from_address, test=email.test):
         raise NotFound("There is no such email.")
     return email
 

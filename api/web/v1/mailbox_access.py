@@ -10,10 +10,10 @@ from starlette.requests import Request
 
 from api.web.answers import Json
 from api.web.bodies import read_fields
-from api.web.dependencies import Manager, ThePartsOf, id_of
+from api.web.dependencies import DomainManager, ThePartsOf, id_of
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
-from api.web.v1.mailbox_places import mailbox_of, no_nul, require_live, require_reach
+from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
 from api.web.v1.mailboxes import view
 from api.web.v1.shapes import Deleted, Listed
 from hourpost.errors import NotFound
@@ -54,12 +54,11 @@ ALIAS = TypeAdapter(NewAlias)
     "/app-passwords",
     **route("create_app_password", shapes.AppPasswordIssued, 201, openapi_extra=body("NewAppPassword")),
 )
-async def create_app_password(mailbox: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def create_app_password(mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Make a password for one device. It is shown this once, and can be revoked by itself."""
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, NEW)
     no_nul({"/name": fields.name})
-    require_live(caller)
     async with parts.database.transaction() as connection:
         place, now = (caller.account_id, found.id), parts.clock.now()
         made = await app_passwords.create_app_password(connection, place, fields.name, fields.scopes, now)
@@ -67,7 +66,7 @@ async def create_app_password(mailbox: str, request: Request, caller: Manager, p
 
 
 @router.get("/app-passwords", **route("list_app_passwords", Listed))
-async def list_app_passwords(mailbox: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def list_app_passwords(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """List the app passwords that are not revoked, oldest first, without their secrets."""
     found = await mailbox_of(mailbox, caller, parts)
     async with parts.database.reading() as connection:
@@ -76,7 +75,7 @@ async def list_app_passwords(mailbox: str, caller: Manager, parts: ThePartsOf) -
 
 
 @router.delete("/app-passwords/{app_password}", **route("revoke_app_password", Deleted))
-async def revoke_app_password(mailbox: str, app_password: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def revoke_app_password(mailbox: str, app_password: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Revoke an app password. Sessions that came in with it end at once."""
     found = await mailbox_of(mailbox, caller, parts)
     wanted = id_of(PREFIX, app_password, "app password")
@@ -87,19 +86,19 @@ async def revoke_app_password(mailbox: str, app_password: str, caller: Manager, 
 
 
 @router.post("/aliases", **route("add_alias", shapes.MailboxShape, 201, openapi_extra=body("NewAlias")))
-async def add_alias(mailbox: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def add_alias(mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Let the mailbox get mail for another address, and send as it."""
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, ALIAS)
     no_nul({"/alias": fields.alias})
-    require_reach(caller, {"/alias": fields.alias})
+    require_reach(caller, [("/alias", fields.alias)])
     async with parts.database.transaction() as connection:
         changed = await changes.add_alias(connection, caller.account_id, found.id, fields.alias, parts.clock.now())
     return Json(view(changed), 201)
 
 
 @router.delete("/aliases/{alias}", **route("remove_alias", shapes.MailboxShape))
-async def remove_alias(mailbox: str, alias: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def remove_alias(mailbox: str, alias: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Take an alias from the mailbox."""
     found = await mailbox_of(mailbox, caller, parts)
     if "\0" in alias:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from api.web.answers import Json
 from api.web.bodies import read_fields
-from api.web.dependencies import Manager, ThePartsOf
+from api.web.dependencies import DomainManager, ThePartsOf
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.mailbox_places import folder_of, mailbox_of, no_nul
@@ -49,7 +49,7 @@ _FolderShape = shapes.FolderShape
 
 
 @router.get("", **route("list_folders", Listed))
-async def list_mailbox_folders(mailbox: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def list_mailbox_folders(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """List all folders with their counts, by name."""
     found = await mailbox_of(mailbox, caller, parts)
     folders = await parts.mail.read(list_folders, found.id)
@@ -57,7 +57,7 @@ async def list_mailbox_folders(mailbox: str, caller: Manager, parts: ThePartsOf)
 
 
 @router.post("", **route("create_folder", _FolderShape, 201, openapi_extra=body("NewFolder")))
-async def create_folder(mailbox: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def create_folder(mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Make a folder, and those above it that are missing."""
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, NEW)
@@ -66,14 +66,16 @@ async def create_folder(mailbox: str, request: Request, caller: Manager, parts: 
 
 
 @router.get("/{folder}", **route("get_folder", _FolderShape))
-async def get_folder(mailbox: str, folder: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def get_folder(mailbox: str, folder: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Get a folder by its id, or by what it is for: `inbox`, `sent`, `drafts`, `junk`, `trash`, `archive`."""
     found = await mailbox_of(mailbox, caller, parts)
     return Json(folder_view(await folder_of(folder, found, parts)))
 
 
 @router.patch("/{folder}", **route("update_folder", _FolderShape, openapi_extra=body("FolderChange")))
-async def update_folder(mailbox: str, folder: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def update_folder(
+    mailbox: str, folder: str, request: Request, caller: DomainManager, parts: ThePartsOf
+) -> Response:
     """Rename a folder, or subscribe to it. Of the inbox only the messages go to the new name."""
     found = await mailbox_of(mailbox, caller, parts)
     here = await folder_of(folder, found, parts)
@@ -87,7 +89,7 @@ async def update_folder(mailbox: str, folder: str, request: Request, caller: Man
 
 
 @router.delete("/{folder}", **route("delete_folder", Deleted))
-async def delete_folder(mailbox: str, folder: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def delete_folder(mailbox: str, folder: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Delete a folder with its messages, for good. The inbox stays."""
     found = await mailbox_of(mailbox, caller, parts)
     here = await folder_of(folder, found, parts)
@@ -99,7 +101,7 @@ async def delete_folder(mailbox: str, folder: str, caller: Manager, parts: ThePa
 async def list_folder_changes(
     mailbox: str,
     folder: str,
-    caller: Manager,
+    caller: DomainManager,
     parts: ThePartsOf,
     since: Annotated[int, Query(ge=0, le=_MOST_MODSEQ, description="A `modseq` that you were told.")] = 0,
 ) -> Response:

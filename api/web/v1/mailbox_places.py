@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path
 
-from api.web.dependencies import Manager, ThePartsOf
+from api.web.dependencies import DomainManager, ThePartsOf
 from api.web.parts import Parts
 from hourpost.errors import Fault, Forbidden, NotFound, ValidationFailed
 from hourpost.mailboxes import queries
@@ -30,30 +30,22 @@ async def mailbox_of(text: str, caller: Standing, parts: Parts, *, deleted_too: 
         found = await queries.get_named_mailbox(connection, caller.account_id, text)
     if found.deleted_at is not None and not deleted_too:
         raise NotFound("There is no such mailbox.")
-    require_reach(caller, {"": found.address})
+    require_reach(caller, [("", address) for address in found.addresses])
     return found
 
 
-def require_reach(caller: Standing, addresses: Mapping[str, str]) -> None:
-    """Refuse, to a key for one domain, mailboxes of others: who has one sends as it. ``addresses`` by their places.
+def require_reach(caller: Standing, addresses: Iterable[tuple[str, str]]) -> None:
+    """Refuse, to a key for one domain, mailboxes with ``addresses`` (after their places) of others: who has one sends.
 
     Raises: Forbidden.
     """
     if caller.only_domain_id is None:
         return
     detail = "This API key is for one domain, and reaches the mailboxes of that domain only."
-    domains = {place: text.strip().rpartition("@")[2] for place, text in addresses.items()}
-    faults = [Fault(place, detail) for place, name in domains.items() if not _is_within(caller, name)]
+    domains = [(place, text.strip().rpartition("@")[2]) for place, text in addresses]
+    faults = [Fault(place, detail) for place, name in domains if not _is_within(caller, name)]
     if faults:
         raise Forbidden("restricted_api_key", detail, faults=[fault for fault in faults if fault.pointer])
-
-
-def require_live(caller: Standing) -> None:
-    """Refuse, to a test key, what yields a login: mail that is sent with it really leaves. Raises: Forbidden."""
-    if caller.test:
-        raise Forbidden(
-            "restricted_api_key", "A test key makes no login to a mailbox: what is sent by it really leaves."
-        )
 
 
 def _is_within(caller: Standing, domain: str) -> bool:
@@ -103,7 +95,7 @@ class InFolder:
         return self.mailbox.id, self.folder.id
 
 
-async def _in_mailbox(mailbox: str, caller: Manager, parts: ThePartsOf) -> InMailbox:
+async def _in_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> InMailbox:
     return InMailbox(caller, parts, await mailbox_of(mailbox, caller, parts))
 
 

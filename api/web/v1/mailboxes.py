@@ -11,11 +11,11 @@ from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
-from api.web.dependencies import Manager, Paging, ThePartsOf
+from api.web.dependencies import DomainManager, Paging, ThePartsOf
 from api.web.faults import check_all
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
-from api.web.v1.mailbox_places import mailbox_of, no_nul, require_live, require_reach
+from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
 from api.web.v1.shapes import Deleted, Listed
 from hourpost.accounts.passwords import MAX_LENGTH, MIN_LENGTH, check_password, hash_password
 from hourpost.errors import Fault, ValidationFailed
@@ -66,12 +66,11 @@ CHANGE = TypeAdapter(MailboxChange)
 
 
 @router.post("", **route("create_mailbox", shapes.MailboxShape, 201, openapi_extra=body("NewMailboxFields")))
-async def create_mailbox(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def create_mailbox(request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Make a mailbox with the usual folders. Its address and password log in to IMAP, POP3 and SMTP."""
     fields = await read_fields(request, NEW)
     _check_new(fields)
-    require_live(caller)
-    require_reach(caller, {"/address": fields.address, **_numbered("/aliases", fields.aliases)})
+    require_reach(caller, [("/address", fields.address), *_numbered("/aliases", fields.aliases).items()])
     new = NewMailbox(
         fields.address,
         await hash_password(fields.password),
@@ -87,27 +86,25 @@ async def create_mailbox(request: Request, caller: Manager, parts: ThePartsOf) -
 
 
 @router.get("", **route("list_mailboxes", Listed))
-async def list_mailboxes(caller: Manager, parts: ThePartsOf, paging: Paging) -> Response:
+async def list_mailboxes(caller: DomainManager, parts: ThePartsOf, paging: Paging) -> Response:
     """List the mailboxes of the account, newest first."""
     page = paging.cursor(queries.PREFIX)
     async with parts.database.reading() as connection:
-        return list_of((await queries.list_mailboxes(connection, caller.account_id, page)).map(view))
+        return list_of((await queries.list_mailboxes(connection, caller.account_id, page, caller.reach)).map(view))
 
 
 @router.get("/{mailbox}", **route("get_mailbox", shapes.MailboxShape))
-async def get_mailbox(mailbox: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def get_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Get a mailbox by its id or its address."""
     return Json(view(await mailbox_of(mailbox, caller, parts)))
 
 
 @router.patch("/{mailbox}", **route("update_mailbox", shapes.MailboxShape, openapi_extra=body("MailboxChange")))
-async def update_mailbox(mailbox: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def update_mailbox(mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Change a mailbox: its password, its name, how much it may hold, where its mail goes besides."""
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, CHANGE)
     _check_change(fields)
-    if fields.password is not None:
-        require_live(caller)
     password_hash = None if fields.password is None else await hash_password(fields.password)
     settings = MailboxSettings(
         fields.name,
@@ -128,7 +125,7 @@ async def update_mailbox(mailbox: str, request: Request, caller: Manager, parts:
 
 
 @router.delete("/{mailbox}", **route("delete_mailbox", Deleted))
-async def delete_mailbox(mailbox: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def delete_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Delete a mailbox: it gets no more mail and lets nobody in. For 30 days it can be restored by its id."""
     found = await mailbox_of(mailbox, caller, parts)
     now = parts.clock.now()
@@ -139,7 +136,7 @@ async def delete_mailbox(mailbox: str, caller: Manager, parts: ThePartsOf) -> Re
 
 
 @router.post("/{mailbox}/restore", **route("restore_mailbox", shapes.MailboxShape))
-async def restore_mailbox(mailbox: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def restore_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Restore a mailbox that was deleted in the last 30 days, by its id; its aliases are given anew."""
     found = await mailbox_of(mailbox, caller, parts, deleted_too=True)
     async with parts.database.transaction() as connection:

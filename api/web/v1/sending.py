@@ -31,7 +31,7 @@ async def send_email(request: Request) -> Json:
     """Accept one email. Raises: HourpostError, by which nothing is stored."""
     parts = parts_of(request)
     standing = await sender(request)
-    key = idempotency_key(request)
+    key = standing.key_within(idempotency_key(request))
     raw = await read_body(request)
     now, extra = parts.clock.now(), extra_for(request)
 
@@ -55,7 +55,7 @@ async def send_batch(request: Request) -> Json:
     """Accept up to 1,000 emails, all or none of them, or those without faults. Raises: HourpostError."""
     parts = parts_of(request)
     standing = await sender(request)
-    key = idempotency_key(request)
+    key = standing.key_within(idempotency_key(request))
     raw = await read_body(request)
     asked = request.headers.get("x-batch-validation", "")
     with beside_the_query(request):

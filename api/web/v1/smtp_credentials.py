@@ -8,13 +8,12 @@ from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
-from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.dependencies import After, Before, DomainManager, Limit, ThePartsOf, cursor, id_of
 from api.web.v1 import shapes
 from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view, within_reach
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
-from hourpost.errors import Forbidden
 from hourpost.pages import DEFAULT_LIMIT
 
 router = APIRouter(prefix="/smtp-credentials", tags=["SMTP credentials"])
@@ -33,11 +32,9 @@ NEW = TypeAdapter(NewSmtpCredential)
 
 
 @router.post("", **route("create_smtp_credential", shapes.LoginIssued, 201, openapi_extra=body("NewSmtpCredential")))
-async def create_smtp_credential(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def create_smtp_credential(request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Make an SMTP credential. Its password is in this answer and nowhere else, ever."""
     fields = await read_fields(request, NEW)
-    if caller.test:
-        raise Forbidden("restricted_api_key", "A test key makes test keys only, and no SMTP credentials.")
     now = parts.clock.now()
     new = within_reach(to_new(fields, now, default_scope="sending"), caller)
     async with parts.database.transaction() as connection:
@@ -48,37 +45,40 @@ async def create_smtp_credential(request: Request, caller: Manager, parts: ThePa
 
 @router.get("", **route("list_smtp_credentials", shapes.Listed))
 async def list_smtp_credentials(
-    caller: Manager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
+    caller: DomainManager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
 ) -> Response:
     """List the SMTP credentials of the account without their passwords, newest first."""
     page = cursor(_PREFIX, limit, after, before)
     async with parts.database.reading() as connection:
-        found = await queries.list_credentials(connection, caller.account_id, _KIND, page)
+        found = await queries.list_credentials(connection, caller.account_id, _KIND, page, caller.reach)
     return list_of(found.map(view))
 
 
 @router.get("/{credential_id}", **route("get_smtp_credential", shapes.Created))
-async def get_smtp_credential(credential_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def get_smtp_credential(credential_id: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Get an SMTP credential without its password."""
     wanted = id_of(_PREFIX, credential_id, "SMTP credential")
     async with parts.database.reading() as connection:
-        return Json(view(await queries.get_credential(connection, caller.account_id, _KIND, wanted)))
+        return Json(view(await queries.get_credential(connection, caller.account_id, _KIND, wanted, caller.reach)))
 
 
 @router.patch("/{credential_id}", **route("update_smtp_credential", shapes.Created, openapi_extra=body("Rename")))
-async def update_smtp_credential(credential_id: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def update_smtp_credential(
+    credential_id: str, request: Request, caller: DomainManager, parts: ThePartsOf
+) -> Response:
     """Give an SMTP credential another name."""
     wanted = id_of(_PREFIX, credential_id, "SMTP credential")
     fields = await read_fields(request, RENAME)
     async with parts.database.transaction() as connection:
-        changed = await change(connection, caller.account_id, _KIND, wanted, fields)
+        changed = await change(connection, caller, _KIND, wanted, fields)
     return Json(view(changed))
 
 
 @router.delete("/{credential_id}", **route("delete_smtp_credential", shapes.Deleted))
-async def delete_smtp_credential(credential_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def delete_smtp_credential(credential_id: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Revoke an SMTP credential, at once and for good."""
     wanted = id_of(_PREFIX, credential_id, "SMTP credential")
     async with parts.database.transaction() as connection:
-        await changes.revoke_credential(connection, caller.account_id, _KIND, wanted, parts.clock.now())
+        now, reach = parts.clock.now(), caller.reach
+        await changes.revoke_credential(connection, caller.account_id, _KIND, wanted, now, reach)
     return Json({"object": _KIND.value, "id": credential_id, "deleted": True})

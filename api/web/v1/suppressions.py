@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
-from api.web.dependencies import After, Before, Limit, Manager, ThePartsOf, cursor
+from api.web.dependencies import After, Before, BoundedManager, Limit, Manager, ThePartsOf, cursor
 from api.web.v1 import shapes
 from api.web.v1.documented import body, route
 from hourpost.errors import Fault, ValidationFailed
@@ -85,7 +85,7 @@ async def remove_suppressions(request: Request, caller: Manager, parts: TheParts
 
 @router.get("", **route("list_suppressions", shapes.Listed))
 async def list_suppressions(
-    caller: Manager,
+    caller: BoundedManager,
     parts: ThePartsOf,
     limit: Limit = DEFAULT_LIMIT,
     after: After = None,
@@ -100,7 +100,7 @@ async def list_suppressions(
 
 
 @router.get("/{suppression}", **route("get_suppression", shapes.Created))
-async def get_suppression(suppression: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def get_suppression(suppression: str, caller: BoundedManager, parts: ThePartsOf) -> Response:
     """Get a suppression by its id or its address."""
     _refuse_nul([suppression])
     async with parts.database.reading() as connection:
