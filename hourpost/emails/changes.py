@@ -37,6 +37,9 @@ WITH told AS (
 )
 
 
+_MAY_HAVE_LEFT = json.dumps({"reason": "canceled before it was tried again; the answer to an earlier try was lost"})
+
+
 @dataclass(frozen=True, slots=True)
 class GivenBack:
     """What an account's hour is to be told once the transaction is committed.
@@ -53,6 +56,8 @@ class GivenBack:
 async def cancel_email(connection: AsyncConnection, account_id: UUID, email_id: UUID, now: datetime) -> GivenBack:
     """Cancel every delivery of an email that has not left; what is being sent right now goes on.
 
+    Tokens come back, but of what may have left: where the answer to an earlier final dot was lost, the hour counts it.
+
     Raises:
         NotFound: the account has no such email.
         Conflict: all of it has left, or come to another end.
@@ -63,11 +68,16 @@ async def cancel_email(connection: AsyncConnection, account_id: UUID, email_id: 
         if any(row.state == State.CANCELED for row in rows):
             return GivenBack(account_id)
         raise Conflict("not_cancelable", "This email has left, or ended otherwise: nothing of it can be canceled.")
-    await _change(connection, email_id, going, {"state": State.CANCELED, "released_at": None}, now)
-    event = {"account_id": account_id, "email_id": email_id, "kind": State.CANCELED, "at": now, "detail": "null"}
-    await _append_events(connection, going, event)
-    spent = Counter(row.released_at for row in going if row.released_at is not None and not email.test)
-    return await _give_back(connection, account_id, going, spent)
+    doubtful = await _list_doubtful(connection, email_id)
+    kept = [row for row in going if row.position in doubtful]
+    unused = [row for row in going if row.position not in doubtful]
+    event = {"account_id": account_id, "email_id": email_id, "kind": State.CANCELED, "at": now}
+    await _change(connection, email_id, unused, {"state": State.CANCELED, "released_at": None}, now)
+    await _append_events(connection, unused, event | {"detail": "null"})
+    await _change(connection, email_id, kept, {"state": State.CANCELED}, now)
+    await _append_events(connection, kept, event | {"detail": _MAY_HAVE_LEFT})
+    spent = Counter(row.released_at for row in unused if row.released_at is not None and not email.test)
+    return await _give_back(connection, account_id, unused, spent)
 
 
 async def reschedule_email(
@@ -108,6 +118,13 @@ async def _lock(connection: AsyncConnection, account_id: UUID, email_id: UUID) -
         .with_for_update()
     )
     return email, rows.all()
+
+
+async def _list_doubtful(connection: AsyncConnection, email_id: UUID) -> set[int]:
+    """The positions of those that may have left: the answer to a final dot of theirs was lost."""
+    event = tables.Event
+    lost = select(event.position).where(event.email_id == email_id, event.kind == State.UNKNOWN)
+    return set((await connection.execute(lost)).scalars())
 
 
 async def _change(

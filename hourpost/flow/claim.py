@@ -34,7 +34,8 @@ WITH due AS (
 )
 SELECT c.lease, c.email_id, e.account_id, e.domain_id, e.test, e.envelope_from, e.size_bytes, e.content_id,
   e.expires_at, e.created_at, greatest(e.created_at, e.scheduled_at, c.released_at), a.unknown_policy = 'park',
-  a.suspended_at IS NOT NULL, a.plan IS NULL, c.position, c.address, c.attempts, c.waits_for
+  a.suspended_at IS NOT NULL, a.plan IS NULL, c.position, c.address, c.attempts, c.waits_for,
+  (SELECT true FROM suppressions s WHERE s.account_id = e.account_id AND s.address = lower(c.address) LIMIT 1) IS TRUE
 FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
 """
 _HINTED = HotStatement(_CLAIM.format(pick=_PICK["hinted"]))
@@ -69,6 +70,7 @@ class Recipient(NamedTuple):
     address: str
     attempts: int
     waits_for: str | None
+    is_suppressed: bool  # since it was accepted or released
 
 
 class Claimed(NamedTuple):

@@ -95,6 +95,7 @@ class Courier:
         self._bell = asyncio.Event()
         self._stopping = False
         self._in_hand: set[tuple[UUID, int]] = set()
+        self._ended: set[UUID] = set()  # emails whose final dot may be on the wire
         self._claiming = asyncio.Lock()
         self._is_claim_in_doubt = False
         self._sending: set[asyncio.Task[None]] = set()
@@ -185,6 +186,7 @@ class Courier:
 
     def _done(self, email: Claimed, task: asyncio.Task[None]) -> None:
         self._in_hand.difference_update(email.keys)
+        self._ended.discard(email.email_id)
         self._sending.discard(task)
         if not task.cancelled() and task.exception() is not None:  # its rows are still leased to us
             log.error("a delivery was not settled", email_id=str(email.email_id), exc_info=task.exception())
@@ -200,6 +202,8 @@ class Courier:
         except ServiceUnavailable:  # its content or its keys could not be read
             found = self._put_off(email, Postponed("relay", 5.0, "the database was away"))
         except Exception:  # the outermost loop of one delivery: whatever it was, its lease must end
+            if email.email_id in self._ended:  # it may have left: the sweep makes it unknown, as after a crash
+                raise
             log.exception("a delivery stumbled", email_id=str(email.email_id))
             found = self._put_off(email, Postponed("relay", 60.0, "an error of ours; it is logged"))
         if not await self._leases.settle(email, found):  # sent or not, it must not be sent again and again
@@ -211,6 +215,14 @@ class Courier:
         return [verdicts.of_postponed(email, one, postponed, now, self._jitter()) for one in email.recipients]
 
     async def _attempt(self, email: Claimed, content: list[bytes] | None) -> list[Verdict]:
+        now = self._clock.now()
+        left_out = [verdicts.suppressed(email, one, now) for one in email.recipients if one.is_suppressed]
+        if not left_out:
+            return await self._try(email, content)
+        others = tuple(one for one in email.recipients if not one.is_suppressed)
+        return left_out + (await self._try(email._replace(recipients=others), content) if others else [])
+
+    async def _try(self, email: Claimed, content: list[bytes] | None) -> list[Verdict]:
         now = self._clock.now()
         if email.expires_at is not None and email.expires_at <= now:
             return [verdicts.expired(email, one, now) for one in email.recipients]
@@ -233,17 +245,23 @@ class Courier:
         claims = await self._local.find(email) if self._local else None
         if self._local is None or not claims:
             return await self._relay(email, parts, smtputf8=smtputf8)
-        found = await self._local.deliver(email, b"".join(parts), claims, self._leases.may_end)
+        found = await self._local.deliver(email, b"".join(parts), claims, self._may_end)
         others = tuple(one for one in email.recipients if one.position not in claims)
         if others:
             found += await self._relay(email._replace(recipients=others), parts, smtputf8=smtputf8)
         return found
 
+    async def _may_end(self, email: Claimed) -> bool:
+        is_allowed = await self._leases.may_end(email)
+        if is_allowed:
+            self._ended.add(email.email_id)
+        return is_allowed
+
     async def _relay(self, email: Claimed, parts: list[bytes], *, smtputf8: bool) -> list[Verdict]:
         addresses = tuple(one.address for one in email.recipients)
         envelope = Envelope(email.envelope_from, addresses, smtputf8=smtputf8, id=email.email_id)
         try:
-            result = await self._relays.send(envelope, parts, partial(self._leases.may_end, email))
+            result = await self._relays.send(envelope, parts, partial(self._may_end, email))
         except ContentNotCanonical as error:
             now = self._clock.now()
             return [verdicts.failed(email, one, now, str(error)) for one in email.recipients]

@@ -70,6 +70,16 @@ SELECT count(*) AS calls FROM calls
 """
     )
 )
+# Its token was not used, unless the answer to an earlier dot was lost: the bucket hears of it when it is compared.
+_UNSPEND = HotStatement(
+    "WITH freed AS (UPDATE deliveries d SET released_at = NULL"
+    " FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS w(email, position)"
+    " WHERE d.email_id = w.email AND d.position = w.position AND d.lease = :worker AND d.state || '' = 'sending'"
+    " AND d.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM events u"
+    " WHERE u.email_id = d.email_id AND u.position = d.position AND u.kind = 'unknown')"
+    " RETURNING d.account_id, old.released_at AS spent_at)"
+    " INSERT INTO spends (account_id, spent_at, count) SELECT account_id, spent_at, -count(*) FROM freed GROUP BY 1, 2"
+)
 _SUPPRESS = HotStatement(
     "INSERT INTO suppressions (account_id, address, id, reason, email_id, created_at)"
     " SELECT e.account_id, w.address, w.id, 'bounce', e.id, :now"
@@ -78,9 +88,12 @@ _SUPPRESS = HotStatement(
 )
 
 
+_MORE = frozenset({State.DELIVERED, State.SUPPRESSED})
+
+
 def is_one_statement(verdicts: Sequence[Verdict]) -> bool:
     """Whether ``record`` runs one statement for these, which needs no transaction around it."""
-    return not any(verdict.suppresses or verdict.state is State.DELIVERED for verdict in verdicts)
+    return not any(verdict.suppresses or verdict.state in _MORE for verdict in verdicts)
 
 
 async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> int:
@@ -97,6 +110,9 @@ async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequenc
                 "now": now,
             },
         )
+    if unused := [verdict for verdict in verdicts if verdict.state is State.SUPPRESSED]:
+        email, position = [one.email_id for one in unused], [one.position for one in unused]
+        await _UNSPEND.run(connection, {"email": email, "position": position, "worker": worker})
     told = await _RECORD.run(connection, {**_columns(verdicts), "worker": worker, "now": now})
     bad = [verdict for verdict in verdicts if verdict.suppresses]
     if bad:

@@ -153,6 +153,12 @@ def expired(email: Claimed, recipient: Recipient, now: datetime, reason: str = "
     return Verdict(email.email_id, recipient.position, State.EXPIRED, now, "expired", detail={"reason": reason})
 
 
+def suppressed(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
+    """The verdict for an address that was suppressed while the delivery waited."""
+    detail = {"reason": "the address was suppressed while it waited"}
+    return Verdict(email.email_id, recipient.position, State.SUPPRESSED, now, "suppressed", detail=detail)
+
+
 def failed(email: Claimed, recipient: Recipient, now: datetime, reason: str) -> Verdict:
     """The verdict for what cannot be sent at all."""
     return Verdict(email.email_id, recipient.position, State.FAILED, now, "failed", detail={"reason": reason})

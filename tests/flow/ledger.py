@@ -73,6 +73,8 @@ def is_a_way(before: str, after: str) -> bool:
     first, second = State(before), State(after)
     if first is second is State.SCHEDULED:  # its moment was moved
         return True
+    if first is State.UNKNOWN and is_a_way(State.DEFERRED, after):  # it is tried again, unless it is parked
+        return True
     return may_become(first, second) or (may_become(first, State.SENDING) and may_become(State.SENDING, second))
 
 
