@@ -128,6 +128,16 @@ async def rtt50(bench: Bench) -> None:
     bench.note("rtt50", measured.rate, measured)
 
 
+async def slow200(bench: Bench) -> None:
+    """A relay that takes its time for each message, over as many connections as it takes, from one worker process."""
+    await bench.far_end.ask("hold 200")
+    try:
+        measured = await bench.stage.http(Batches(bench.plain, 2 * KB, fresh_run()), connections=2)
+    finally:
+        await bench.far_end.ask("hold 0")
+    bench.note("slow200", measured.rate, measured)
+
+
 async def port25(bench: Bench) -> None:
     """Mail of others into 20 mailboxes, stored before it is answered."""
     addresses = await add_mailboxes(bench.instance.database_url, "plain.test", 20)
@@ -216,5 +226,6 @@ ONCE: dict[str, Case] = {
     "pages": pages,  # from here on with a million emails
     "backlog": backlog,
     "rtt50": rtt50,
+    "slow200": slow200,
 }
 FINDS = {"latency": ("saturated", "half"), "mailboxes": tuple(one.name for one in MAILBOXES)}

@@ -195,7 +195,7 @@ def _print(console: Console, judgement: Judgement, drill: Drill) -> None:
     table.add_column("emails")
     table.add_column("count", justify="right")
     table.add_column("allowed")
-    free = ("accepted", "delivered", "ended", "twice_in_data", "came_in")
+    free = ("accepted", "delivered", "refused", "twice_in_data", "came_in")
     for name, count in asdict(judgement).items():
         if name != "examples":
             style = "" if name in free or not count else "bold red"
@@ -209,11 +209,11 @@ def _print(console: Console, judgement: Judgement, drill: Drill) -> None:
 _ALLOWED = {
     "accepted": "202 or 250 was seen",
     "delivered": "at the sink",
-    "ended": "bounced, expired, failed: the account can see it",
+    "refused": "bounced by a permanent answer of the sink",
     "twice_in_data": "in DATA at a kill: the answer was lost",
     "came_in": "by port 25, 250 was seen",
-    **dict.fromkeys(("lost", "stuck", "ghosts", "altered", "accepted_twice", "twice", "over_the_hour"), "none"),
-    **dict.fromkeys(("unstored", "uid_faults"), "none"),
+    **dict.fromkeys(("lost", "stuck", "given_up", "ghosts", "altered", "accepted_twice", "twice"), "none"),
+    **dict.fromkeys(("over_the_hour", "unstored", "uid_faults"), "none"),
 }
 
 

@@ -17,6 +17,8 @@ from bench.drill_client import Ledger, recipient
 _WAITING = ("scheduled", "held", "queued", "sending", "deferred")
 _DELIVERIES = """
 SELECT d.email_id, d.position, d.address, d.state, e.message_id, e.content_id,
+  (SELECT a.code FROM attempts a WHERE a.email_id = d.email_id AND a.position = d.position
+    ORDER BY a.number DESC LIMIT 1) AS code,
   EXISTS (SELECT 1 FROM events v WHERE v.email_id = d.email_id AND v.position = d.position AND v.kind = 'unknown')
     AS was_unknown
 FROM deliveries d JOIN emails e ON e.id = d.email_id WHERE d.account_id = ANY($1)
@@ -36,11 +38,12 @@ _UNENDED = "SELECT count(*) FROM deliveries WHERE account_id = ANY($1) AND state
 
 @dataclass(slots=True)
 class Judgement:
-    """Counts of emails. All but ``accepted``, ``delivered``, ``ended``, ``twice_in_data``, ``came_in`` must be 0."""
+    """Counts of emails. All but ``accepted``, ``delivered``, ``refused``, ``twice_in_data``, ``came_in`` must be 0."""
 
     accepted: int = 0
     delivered: int = 0  # at the sink, each once
-    ended: int = 0  # not at the sink, and the account can see why
+    refused: int = 0  # not at the sink, which gave a permanent answer
+    given_up: int = 0  # not at the sink, bounced, failed, expired … by ourselves
     lost: int = 0
     stuck: int = 0  # still waiting when the patience was over
     ghosts: int = 0
@@ -57,7 +60,7 @@ class Judgement:
     @property
     def is_clean(self) -> bool:
         """Whether nothing happened that must not."""
-        must_not = (self.lost, self.stuck, self.ghosts, self.altered, self.accepted_twice, self.twice)
+        must_not = (self.lost, self.stuck, self.given_up, self.ghosts, self.altered, self.accepted_twice, self.twice)
         return not any((*must_not, self.over_the_hour, self.unstored, self.uid_faults))
 
     def blame(self, what: str, count: int, *, example: object) -> int:
@@ -120,8 +123,10 @@ def judge_accepted(judgement: Judgement, rows: list[Any], copies: Copies, number
     states = [row["state"] for row in rows]
     if any(state in _WAITING for state in states):
         judgement.stuck += judgement.blame("stuck", 1, example=(number, states))
+    elif states and all(row["state"] == "bounced" and (row["code"] or 0) >= 500 for row in rows):
+        judgement.refused += 1
     elif states and "sent" not in states:
-        judgement.ended += 1
+        judgement.given_up += judgement.blame("given up", 1, example=(number, states))
     else:
         judgement.lost += judgement.blame("lost", 1, example=(number, states))
 

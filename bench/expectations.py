@@ -52,6 +52,7 @@ EXPECTATIONS = (
     Expectation("dkim", "single calls, signed with RSA-2048", Kind.RATIO, 1.3, 2),
     Expectation("port25", "port 25 into mailboxes, 32 sessions", Kind.AT_LEAST, 500, 1000),
     Expectation("rtt50", "relay with 50 ms a round trip, 200 connections", Kind.AT_LEAST, 1500, 3500),
+    Expectation("slow200", "relay that needs 200 ms a message, one worker", Kind.AT_LEAST, 1000, 1200),
     Expectation("saturated", "accept p99, 64 connections, saturated", Kind.AT_MOST, 50, 20, "ms"),
     Expectation("half", "accept p99 at half of that load", Kind.AT_MOST, 20, 8, "ms"),
     Expectation("backlog", "1,000,000 waiting, of the rate with 10,000", Kind.AT_LEAST, 0.9, 1.0, "x"),

@@ -31,7 +31,8 @@ from bench.peer import Postfix, is_installed
 from bench.prefill import unsign
 from bench.report import print_findings, wide_console, write_down
 
-_DISTANT_CONNECTIONS = 200
+# Of each worker process to the relay, and how many such processes.
+_BY_MANY_CONNECTIONS = {"rtt50": (200, 2), "slow200": (300, 1)}
 
 
 def arguments() -> argparse.Namespace:
@@ -79,8 +80,8 @@ async def _run(given: argparse.Namespace, folder: Path, console: Console) -> tup
         task = progress.add_task("", total=len(steps))
         for name, case in steps:
             progress.update(task, description=name)
-            if name == "rtt50":
-                await _relay_over_many_connections(bench)
+            if name in _BY_MANY_CONNECTIONS:
+                await _relay_over_many_connections(bench, *_BY_MANY_CONNECTIONS[name])
             await case(bench)
             progress.advance(task)
     peer = "Postfix relays with AUTH under TLS to the same sink, 8 sessions in and 8 out"
@@ -129,9 +130,10 @@ async def _warm_up(bench: Bench) -> None:
             raise RuntimeError(f"the warm-up failed: {measured.fault}\n{bench.instance.log_end()}")
 
 
-async def _relay_over_many_connections(bench: Bench) -> None:
+async def _relay_over_many_connections(bench: Bench, connections: int, workers: int) -> None:
     await asyncio.to_thread(bench.instance.stop)
-    bench.instance.relays = bench.far_end.relay_url(_DISTANT_CONNECTIONS)
+    bench.instance.relays = bench.far_end.relay_url(connections)
+    bench.instance.settings["WORKERS"] = str(workers)
     await asyncio.to_thread(bench.instance.start)
 
 

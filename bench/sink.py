@@ -69,11 +69,14 @@ class Sink:
                 session.transport.abort()
 
 
+_DELAYS = {"delay": "delay_per_round", "hold": "delay_per_message"}
+
+
 class Control(asyncio.Protocol):
     """A line of text in, a line of JSON out.
 
-    ``stats``, ``reset``, ``fault mail=421*3``, ``clear`` (the faults), ``delay 50`` (ms a round trip), ``drop`` (all
-    sessions), ``quit``.
+    ``stats``, ``reset``, ``fault mail=421*3``, ``clear`` (the faults), ``delay 50`` (ms a round trip),
+    ``hold 200`` (ms a message), ``drop`` (all sessions), ``quit``.
     """
 
     def __init__(self, sink: Sink, stop: asyncio.Event) -> None:
@@ -104,8 +107,8 @@ class Control(asyncio.Protocol):
             self.sink.config.faults[stage] = fault
         elif word == "clear":
             self.sink.config.faults.clear()
-        elif word == "delay":
-            self.sink.config.delay_per_round = float(argument) / 1000
+        elif word in _DELAYS:
+            setattr(self.sink.config, _DELAYS[word], float(argument) / 1000)
         elif word == "drop":
             self.sink.drop_sessions()
         elif word == "quit":

@@ -103,7 +103,7 @@ def translate(error: HourpostError) -> bytes:
     """The reply for an error of ours."""
     text = error.message
     retry_after = getattr(error, "retry_after_seconds", None)
-    if retry_after is not None:
+    if retry_after is not None and f" {retry_after} second" not in text:  # a limit says so itself
         text = f"{text[:300].rstrip('. ')}; try again in {retry_after} s"
     for kind, code, enhanced in _CODES:
         if isinstance(error, kind):

@@ -36,8 +36,9 @@ def test_killing_every_part_in_turn_loses_nothing_and_doubles_only_what_was_in_d
     assert len(drill.told) >= len(FAULTS)
 
 
-def row(state: str = "sent", was_unknown: bool = False) -> dict[str, Any]:
-    return {"message_id": MESSAGE_ID, "content_id": 1, "state": state, "was_unknown": was_unknown}
+def row(state: str = "sent", was_unknown: bool = False, code: int | None = None) -> dict[str, Any]:
+    known = {"message_id": MESSAGE_ID, "content_id": 1, "state": state, "was_unknown": was_unknown}
+    return known | {"code": code}
 
 
 def test_the_judge_misses_what_was_accepted_and_is_nowhere() -> None:
@@ -45,6 +46,15 @@ def test_the_judge_misses_what_was_accepted_and_is_nowhere() -> None:
     judge_accepted(judgement, [], Counter(), 7)
     judge_accepted(judgement, [row("sent")], Counter(), 8)
     assert judgement.lost == 2
+
+
+@pytest.mark.parametrize(("state", "code"), [("failed", None), ("expired", 451), ("bounced", None), ("canceled", 550)])
+def test_the_judge_blames_us_for_what_we_gave_up_without_a_word_of_the_relay(state: str, code: int | None) -> None:
+    judgement = Judgement()
+    judge_accepted(judgement, [row("bounced", code=550)], Counter(), 7)
+    assert (judgement.refused, judgement.is_clean) == (1, True)
+    judge_accepted(judgement, [row(state, code=code)], Counter(), 8)
+    assert (judgement.given_up, judgement.is_clean) == (1, False)
 
 
 def test_the_judge_forgives_a_second_copy_only_when_the_first_answer_was_lost() -> None:

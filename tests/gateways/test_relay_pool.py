@@ -350,3 +350,22 @@ async def test_a_relay_that_needs_200_ms_a_message_is_used_over_as_many_connecti
         await send_many(pool, 300)
         assert all(outcome.is_accepted for outcome in await send_many(pool, 900))
         assert sink.stats.connections > 200  # three rounds of 0.2 s; the usual 20 would take nine seconds
+
+
+async def test_what_one_relay_finds_slow_goes_through_the_other() -> None:
+    """Each relay has a pace of its own for every destination: a slow relay speaks against no fast one."""
+    config = Config(delay_per_message=60.0)
+    async with (
+        sink_for(config) as (_, first),
+        sink_for() as (fast, port),
+        pool_of(plain(first, connections=4), plain(port, connections=4), timeouts=impatient("dot")) as pool,
+    ):
+        slow, other = pool._lanes
+        for lane in pool._lanes:
+            lane._destinations.pace("quick.test").ended(lane._around.clock(), 0.01)
+        slow._destinations.pace("far.test").ended(slow._around.clock(), 30.0)
+        slow.review(slow._around.clock())
+        sent = [asyncio.create_task(pool.send(envelope(f"r{n}@far.test"), CONTENT)) for n in range(200)]
+        await settle(lambda: fast.stats.messages >= 190)
+        assert ("far.test" in slow._destinations.slow, other._destinations.slow) == (True, frozenset())
+        await cancel(sent)
