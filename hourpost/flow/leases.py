@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -17,15 +16,14 @@ from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.batcher import Batcher
 from hourpost.flow.claim import Claimed, enrol, mark_dots, renew
+from hourpost.flow.logbook import Logbook
 from hourpost.flow.record import is_one_statement, record
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.metrics import DOT_SECONDS, SEND_SECONDS, VERDICT_SECONDS, VERDICTS
-from hourpost.rules.delivery_state import State
-from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.ids import new_id
 
 _RETRY_SECONDS = 0.5
-_SAD = frozenset({State.BOUNCED, State.FAILED, State.EXPIRED, State.UNKNOWN})
 
 log = structlog.get_logger()
 
@@ -51,6 +49,7 @@ class Leases:
         self._clock = clock
         self._name = name
         self._lease_seconds = lease_seconds
+        self._logbook = Logbook()
         self._dots: Batcher[Dots, bool] = Batcher(self._write_dots, flights=1)
         self._verdicts: Batcher[Verdicts, bool] = Batcher(self._write_verdicts, flights=1)
 
@@ -131,7 +130,7 @@ class Leases:
                 continue
             VERDICT_SECONDS.observe(time.monotonic() - began_at)
             _count(verdicts)
-            _note(verdicts)
+            self._logbook.note(verdicts)
             if calls:
                 self.on_calls()
             return
@@ -143,25 +142,6 @@ def _by_lease(groups: Sequence[tuple[UUID, list[Item]]]) -> dict[UUID, list[Item
     for lease, items in groups:
         found[lease] += items
     return found
-
-
-def _note(verdicts: Sequence[Verdict]) -> None:
-    """Write down what became of each email; aloud only what ended otherwise than its sender hoped."""
-    is_debugging = log.is_enabled_for(logging.DEBUG)
-    for one in verdicts:
-        if one.state not in _SAD and not is_debugging:
-            continue
-        say = log.info if one.state in _SAD else log.debug
-        tried = one.attempt
-        say(
-            "delivery",
-            email=to_text("em", one.email_id),
-            position=one.position,
-            state=one.state.value,
-            relay=tried and tried.relay,
-            code=tried and tried.code,
-            reply=tried and tried.reply,
-        )
 
 
 def _count(verdicts: Sequence[Verdict]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -11,6 +13,7 @@ import structlog
 from sqlalchemy import text
 
 from hourpost.errors import ServiceUnavailable
+from hourpost.flow import logbook
 from hourpost.flow.claim import claim, enrol, load_contents, mark_dots
 from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
@@ -317,6 +320,22 @@ async def test_what_became_of_an_email_is_in_the_log_by_its_public_id(rounds):
     with structlog.testing.capture_logs() as logs:
         await rounds.round()
     lines = {one["email"]: one for one in logs if one["event"] == "delivery"}
-    assert (lines[to_text("em", sent)]["state"], lines[to_text("em", sent)]["log_level"]) == ("sent", "debug")
+    assert (lines[to_text("em", sent)]["state"], lines[to_text("em", sent)]["log_level"]) == ("sent", "info")
     line = lines[to_text("em", bounced)]
     assert (line["state"], line["code"], line["log_level"]) == ("bounced", 550, "info")
+
+
+async def test_of_many_deliveries_the_log_has_a_sum_and_each_that_went_wrong(monkeypatch):
+    monkeypatch.setattr(logbook.log, "is_enabled_for", lambda _: False, raising=False)
+    now = datetime.now(UTC)
+    many = [Verdict(new_id(), 0, State.SENT, now, "sent") for _ in range(1000)]
+    bad = [Verdict(new_id(), 0, State.BOUNCED, now, "bounced") for _ in range(30)]
+    book = logbook.Logbook()
+    with structlog.testing.capture_logs() as logs:
+        book.note(many + bad)
+        book.sum_up()
+        book.note(many[:1])
+        book.sum_up()
+    own = Counter(one["state"] for one in logs if one["event"] == "delivery")
+    sums = [one["sent"] for one in logs if one["event"] == "more deliveries"]
+    assert (own, sums) == ({"sent": 21, "bounced": 30}, [980])
