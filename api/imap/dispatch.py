@@ -65,6 +65,8 @@ class Dispatcher(Session):
             line = self.framer.line()
             return None if line is None else self._answer(line)
         frame = self.framer.next()
+        while isinstance(frame, Announced) and appending.lets_in(self, frame):
+            frame = self.framer.next()
         if frame is None:
             return None
         if isinstance(frame, CommandText):

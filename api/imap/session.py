@@ -15,9 +15,9 @@ from api.imap.limits import BEFORE_LOGIN
 from api.imap.outlet import Outlet
 from api.imap.view import View
 from hourpost.mailboxes.app_passwords import Service
-from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.login import Attempt
 from hourpost.mailboxes.login_lookup import MailboxLogin
+from hourpost.mailboxes.parcels import Target
 
 
 def _nothing() -> None:
@@ -29,7 +29,7 @@ class Arriving:
     """An APPEND under way: memory that it holds, and what it is refused with at its end."""
 
     tag: bytes
-    folder: Folder | None = None
+    target: Target | None = None
     messages: int = 0
     size_bytes: int = 0
     refusal: str = ""
@@ -40,7 +40,8 @@ class Session(ABC):
 
     __slots__ = (
         *("address", "answers", "arriving", "door", "enabled", "entered", "failed_logins", "framer", "idle_tag"),
-        *("is_over", "is_secure", "outlet", "place", "unwatch", "view", "wakes", "wants_deflate", "wants_tls"),
+        *("is_over", "is_secure", "outlet", "place", "target", "unwatch", "view", "wakes", "wants_deflate"),
+        "wants_tls",
         "_errors",
     )
 
@@ -61,6 +62,7 @@ class Session(ABC):
         self.enabled: Set[str] = frozenset()
         self.failed_logins = 0
         self.arriving: Arriving | None = None
+        self.target: Target | None = None  # of the last APPEND
         self.answers: Callable[[bytes], Awaitable[None]] | None = None  # takes the next line, whatever it is
         self.idle_tag = b""
         self._errors = 0

@@ -23,6 +23,7 @@ from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.append_statements import number_in_folders, store_content, store_one, store_rows
 from hourpost.mailboxes.parcels import Appended, Entry, Outcome
 
+_NO_FOLDER = "There is no such folder."
 _FLIGHTS = 2
 _ENTRIES_IN_A_FLIGHT = 500
 _BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
@@ -97,7 +98,7 @@ class Appender:
         parcel = _Parcel(entries, is_whole, asyncio.get_running_loop().create_future(), also)
         self._queue.append(parcel)
         self._launch()
-        return await asyncio.shield(parcel.answer)
+        return await parcel.answer
 
     def _launch(self) -> None:
         while self._queue and len(self._flights) < _FLIGHTS:
@@ -173,6 +174,8 @@ class Appender:
                 row = await store_one(connection, entries[0], now)
             if row is not None:
                 return [_appended(entries[0], row, 0)]
+        if is_misnamed := _list_misnamed(entries):
+            raise _Spoilt({index: NotFound(_NO_FOLDER) for index in is_misnamed})
         # Also for one that was not stored: these steps tell why
         async with self._database.hot_transaction() as connection:
             threads = await store_content(connection, entries)
@@ -213,9 +216,19 @@ def _left(parcel: _Parcel) -> list[int]:
     return [index for index in range(len(parcel.entries)) if index not in parcel.outcomes]
 
 
+def _list_misnamed(entries: Sequence[Entry]) -> list[int]:
+    """Those whose folder is known under another name to others that go there now: each has to be tried by itself."""
+    names: dict[UUID, str] = {}
+    return [
+        index
+        for index, entry in enumerate(entries)
+        if entry.folder_name is not None and names.setdefault(entry.folder_id, entry.folder_name) != entry.folder_name
+    ]
+
+
 def _refusal(entry: Entry, with_room: Collection[UUID], folders: Collection[UUID]) -> HourpostError | None:
     if entry.folder_id in folders:
         return None
     if entry.mailbox_id in with_room:
-        return NotFound("There is no such folder.")
+        return NotFound(_NO_FOLDER)
     return MailboxFull("The mailbox is full.")

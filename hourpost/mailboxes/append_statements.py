@@ -20,7 +20,8 @@ from hourpost.rules.mail.storing import pack_parts
 CHUNK_BYTES = 256 * 1024
 
 # References of messages that come together and belong together have one group, whose thread is the known one of the
-# nearest reference, else the first message's content.
+# nearest reference, else the first message's content. OFFSET 0: each is looked up, where a join would read all names of
+# the mailbox.
 _CONTENT_PARTS = """
 chunks AS (
   INSERT INTO content_chunks (content_id, number, bytes)
@@ -58,13 +59,28 @@ chunks AS (
     CAST(:n_rank AS int[]), CAST(:n_thread AS uuid[])) AS n(mailbox, reference, grp, rank, thread)
 ), known AS (
   SELECT DISTINCT ON (n.grp) n.grp, t.thread_id
-  FROM named n JOIN thread_references t ON t.mailbox_id = n.mailbox AND t.reference = n.reference
+  FROM named n CROSS JOIN LATERAL (
+    SELECT thread_id FROM thread_references WHERE mailbox_id = n.mailbox AND reference = n.reference OFFSET 0
+  ) t
   ORDER BY n.grp, n.rank
 ), new_names AS (
   INSERT INTO thread_references (mailbox_id, reference, thread_id)
   SELECT n.mailbox, n.reference, coalesce(k.thread_id, n.thread) FROM named n LEFT JOIN known k USING (grp)
   ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING 1
 )"""
+
+_SCANNED_NAMES = (
+    *("parser_version", "header_size", "envelope", "body", "bodystructure", "message_id", "in_reply_to", "subject"),
+    *("base_subject", "is_reply", "from_key", "to_key", "cc_key", "display_from_key", "display_to_key", "from_text"),
+    *("to_text", "sent_at", "sent_on", "preview", "has_attachments"),
+)
+_SEARCHED_NAMES = ("search_header", "search_text")
+_SCANNED = ", ".join(_SCANNED_NAMES)
+_SCANNED_VALUES = ", ".join(f":{name}" for name in _SCANNED_NAMES)
+_FIRST = " AND ".join(
+    f"(SELECT count(*) FROM {part}) >= 0"  # noqa: S608
+    for part in ("chunks", "contents", "texts", "new_names")
+)
 
 _UNENDED = HotStatement(
     "INSERT INTO unended_contents (content_id) SELECT unnest(CAST(:contents AS uuid[])) ON CONFLICT DO NOTHING"
@@ -86,9 +102,9 @@ room AS (
     messages = f.messages + t.count, unseen = f.unseen + t.unseen, deleted = f.deleted + t.deleted,
     size_bytes = f.size_bytes + t.size
   FROM room, unnest(CAST(:t_mailbox AS uuid[]), CAST(:t_folder AS uuid[]), CAST(:t_count AS int[]),
-    CAST(:t_unseen AS int[]), CAST(:t_deleted AS int[]), CAST(:t_size AS bigint[]))
-    AS t(mailbox, folder, count, unseen, deleted, size)
-  WHERE f.id = t.folder AND f.mailbox_id = t.mailbox AND room.id = t.mailbox
+    CAST(:t_unseen AS int[]), CAST(:t_deleted AS int[]), CAST(:t_size AS bigint[]), CAST(:t_name AS text[]))
+    AS t(mailbox, folder, count, unseen, deleted, size, name)
+  WHERE f.id = t.folder AND f.mailbox_id = t.mailbox AND room.id = t.mailbox AND (t.name IS NULL OR f.name = t.name)
   RETURNING f.id, f.uidvalidity, f.uidnext - t.count AS first, f.highestmodseq AS modseq
 ), stored AS (
   INSERT INTO messages (folder_id, uid, modseq, flags, keywords, size_bytes, received_at, saved_at, content_id,
@@ -110,19 +126,50 @@ SELECT r.id AS mailbox_id, p.id AS folder_id, p.uidvalidity, p.first, p.modseq
 FROM room r LEFT JOIN (place p JOIN folders o ON o.id = p.id) ON o.mailbox_id = r.id
 """  # noqa: S608  # our own words
 )
-# Both for one message, which is a transaction by itself. Content still comes before the locks: what is locked asks
-# for it. Without room or folder there is a division by zero, and nothing was stored.
-_FIRST = " AND ".join(
-    f"(SELECT count(*) FROM {part}) >= 0"  # noqa: S608
-    for part in ("chunks", "contents", "texts", "new_names")
-)
-_ONE_ROW_PARTS = _ROW_PARTS.replace("WHERE m.id = q.mailbox", f"WHERE {_FIRST} AND m.id = q.mailbox").replace(
-    "r.thread\n", "coalesce((SELECT thread_id FROM known), r.thread)\n"
-)
+# Both for one message, which is a transaction by itself, of values instead of arrays: half the work for who sends and
+# who runs it. Content still comes before the locks: what is locked asks for it. Without room or folder there is a
+# division by zero, and nothing was stored.
 _ONE = HotStatement(
-    f"WITH {_CONTENT_PARTS}, {_ONE_ROW_PARTS}"  # noqa: S608
-    "SELECT p.uidvalidity, p.first, p.modseq, 1 / (SELECT count(*) FROM place) AS stored"
-    " FROM (VALUES (1)) one LEFT JOIN place p ON true"
+    f"""
+WITH chunks AS (
+  INSERT INTO content_chunks (content_id, number, bytes)
+  SELECT :id, k.number - 1, k.bytes FROM unnest(CAST(:chunks AS bytea[])) WITH ORDINALITY AS k(bytes, number)
+  RETURNING 1
+), contents AS (
+  INSERT INTO message_contents (content_id, size_bytes, parts, reference_ids, {_SCANNED})
+  VALUES (:id, :size, :parts, :reference_ids, {_SCANNED_VALUES})
+  ON CONFLICT DO NOTHING RETURNING 1
+), texts AS (
+  INSERT INTO message_texts (content_id, header, body) VALUES (:id, :search_header, :search_text)
+  ON CONFLICT DO NOTHING RETURNING 1
+), known AS (
+  SELECT thread_id FROM thread_references WHERE mailbox_id = :mailbox AND reference = ANY(CAST(:names AS bigint[]))
+  ORDER BY array_position(CAST(:names AS bigint[]), reference) LIMIT 1
+), new_names AS (
+  INSERT INTO thread_references (mailbox_id, reference, thread_id)
+  SELECT :mailbox, n.reference, coalesce((SELECT thread_id FROM known), :id)
+  FROM unnest(CAST(:names AS bigint[])) AS n(reference)
+  ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING 1
+), room AS (
+  UPDATE mailboxes m SET used_bytes = m.used_bytes + :size
+  WHERE {_FIRST} AND m.id = :mailbox AND m.deleted_at IS NULL AND m.used_bytes + :size <= m.quota_bytes
+  RETURNING m.id
+), place AS (
+  UPDATE folders f SET uidnext = f.uidnext + 1, highestmodseq = f.highestmodseq + 1, messages = f.messages + 1,
+    unseen = f.unseen + :unseen, deleted = f.deleted + :deleted, size_bytes = f.size_bytes + :size
+  FROM room
+  WHERE f.id = :folder AND f.mailbox_id = room.id AND (CAST(:name AS text) IS NULL OR f.name = :name)
+  RETURNING f.id, f.uidvalidity, f.uidnext - 1 AS first, f.highestmodseq AS modseq
+), stored AS (
+  INSERT INTO messages (folder_id, uid, modseq, flags, keywords, size_bytes, received_at, saved_at, content_id,
+    thread_id)
+  SELECT p.id, p.first, p.modseq, :flags, CAST(:keywords AS smallint[]), :size, :received, :now, :id,
+    coalesce((SELECT thread_id FROM known), :id)
+  FROM place p
+)
+SELECT p.uidvalidity, p.first, p.modseq, 1 / (SELECT count(*) FROM place) AS stored
+FROM (VALUES (1)) one LEFT JOIN place p ON true
+"""  # noqa: S608  # our own words
 )
 
 
@@ -159,11 +206,27 @@ async def store_one(connection: Connection, entry: Entry, now: datetime) -> Any:
 
     None when there was no room or no such folder, and nothing was stored.
     """
-    threads = _Threads([entry])
-    content = {**_chunk_columns([entry.letter]), **_content_columns([entry.letter]), **threads.columns()}
-    row = {**_place_columns([entry]), **_row_columns([entry], threads.resolve({})), "now": now}
+    letter, scanned = entry.letter, entry.letter.scanned
+    arguments = {
+        **{name: getattr(scanned, name) for name in (*_SCANNED_NAMES, *_SEARCHED_NAMES)},
+        "id": letter.content_id,
+        "size": len(letter.content),
+        "chunks": [] if letter.is_stored else _cut(letter.content),
+        "parts": pack_parts(scanned.parts),
+        "reference_ids": scanned.references,
+        "names": letter.references,
+        "mailbox": entry.mailbox_id,
+        "folder": entry.folder_id,
+        "name": entry.folder_name,
+        "unseen": int(not entry.flags & 1),
+        "deleted": int(entry.flags & 8 > 0),
+        "flags": entry.flags,
+        "keywords": entry.keywords or None,
+        "received": letter.received_at,
+        "now": now,
+    }
     try:
-        return (await _ONE.run(connection, content | row))[0]
+        return (await _ONE.run(connection, arguments))[0]
     except DivisionByZeroError:
         return None
 
@@ -206,10 +269,10 @@ class _Threads:
 
 def _chunk_columns(letters: Iterable[Letter]) -> dict[str, Any]:
     chunks = [
-        (letter.content_id, number, letter.content[start : start + CHUNK_BYTES])
+        (letter.content_id, number, chunk)
         for letter in letters
         if not letter.is_stored
-        for number, start in enumerate(range(0, len(letter.content) or 1, CHUNK_BYTES))
+        for number, chunk in enumerate(_cut(letter.content))
     ]
     return {
         "k_id": [chunk[0] for chunk in chunks],
@@ -218,31 +281,9 @@ def _chunk_columns(letters: Iterable[Letter]) -> dict[str, Any]:
     }
 
 
-_SAME_NAME = (
-    "parser_version",
-    "header_size",
-    "envelope",
-    "body",
-    "bodystructure",
-    "message_id",
-    "in_reply_to",
-    "subject",
-    "base_subject",
-    "is_reply",
-    "from_key",
-    "to_key",
-    "cc_key",
-    "display_from_key",
-    "display_to_key",
-    "from_text",
-    "to_text",
-    "sent_at",
-    "sent_on",
-    "preview",
-    "has_attachments",
-    "search_header",
-    "search_text",
-)
+def _cut(content: bytes) -> list[bytes]:
+    """The chunks of a message; an empty one has one."""
+    return [content[start : start + CHUNK_BYTES] for start in range(0, len(content) or 1, CHUNK_BYTES)]
 
 
 def _content_columns(letters: list[Letter]) -> dict[str, Any]:
@@ -252,7 +293,7 @@ def _content_columns(letters: list[Letter]) -> dict[str, Any]:
         "c_size": [len(letter.content) for letter in letters],
         "c_parts": [pack_parts(one.parts) for one in scanned],
         "c_reference_ids": [" ".join(one.references) for one in scanned],
-        **{f"c_{name}": [getattr(one, name) for one in scanned] for name in _SAME_NAME},
+        **{f"c_{name}": [getattr(one, name) for one in scanned] for name in (*_SCANNED_NAMES, *_SEARCHED_NAMES)},
     }
 
 
@@ -260,6 +301,7 @@ def _place_columns(entries: Sequence[Entry]) -> dict[str, Any]:
     sizes = Counter[UUID]()
     places: dict[UUID, list[int]] = {}
     owners = {entry.folder_id: entry.mailbox_id for entry in entries}
+    names = {entry.folder_id: entry.folder_name for entry in entries if entry.folder_name is not None}
     for entry in entries:
         size = len(entry.letter.content)
         sizes[entry.mailbox_id] += size
@@ -275,6 +317,7 @@ def _place_columns(entries: Sequence[Entry]) -> dict[str, Any]:
         "t_unseen": [places[folder][1] for folder in owners],
         "t_deleted": [places[folder][2] for folder in owners],
         "t_size": [places[folder][3] for folder in owners],
+        "t_name": [names.get(folder) for folder in owners],
     }
 
 

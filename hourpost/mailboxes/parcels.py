@@ -31,12 +31,16 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One folder a message goes to; ``flags`` and ``keywords`` come on top of the message's own."""
+    """One folder a message goes to; ``flags`` and ``keywords`` come on top of the message's own.
+
+    ``name`` is the name under which it was found, for who remembers it: it must have it still. None: whatever it is.
+    """
 
     mailbox_id: UUID
     folder_id: UUID
     flags: Flag = Flag.NONE
     keywords: tuple[str, ...] = ()
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +77,14 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One letter for one folder, keywords as numbers."""
+    """One letter for one folder, keywords as numbers. ``folder_name`` is what it must be called still, if anything."""
 
     letter: Letter
     mailbox_id: UUID
     folder_id: UUID
     flags: int
     keywords: tuple[int, ...]
+    folder_name: str | None = None
 
 
 Outcome = Appended | HourpostError

@@ -93,7 +93,10 @@ class MailStore:
 
     async def append_all(self, mailbox_id: UUID, folder_id: UUID, news: Sequence[NewMessage]) -> list[Appended]:
         """Store several messages, all or none (RFC 3502). Raises: as ``append``."""
-        target = Target(mailbox_id, folder_id)
+        return await self.append_to(Target(mailbox_id, folder_id), news)
+
+    async def append_to(self, target: Target, news: Sequence[NewMessage]) -> list[Appended]:
+        """The same, to a folder that must still have the target's name if it says one. Raises: as ``append``."""
         entries = [await self._entry(await self._letter(new), new, target) for new in news]
         return [_stored(outcome) for outcome in await self._appender.put(entries, is_whole=True)]
 
@@ -200,7 +203,7 @@ class MailStore:
     async def _entry(self, letter: Letter, new: NewMessage, target: Target) -> Entry:
         numbers = await self._numbers(target.mailbox_id, (*new.keywords, *target.keywords), is_new=True)
         flags = int(new.flags | target.flags)
-        return Entry(letter, target.mailbox_id, target.folder_id, flags, tuple(numbers))
+        return Entry(letter, target.mailbox_id, target.folder_id, flags, tuple(numbers), target.name)
 
     async def _numbers(self, mailbox_id: UUID, keywords: Sequence[str], *, is_new: bool) -> list[int]:
         if not keywords:

@@ -9,7 +9,7 @@ import pytest
 
 from hourpost.errors import MailboxFull, NotFound
 from hourpost.mailboxes.messages import Want, list_rows
-from hourpost.mailboxes.parcels import NewMessage
+from hourpost.mailboxes.parcels import NewMessage, Target
 from hourpost.mailboxes.quota import get_quota
 from hourpost.mailboxes.uid_ranges import ALL_UIDS
 
@@ -66,3 +66,19 @@ async def test_single_messages_and_several_of_one_thread_do_not_lock_each_other_
     ]
     found = await asyncio.wait_for(asyncio.gather(*tries), 60)
     assert sorted(one.uid for some in found for one in some) == list(range(1, 46))
+
+
+@pytest.mark.parametrize("news", [[LETTER], [LETTER, ANSWER]])
+async def test_a_folder_that_must_have_a_name_has_it_or_takes_nothing(store, place, news):
+    assert len(await store.append_to(Target(*place.ids, name="INBOX"), news)) == len(news)
+    with pytest.raises(NotFound):
+        await store.append_to(Target(*place.ids, name="Old"), news)
+    assert len(await store.read(list_rows, place.inbox.id, ALL_UIDS)) == len(news)
+
+
+async def test_of_those_who_come_together_each_goes_by_its_own_name(store, place):
+    names = ["Old", "INBOX", None, "Older", "INBOX"] * 2
+    tries = [store.append_to(Target(*place.ids, name=name), [LETTER]) for name in names]
+    found = await asyncio.gather(*tries, return_exceptions=True)
+    assert [isinstance(one, NotFound) for one in found] == [name in ("Old", "Older") for name in names]
+    assert len(await store.read(list_rows, place.inbox.id, ALL_UIDS)) == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from hourpost.rules.header_text import decode_raw, decode_words, make_safe
@@ -96,5 +97,17 @@ def _describe(node: Node, part: Part) -> str:
 def _preview(text: str) -> str:
     """The first words that are the writer's own; of a text that only quotes, those it quotes."""
     lines = drop_invisible(text[:_PREVIEWED_CHARACTERS]).split("\n")
-    own = " ".join(" ".join(line for line in lines if not line.startswith(">")).split())
-    return (own or " ".join(" ".join(lines).split()))[:MAX_PREVIEW_CHARACTERS].strip()
+    return _first_words(line for line in lines if not line.startswith(">")) or _first_words(lines)
+
+
+def _first_words(lines: Iterable[str]) -> str:
+    """What a preview has room for, of no more lines than that takes."""
+    words: list[str] = []
+    size = 0
+    for line in lines:
+        found = line.split()
+        words += found
+        size += sum(map(len, found)) + len(found)
+        if size > MAX_PREVIEW_CHARACTERS:
+            break
+    return " ".join(words)[:MAX_PREVIEW_CHARACTERS].strip()

@@ -27,7 +27,7 @@ def test_a_fault_of_ours_before_a_message_is_no_end(
     with Client(door) as client:
         client.log_in(box.address, box.password)
         with monkeypatch.context() as broken:
-            broken.setattr(appending, "get_quota", None)
+            broken.setattr(appending, "find_folder_and_quota", None)
             client.send(b"a APPEND INBOX {4%b}\r\n" % mark + (b"abcd\r\n" if mark else b""))
             assert client.response().startswith(b"a NO [SERVERBUG]")
         assert client.ask(b"NOOP") == [b"OK NOOP completed"]
