@@ -36,6 +36,7 @@ class Session:
         self._send = send
         self._username = ""
         self._is_asking = False
+        self._is_utf8 = False
         self._commands = 0
         self._errors = 0
 
@@ -51,7 +52,7 @@ class Session:
     def secured(self) -> None:
         """Begin anew under TLS (RFC 2595 §4)."""
         self.is_secure, self.wants_tls = True, False
-        self._username, self._is_asking, self._commands = "", False, 0
+        self._username, self._is_asking, self._is_utf8, self._commands = "", False, False, 0
 
     def command(self, line: bytes) -> Answer:
         """Answer one line without its end."""
@@ -144,8 +145,9 @@ class Session:
         return replies.ASK
 
     def utf8(self, command: Command) -> bytes:
-        """UTF8: headers come as they are, which they do anyway (RFC 6856 §2.1)."""
+        """UTF8: headers come as they are; others get a surrogate of what is UTF-8 there (RFC 6856 §2.1, §5)."""
         require_nothing(command)
+        self._is_utf8 = True
         return replies.UTF8_ON
 
     def _require_tls(self) -> None:
@@ -153,7 +155,7 @@ class Session:
             raise refuse("encryption required: say STLS first")
 
     def _log_in(self, login: Login) -> Answer:
-        return self._answer(self.visit.enter(login))
+        return self._answer(self.visit.enter(login, is_utf8=self._is_utf8))
 
     # in either state
 

@@ -28,7 +28,7 @@ class Visit:
         self._failed_logins = 0
         self._is_over = False
 
-    async def enter(self, login: Login) -> bytes:
+    async def enter(self, login: Login, *, is_utf8: bool) -> bytes:
         """Log in, and lock INBOX as it is now. Raises: Refusal, HourpostError."""
         door, entered, token = self._door, await self._log_in(login), new_token()
         if not await door.maildrops.locks.take(entered.mailbox_id, token):
@@ -36,7 +36,7 @@ class Visit:
             raise Refusal(replies.IN_USE)
         self._token, self.entered = token, entered
         try:
-            drop = Drop(await door.maildrops.open(entered.mailbox_id))
+            drop = Drop(await door.maildrops.open(entered.mailbox_id, is_utf8=is_utf8))
         except HourpostError:
             await self.leave()
             raise

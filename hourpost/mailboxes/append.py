@@ -168,8 +168,8 @@ class Appender:
 
     async def _store(self, entries: list[Entry], more: Sequence[_Parcel]) -> list[Appended]:
         now = self._clock.now()
-        # What has no end of its last line is noted beside it, which takes a statement more
-        if len(entries) == 1 and not more and entries[0].letter.content.endswith(b"\r\n"):
+        # What is odd about a message is noted beside it, which takes a statement more
+        if len(entries) == 1 and not more and entries[0].letter.is_plain:
             async with self._database.hot_statements() as connection:
                 row = await store_one(connection, entries[0], now)
             if row is not None:

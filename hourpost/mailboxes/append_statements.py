@@ -6,7 +6,7 @@ One message alone takes both at once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -84,6 +84,10 @@ _FIRST = " AND ".join(
 
 _UNENDED = HotStatement(
     "INSERT INTO unended_contents (content_id) SELECT unnest(CAST(:contents AS uuid[])) ON CONFLICT DO NOTHING"
+)
+_SURROGATE = HotStatement(
+    "INSERT INTO surrogates (content_id, growth, places, sizes, texts) VALUES (:content, :growth,"
+    " CAST(:places AS int[]), CAST(:sizes AS int[]), CAST(:texts AS bytea[])) ON CONFLICT DO NOTHING"
 )
 _LOCK_MAILBOXES = HotStatement(
     "SELECT id FROM mailboxes WHERE id = ANY(CAST(:mailboxes AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
@@ -179,10 +183,22 @@ async def store_content(connection: Connection, entries: Sequence[Entry]) -> dic
     threads = _Threads(entries)
     arguments = {**_chunk_columns(letters.values()), **_content_columns(list(letters.values())), **threads.columns()}
     found = {row.grp: row.thread_id for row in await _CONTENT.run(connection, arguments)}
-    unended = [content_id for content_id, letter in letters.items() if not letter.content.endswith(b"\r\n")]
+    await _note_oddities(connection, letters)
+    return threads.resolve(found)
+
+
+async def _note_oddities(connection: Connection, letters: Mapping[UUID, Letter]) -> None:
+    """What POP3 has to know of a message, and what is true of few."""
+    odd = {content_id: letter for content_id, letter in letters.items() if not letter.is_plain}
+    unended = [content_id for content_id, letter in odd.items() if not letter.content.endswith(b"\r\n")]
     if unended:
         await _UNENDED.run(connection, {"contents": unended})
-    return threads.resolve(found)
+    for content_id, letter in odd.items():
+        if letter.patches:
+            places, sizes, texts = map(list, zip(*letter.patches, strict=True))
+            growth = sum(map(len, texts)) - sum(sizes)
+            columns = {"content": content_id, "places": places, "sizes": sizes, "texts": texts, "growth": growth}
+            await _SURROGATE.run(connection, columns)
 
 
 async def store_rows(

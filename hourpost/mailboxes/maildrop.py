@@ -13,23 +13,28 @@ from hourpost.database import HotStatement
 from hourpost.errors import NotFound
 from hourpost.gateways.maildrop_locks import MaildropLocks
 from hourpost.mailboxes.contents import read_contents
-from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.store import MailStore
 from hourpost.mailboxes.uid_ranges import ranges_of
-from hourpost.rules.mail_flags import Flag
+from hourpost.rules.mail.surrogates import Patch, Patching
 
 # Numbers of four and ids of sixteen bytes in network order: a hundred thousand messages come as three values
 _OPEN = HotStatement(
     """
 SELECT f.id, f.uidvalidity, m.uids, m.sizes, m.contents, (
     SELECT array_agg(u.content_id) FROM messages n JOIN unended_contents u USING (content_id) WHERE n.folder_id = f.id
-  ) AS unended FROM folders f CROSS JOIN LATERAL (
+  ) AS unended, s.patched, s.growths FROM folders f CROSS JOIN LATERAL (
+  SELECT array_agg(s.content_id) AS patched, array_agg(s.growth) AS growths
+  FROM messages n JOIN surrogates s USING (content_id) WHERE n.folder_id = f.id
+) s CROSS JOIN LATERAL (
   SELECT string_agg(int4send(uid), '' ORDER BY uid) AS uids, string_agg(int4send(size_bytes), '' ORDER BY uid) AS sizes,
     string_agg(uuid_send(content_id), '' ORDER BY uid) AS contents
   FROM messages WHERE folder_id = f.id
 ) m
 WHERE f.mailbox_id = :mailbox AND f.name = 'INBOX'
 """
+)
+_PATCHES = HotStatement(
+    "SELECT content_id, places, sizes, texts FROM surrogates WHERE content_id = ANY(CAST(:contents AS uuid[]))"
 )
 _CHUNK = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :content AND number = :number")
 
@@ -38,7 +43,8 @@ _CHUNK = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :cont
 class Maildrop:
     """INBOX as it was at one moment; message 1 is the first of each list. ``contents`` has 16 bytes a message.
 
-    Sizes are those of what POP3 writes, before dots are doubled: a last line without an end is given one.
+    Sizes are those of what POP3 writes, before dots are doubled: a last line without an end is given one. The contents
+    in ``patched`` hold UTF-8 in their headers, which is not for this client.
     """
 
     mailbox_id: UUID
@@ -48,6 +54,7 @@ class Maildrop:
     sizes: array[int]
     contents: bytes
     size_bytes: int
+    patched: frozenset[UUID] = frozenset()
 
     def content_id(self, number: int) -> UUID:
         """Where the bytes of a message are."""
@@ -61,21 +68,23 @@ class Maildrops:
         self.locks = locks
         self._store = store
 
-    async def open(self, mailbox_id: UUID) -> Maildrop:
-        """INBOX as it is now. Raises: NotFound, ServiceUnavailable."""
-        return await self._store.read(_open, mailbox_id)
+    async def open(self, mailbox_id: UUID, *, is_utf8: bool = False) -> Maildrop:
+        """INBOX as it is now, for a client that takes UTF-8 in headers or not. Raises: NotFound, ServiceUnavailable."""
+        return await self._store.read(_open, mailbox_id, is_utf8=is_utf8)
 
     async def read(self, maildrop: Maildrop, numbers: Sequence[int]) -> dict[int, bytes]:
         """The bytes of these messages; those whose content is gone are missing. Raises: ServiceUnavailable."""
         ids = {maildrop.content_id(number): number for number in numbers}
-        found = await self._store.read(read_contents, list(ids))
+        found = await self._store.read(_read_patched, maildrop, list(ids))
         return {number: found[content_id] for content_id, number in ids.items() if content_id in found}
 
     async def stream(self, maildrop: Maildrop, number: int) -> AsyncIterator[bytes]:
         """The bytes of one message in pieces of 256 KiB. Raises: ServiceUnavailable."""
         content_id, piece = maildrop.content_id(number), 0
+        patches = (await self._store.read(_read_patches, maildrop, [content_id])).get(content_id, ())
+        patching = Patching(patches)
         while (chunk := await self._store.read(_read_chunk, content_id, piece)) is not None:
-            yield chunk
+            yield patching.feed(chunk)
             piece += 1
 
     async def finish(self, maildrop: Maildrop, deleted: Iterable[int], seen: Iterable[int]) -> None:
@@ -83,16 +92,13 @@ class Maildrops:
 
         Raises: NotFound, ServiceUnavailable: whether anything was removed is then unknown.
         """
-        place = (maildrop.mailbox_id, maildrop.folder_id)
         gone = ranges_of(maildrop.uids[number - 1] for number in deleted)
-        if gone:
-            await self._store.remove(*place, gone)
         kept = ranges_of(maildrop.uids[number - 1] for number in seen)
-        if kept:
-            await self._store.store_flags(*place, kept, FlagChange(Way.ADD, int(Flag.SEEN)))
+        if gone or kept:
+            await self._store.remove_and_see(maildrop.mailbox_id, maildrop.folder_id, gone, kept)
 
 
-async def _open(connection: Connection, mailbox_id: UUID) -> Maildrop:
+async def _open(connection: Connection, mailbox_id: UUID, *, is_utf8: bool) -> Maildrop:
     rows = await _OPEN.run(connection, {"mailbox": mailbox_id})
     if not rows:
         raise NotFound("There is no such mailbox.")
@@ -101,7 +107,26 @@ async def _open(connection: Connection, mailbox_id: UUID) -> Maildrop:
     for unended in set(row.unended or ()):
         for number in _find(contents, unended):
             sizes[number] += len(b"\r\n")
-    return Maildrop(mailbox_id, row.id, row.uidvalidity, _to_numbers(row.uids), sizes, contents, sum(sizes))
+    patched = {} if is_utf8 else dict(zip(row.patched or (), row.growths or (), strict=True))
+    for content_id, growth in patched.items():
+        for number in _find(contents, content_id):
+            sizes[number] += growth
+    uids, total = _to_numbers(row.uids), sum(sizes)
+    return Maildrop(mailbox_id, row.id, row.uidvalidity, uids, sizes, contents, total, frozenset(patched))
+
+
+async def _read_patched(connection: Connection, maildrop: Maildrop, ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    found = await read_contents(connection, ids)
+    for content_id, patches in (await _read_patches(connection, maildrop, list(found))).items():
+        found[content_id] = Patching(patches).feed(found[content_id])
+    return found
+
+
+async def _read_patches(connection: Connection, maildrop: Maildrop, ids: Sequence[UUID]) -> dict[UUID, Iterable[Patch]]:
+    """What is to be put into these contents, of those that need it."""
+    wanted = [content_id for content_id in ids if content_id in maildrop.patched] if maildrop.patched else []
+    rows = await _PATCHES.run(connection, {"contents": wanted}) if wanted else ()
+    return {row.content_id: list(map(Patch, row.places, row.sizes, map(bytes, row.texts))) for row in rows}
 
 
 def _find(contents: bytes, content_id: UUID) -> Iterator[int]:

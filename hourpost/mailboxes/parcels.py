@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hourpost.errors import HourpostError
 from hourpost.rules.mail.scanned import Scanned
+from hourpost.rules.mail.surrogates import Patch
 from hourpost.rules.mail_flags import Flag
 
 _MOST_REFERENCES = 12
@@ -58,7 +59,7 @@ class Appended:
 class Letter:
     """A message read and ready to be stored once, whatever number of folders it goes to.
 
-    ``is_stored``: its chunks are in PostgreSQL already, under ``content_id``.
+    ``is_stored``: its chunks are in PostgreSQL already, under ``content_id``. ``patches`` make its headers ASCII.
     """
 
     content_id: UUID
@@ -66,6 +67,12 @@ class Letter:
     scanned: Scanned = field(repr=False)
     received_at: datetime
     is_stored: bool = False
+    patches: tuple[Patch, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is noted beside it: its last line has an end, and no header of it holds UTF-8."""
+        return not self.patches and self.content.endswith(b"\r\n")
 
     @property
     def references(self) -> list[int]:

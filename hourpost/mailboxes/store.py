@@ -31,7 +31,10 @@ from hourpost.mailboxes.uid_ranges import ALL_UIDS, UidRanges
 from hourpost.rules.folder_names import INBOX
 from hourpost.rules.ids import new_id
 from hourpost.rules.mail.scan import scan
+from hourpost.rules.mail.scanned import Scanned
 from hourpost.rules.mail.search_keys import HasFlag, Key, list_leaves
+from hourpost.rules.mail.surrogates import Patch, find_patches
+from hourpost.rules.mail_flags import Flag
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -136,6 +139,19 @@ class MailStore:
         """Take messages away whatever their flags, as POP3's QUIT does. Raises: NotFound, ServiceUnavailable."""
         return await self._expunge(mailbox_id, folder_id, ranges, any_flags=True)
 
+    async def remove_and_see(
+        self, mailbox_id: UUID, folder_id: UUID, gone: UidRanges, seen: UidRanges
+    ) -> tuple[Expunged, Stored]:
+        r"""Take ``gone`` away and make ``seen`` \Seen, both or neither. Raises: NotFound, ServiceUnavailable."""
+        async with self._database.hot_transaction() as connection:
+            place, now = (mailbox_id, folder_id), self._clock.now()
+            expunged = await message_changes.expunge(connection, place, now, gone, any_flags=True)
+            change = FlagChange(Way.ADD, int(Flag.SEEN))
+            stored = await message_changes.store_flags(connection, folder_id, seen, change, ())
+        if expunged.uids or stored.changed:
+            self.feed.publish(folder_id, stored.modseq)
+        return expunged, stored
+
     async def copy(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, target_id: UUID) -> Copied:
         """Copy messages to another folder of the mailbox. Raises: NotFound, MailboxFull, ServiceUnavailable."""
         route = Route(mailbox_id, folder_id, target_id)
@@ -193,12 +209,12 @@ class MailStore:
     async def _letter(self, new: NewMessage, stored_content_id: UUID | None = None) -> Letter:
         """Read a message; a large one in another thread, so that others are served meanwhile."""
         if len(new.content) <= _SCANNED_AT_ONCE_BYTES:
-            scanned = scan(new.content)
+            scanned, patches = _read(new.content)
         else:
-            scanned = await asyncio.to_thread(scan, new.content)
+            scanned, patches = await asyncio.to_thread(_read, new.content)
         received_at = new.received_at or self._clock.now()
         content_id = stored_content_id or new.content_id or new_id()
-        return Letter(content_id, new.content, scanned, received_at, is_stored=stored_content_id is not None)
+        return Letter(content_id, new.content, scanned, received_at, stored_content_id is not None, patches)
 
     async def _entry(self, letter: Letter, new: NewMessage, target: Target) -> Entry:
         numbers = await self._numbers(target.mailbox_id, (*new.keywords, *target.keywords), is_new=True)
@@ -214,6 +230,11 @@ class MailStore:
         if len(found) == len({keyword.lower() for keyword in keywords}):
             return found
         return await self._change(self._keywords.numbers, mailbox_id, keywords)
+
+
+def _read(content: bytes) -> tuple[Scanned, tuple[Patch, ...]]:
+    scanned = scan(content)
+    return scanned, find_patches(content, scanned)
 
 
 def _stored(outcome: Outcome) -> Appended:

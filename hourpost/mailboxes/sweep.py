@@ -51,6 +51,8 @@ WITH due AS (
   DELETE FROM message_contents c USING free f WHERE c.content_id = f.id
 ), unended AS (
   DELETE FROM unended_contents u USING free f WHERE u.content_id = f.id
+), surrogates AS (
+  DELETE FROM surrogates s USING free f WHERE s.content_id = f.id
 ), texts AS (
   DELETE FROM message_texts t USING free f WHERE t.content_id = f.id
 ), chunks AS (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, SmallInteger, Text, text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -102,6 +102,21 @@ class UnendedContent(Table):
     __tablename__ = "unended_contents"
 
     content_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class Surrogate(Table):
+    """What makes the headers of a mail ASCII that holds UTF-8 there, for POP3 clients that did not ask for it.
+
+    ``texts`` stand for the ``sizes`` bytes at ``places``; ``growth`` is what that adds to the mail's size.
+    """
+
+    __tablename__ = "surrogates"
+
+    content_id: Mapped[UUID] = mapped_column(primary_key=True)
+    growth: Mapped[int]
+    places: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    sizes: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    texts: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary))
 
 
 class MessageText(Table):

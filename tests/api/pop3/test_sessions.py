@@ -107,8 +107,12 @@ def test_content_that_is_gone_is_an_error_and_no_end(person: Person, door: Runni
 
 async def forget_contents(person: Person) -> None:
     of_folder = "SELECT content_id FROM messages WHERE folder_id = $1"
+    await execute(person, f"DELETE FROM content_chunks WHERE content_id IN ({of_folder})", person.place[1])
+
+
+async def execute(person: Person, statement: str, *values: object) -> None:
     async with person.door.database.hot_statements() as connection:
-        await connection.execute(f"DELETE FROM content_chunks WHERE content_id IN ({of_folder})", person.place[1])
+        await connection.execute(statement, *values)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -306,3 +310,38 @@ def test_more_connections_than_may_be_are_refused(new_door: Callable[..., Runnin
     with Client(door, "pop3") as client, Client(door, "pop3") as other:
         assert client.line().startswith("+OK")
         assert other.line().startswith("-ERR [SYS/TEMP] too many connections")
+
+
+@pytest.mark.parametrize("size", [0, 1_500_000])
+def test_utf_8_in_a_header_comes_as_it_is_only_to_who_asked_for_it(person: Person, size: int) -> None:
+    content = "Subject: Grüße\r\n\r\n".encode() + b"x" * size + "ü\r\n".encode()
+    surrogate = b"Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\n\r\n" + b"x" * size + "ü\r\n".encode()
+    person.receive(content, LETTER)
+    for wish, expected in ((b"", surrogate), (b"UTF8\r\n", content)):
+        with Client(person.door) as client:
+            client.send(wish)
+            if wish:
+                client.line()
+            client.log_in(person.username)
+            assert client.ask(b"STAT\r\n") == f"+OK 2 {len(expected) + len(LETTER)}"
+            assert client.ask(b"RETR 1\r\n") == f"+OK {len(expected)} octets"
+            assert client.body() == expected
+            client.ask(b"TOP 1 0\r\n")
+            assert client.body() == expected.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            client.ask(b"QUIT\r\n")
+        person.door.wait_until_empty()
+
+
+def test_what_was_read_is_noted_with_what_is_removed_or_nothing_is(person: Person) -> None:
+    person.receive(LETTER, LETTER)
+    door = person.door
+    with open_session(person) as client:
+        client.ask(b"RETR 1\r\n")
+        client.body()
+        client.ask(b"DELE 2\r\n")
+        door.call(execute(person, "ALTER TABLE messages ADD CONSTRAINT unseen CHECK (flags & 1 = 0) NOT VALID"))
+        try:
+            assert client.ask(b"QUIT\r\n").startswith("-ERR [SYS/TEMP]")
+        finally:
+            door.call(execute(person, "ALTER TABLE messages DROP CONSTRAINT unseen"))
+    assert uids_of(person) == person.uids

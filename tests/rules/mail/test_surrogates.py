@@ -1,0 +1,91 @@
+"""What stands for UTF-8 in headers where it may not be said (RFC 6858)."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import random
+
+import pytest
+
+from hourpost.rules.mail.scan import scan
+from hourpost.rules.mail.surrogates import NOBODY, Patching, find_patches
+
+
+def patched(content: bytes, *cuts: int) -> bytes:
+    """The message as it is given, put in by pieces that end at ``cuts``."""
+    patching = Patching(find_patches(content, scan(content)))
+    ends = [0, *sorted(cuts), len(content)]
+    return b"".join(patching.feed(content[start:end]) for start, end in zip(ends, ends[1:], strict=False))
+
+
+def fields_of(text: str) -> list[tuple[str, str]]:
+    """Of a header with this field in it: every field as Python's reader has it."""
+    content = patched(f"To: b@x.test\r\n{text}\r\nMIME-Version: 1.0\r\n\r\nGrüße\r\n".encode())
+    header, _, body = content.partition(b"\r\n\r\n")
+    assert header.isascii()
+    assert max(map(len, header.split(b"\r\n"))) <= 998
+    assert body.decode() == "Grüße\r\n"
+    read = email.message_from_bytes(content, policy=email.policy.default)
+    found = [(name, str(value)) for name, value in read.items()]
+    assert (found[0], found[-1]) == (("To", "b@x.test"), ("MIME-Version", "1.0"))
+    return found[1:-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Subject: Grüße", [("Subject", "Grüße")]),
+        ("subject: " + "Größe " * 60, [("subject", ("Größe " * 60).strip())]),
+        ("Subject: Grüße\r\n aus Köln", [("Subject", "Grüße aus Köln")]),
+        ("From: Jürgen <j@x.test>", [("From", "Jürgen <j@x.test>")]),
+        ('From: "Müller, Jürgen" <j@x.test>, b@x.test', [("From", '"Müller, Jürgen" <j@x.test>, b@x.test')]),
+        ("From: Jan <jan@bücher.test>", [("From", "Jan <jan@xn--bcher-kva.test>")]),
+        ("From: Jürgen <jürgen@x.test>", [("From", f"Jürgen <{NOBODY}>")]),
+        ("From: jürgen@x.test", [("From", f'"jürgen@x.test" <{NOBODY}>')]),
+        ('To: "a b"@bücher.test', [("To", '"a b"@xn--bcher-kva.test')]),
+        ("Cc: Gäste: a@x.test, b@x.test;", []),
+        ("Message-ID: <ü@x.test>", []),
+        ("X-Note: ganz schön", [("X-Note", "ganz schön")]),
+        ("Subject: plain", [("Subject", "plain")]),
+    ],
+)
+def test_a_field_is_written_in_ascii(text: str, expected: list[tuple[str, str]]) -> None:
+    found = fields_of(text)
+    if text.startswith("Cc"):  # a group whose name is beyond ASCII gives who is in it
+        assert found == [("Cc", "a@x.test, b@x.test")]
+    else:
+        assert found == expected
+
+
+def test_parts_and_the_messages_in_them_are_written_in_ascii_too() -> None:
+    content = (
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+        'Content-Type: application/pdf; name="Übersicht über den sehr langen Namen.pdf"\r\n'
+        'Content-Disposition: attachment; filename="ü.pdf"; size=3\r\n\r\nabc\r\n--b\r\n'
+        "Content-Type: message/rfc822\r\n\r\nSubject: wäre\r\nFrom: ä@x.test\r\n\r\nDrin: ü\r\n--b--\r\n"
+    ).encode()
+    given = patched(content)
+    assert given.decode().replace("Drin: ü", "").isascii()
+    file, inner = email.message_from_bytes(given, policy=email.policy.default).iter_parts()
+    assert file.get_filename() == "ü.pdf"
+    assert file["Content-Type"].params["name"] == "Übersicht über den sehr langen Namen.pdf"
+    assert file["Content-Disposition"].params["size"] == "3"
+    assert inner.get_content()["Subject"] == "wäre"
+    assert "Drin: ü" in given.decode()
+
+
+@pytest.mark.parametrize(
+    "content", [b"Subject: a\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n", b"Subject: Gr\xfc\xdfe\r\n\r\nx\r\n", b"", b"\xc3\xbc"]
+)
+def test_what_is_not_utf_8_in_a_header_keeps_its_bytes(content: bytes) -> None:
+    assert patched(content) == content
+
+
+def test_it_does_not_matter_how_the_message_is_cut() -> None:
+    content = "Subject: ä\r\nX-A: b\r\nFrom: ü <a@x.test>\r\nReferences: <ä@x>\r\n\r\nGrüße\r\n".encode()
+    whole, chance = patched(content), random.Random(1)
+    assert len(whole) - len(content) == sum(len(one.text) - one.size for one in find_patches(content, scan(content)))
+    for _ in range(200):
+        assert patched(content, *chance.sample(range(len(content)), 8)) == whole
+    assert patched(content, *range(1, len(content))) == whole
