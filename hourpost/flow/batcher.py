@@ -12,14 +12,28 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _AT_ONCE = 500
+_BUSY = 16  # so many in one flight: more come at once
 
 
 class Batcher(Generic[Item, Result]):
-    """While one write is under way the next gathers; ``write`` answers one result for each item, in order."""
+    """While one write is under way the next gathers; ``write`` answers one result for each item, in order.
 
-    def __init__(self, write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, flights: int = 1) -> None:
+    After a flight of many the next one gathers for another ``linger_seconds``: for what nobody waits for at the other
+    end, since a statement costs PostgreSQL and us as much as a dozen of its rows.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        flights: int = 1,
+        linger_seconds: float = 0.0,
+    ) -> None:
         self._write = write
         self._most = flights
+        self._linger_seconds = linger_seconds
+        self._is_busy = False
+        self._linger: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._flights: set[asyncio.Task[None]] = set()
         self._boarding = Boarding(lambda: len(self._waiting), _AT_ONCE, self._depart)
@@ -37,11 +51,21 @@ class Batcher(Generic[Item, Result]):
         return not self._waiting and not self._flights
 
     def _launch(self) -> None:
-        if self._waiting and len(self._flights) < self._most:
+        if not self._waiting or len(self._flights) >= self._most or self._boarding.is_open:
+            return
+        if self._is_busy and self._linger_seconds and len(self._waiting) < _AT_ONCE:
+            if self._linger is None:
+                self._linger = asyncio.get_running_loop().call_later(self._linger_seconds, self._end_linger)
+        else:
             self._boarding.open()
+
+    def _end_linger(self) -> None:
+        self._linger, self._is_busy = None, False
+        self._launch()
 
     def _depart(self) -> None:
         batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+        self._is_busy = len(batch) >= _BUSY
         flight = asyncio.create_task(self._fly(batch))
         self._flights.add(flight)
         flight.add_done_callback(self._land)

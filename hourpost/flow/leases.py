@@ -24,6 +24,7 @@ from hourpost.gateways.metrics import DOT_SECONDS, SEND_SECONDS, VERDICT_SECONDS
 from hourpost.rules.ids import new_id
 
 _RETRY_SECONDS = 0.5
+_LINGER_SECONDS = 0.03
 
 log = structlog.get_logger()
 
@@ -50,8 +51,8 @@ class Leases:
         self._name = name
         self._lease_seconds = lease_seconds
         self._logbook = Logbook()
-        self._dots: Batcher[Dots, bool] = Batcher(self._write_dots, flights=1)
-        self._verdicts: Batcher[Verdicts, bool] = Batcher(self._write_verdicts, flights=1)
+        self._dots: Batcher[Dots, bool] = Batcher(self._write_dots)
+        self._verdicts: Batcher[Verdicts, bool] = Batcher(self._write_verdicts, linger_seconds=_LINGER_SECONDS)
 
     async def renew(self) -> None:
         """Hold every lease for another term. Raises: ServiceUnavailable."""
