@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import orjson
@@ -76,6 +77,7 @@ TAGS = [
     {"name": "SMTP credentials", "description": "For programs that speak SMTP: ports 587 and 465."},
     {"name": "suppressions", "description": "Addresses that are never sent to."},
     {"name": "webhooks", "description": "Have your own address called when something happens to an email."},
+    {"name": "inbound", "description": "Mail that comes in and is posted to an address of yours."},
     {"name": "mailboxes", "description": "Addresses with a login: made here; read here, by IMAP and by POP3."},
     {"name": "usage", "description": "Your plan and its hour."},
     {"name": "health", "description": "For operators."},
@@ -119,8 +121,16 @@ def _finish(document: dict[str, Any]) -> dict[str, Any]:
                 operation["security"] = []
                 for status in [code for code in operation["responses"] if code not in ("200", "405", "500", "503")]:
                     del operation["responses"][status]
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["summary"] = _summary_of(operation["description"])
     illustrate(document)
     return document
+
+
+def _summary_of(description: str) -> str:
+    """The first clause of an operation's words: names of functions are no English."""
+    return re.split(r"[.;:,](?:\s|$)", description, maxsplit=1)[0].replace("\n", " ")
 
 
 def _schemas_of_bodies() -> dict[str, Any]:

@@ -6,6 +6,8 @@ What a command does belongs to the nouns, the flow and the parts; here are its w
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 from typing import Any
 
 import typer
@@ -38,6 +40,16 @@ _COMMANDS = {
     "stripe": "hourpost.cli.stripe",
 }
 
+_EXAMPLE = re.compile(r"(?<=\.)\s+Example: ")
+
+
+def _set_lines(command: Any) -> None:
+    """Let help break where the terminal ends and not where our source does, with each example on a line of its own."""
+    paragraphs = _EXAMPLE.sub("\n\nExample: ", inspect.cleandoc(command.help or "")).split("\n\n")
+    command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for below in getattr(command, "commands", {}).values():
+        _set_lines(below)
+
 
 class _LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
@@ -48,6 +60,7 @@ class _LazyGroup(TyperGroup):
             return None
         command = typer.main.get_command(importlib.import_module(_COMMANDS[cmd_name]).app)
         command.name = cmd_name
+        _set_lines(command)
         return command
 
     def invoke(self, ctx: Any) -> Any:

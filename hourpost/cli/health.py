@@ -19,7 +19,7 @@ from hourpost.emails.oldest import read_oldest_seconds, read_worker_signs
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import ServiceUnavailable
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _TIMEOUT_SECONDS = 5.0
 

@@ -13,7 +13,7 @@ from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

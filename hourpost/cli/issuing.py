@@ -20,7 +20,7 @@ from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.rules.ids import from_text
 from hourpost.rules.moments import MomentError, parse_moment
 
-DomainName = Annotated[str | None, typer.Option("--domain", help="May send from this domain only (its name or id).")]
+DomainName = Annotated[str | None, typer.Option("--domain", help="For one domain and what it has: its name or id.")]
 Expiry = Annotated[str | None, typer.Option("--expires", help='When it ends: "in 90 days" or 2027-01-31T00:00:00Z.')]
 
 

@@ -10,7 +10,7 @@ from hourpost.database import Database
 from hourpost.embedded.instance import instance_settings
 from migrations.upgrade import upgrade
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from hourpost.logging import configure_logging
 from hourpost.settings import Settings
 from workers.chores import build_schedule
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

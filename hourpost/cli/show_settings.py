@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from hourpost.cli.output import PIPE_WIDTH
 from hourpost.settings import Settings, load_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command("settings")

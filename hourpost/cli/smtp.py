@@ -15,7 +15,7 @@ from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
 from hourpost.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

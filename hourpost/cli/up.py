@@ -33,7 +33,7 @@ from hourpost.embedded.supervisor import Supervisor
 from hourpost.settings import Settings, load_settings
 from migrations.revision import newest_file_revision
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _NOISE = re.compile(  # of libraries: what Celery says of every root and at every end, what aiosmtpd says of itself
     r"^$|SecurityWarning|absolutely not recommended|specify a different user|User information:|_warn_or_raise"

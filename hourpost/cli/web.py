@@ -10,7 +10,7 @@ from hourpost.cli.running import settings_with_servers
 from hourpost.embedded.readiness import mark_ready
 from hourpost.logging import configure_logging
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

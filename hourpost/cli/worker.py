@@ -16,7 +16,7 @@ from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging
 from workers.app import run_worker
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

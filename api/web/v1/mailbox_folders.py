@@ -105,7 +105,10 @@ async def list_folder_changes(
     parts: ThePartsOf,
     since: Annotated[int, Query(ge=0, le=_MOST_MODSEQ, description="A `modseq` that you were told.")] = 0,
 ) -> Response:
-    """What is new, has other flags or is gone since a `modseq`. Where `is_complete` is false, read the folder anew."""
+    """List what has changed in a folder since a `modseq`: what is new, has other flags or is gone.
+
+    Where `is_complete` is false, read the folder anew.
+    """
     found = await mailbox_of(mailbox, caller, parts)
     here = await folder_of(folder, found, parts)
     changes = await parts.mail.read(changes_since, here.id, since)

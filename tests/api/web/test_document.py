@@ -126,7 +126,8 @@ def test_the_names_of_operations_are_stable(document: dict[str, Any]) -> None:
 def test_every_operation_teaches_and_says_how_it_fails(document: dict[str, Any]) -> None:
     for name, one in operations(document).items():
         assert len(one["description"]) > 25, name
-        assert one["tags"], name
+        assert one["description"].replace("\n", " ").startswith(one["summary"]), name
+        assert {*one["tags"]} <= {tag["name"] for tag in document["tags"]}, name
         assert "503" in one["responses"], name
 
 
