@@ -137,6 +137,32 @@ def pushing(place: Place, repeats: int = 15) -> float:
     return 1 / sorted(taken)[len(taken) // 2]
 
 
+def telling(place: Place, repeats: int = 10) -> float:
+    """The longest, in ms, from the end of a STORE or MOVE on one process until who idles on another knows."""
+    idler, writer = place.open(), place.open(other=True)
+    for name in (b"Told", b"Away"):
+        writer.ask(b"CREATE " + name)
+    for number in range(repeats):
+        writer.append(letter(number, 2000), "Told")
+    for client in (idler, writer):
+        client.ask(b"SELECT Told")
+    idler.socket.sendall(b"x IDLE\r\n")
+    idler.wait_for(b"+ ")
+    taken = []
+    for command, word in ((b"STORE 1 FLAGS (\\Flagged $%d)", b" FETCH "), (b"MOVE 1 Away", b" EXPUNGE")):
+        for number in range(repeats):
+            time.sleep(0.15)
+            began_at = time.perf_counter()
+            writer.ask(command % number if b"%" in command else command)
+            idler.wait_for(word)
+            taken.append(time.perf_counter() - began_at)
+    idler.socket.sendall(b"DONE\r\n")
+    idler.finish(b"x")
+    for client in (idler, writer):
+        client.close()
+    return 1000 * max(taken)
+
+
 def logging_in(place: Place, seconds: float = 4.0, connections: int = 8) -> float:
     """Log-ins a second, each on a connection of its own."""
     ends_at = time.perf_counter() + seconds

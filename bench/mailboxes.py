@@ -78,6 +78,8 @@ def measure(instance: Instance, folder: Path, findings: dict[str, Finding], roun
             if peer is not None:
                 _round(peer, findings, number, is_peer=True)
         _flat(ours, findings)
+        if "tell" in findings:
+            findings["tell"].values.append(mailbox_load.telling(ours))
         _weigh(instance, tls, parts[0].process.pid, findings)
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -133,26 +134,27 @@ def test_two_devices_a_pop3_client_and_their_answers(house: House) -> None:
     wait_for(lambda: subjects(phone) == ["first"])
     wait_for(lambda: subjects(desktop) == ["first"])
 
-    # A flag on the one is a flag on the other, and so is a move
-    phone.idle()
-    desktop.add_flags(1, [b"\\Flagged", b"$Work"])
-    wait_for(lambda: any(b"FETCH" in told for told in phone.idle_check(timeout=1)))
-    phone.idle_done()
-    assert {b"\\Flagged", b"$Work"} <= set(phone.get_flags([1])[1])
-    desktop.idle()
-    phone.move([1], "Archive")
-    wait_for(lambda: any(b"EXPUNGE" in told for told in desktop.idle_check(timeout=1)))
-    desktop.idle_done()
-    assert subjects(desktop) == []
-    desktop.select_folder("Archive")
-    assert subjects(desktop) == ["first"]
-    desktop.select_folder("INBOX")
+    # A flag on the one is a flag on the other, and so is a move, either way
+    house.bring("second", "desk", "shop")
+    wait_for(lambda: subjects(phone) == subjects(desktop) == ["first", "second"])
+    for uid, (here, there) in enumerate(((desktop, phone), (phone, desktop)), 1):
+        told = while_idle(there, partial(here.add_flags, uid, [b"\\Flagged", b"$Work"]), b"FETCH")
+        assert (uid, b"FETCH") in [line[:2] for line in told]
+        assert {b"\\Flagged", b"$Work"} <= set(there.get_flags([uid])[uid])
+    for left, (here, there) in (1, (phone, desktop)), (0, (desktop, phone)):
+        uid = here.search("ALL")[0]
+        assert (1, b"EXPUNGE") in while_idle(there, partial(here.move, [uid], "Archive"), b"EXPUNGE")
+        assert len(subjects(there)) == left
+        there.select_folder("Archive")
+        assert subjects(there) == ["first", "second"][: 2 - left]
+        there.select_folder("INBOX")
 
     # The other mailbox is fetched and emptied
     fetching = house.fetcher("shop")
-    assert fetching.stat()[0] == 1
-    assert b"Subject: first" in fetching.retr(1)[1]
-    fetching.dele(1)
+    assert fetching.stat()[0] == 2
+    for number, name in enumerate((b"first", b"second"), 1):
+        assert b"Subject: " + name in fetching.retr(number)[1]
+        fetching.dele(number)
     fetching.quit()
     emptied = house.fetcher("shop")
     assert emptied.stat()[0] == 0
@@ -171,6 +173,21 @@ def test_two_devices_a_pop3_client_and_their_answers(house: House) -> None:
     wait_for(lambda: b"$Delivered" in desktop.get_flags(desktop.search("ALL")).popitem()[1])
     for device in (desktop, phone):
         device.logout()
+
+
+def while_idle(client: IMAPClient, act: Callable[[], object], word: bytes) -> list[tuple[object, ...]]:
+    """What a client that idles is told of what somebody else does, up to ``word``."""
+    told: list[tuple[object, ...]] = []
+
+    def has_come() -> bool:
+        told.extend(client.idle_check(timeout=1))
+        return any(word in line for line in told)
+
+    client.idle()
+    act()
+    wait_for(has_come)
+    client.idle_done()
+    return told
 
 
 def fetched(house: House) -> list[bytes]:
