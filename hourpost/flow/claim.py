@@ -34,7 +34,8 @@ WITH due AS (
 )
 SELECT c.lease, c.email_id, e.account_id, e.domain_id, e.test, e.envelope_from, e.size_bytes, e.content_id,
   e.expires_at, e.created_at, greatest(e.created_at, e.scheduled_at, c.released_at), a.unknown_policy = 'park',
-  a.suspended_at IS NOT NULL, a.plan IS NULL, c.position, c.address, c.attempts, c.waits_for,
+  a.suspended_at IS NOT NULL, a.plan IS NULL, CAST(e.parts -> 'dsn' AS text),
+  c.position, c.address, c.attempts, c.waits_for,
   (SELECT true FROM suppressions s WHERE s.account_id = e.account_id AND s.address = lower(c.address) LIMIT 1) IS TRUE
 FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
 """
@@ -90,6 +91,7 @@ class Claimed(NamedTuple):
     parks_unknown: bool
     is_suspended: bool
     is_unpaid: bool  # its account has no plan
+    wishes: str | None  # of its sender about reports, as JSON
     recipients: tuple[Recipient, ...]
 
     @property

@@ -27,6 +27,7 @@ from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.metrics import CLAIMED_DELIVERIES, RETURNED_DELIVERIES
 from hourpost.gateways.relays import ContentNotCanonical, Envelope, Postponed, Relays
+from hourpost.rules.report_wishes import read_wishes
 
 _CLAIM_AT_ONCE = 250
 _HINTS = 100_000
@@ -259,7 +260,9 @@ class Courier:
 
     async def _relay(self, email: Claimed, parts: list[bytes], *, smtputf8: bool) -> list[Verdict]:
         addresses = tuple(one.address for one in email.recipients)
-        envelope = Envelope(email.envelope_from, addresses, smtputf8=smtputf8, id=email.email_id)
+        envelope = Envelope(
+            email.envelope_from, addresses, smtputf8=smtputf8, id=email.email_id, wishes=read_wishes(email.wishes)
+        )
         try:
             result = await self._relays.send(envelope, parts, partial(self._may_end, email))
         except ContentNotCanonical as error:

@@ -1,4 +1,7 @@
-"""Notices: who sends from a mailbox is told there what could not be delivered; others have events and webhooks."""
+"""Notices: who sends from a mailbox is told there what could not be delivered; others have events and webhooks.
+
+And what was delivered, where that was asked for (RFC 3461): here, or handed on to a relay that will not tell.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +19,29 @@ from hourpost.errors import HourpostError
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.parcels import NewMessage, Target
 from hourpost.mailboxes.store import MailStore
-from hourpost.rules.failure_notice import Failure, Undelivered, build_notice
+from hourpost.rules.delivery_notice import Action, Fate, Told, build_notice
 from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.report_wishes import ReportWishes, read_wishes
 
 PREFIX = "ntc"
 _WORDS = {
     "suppressed": "Earlier mail to this address bounced or was complained about; your account sends nothing there."
 }
+_ACTIONS = {"sent": Action.RELAYED, "delivered": Action.DELIVERED}
 
-# What a report has told came into the mailbox itself; whom the sender wanted to hear nothing of is in the DSN options.
-_LOST = HotStatement(
+# What a report has told came into the mailbox itself, or will where a relay reports. Without a word of the sender's
+# failures are told, and nothing else (RFC 3461 §4.1).
+_ENDED = HotStatement(
     """
 SELECT d.email_id, d.position, d.address, b.address AS mailbox, b.id AS mailbox_id, f.id AS inbox_id, e.subject,
   e.message_id, v.detail ->> 'source' AS source, CAST(v.detail ->> 'code' AS int) AS code,
   v.detail ->> 'enhanced' AS enhanced, coalesce(v.detail ->> 'reply', v.detail ->> 'reason', '') AS words, d.state,
-  coalesce(e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'FAILURE', true) AS is_wanted,
-  c.bytes AS content
+  v.detail ->> 'reports' AS reports, CAST(e.parts -> 'dsn' AS text) AS wishes, e.size_bytes, c.bytes AS content
 FROM sent_copies s
-JOIN deliveries d ON d.email_id = s.email_id AND d.state IN ('bounced', 'expired', 'failed', 'suppressed')
-  AND NOT d.position = ANY(s.noticed)
 JOIN emails e ON e.id = s.email_id
+JOIN deliveries d ON d.email_id = s.email_id AND NOT d.position = ANY(s.noticed)
+  AND (d.state IN ('bounced', 'expired', 'failed', 'suppressed') OR (d.state IN ('sent', 'delivered')
+    AND e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'SUCCESS'))
 JOIN mailboxes b ON b.id = s.mailbox_id AND b.deleted_at IS NULL
 JOIN folders f ON f.mailbox_id = b.id AND f.name = 'INBOX'
 LEFT JOIN content_chunks c ON c.content_id = e.content_id AND c.number = 0
@@ -61,26 +67,28 @@ class Notices:
         self._hostname = hostname
 
     async def tell(self, emails: Sequence[UUID]) -> None:
-        """Tell the senders of these emails what is lost of them and they do not know. Raises: ServiceUnavailable."""
+        """Tell the senders of these emails what they do not know and want to. Raises: ServiceUnavailable."""
         if not emails:
             return
         async with self._database.hot_statements() as connection:
-            rows = await _LOST.run(connection, {"emails": list(emails)})
-        by_email: dict[UUID, list[Any]] = defaultdict(list)
+            rows = await _ENDED.run(connection, {"emails": list(emails)})
+        by_kind: dict[tuple[UUID, bool], list[Any]] = defaultdict(list)
         for row in rows:
-            by_email[row.email_id].append(row)
-        for lost in by_email.values():
-            await self._tell(lost)
+            by_kind[row.email_id, row.state in _ACTIONS].append(row)
+        for ended in by_kind.values():
+            await self._tell(ended)
 
-    async def _tell(self, lost: list[Any]) -> None:
-        noted = partial(_note, email_id=lost[0].email_id, positions=[row.position for row in lost])
-        unknown = [row for row in lost if row.source != "report" and row.is_wanted]
+    async def _tell(self, ended: list[Any]) -> None:
+        """What became of an email for some recipients: for all failed, or for none."""
+        noted = partial(_note, email_id=ended[0].email_id, positions=[row.position for row in ended])
+        wishes = read_wishes(ended[0].wishes)
+        unknown = [row for row in ended if _is_news(row, wishes)]
         if not unknown:
             async with self._database.hot_transaction() as connection:
                 await noted(connection)
             return
         first, now = unknown[0], self._clock.now()
-        notice = build_notice(_undelivered(unknown), first.mailbox, self._hostname, to_text(PREFIX, new_id()), now)
+        notice = build_notice(_told(unknown, wishes), first.mailbox, self._hostname, to_text(PREFIX, new_id()), now)
         target = Target(first.mailbox_id, first.inbox_id)
         outcome = (await self._store.deliver(NewMessage(notice), [target], also=noted))[0]
         if isinstance(outcome, HourpostError):
@@ -93,10 +101,28 @@ async def _note(connection: asyncpg.Connection, email_id: UUID, positions: list[
     await _NOTICED.run(connection, {"email": email_id, "positions": positions})
 
 
-def _undelivered(lost: Sequence[Any]) -> Undelivered:
-    first = lost[0]
-    header = (first.content or b"").partition(b"\r\n\r\n")[0] + b"\r\n"
-    failures = tuple(
-        Failure(row.address, row.code, row.enhanced, row.words or _WORDS.get(row.state, "")) for row in lost
+def _is_news(row: Any, wishes: ReportWishes) -> bool:
+    """Whether its sender wants to hear it, and does not from anybody else."""
+    if row.state in _ACTIONS:  # found where success is to be told
+        return row.source != "report" and row.reports is None
+    return row.source != "report" and "FAILURE" in wishes.notify.get(row.address, "FAILURE")
+
+
+def _told(ended: Sequence[Any], wishes: ReportWishes) -> Told:
+    first = ended[0]
+    content = first.content or b""
+    action = _ACTIONS.get(first.state, Action.FAILED)
+    is_whole = action is Action.FAILED and wishes.ret == "FULL" and 0 < first.size_bytes == len(content)
+    returned = content if is_whole else content.partition(b"\r\n\r\n")[0] + b"\r\n"
+    fates = tuple(
+        Fate(
+            row.address,
+            row.code,
+            row.enhanced,
+            row.words or _WORDS.get(row.state, ""),
+            _ACTIONS.get(row.state, Action.FAILED),
+            wishes.orcpt.get(row.address, ""),
+        )
+        for row in ended
     )
-    return Undelivered(first.subject, first.message_id, header, failures)
+    return Told(first.subject, first.message_id, returned, fates, is_whole, wishes.envid)

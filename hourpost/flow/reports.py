@@ -1,7 +1,8 @@
 """Reports: what others tell us later of mail that had left: bounces, complaints, and news that it arrived.
 
 A report counts only with the Message-ID of one of the account's own emails, or with the id that its envelope bore,
-which only those know who got it: without it anybody could have any address suppressed.
+which only those know who got it: without it anybody could have any address suppressed. A report with neither is of
+nobody: a return path of its own for each email (VERP) would name it, but the envelope is the sender's, and is kept.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.rules.bounces import Action, Report, Reported
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import from_text, new_id
+from hourpost.rules.report_wishes import from_xtext
 from hourpost.rules.smtp_replies import is_bad_address
 from hourpost.webhooks.telling import with_calls
 
@@ -115,9 +117,16 @@ async def _find(connection: asyncpg.Connection, account_id: UUID, report: Report
     email_id = from_text(EMAIL, report.envelope_id.lower())
     if email_id is not None:
         rows = await _FIND_BY_ENVELOPE.run(connection, {"email": email_id, "account": account_id})
-    if not rows and report.message_id:
-        rows = await _FIND_BY_MESSAGE.run(connection, {"message_id": report.message_id, "account": account_id})
+    for message_id in (report.message_id, _as_message_id(report.envelope_id)):
+        if not rows and message_id:
+            rows = await _FIND_BY_MESSAGE.run(connection, {"message_id": message_id, "account": account_id})
     return rows
+
+
+def _as_message_id(envelope_id: str) -> str:
+    """The Message-ID that many clients name the envelope by; empty where it is none."""
+    name = from_xtext(envelope_id).strip("<>")
+    return f"<{name}>" if "@" in name else ""
 
 
 def match(report: Report, rows: Sequence[Any]) -> Iterable[News]:

@@ -65,7 +65,8 @@ def of_outcome(email: Claimed, recipient: Recipient, outcome: Outcome, now: date
         return _lost(email, recipient, attempt, now, jitter)
     kind = classify(outcome.code, outcome.enhanced, outcome.text, outcome.stage.value)
     if kind is ReplyClass.ACCEPTED and outcome.is_accepted:
-        return Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=attempt)
+        detail = {"reports": "relay"} if outcome.reports and email.wishes else _NOTHING
+        return Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=attempt, detail=detail)
     if kind is ReplyClass.PERMANENT:
         bad = is_bad_address(outcome.code, outcome.enhanced, outcome.text)
         address = recipient.address.lower() if bad else None

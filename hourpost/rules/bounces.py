@@ -18,10 +18,12 @@ _MAX_PARTS = 50
 _MAX_DEPTH = 4
 _MAX_RECIPIENTS = 100
 _TEXT_CHARACTERS = 1000
+_MAX_ID_TEXT = 20_000
 
 _FIELD = re.compile(r"(?m)^([!-9;-~]{1,80})[ \t]*:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)")
 _BOUNDARY = re.compile(r"boundary\s*=\s*(?:\"([^\"]{1,200})\"|([^\s;\"]{1,200}))", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"(?im)^[ \t>]*message-id[ \t]*:\s*(<[^<>\s]{1,250}@[^<>\s]{1,250}>)")
+_ID = re.compile(r"<[^<>\s]{1,250}@[^<>\s]{1,250}>")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _CODE = re.compile(r"(?<![\d.])([45]\d\d)[ \-]")
 _ADDRESS = re.compile(r"[^\s<>,;:\"()]{1,64}@[^\s<>,;:\"()]{1,255}")
@@ -76,7 +78,7 @@ def read_report(raw: bytes, header: IncomingHeader, *, is_null_sender: bool) -> 
     start = header_end(raw)
     if kind.startswith("multipart/"):
         parts = list(_walk(raw[start : start + _LOOKED_AT_BYTES], header.content_type, 0))
-        report = _read_parts(parts)
+        report = _read_parts(parts, _answered(header))
         if report is not None:
             return report
     if (is_null_sender or _DAEMON.search(header.from_text)) and _looks_like_bounce(header):
@@ -107,14 +109,31 @@ def _walk(body: bytes, content_type: str, depth: int) -> Iterator[_Part]:
             yield _Part(kind.partition(";")[0].strip().lower(), content.decode("utf-8", "replace"))
 
 
-def _read_parts(parts: list[_Part]) -> Report | None:
-    """The report in the parts of a ``multipart/report``."""
+def _answered(header: IncomingHeader) -> str:
+    """The Message-ID that a report refers to in its own header, as Gmail and Exchange write it; else empty."""
+    for name in (b"in-reply-to", b"references"):
+        found = _find_id((header.find(name) or b"").decode("utf-8", "replace"))
+        if found:
+            return found
+    return ""
+
+
+def _find_id(text: str) -> str:
+    """The last Message-ID in a text."""
+    found = _ID.findall(text[:_MAX_ID_TEXT])
+    return str(found[-1]) if found else ""
+
+
+def _read_parts(parts: list[_Part], answered: str) -> Report | None:
+    """The report in the parts of a ``multipart/report``, which need not return the mail it is about."""
     returned = next((part.text for part in parts if part.kind in _RETURNED), "")
     message_id = _find_message_id(returned)
     for part in parts:
         if part.kind in ("message/delivery-status", "message/global-delivery-status"):
             found = tuple(_read_statuses(part.text))
-            envelope_id = _fields(_BLANK_LINE.split(part.text.strip(), 1)[0]).get("original-envelope-id", "")
+            about = _fields(_BLANK_LINE.split(part.text.strip(), 1)[0])
+            envelope_id = about.get("original-envelope-id", "")
+            message_id = message_id or _find_id(about.get("x-original-message-id", "")) or answered
             return Report(message_id, found, envelope_id) if found or message_id else None
         if part.kind == "message/feedback-report":
             fields = _fields(part.text)
@@ -154,7 +173,7 @@ _ACTIONS = {"failed": "failed", "failure": "failed", "delayed": "delayed", "deli
 def _read_plain(body: bytes, header: IncomingHeader) -> Report | None:
     """The report in a bounce that is only text, as qmail and Exim write them."""
     text = body.decode("utf-8", "replace")
-    message_id = _find_message_id(text)
+    message_id = _find_message_id(text) or _answered(header)
     found: list[Reported] = []
     failed = (header.find(b"x-failed-recipients") or b"").decode("ascii", "replace")
     for address in _ADDRESS.findall(failed)[:_MAX_RECIPIENTS]:

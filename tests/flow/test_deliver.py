@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from bench.sink_state import Fault
 from hourpost.flow.claim import claim, enrol
+from hourpost.gateways.relays.pool import RelayPool
 from hourpost.rules.ids import new_id
 
 
@@ -33,6 +34,24 @@ async def test_each_recipient_of_one_email_has_its_own_fate(rounds):
     assert ledger.row(email_id, 2).due_at == rounds.clock.now() + timedelta(minutes=1)
     assert [attempt.code for attempt in await rounds.attempts(email_id)] == [250, 550, 451, 250]
     assert [recipient for _, recipient in rounds.far_end.taken] == ["a@x.test", "b@x.test"]
+
+
+async def test_what_its_sender_wants_to_hear_goes_to_the_relay(rounds, monkeypatch):
+    heard, send = [], RelayPool.send
+
+    async def listen(pool, envelope, *rest):
+        heard.append(envelope)
+        return await send(pool, envelope, *rest)
+
+    monkeypatch.setattr(RelayPool, "send", listen)
+    wishes = {"ret": "HDRS", "envid": "a", "recipients": {"a@far.test": {"notify": ["NEVER"], "orcpt": None}}}
+    await rounds.post("a@far.test", "b@far.test", parts={"to": [], "dsn": wishes})
+    await rounds.post("c@far.test")
+    await rounds.round()
+    assert sorted((one.wishes.ret, one.wishes.envid, dict(one.wishes.notify)) for one in heard) == [
+        ("", "", {}),
+        ("HDRS", "a", {"a@far.test": "NEVER"}),
+    ]
 
 
 @pytest.mark.parametrize(

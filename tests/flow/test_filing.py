@@ -225,6 +225,55 @@ async def test_whom_no_notice_is_for_gets_none(desk: Desk, kind: str, parts: dic
     assert await inbox(desk) == []
 
 
+async def wish(desk: Desk, notify: list[str], **said: object):
+    """An email to one recipient with these wishes about reports."""
+    recipients = {"you@far.test": {"notify": notify, "orcpt": "rfc822;y+2Bou@far.test"}}
+    return await desk.send("you@far.test", kind="mailbox", parts={"to": [], "dsn": {"recipients": recipients, **said}})
+
+
+@pytest.mark.parametrize(
+    ("state", "detail", "action"),
+    [
+        ("delivered", {}, "delivered"),
+        ("sent", {"reply": "250 taken"}, "relayed"),
+        ("sent", {"reports": "relay"}, None),  # the relay will tell
+        ("delivered", {"source": "report"}, None),  # it has told
+    ],
+)
+async def test_who_asked_to_hear_of_success_hears_it_once(desk: Desk, state: str, detail: dict, action: str | None):
+    mail = await wish(desk, ["SUCCESS", "FAILURE"], envid="QQ+2B1")
+    await lose(desk, mail.email_id, 0, state, **detail)
+    for _ in range(2):
+        await desk.sweep()
+    notices = await inbox(desk)
+    assert len(notices) == (action is not None)
+    for notice in notices:
+        message = BytesParser(policy=policy.default).parsebytes(notice)
+        assert message["Subject"].startswith("Delivered: ")
+        fields = message.get_payload(1).as_string()
+        assert f"Action: {action}\n" in fields
+        assert "Original-Envelope-Id: QQ+1\n" in fields
+        assert "Original-Recipient: rfc822; y+ou@far.test\n" in fields
+
+
+async def test_success_is_told_to_nobody_who_did_not_ask(desk: Desk):
+    for notify in ([], ["FAILURE"], ["NEVER"]):
+        mail = await wish(desk, notify)
+        await lose(desk, mail.email_id, 0, "delivered")
+    await desk.sweep()
+    assert await inbox(desk) == []
+
+
+@pytest.mark.parametrize(("ret", "kind"), [("FULL", "message/rfc822"), ("HDRS", "text/rfc822-headers")])
+async def test_a_notice_returns_as_much_of_the_mail_as_was_asked_for(desk: Desk, ret: str, kind: str):
+    mail = await wish(desk, [], ret=ret)
+    await lose(desk, mail.email_id, 0, "bounced", code=550)
+    await desk.sweep()
+    (notice,) = await inbox(desk)
+    assert BytesParser(policy=policy.default).parsebytes(notice).get_payload(2).get_content_type() == kind
+    assert (mail.content.partition(b"\r\n\r\n")[2] in notice) == (ret == "FULL")
+
+
 async def test_a_message_that_was_moved_still_shows_it(desk: Desk):
     await desk.send("you@far.test")
     await desk.sweep()

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from hourpost.gateways.relays import Outcome, Timeouts
+from hourpost.rules.report_wishes import NO_WISHES, ReportWishes, read_wishes
 from tests.fakes.scripted_relay import ScriptedRelay
 from tests.gateways.relay_partners import CONTENT, PATIENT, envelope, impatient, outcomes_of, plain, pool_of
 
@@ -26,6 +27,7 @@ class Dialog:
     messages: int = 1
     recipients: tuple[str, ...] = ("someone@example.net",)
     known_as: UUID | None = None
+    wishes: ReportWishes = NO_WISHES
     hook_waits: bool = False
     is_repeated: bool = False
     timeouts: Timeouts = PATIENT
@@ -47,6 +49,7 @@ def read_dialog(path: Path) -> Dialog:
 _OPTIONS: dict[str, Callable[[Dialog, str], None]] = {
     "messages": lambda dialog, rest: setattr(dialog, "messages", int(rest)),
     "recipients": lambda dialog, rest: setattr(dialog, "recipients", tuple(rest.split())),
+    "wishes": lambda dialog, rest: setattr(dialog, "wishes", read_wishes(rest)),
     "known_as": lambda dialog, rest: setattr(dialog, "known_as", UUID(rest)),
     "before_dot": lambda dialog, _: setattr(dialog, "hook_waits", True),
     "impatient": lambda dialog, rest: setattr(dialog, "timeouts", impatient(rest)),
@@ -75,7 +78,7 @@ async def test_a_dialog_comes_to_its_end(path: Path) -> None:
     got = []
     async with pool_of(plain(await relay.start()), timeouts=dialog.timeouts) as pool:
         for _ in range(dialog.messages):
-            sent = replace(envelope(*dialog.recipients), id=dialog.known_as)
+            sent = replace(envelope(*dialog.recipients), id=dialog.known_as, wishes=dialog.wishes)
             got += outcomes_of(await pool.send(sent, CONTENT, before_dot))
     await relay.finished()
     await relay.stop()

@@ -59,6 +59,14 @@ async def test_a_bounce_that_returns_nothing_of_the_mail_is_known_by_the_id_of_i
     assert await states(house, other_id) == ["sent"]
 
 
+@pytest.mark.parametrize("form", ["{}", "<{}>"])
+async def test_a_client_may_have_named_the_envelope_by_its_message_id(house: House, form: str):
+    email_id, message_id = await house.sent("bob@far.example")
+    name = form.format(message_id.strip("<>").replace("-", "+2D"))
+    await house.receive(bounce("", failed("bob@far.example"), envelope_id=name), "anything", sender="")
+    assert await states(house, email_id) == ["bounced"]
+
+
 async def test_the_id_of_an_envelope_counts_in_its_own_account_only(house: House, database: Database):
     email_id, _ = await house.sent("ada@far.example")
     stranger = await make_account(database)

@@ -46,6 +46,16 @@ def test_a_delay_of_gmail_is_no_failure():
     assert only(sample("gmail_delay")).action is Action.DELAYED
 
 
+@pytest.mark.parametrize("left_out", [b"", b"References", b"In-Reply-To", b"X-Original", b"References|In-Reply-To"])
+def test_a_bounce_that_returns_nothing_says_elsewhere_which_mail_it_is_about(left_out: bytes):
+    text = (SAMPLES / "gmail_delay.eml").read_bytes().partition(b"\nContent-Type: message/rfc822")[0]
+    text = text.replace(b"References: ", b"References: <em_1@acme.test> ")
+    kept = [line for line in text.split(b"\n") if not (left_out and line.startswith(tuple(left_out.split(b"|"))))]
+    report = read(b"\n".join(kept) + b"--\n")
+    assert report is not None
+    assert report.message_id == "<em_4@acme.test>"
+
+
 def test_a_bounce_of_qmail_is_only_text():
     report = sample("qmail")
     assert report.message_id == "<em_2@acme.test>"

@@ -291,6 +291,7 @@ class Exchange:
             stage is Stage.DOT and code is None,
             False,
             self.is_withdrawn and stage is Stage.BODY,
+            self.connection.capabilities.dsn,
         )
 
 

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 from uuid import UUID
 
+from hourpost.rules.report_wishes import NO_WISHES, ReportWishes
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -17,7 +19,8 @@ class Envelope:
 
     ``smtputf8`` says that the headers hold raw UTF-8 (RFC 6531); addresses that need the extension are noticed here.
     All recipients go into one transaction; for the share of the connections that a destination may hold, the domain
-    of the first one counts. ``id`` is what reports about the email are to name it by, where a relay can pass it on.
+    of the first one counts. ``id`` is what reports about the email are to name it by, where a relay can pass it on
+    and ``wishes``, which are the sender's, have no name for it.
 
     Raises: ValueError, for addresses that could break out of their command.
     """
@@ -26,6 +29,7 @@ class Envelope:
     recipients: tuple[str, ...]
     smtputf8: bool = False
     id: UUID | None = None
+    wishes: ReportWishes = NO_WISHES
 
     def __post_init__(self) -> None:
         if not self.recipients:
@@ -81,6 +85,8 @@ class Outcome(NamedTuple):
     is_local: bool = False
     withdrawn: bool = False
     """``before_dot`` said no, so the connection was closed instead of sending the dot."""
+    reports: bool = False
+    """The relay knows what the sender wants to hear, and will tell (RFC 3461)."""
 
     @property
     def is_accepted(self) -> bool:

@@ -70,22 +70,33 @@ def mail_command(parcel: Parcel, capabilities: Capabilities) -> str:
     size = f" SIZE={parcel.size}" if capabilities.size else ""
     body = "" if parcel.is_ascii else " BODY=8BITMIME"
     utf8 = " SMTPUTF8" if parcel.envelope.needs_smtputf8 else ""
-    known_as = parcel.envelope.id
-    envid = f" ENVID={to_text(EMAIL, known_as)}" if known_as is not None and capabilities.dsn else ""
-    return f"MAIL FROM:<{parcel.envelope.sender}>{size}{body}{utf8}{envid}\r\n"
+    reports = _mail_wishes(parcel.envelope) if capabilities.dsn else ""
+    return f"MAIL FROM:<{parcel.envelope.sender}>{size}{body}{utf8}{reports}\r\n"
+
+
+def _mail_wishes(envelope: Envelope) -> str:
+    """RET and ENVID: the sender's, which has to arrive as it was written (RFC 3461 §5.2.1), else ours."""
+    wishes = envelope.wishes
+    envid = wishes.envid or (to_text(EMAIL, envelope.id) if envelope.id is not None else "")
+    ret = f" RET={wishes.ret}" if wishes.ret else ""
+    return f"{ret} ENVID={envid}" if envid else ret
 
 
 def rcpt_commands(parcel: Parcel, capabilities: Capabilities) -> list[str]:
-    """RCPT for each recipient, with the address that reports are to name, wherever it is sent on to (RFC 3461 §4.2)."""
-    recipients = parcel.envelope.recipients
-    if parcel.envelope.id is None or not capabilities.dsn:
-        return [f"RCPT TO:<{one}>\r\n" for one in recipients]
-    return [f"RCPT TO:<{one}>{_original(one)}\r\n" for one in recipients]
+    """RCPT for each recipient, with what is to be reported, and of which address wherever it goes (RFC 3461 §4.2)."""
+    envelope = parcel.envelope
+    if not capabilities.dsn:
+        return [f"RCPT TO:<{one}>\r\n" for one in envelope.recipients]
+    return [f"RCPT TO:<{one}>{_rcpt_wishes(envelope, one)}\r\n" for one in envelope.recipients]
 
 
-def _original(recipient: str) -> str:
-    """ORCPT, for an address in ASCII."""
-    return f" ORCPT=rfc822;{_NO_XTEXT.sub(_xtext, recipient)}" if recipient.isascii() else ""
+def _rcpt_wishes(envelope: Envelope, recipient: str) -> str:
+    """NOTIFY as the sender has it, and ORCPT: the sender's, else ours, each where it is in ASCII."""
+    notify, orcpt = envelope.wishes.notify.get(recipient), envelope.wishes.orcpt.get(recipient, "")
+    if not (orcpt and orcpt.isascii()) and envelope.id is not None:
+        orcpt = f"rfc822;{_NO_XTEXT.sub(_xtext, recipient)}" if recipient.isascii() else ""
+    said = f" NOTIFY={notify}" if notify else ""
+    return f"{said} ORCPT={orcpt}" if orcpt.isascii() and orcpt else said
 
 
 def _xtext(match: re.Match[str]) -> str:
