@@ -41,6 +41,7 @@ MAILBOXES = (
     Expectation("push", "APPEND seen by IDLE on another process", Kind.RATIO, 1, 2, "/s"),
     Expectation("tell", "flag or move seen by IDLE elsewhere, slowest of 20", Kind.AT_MOST, 1000, 200, "ms"),
     Expectation("logins", "log-ins with an app password", Kind.RATIO, 3, 5, "/s"),
+    Expectation("pop3", "POP3 RETR of all, pipelined", Kind.RATIO, 0.5, 0.8, "msg/s"),
     Expectation("flat", "SELECT and STATUS of 100,000, of 1,000", Kind.AT_MOST, 1.5, 1.1, "x"),
     Expectation("idle", "memory of an idle TLS connection of 5,000", Kind.AT_MOST, 45, 40, "KiB"),
 )

@@ -35,6 +35,7 @@ class Place:
 
     port: int
     other_port: int
+    pop3_port: int
     user: str
     password: str
 

@@ -27,6 +27,7 @@ from bench.instance import Instance
 from bench.mailbox_load import Place
 from bench.mailbox_prefill import add_mailboxes
 from bench.memory import held_megabytes
+from bench.pop3 import retrieving
 from bench.report import print_findings, wide_console
 
 _MANY = 100_000
@@ -47,15 +48,14 @@ class Part:
                 stderr=log,
             )
 
-    def wait(self) -> tuple[int, int]:
-        """Its ports: in clear, under TLS. Raises: RuntimeError."""
+    def wait(self) -> list[int]:
+        """Its ports: IMAP in clear, IMAP under TLS, POP3 in clear. Raises: RuntimeError."""
         ends_at = time.monotonic() + 60
         while not (self._ready.exists() and self._ready.read_text()):
             if self.process.poll() is not None or time.monotonic() > ends_at:
                 raise RuntimeError("the IMAP part did not get ready")
             time.sleep(0.05)
-        clear, tls = map(int, self._ready.read_text().split())
-        return clear, tls
+        return [int(port) for port in self._ready.read_text().split()]
 
     def stop(self) -> None:
         """End it."""
@@ -69,9 +69,9 @@ def measure(instance: Instance, folder: Path, findings: dict[str, Finding], roun
         parts = [Part(instance, folder, f"imap{number}") for number in (1, 2)]
         for part in parts:
             stack.callback(part.stop)
-        (clear, tls), (other, _) = (part.wait() for part in parts)
+        (clear, tls, pop3_port), (other, _, _) = (part.wait() for part in parts)
         address, password = asyncio.run(add_mailboxes(instance.database_url, 1))[0]
-        ours = Place(clear, other, address, password)
+        ours = Place(clear, other, pop3_port, address, password)
         peer = _start_peer(folder, stack)
         for number in range(rounds):
             _round(ours, findings, number, is_peer=False)
@@ -90,7 +90,7 @@ def _start_peer(folder: Path, stack: ExitStack) -> Place | None:
     peer = dovecot.Dovecot(folder / "dovecot")
     peer.start()
     stack.callback(peer.stop)
-    return Place(peer.imap_port, peer.imap_port, "ann", dovecot.PASSWORD)
+    return Place(peer.imap_port, peer.imap_port, peer.pop3_port, "ann", dovecot.PASSWORD)
 
 
 def _round(place: Place, findings: dict[str, Finding], number: int, *, is_peer: bool) -> None:
@@ -99,7 +99,7 @@ def _round(place: Place, findings: dict[str, Finding], number: int, *, is_peer: 
     mailbox_load.fill(place, name)
     values |= mailbox_load.reading(place, name)
     values |= {"expunge": mailbox_load.expunging(place), "push": mailbox_load.pushing(place)}
-    values["logins"] = mailbox_load.logging_in(place)
+    values |= {"logins": mailbox_load.logging_in(place), "pop3": retrieving(place)}
     for key, value in values.items():
         if key in findings:
             (findings[key].peer if is_peer else findings[key].values).append(value)
