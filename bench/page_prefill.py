@@ -17,6 +17,8 @@ from hourpost.mailboxes.store import MailStore
 from hourpost.rules.ids import new_id
 
 _AT_ONCE = 500
+_HOUR = 1_000_000  # more than any plan has
+_OWNER = "SELECT account_id FROM domains WHERE name = $1"
 # Over thirty days: an id begins with its milliseconds, so that the newest come first as in life.
 _EMAILS = """
 INSERT INTO emails (id, account_id, source, test, envelope_from, header_from, from_address, subject, message_id, parts,
@@ -41,6 +43,26 @@ SELECT id, 0, account_id, 'c' || (row_number() OVER ()) % 1000 || '@d' || (row_n
   'd.example', CASE WHEN random() < 0.02 THEN 'bounced' ELSE 'delivered' END, created_at, 1, 0, created_at
 FROM emails WHERE account_id = $1
 """
+# Of the newest, so many wait for each cause, and none is due while pages are timed: held ones for room that is spent.
+_WAITING = """
+UPDATE deliveries SET state = w.state, due_at = now() + interval '2 hours' + w.n * interval '0.1 s', changed_at = now(),
+  waits_for = CASE WHEN w.state = 'deferred' THEN CASE WHEN w.n % 3 = 0 THEN 'relay' ELSE 'destination' END END
+FROM (SELECT id, n, (ARRAY['held', 'deferred', 'scheduled', 'queued'])[1 + n % 4] AS state FROM
+  (SELECT id, row_number() OVER (ORDER BY id DESC) AS n FROM emails WHERE account_id = $1 LIMIT $2) e) w
+WHERE email_id = w.id AND account_id = $1
+"""
+_SPENT = """
+INSERT INTO spends (account_id, spent_at, count)
+SELECT $1, now() - n * interval '1 minute', $2 / 20 FROM generate_series(0, 19) n
+"""
+_ATTEMPTS = """
+INSERT INTO attempts (email_id, position, number, outcome, relay, stage, code, enhanced, reply, tls, started_at,
+  seconds)
+SELECT email_id, 0, 1, 'deferred', 'relay.example', 'dot', 451, '4.7.1', 'greylisted, come again', 'TLSv1.3', now(), 0.4
+FROM deliveries WHERE account_id = $1 AND state = 'deferred'
+"""
+_CALM = """UPDATE deliveries SET state = 'delivered' WHERE account_id = $1
+AND state IN ('held', 'deferred', 'scheduled', 'queued')"""
 _SUPPRESSIONS = """
 INSERT INTO suppressions (account_id, address, id, reason, created_at)
 SELECT $1, 'gone' || n || '@d' || n % 97 || '.example', (lpad(to_hex(n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
@@ -56,11 +78,14 @@ WHERE w.account_id = $1
 """
 
 
-async def prefill(url: str, domain: str, count: int) -> None:
-    """So many emails of the account that has ``domain``, with what a year of use leaves besides."""
+async def prefill(url: str, domain: str, count: int, waiting: int) -> None:
+    """So many emails of the account that has ``domain``, with what a year of use leaves besides.
+
+    The newest ``waiting`` of them wait, a quarter each held, deferred, scheduled and queued.
+    """
     connection = await asyncpg.connect(url, command_timeout=600)
     try:
-        account = await connection.fetchval("SELECT account_id FROM domains WHERE name = $1", domain)
+        account = await connection.fetchval(_OWNER, domain)
         content = new_id()
         async with connection.transaction():
             query = "INSERT INTO content_chunks (content_id, number, bytes) VALUES ($1, 0, $2)"
@@ -68,11 +93,24 @@ async def prefill(url: str, domain: str, count: int) -> None:
             await connection.execute(_EMAILS, account, content, count)
             await connection.execute(_TAGS, account)
             await connection.execute(_DELIVERIES, account)
+            await connection.execute(_SPENT, account, _HOUR)
+            await connection.execute(_WAITING, account, waiting)
+            await connection.execute(_ATTEMPTS, account)
             await connection.execute(_TALLIES, account)
             await connection.execute(_SUPPRESSIONS, account, count // 10)
             await connection.execute(_CALLS, account)
         await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
+
+
+async def calm(url: str, domain: str) -> None:
+    """What waited has arrived, so that it is in nobody's way."""
+    connection = await asyncpg.connect(url, command_timeout=600)
+    try:
+        await connection.execute(_CALM, await connection.fetchval(_OWNER, domain))
+        await connection.execute("VACUUM ANALYZE deliveries")
     finally:
         await connection.close()
 

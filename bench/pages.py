@@ -13,17 +13,25 @@ from uuid import UUID
 import httpx
 
 from bench.instance import Instance
-from bench.page_prefill import fill_mailbox, prefill
+from bench.page_prefill import calm, fill_mailbox, prefill
 from hourpost.embedded.instance import read_instance
 from hourpost.rules.ids import from_text
 
-EMAILS, MESSAGES = 1_000_000, 10_000
+EMAILS, WAITING, MESSAGES = 1_000_000, 400_000, 10_000
 _TURNS = 7
 _PASSWORD = "a sentence to keep in mind"
 _PAGES = {
     "overview": "/app",
     "overview of 30 days": "/app?span=30d",
     "emails": "/app/emails",
+    "emails, held": "/app/emails?status=held",
+    "emails, deferred": "/app/emails?status=deferred",
+    "emails, queued": "/app/emails?status=queued",
+    "emails, held to one": "/app/emails?status=held&to=c999@d7.example",
+    "emails, deferred of a tag": "/app/emails?status=deferred&tag=kind:receipt",
+    "emails, canceled, from one": "/app/emails?status=canceled&from=a@page.test",
+    "emails, being sent": "/app/emails?status=sending",
+    "emails, delivered": "/app/emails?status=delivered",
     "emails, bounced": "/app/emails?status=bounced",
     "emails, to one": "/app/emails?to=c999@d7.example",
     "emails, of a tag": "/app/emails?tag=kind:receipt",
@@ -31,6 +39,7 @@ _PAGES = {
     "emails, subject not found": "/app/emails?subject=nowhere",
     "emails, subject found": "/app/emails?subject=RECEIPT+9999",
     "emails, none only sent": "/app/emails?status=sent",
+    "the hour": "/app/hour",
     "an email": "/app/emails/{email}",
     "an email's source": "/app/emails/{email}?view=source",
     "a domain": "/app/domains/{domain}",
@@ -73,10 +82,12 @@ async def time_pages(instance: Instance) -> dict[str, float]:
     """Milliseconds from question to answer, the median of several, for every page."""
     steps = json.loads((instance.home / "first-steps.json").read_text())
     places = await asyncio.to_thread(_make_places, instance, steps)
-    await prefill(instance.database_url, steps["domain"], EMAILS)
+    await prefill(instance.database_url, steps["domain"], EMAILS, WAITING)
     redis_url = str(read_instance(instance.home)["redis_url"])
     await fill_mailbox(instance.database_url, redis_url, _uuid(places["mailbox"]), MESSAGES)
-    return dict(await asyncio.to_thread(lambda: list(_timed(instance.ports["HTTP"], steps, places))))
+    times = dict(await asyncio.to_thread(lambda: list(_timed(instance.ports["HTTP"], steps, places))))
+    await calm(instance.database_url, steps["domain"])
+    return times
 
 
 def _make_places(instance: Instance, steps: dict[str, str]) -> dict[str, str]:

@@ -44,6 +44,8 @@ TROUBLED = frozenset(
     }
 )
 """The states that ``deliveries_troubled_idx`` holds, by account and email."""
+_PROBED = frozenset({State.SENT, State.DELIVERED, State.QUEUED})
+"""The states that no index holds by account: nearly all are in one of the first two, and everybody's queue is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Filters:
 
     @property
     def is_search(self) -> bool:
-        """Whether no index serves them all: a part of a subject may be anywhere, and nearly everything was sent."""
-        return self.subject is not None or self.status is State.SENT or not self.reach.is_all
+        """Whether no index serves them all: a part of a subject may be anywhere, and so may some states."""
+        return self.subject is not None or self.status in _PROBED or not self.reach.is_all
 
     @property
     def is_of_recipients(self) -> bool:
@@ -227,7 +229,7 @@ def _narrow(statement: Select[Any], account_id: UUID, filters: Filters) -> Selec
         wanted = {"name": name} if value is None else {"name": name, "value": value}
         statement = statement.where(Email.tags.is_not(None), Email.tags.contains([wanted]))
     statement = statement.where(*_in_time(Email.id, filters))
-    if filters.to is None and filters.status in (None, State.SENT):
+    if filters.to is None and (filters.status is None or filters.status in _PROBED):
         return statement
     return statement.where(_recipients(account_id, filters).where(Delivery.email_id == Email.id).exists())
 
@@ -243,7 +245,7 @@ def _recipients(account_id: UUID, filters: Filters) -> Select[Any]:
     found = select(Delivery.email_id).where(Delivery.account_id == account_id)
     if filters.to is not None:
         found = found.where(Delivery.address == filters.to)
-    if filters.status not in (None, State.SENT):
+    if filters.status is not None and filters.status not in _PROBED:
         # Written into the statement, so that the partial indexes over states can serve it
         found = found.where(Delivery.state == literal(filters.status.value, literal_execute=True))
     return found
@@ -258,7 +260,7 @@ def _in_time(key: InstrumentedAttribute[UUID], filters: Filters) -> Iterator[Col
 
 def _sieve(account_id: UUID, filters: Filters) -> Sieve:
     """What no index serves."""
-    most = pages.PROBED_AT_ONCE if filters.status is State.SENT else pages.SEARCHED_AT_ONCE
+    most = pages.PROBED_AT_ONCE if filters.status in _PROBED else pages.SEARCHED_AT_ONCE
     columns = [Email.subject] if filters.reach.is_all else [Email.subject, Email.test, Email.from_address]
     return Sieve(partial(_sift, account_id, filters), columns, most)
 
@@ -274,15 +276,15 @@ def _sift(account_id: UUID, filters: Filters, emails: Subquery) -> ColumnElement
         found.append(emails.c.test)
     if filters.reach.domain_id is not None:
         found.append(emails.c.from_address.endswith(f"@{filters.reach.domain}", autoescape=True))
-    if filters.status is State.SENT:
-        sent = select(true()).where(
+    if filters.status in _PROBED:
+        those = select(true()).where(
             Delivery.email_id == emails.c.id,
             Delivery.account_id == account_id,
             Delivery.state.concat("") == filters.status.value,  # the key is the way to it
         )
         if filters.to is not None:
-            sent = sent.where(Delivery.address == filters.to)
-        found.append(sent.limit(1).scalar_subquery())
+            those = those.where(Delivery.address == filters.to)
+        found.append(those.limit(1).scalar_subquery())
     return and_(*found)
 
 

@@ -22,7 +22,7 @@ from hourpost.billing.queries import (
     list_alerts,
     list_failed_events,
 )
-from hourpost.emails.queues import MOST_COUNTED, read_queues
+from hourpost.emails.queues import read_queues
 from hourpost.errors import NotFound, ServiceUnavailable
 from hourpost.flow import limit
 from hourpost.pages import Cursor
@@ -56,7 +56,6 @@ async def get_queues(visitor: Staff) -> Response:
         "operator/queues.html",
         block="live",
         queues=queues,
-        most=MOST_COUNTED,
         cause_words=_WORDS,
         alerts=alerts,
         failed=failed,

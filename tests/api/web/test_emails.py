@@ -85,7 +85,10 @@ async def test_filters_by_recipient_sender_and_state_use_their_indexes(owner: Cu
         await connection.rollback()
 
 
-@pytest.mark.parametrize("filters", [Filters(subject="nowhere"), Filters(status=State.SENT, subject="nowhere")])
+@pytest.mark.parametrize(
+    "filters",
+    [Filters(subject="nowhere"), Filters(status=State.SENT, subject="nowhere"), Filters(status=State.QUEUED)],
+)
 async def test_searches_walk_an_index_and_end_where_they_are_bounded(
     owner: Customer, database: Database, filters: Filters
 ) -> None:
@@ -96,7 +99,7 @@ async def test_searches_walk_an_index_and_end_where_they_are_bounded(
         keys = _narrow(_ids_of(account), account, filters).order_by(Email.id.desc())
         plan = await _explain(connection, search(keys, Email.id, Cursor(), _sieve(account, filters)))
         assert "Index Scan Backward using emails_" in plan, plan
-        assert ("deliveries_pkey" in plan) == (filters.status is State.SENT), plan
+        assert ("deliveries_pkey" in plan) == (filters.status is not None), plan
         assert not any(word in plan for word in ("Sort", "Seq Scan", "Hash", "Merge")), plan
         await connection.rollback()
 

@@ -59,6 +59,7 @@ async def test_a_search_goes_on_where_it_ended(
     assert "Nothing so far" in first.text
     older = re.search(r'href="([^"]*after=[^"]*)"', first.text)
     assert older
+    assert f'hx-get="{older[1]}" hx-trigger="load"' in first.text  # where there is a script, by itself
     assert "Invoice 0" in owner.get(older[1].replace("&amp;", "&")).text
 
 

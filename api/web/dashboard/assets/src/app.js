@@ -8,6 +8,8 @@ htmx.config.includeIndicatorStyles = false; // our Content-Security-Policy allow
 htmx.config.allowEval = false;
 htmx.config.allowScriptTags = false;
 htmx.config.selfRequestsOnly = true;
+htmx.config.historyCacheSize = 0; // no page is kept in the browser's storage
+htmx.config.refreshOnHistoryMiss = true;
 document.documentElement.classList.add("has-script");
 
 // A page that answers a form is read when it is loaded again: nothing is made or sent a second time.

@@ -3,8 +3,6 @@ import htmx from "htmx.org";
 
 const root = document.querySelector("[data-feed]");
 if (root) {
-  htmx.config.historyCacheSize = 0; // no mail is kept in the browser's storage
-  htmx.config.refreshOnHistoryMiss = true;
   follow(root.dataset.feed);
   document.addEventListener("keydown", press);
   document.addEventListener("change", choose);
