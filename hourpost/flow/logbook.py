@@ -65,5 +65,5 @@ def _say(one: Verdict) -> None:
         state=one.state.value,
         relay=tried and tried.relay,
         code=tried and tried.code,
-        reply=tried and tried.reply,
+        reply=tried.reply if tried else one.detail.get("reason"),
     )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from hourpost.flow.claim import Claimed, Recipient
-from hourpost.gateways.relays import Outcome, Postponed
+from hourpost.gateways.relays import Outcome, Postponed, Stage
 from hourpost.rules.backoff import GIVE_UP_AFTER, next_attempt_delay
 from hourpost.rules.delivery_state import State
 from hourpost.rules.line_ends import ContentError
@@ -73,7 +73,8 @@ def of_outcome(email: Claimed, recipient: Recipient, outcome: Outcome, now: date
         return Verdict(
             email.email_id, recipient.position, State.BOUNCED, now, "bounced", attempt=attempt, suppresses=address
         )
-    waits_for = "relay" if kind is ReplyClass.RELAY_FAULT or outcome.code is None else "destination"
+    is_relay = kind is ReplyClass.RELAY_FAULT or outcome.code is None or outcome.stage is Stage.MAIL
+    waits_for = "relay" if is_relay else "destination"
     return _again(email, recipient, attempt, now, next_attempt_delay(recipient.attempts, jitter), waits_for)
 
 

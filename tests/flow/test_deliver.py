@@ -73,6 +73,16 @@ async def test_a_fault_of_the_relay_comes_out_as_what_it_is(rounds, recipient, s
     assert len(await rounds.attempts(email_id)) == 1
 
 
+async def test_a_relay_that_takes_nothing_at_all_is_what_is_waited_for_and_not_a_destination(rounds):
+    rounds.far_end.sink.config.faults["mail"] = Fault("452 4.3.1 no space", 1)
+    rounds.far_end.sink.config.faults["rcpt"] = Fault("452 4.2.2 mailbox full", 1)
+    full = await rounds.post("a@x.test")
+    await rounds.round()
+    picky = await rounds.post("b@x.test")
+    ledger = await rounds.round()
+    assert (ledger.row(full).waits_for, ledger.row(picky).waits_for) == ("relay", "destination")
+
+
 async def test_an_answer_that_does_not_come_is_a_lost_one(rounds):
     rounds.timeouts = replace(rounds.timeouts, dot=1)
     email_id = await rounds.post("hang-after-dot@x.test")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+import structlog
 
 from bench.sink_state import Config, Fault
 from hourpost.gateways.relays import Outcome, Patience, Postponed, RelayPool, Stage
@@ -211,6 +212,21 @@ async def test_a_relay_that_has_to_prove_itself_gets_one_message_at_a_time() -> 
         assert pool.health()[0].breaker == "closed"
         assert all(outcome.is_accepted for outcome in await send_many(pool, 10))
         assert sink.stats.messages == 11
+
+
+async def test_the_log_says_once_why_a_relay_is_left_alone_and_when_it_works_again() -> None:
+    clock = Clock()
+    config = Config(faults={"ehlo": Fault("554 5.7.0 go away")})
+    async with sink_for(config) as (_, port), pool_of(plain(port), clock=clock, breaker=steady_breaker) as pool:
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(4):
+                await pool.send(envelope(), CONTENT)
+            config.faults.clear()
+            clock.now += 5.0
+            assert (await send_one(pool)).is_accepted
+    assert [one["log_level"] for one in logs] == ["warning", "info"]
+    assert logs[0]["fault"].startswith("connect: 554")
+    assert "go away" in logs[0]["fault"]
 
 
 @pytest.mark.parametrize("stage", ["mail", "dot"])

@@ -20,6 +20,7 @@ from hourpost.aside import aside
 from hourpost.emails.status import status_of
 from hourpost.errors import LimitExceeded, ServiceUnavailable
 from hourpost.flow import limit
+from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import WINDOW_SECONDS
 from hourpost.rules.submission import Order, Placed, Receipt, Standing, Usage
@@ -82,8 +83,12 @@ def idempotency_key(request: Request) -> str | None:
 
 
 async def usage_after(parts: Parts, standing: Standing, receipt: Receipt) -> Usage | None:
-    """The hour as the receipt has it; for a replay, as it is now; None where nothing counts or Redis is away."""
-    if receipt.usage is not None or not receipt.replayed or standing.test:
+    """The hour as the receipt has it, or as it is now where the order took nothing; None for tests, and without Redis.
+
+    What is held without the hour having been asked is so because Redis is away: it is not asked again.
+    """
+    unasked = any(state is State.HELD for placed in receipt.placed for _, state in placed.recipients)
+    if receipt.usage is not None or standing.test or (unasked and not receipt.replayed):
         return receipt.usage
     return await _usage_now(parts, standing)
 

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 
+import structlog
+
 from hourpost.gateways.relays.breaker import Breaker
 from hourpost.gateways.relays.connection import RelayConnection
 from hourpost.gateways.relays.exchange import Exchange, Surroundings
 from hourpost.gateways.relays.health import Counts, LaneHealth, Patience
 from hourpost.gateways.relays.login import LoginFailed
-from hourpost.gateways.relays.outcome import Outcome, Postponed
+from hourpost.gateways.relays.outcome import Outcome, Postponed, Stage
 from hourpost.gateways.relays.pace import SLOW_SECONDS, SLOW_SHARE, Destinations, Pace
 from hourpost.gateways.relays.parcel import Parcel, find_obstacle, refuse
 from hourpost.gateways.relays.spec import RelaySpec
@@ -23,6 +25,8 @@ _OVERLAP_FAULTS = 3
 _SHORTEST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _PROVING_PAUSE = 3.0
+
+log = structlog.get_logger()
 
 
 class Lane:
@@ -291,12 +295,19 @@ class Lane:
         broken = next((outcome for outcome in outcomes if outcome.code is None or outcome.code == 421), None)
         if broken is None:
             self._overlap_faults = 0 if exchange.is_boarded else self._overlap_faults
+            if self._breaker.is_tripped:
+                log.info("a relay works again", relay=self.spec.name)
             self._breaker.succeeded()
         elif not broken.withdrawn:
-            self._last_fault = f"{broken.stage}: {broken.code or ''} {broken.text}"
-            self._breaker.failed(self._around.clock())
+            self._failed(_describe(broken.stage, broken.code, broken.text))
             if self._breaker.is_tripped:
                 self._postpone_all()
+
+    def _failed(self, fault: str) -> None:
+        was_trusted, self._last_fault = not self._breaker.is_tripped, fault
+        self._breaker.failed(self._around.clock())
+        if was_trusted and self._breaker.is_tripped:
+            log.warning("a relay fails and is tried from time to time only", relay=self.spec.name, fault=fault)
 
     def _judge_overlap(self, exchange: Exchange) -> None:
         """Stops overlapping with a relay that keeps answering the dot and then stumbles over what follows it."""
@@ -323,11 +334,12 @@ class Lane:
 
     def _login_failed(self, error: LoginFailed) -> None:
         self._counts.login_failures += 1
-        self._last_fault = str(error)
+        fault = _describe(error.stage, error.code, error.text)
         if self._supply.live:
+            self._last_fault = fault
             self._supply.lower_ceiling()
             return
-        self._breaker.failed(self._around.clock())
+        self._failed(fault)
         if self._breaker.is_tripped:
             self._postpone_all()
         else:
@@ -353,6 +365,10 @@ class Lane:
 
     def _postpone_all(self, postponed: Postponed | None = None) -> None:
         _give(self._waiting.take_older_than(float("inf")), postponed or self._postponed())
+
+
+def _describe(stage: Stage, code: int | None, words: str) -> str:
+    return " ".join(filter(None, (f"{stage}:", str(code or ""), words)))
 
 
 def _give(waiters: Iterable[Waiter], postponed: Postponed) -> None:

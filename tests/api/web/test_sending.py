@@ -149,6 +149,13 @@ async def test_a_refusal_says_what_little_room_there_is(new_customer: NewCustome
     assert (three.status_code, three.headers["ratelimit-remaining"]) == (429, "2")
 
 
+def test_what_takes_nothing_of_the_hour_is_told_of_it_all_the_same(owner: Customer) -> None:
+    owner.send()
+    owner.http.post("/v1/suppressions", json={"email": "gone@example.net"})
+    for later in (owner.send(scheduled_at="in 1 day"), owner.send(to="gone@example.net")):
+        assert (later.json()["plan"]["used"], later.headers["ratelimit-remaining"]) == (1, "999")
+
+
 async def test_test_mode_counts_nothing(new_customer: NewCustomer) -> None:
     owner = await new_customer(plan=None, credential=NewCredential("test", test=True))
     answer = owner.send()
