@@ -119,7 +119,8 @@ class Dispatcher(Session):
     async def _command(self, frame: CommandText) -> None:
         self._tag = b"*"
         try:
-            command = read_command(frame, is_logged_in=self.is_logged_in, is_utf8=self.is_utf8)
+            is_utf8, takes_charset = self.is_utf8, "UTF8=ACCEPT" not in self.enabled
+            command = read_command(frame, is_logged_in=self.is_logged_in, is_utf8=is_utf8, takes_charset=takes_charset)
             self._tag = command.tag
             self._admit(command)
         except BadLine as bad:

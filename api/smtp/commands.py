@@ -18,7 +18,7 @@ from api.smtp.dsn import (
 )
 from api.smtp.limits import MAX_COMMAND_BYTES
 from api.smtp.replies import BARE_LINE_END, Refusal, refuse
-from hourpost.rules.addresses import Address, AddressError, parse_path, split_path
+from hourpost.rules.addresses import Address, AddressError, parse_path, parse_sender, split_path
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _NUMBER = re.compile(r"[0-9]{1,20}")
@@ -80,11 +80,11 @@ def parse_client_name(argument: str) -> str:
     return argument
 
 
-def parse_mail(argument: str) -> MailRequest:
-    """What stands behind ``MAIL ``. Raises: Refusal."""
+def parse_mail(argument: str, *, is_from_outside: bool = False) -> MailRequest:
+    """What stands behind ``MAIL ``; servers of others may write addresses that we would not. Raises: Refusal."""
     path, words = _split_path(argument, "FROM")
     try:
-        sender = parse_path(path)
+        sender = parse_sender(path) if is_from_outside else parse_path(path)
     except AddressError as error:
         raise refuse(553, "5.1.7", str(error)) from error
     request = MailRequest(sender) if not words else _read_mail_parameters(sender, words)

@@ -13,7 +13,8 @@ from hourpost.errors import Forbidden, MailboxFull, NotAuthenticated
 from hourpost.flow.receive import Envelope
 from hourpost.gateways.metrics import INBOUND_RECIPIENTS
 from hourpost.inbound.addressees import Addressee
-from hourpost.rules.submission import Standing
+from hourpost.mailboxes.queries import Recipient
+from hourpost.rules.submission import MAX_MESSAGE_BYTES, Standing
 
 _TRACE_BYTES = 1024  # the headers that we put on top count too: without them a message would pass here and never fit
 _NO_RELAYING = "relaying denied: customers send over the submission ports 587 and 465"
@@ -57,7 +58,7 @@ class Inbound:
     async def _find(self, transaction: Transaction, request: RecipientRequest) -> None:
         address = request.address.spec
         found = await self._receiver.find(address)
-        refusal = _why_not(found, address, transaction.mail)
+        refusal = _why_not(found, address, transaction.mail) or _why_alone(found, transaction)
         INBOUND_RECIPIENTS.labels(refusal.reply[:9].decode("ascii") if refusal else "250 2.1.5").inc()
         if refusal is not None:
             raise refusal
@@ -87,3 +88,22 @@ def _why_not(found: Addressee | None, address: str, mail: MailRequest) -> Refusa
     if mailbox is not None and mailbox.used_bytes + mail.size_bytes + _TRACE_BYTES > mailbox.quota_bytes:
         return refuse(452, "4.2.2", "the mailbox is full")
     return None
+
+
+def _why_alone(found: Addressee | None, transaction: Transaction) -> Refusal | None:
+    """Why a recipient is to come in a transaction of its own: there is one answer to a message for all.
+
+    Without a word on its size, one mailbox that turns out to be too full for it would take all others along.
+    """
+    if transaction.mail.size_bytes or found is None or found.mailbox is None:
+        return None
+    mailboxes = {one.mailbox.mailbox_id: one.mailbox for one in transaction.addressees if one.mailbox is not None}
+    if found.mailbox.mailbox_id in mailboxes:
+        return None
+    if mailboxes and any(map(_may_be_too_full, (found.mailbox, *mailboxes.values()))):
+        return refuse(452, "4.5.3", "say its SIZE, or send it by itself: a mailbox may be too full for it")
+    return None
+
+
+def _may_be_too_full(mailbox: Recipient) -> bool:
+    return mailbox.used_bytes + MAX_MESSAGE_BYTES + _TRACE_BYTES > mailbox.quota_bytes

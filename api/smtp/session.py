@@ -155,7 +155,7 @@ class Session:
             raise refuse(503, "5.5.1", "say EHLO first")
         if self._transaction is not None:
             raise refuse(503, "5.5.1", "a transaction is open already; end it or say RSET")
-        request = parse_mail(command.argument)
+        request = parse_mail(command.argument, is_from_outside=not self.role.offers_auth)
         self.role.admit_sender(self.standing, request)
         if request.size_bytes > self.door.limits.message_bytes:
             raise Refusal(replies.TOO_LARGE)

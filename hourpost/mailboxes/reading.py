@@ -9,7 +9,7 @@ from uuid import UUID
 
 from asyncpg import Connection
 
-from hourpost.errors import NotFound
+from hourpost.errors import NotFound, ServiceUnavailable
 from hourpost.mailboxes.contents import Slice, read_content, read_parts, read_slices
 from hourpost.mailboxes.messages import MessageRow, Want, list_rows
 from hourpost.mailboxes.store import MailStore
@@ -70,12 +70,24 @@ async def find_row(store: MailStore, folder_id: UUID, uid: int) -> MessageRow:
     return rows[0]
 
 
-async def read_raw(store: MailStore, row: MessageRow) -> bytes:
-    """Every byte of a message. Raises: NotFound once it is gone."""
-    content = await store.read(read_content, row.content_id)
-    if not content:
-        raise NotFound("There is no such message.")
-    return content
+async def open_raw(store: MailStore, content_id: UUID, size_bytes: int, gone: str) -> AsyncIterator[bytes]:
+    """Every byte of a message or an email, ``size_bytes`` of them, a piece at a time.
+
+    Raises: NotFound with the words ``gone`` where it is gone already; ServiceUnavailable, also between two pieces.
+    """
+    (first,) = await store.read(read_slices, [Slice(content_id, 0, _SLICE_BYTES)])
+    if not first:
+        raise NotFound(gone)
+    return _go_on(store, content_id, size_bytes, first)
+
+
+async def _go_on(store: MailStore, content_id: UUID, size_bytes: int, first: bytes) -> AsyncIterator[bytes]:
+    yield first
+    for start in range(_SLICE_BYTES, size_bytes, _SLICE_BYTES):
+        (piece,) = await store.read(read_slices, [Slice(content_id, start, _SLICE_BYTES)])
+        if len(piece) != min(_SLICE_BYTES, size_bytes - start):
+            raise ServiceUnavailable("The message was removed while it was read.")
+        yield piece
 
 
 async def read_message(

@@ -31,6 +31,10 @@ _QUOTED_PAIR = re.compile(r"\\(.)")
 _NAMED = re.compile(rf'((?:{_QUOTED}|[^"<>,;])*+)<((?:{_QUOTED}|[^"<>])*+)>')
 _LIST_ITEM = re.compile(rf'(?:{_QUOTED}|<[^<>]*+>|[^",<>])++')
 _PATH = re.compile(rf'(<(?:{_QUOTED}|[^"<>])*+>)(?: +(.*))?')
+# What servers write, too: two dots, % and !, hosts without a dot or with an underscore, address literals, routes
+_LENIENT_PATH = re.compile(
+    rf'<(?:@[^<>:\s"]+:)?({_QUOTED}|[!#-\'*+\x2d-9=?A-Z^-~]+)@([A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\[[0-9A-Za-z:.]+\])>'
+)
 _SPECIALS = re.compile(r'[",;<>\\]')
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 
@@ -140,6 +144,25 @@ def parse_path(text: str) -> Address | None:
         return _parse_spec(text, inner, "")
     local, domain = match.groups()
     return Address("", local, domain.lower())
+
+
+def parse_sender(text: str) -> Address | None:
+    """Parse the path of MAIL FROM as servers of others write it, which is only to be written down.
+
+    A host may have no dot or be an address literal, a local part may be long and have odd marks; a route is left out
+    (RFC 5321 appendix C).
+
+    Raises:
+        AddressError: It is no path, or could break out of a line.
+    """
+    try:
+        return parse_path(text)
+    except AddressError:
+        match = _LENIENT_PATH.fullmatch(text)
+        is_safe = text.isascii() and text.isprintable() and "=?" not in text
+        if match is None or not is_safe or len(text) > MAX_ADDRESS_BYTES + 2:
+            raise
+        return Address("", match[1], match[2].lower())
 
 
 def split_path(text: str) -> tuple[str, str]:

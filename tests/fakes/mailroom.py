@@ -13,15 +13,15 @@ ACCOUNT = UUID(int=1)
 QUOTA_BYTES = 1_000_000
 
 
-def addressee(address: str, *, used_bytes: int = 0) -> Addressee:
-    mailbox = Recipient(address, UUID(int=3), ACCOUNT, UUID(int=4), None, QUOTA_BYTES, used_bytes)
+def addressee(address: str, *, used_bytes: int = 0, known_as: int = 3, quota_bytes: int = QUOTA_BYTES) -> Addressee:
+    mailbox = Recipient(address, UUID(int=known_as), ACCOUNT, UUID(int=4), None, quota_bytes, used_bytes)
     return Addressee(address, ACCOUNT, mailbox, None)
 
 
 class RecordingMailroom:
     """Every address of ``acme.test`` that begins with ``box`` is a mailbox, ``full`` one that is full.
 
-    ``nearly`` has room for 2,000 bytes.
+    ``nearly`` has room for 2,000 bytes; ``large`` and ``wide`` are mailboxes of their own with room for anything.
     """
 
     def __init__(self) -> None:
@@ -39,6 +39,8 @@ class RecordingMailroom:
             return addressee(address, used_bytes=QUOTA_BYTES)
         if local == "nearly":
             return addressee(address, used_bytes=QUOTA_BYTES - 2000)
+        if local in ("large", "wide"):
+            return addressee(address, known_as=5 + len(local), quota_bytes=10**9)
         return addressee(address) if local.startswith("box") else Addressee(address, ACCOUNT, None, None)
 
     async def receive(self, envelope: Envelope, raw: bytes) -> str:

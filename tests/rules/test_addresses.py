@@ -15,6 +15,7 @@ from hourpost.rules.addresses import (
     parse_address,
     parse_address_list,
     parse_path,
+    parse_sender,
     split_path,
 )
 from tests.rules.hostile import ATTACKS, hostile_text
@@ -200,6 +201,13 @@ def test_a_path_is_read(path: str, spec: str) -> None:
     address = parse_path(path)
     assert address is not None
     assert address.spec == spec
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_line_end_gets_into_a_sender(attack: str) -> None:
+    for path in (f"<{attack}@localhost>", f"<a@{attack}>", f"<@{attack}:a@b>"):
+        with pytest.raises(AddressError):
+            parse_sender(path)
 
 
 def test_the_null_sender_is_none() -> None:

@@ -89,14 +89,16 @@ _UID_COMMANDS: dict[str, _Read] = {
 }
 
 
-def read_command(frame: CommandText, *, is_logged_in: bool = True, is_utf8: bool = False) -> Command:
+def read_command(
+    frame: CommandText, *, is_logged_in: bool = True, is_utf8: bool = False, takes_charset: bool = True
+) -> Command:
     """The command in a frame. Raises: BadLine."""
     if is_logged_in and not frame.literals:
         repeated = _find_repeated(frame.text, is_utf8=is_utf8)
         if repeated is not None:
             return repeated
     depth = MAX_DEPTH if is_logged_in else MAX_DEPTH_BEFORE_LOGIN
-    reader = Reader(frame.text, frame.literals, is_utf8=is_utf8, max_depth=depth)
+    reader = Reader(frame.text, frame.literals, is_utf8=is_utf8, takes_charset=takes_charset, max_depth=depth)
     tag = b"*"
     try:
         tag = reader.tag()

@@ -40,11 +40,18 @@ class Reader:
     """Stands somewhere in a command; each method reads one thing and moves behind it, or raises BadCommand."""
 
     def __init__(
-        self, text: bytes, literals: tuple[bytes, ...] = (), *, is_utf8: bool = False, max_depth: int = 32
+        self,
+        text: bytes,
+        literals: tuple[bytes, ...] = (),
+        *,
+        is_utf8: bool = False,
+        takes_charset: bool = True,
+        max_depth: int = 32,
     ) -> None:
         self.text = text
         self.at = 0
         self.is_utf8 = is_utf8  # whether names of folders come in UTF-8
+        self.takes_charset = takes_charset  # whether SEARCH may name one
         self.max_depth = max_depth
         self._literals = iter(literals)
 

@@ -76,6 +76,8 @@ def read_search(reader: Reader) -> Search:
     returned = _read_returned(reader)
     charset = "utf-8"
     if reader.takes(b" CHARSET "):
+        if not reader.takes_charset:
+            raise BadCommand("UTF8=ACCEPT is enabled: texts are in UTF-8, and no charset is named")  # RFC 6855 §3
         charset = _read_charset(reader)
     return Search(_read_keys(reader, charset), returned)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
 from api.web.answers import Json, search_of
 from api.web.bodies import read_fields
@@ -22,10 +23,13 @@ from hourpost.emails import changes, queries
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredEmail
 from hourpost.errors import Fault, NotFound, ValidationFailed
+from hourpost.mailboxes.reading import open_raw
 from hourpost.rules.moments import MomentError
 from hourpost.rules.submission import Standing
 
 router = APIRouter(prefix="/emails", tags=["emails"])
+
+_NOT_KEPT = "The content of this email is no longer kept."
 
 
 class Reschedule(BaseModel):
@@ -107,11 +111,14 @@ async def list_attempts(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> 
 async def get_raw(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
     """Get the message as it was accepted, byte for byte; signatures are added on the way out."""
     async with parts.database.reading() as connection:
-        content = await queries.read_content(connection, await _find(connection, caller, email_id))
-    if not content:
-        raise NotFound("The content of this email is no longer kept.")
-    headers = {"Content-Disposition": f'attachment; filename="{email_id}.eml"', "X-Content-Type-Options": "nosniff"}
-    return Response(content, media_type="message/rfc822", headers=headers)
+        email = await _find(connection, caller, email_id)
+    pieces = await open_raw(parts.mail, email.content_id, email.size_bytes, _NOT_KEPT)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{email_id}.eml"',
+        "Content-Length": str(email.size_bytes),
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingResponse(pieces, media_type="message/rfc822", headers=headers)
 
 
 @router.post("/{email_id}/cancel", **doc.CANCEL_EMAIL)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
@@ -20,12 +21,14 @@ from hourpost.inbound import changes, queries
 from hourpost.inbound.addressees import PREFIX
 from hourpost.inbound.arrivals import ROUTE_PREFIX, describe_content
 from hourpost.inbound.queries import Filters, StoredInbound, StoredRoute
+from hourpost.mailboxes.reading import open_raw
 from hourpost.rules.ids import to_text
 from hourpost.rules.mail.attachments import list_attachments, name_of
 from hourpost.rules.mail.decoding import decode_part
 
 router = APIRouter(prefix="/inbound", tags=["inbound"])
 
+_NOT_KEPT = "The content of this email is no longer kept."
 _SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
@@ -107,9 +110,15 @@ async def get_inbound(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Re
 @router.get("/{inbound_id}/raw", **download("get_inbound_raw", "message/rfc822", "The message."))
 async def get_inbound_raw(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get the message as it came, below the headers that we put on top."""
-    _, content = await _load(inbound_id, caller.account_id, parts)
-    disposition = {"Content-Disposition": f'attachment; filename="{inbound_id}.eml"'}
-    return Response(content, media_type="message/rfc822", headers=_SAFE_HEADERS | disposition)
+    wanted = id_of(PREFIX, inbound_id, "email")
+    async with parts.database.reading() as connection:
+        email = await queries.get_inbound(connection, caller.account_id, wanted)
+    pieces = await open_raw(parts.mail, email.id, email.size_bytes, _NOT_KEPT)
+    about = {
+        "Content-Disposition": f'attachment; filename="{inbound_id}.eml"',
+        "Content-Length": str(email.size_bytes),
+    }
+    return StreamingResponse(pieces, media_type="message/rfc822", headers=_SAFE_HEADERS | about)
 
 
 @router.get(
@@ -133,7 +142,7 @@ async def _load(inbound_id: str, account_id: Any, parts: Any) -> tuple[StoredInb
         email = await queries.get_inbound(connection, account_id, wanted)
         content = await queries.read_content(connection, email)
     if not content:
-        raise NotFound("The content of this email is no longer kept.")
+        raise NotFound(_NOT_KEPT)
     return email, content
 
 

@@ -64,9 +64,9 @@ async def get_message(
 async def get_message_raw(here: TheFolder, uid: Uid) -> Response:
     """Get a message byte for byte as it came."""
     row = await reading.find_row(here.parts.mail, here.folder.id, uid)
-    content = await reading.read_raw(here.parts.mail, row)
-    disposition = {"Content-Disposition": f'attachment; filename="{uid}.eml"'}
-    return Response(content, media_type="message/rfc822", headers=_SAFE_HEADERS | disposition)
+    pieces = await reading.open_raw(here.parts.mail, row.content_id, row.size_bytes, "There is no such message.")
+    about = {"Content-Disposition": f'attachment; filename="{uid}.eml"', "Content-Length": str(row.size_bytes)}
+    return StreamingResponse(pieces, media_type="message/rfc822", headers=_SAFE_HEADERS | about)
 
 
 @router.get(

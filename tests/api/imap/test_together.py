@@ -96,7 +96,8 @@ class Books:
         if flags:
             row[1] = frozenset(flags[1].split()) - {b"\\Recent"}
         if modseq:
-            row[2] = max(int(modseq[1]), row[2])  # type: ignore[call-overload]
+            assert int(modseq[1]) >= row[2], (row, rest)  # type: ignore[operator]
+            row[2] = int(modseq[1])
 
     def learn(self) -> None:
         """Ask for the UIDs of new messages; they are greater than all before."""

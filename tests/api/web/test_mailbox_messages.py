@@ -202,3 +202,21 @@ async def test_strangers_find_nothing_and_readers_change_nothing(
             ("DELETE", box.path),
         ):
             assert reader.request(method, place, json={}).status_code == 403, place
+
+
+async def test_the_bytes_of_a_large_message_come_piece_by_piece_and_all_of_them(box: Box) -> None:
+    content = letter(1) + bytes(range(32, 127)) * 30_000 + b"\r\n"
+    uid = await box.receive(content)
+    answer = box.owner.http.get(box.folder("inbox", f"/messages/{uid}/raw"))
+    assert answer.content == content
+    assert answer.headers["Content-Length"] == str(len(content))
+    assert "Transfer-Encoding" not in answer.headers
+
+
+async def test_the_bytes_of_a_message_that_is_gone_are_not_found(box: Box, database: Database) -> None:
+    uid = await box.receive(letter(1))
+    of_mailbox = "SELECT content_id FROM messages m JOIN folders f ON f.id = m.folder_id WHERE f.mailbox_id = $1"
+    async with database.hot_transaction() as connection:
+        statement = f"DELETE FROM content_chunks WHERE content_id IN ({of_mailbox})"
+        await connection.execute(statement, box.mailbox.id)
+    assert box.owner.http.get(box.folder("inbox", f"/messages/{uid}/raw")).status_code == 404

@@ -107,7 +107,9 @@ async def get_source(folder: str, uid: Uid, reader: TheReader) -> Response:
     """Every byte of a message, to keep."""
     here = await reader.folder(folder)
     row = await reading.find_row(reader.parts.mail, here.id, uid)
-    return download(await reading.read_raw(reader.parts.mail, row), "message/rfc822", f"{uid}.eml")
+    pieces = await reading.open_raw(reader.parts.mail, row.content_id, row.size_bytes, "There is no such message.")
+    headers = dict(download(b"", "message/rfc822", f"{uid}.eml").headers) | {"content-length": str(row.size_bytes)}
+    return StreamingResponse(pieces, headers=headers)
 
 
 async def show(reader: Reader, folder: Folder, *, status: int = 200, **context: Any) -> Response:
