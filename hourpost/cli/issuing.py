@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.accounts.queries import get_named_account
 from hourpost.cli.desk import Desk
 from hourpost.cli.output import read_all
-from hourpost.credentials.changes import NewCredential, revoke_credential
+from hourpost.credentials.changes import NewCredential, revoke_credential, set_filing
 from hourpost.credentials.queries import PREFIXES, Credential, Kind, Scope, list_credentials
 from hourpost.domains.queries import get_named_domain
 from hourpost.errors import Fault, NotFound, ValidationFailed
@@ -21,6 +21,7 @@ from hourpost.rules.ids import from_text
 from hourpost.rules.moments import MomentError, parse_moment
 
 DomainName = Annotated[str | None, typer.Option("--domain", help="For one domain and what it has: its name or id.")]
+SentWanted = Annotated[bool, typer.Option("--sent/--no-sent", help="Whether it goes there.")]
 Expiry = Annotated[str | None, typer.Option("--expires", help='When it ends: "in 90 days" or 2027-01-31T00:00:00Z.')]
 
 
@@ -53,11 +54,24 @@ async def list_issued(desk: Desk, account: str, kind: Kind) -> list[Credential]:
         )
 
 
+async def file_sent(desk: Desk, account: str, kind: Kind, text: str, *, wanted: bool) -> Credential:
+    """Whether what the credential with this public id sends goes into Sent folders. Raises: NotFound."""
+    credential_id = _parse_id(kind, text)
+    async with desk.database.transaction() as connection:
+        found = await get_named_account(connection, account)
+        return await set_filing(connection, found.id, kind, credential_id, files_sent=wanted)
+
+
 async def revoke_issued(desk: Desk, account: str, kind: Kind, text: str) -> None:
     """Revoke the credential with this public id. Raises: NotFound."""
-    credential_id = from_text(PREFIXES[kind], text)
-    if credential_id is None:
-        raise NotFound(f"{text!r} is not the id of a credential ({PREFIXES[kind]}_…).")
+    credential_id = _parse_id(kind, text)
     async with desk.database.transaction() as connection:
         found = await get_named_account(connection, account)
         await revoke_credential(connection, found.id, kind, credential_id, desk.clock.now())
+
+
+def _parse_id(kind: Kind, text: str) -> UUID:
+    credential_id = from_text(PREFIXES[kind], text)
+    if credential_id is None:
+        raise NotFound(f"{text!r} is not the id of a credential ({PREFIXES[kind]}_…).")
+    return credential_id

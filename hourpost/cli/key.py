@@ -8,7 +8,7 @@ import typer
 
 from hourpost.accounts.queries import get_named_account
 from hourpost.cli.desk import Desk, at_desk
-from hourpost.cli.issuing import DomainName, Expiry, Wish, list_issued, revoke_issued
+from hourpost.cli.issuing import DomainName, Expiry, SentWanted, Wish, file_sent, list_issued, revoke_issued
 from hourpost.cli.output import AsJson, OfAccount, print_list, print_object
 from hourpost.cli.shapes import credential_shape, issued_shape
 from hourpost.credentials.changes import Issued, create_api_key
@@ -48,9 +48,24 @@ def create(  # noqa: PLR0913, PLR0917  # one for each option, as Typer wants it
 def list_all(account: OfAccount, as_json: AsJson = False) -> None:
     """List the API keys of an account, without their tokens."""
     found = at_desk(lambda desk: list_issued(desk, account, Kind.API_KEY))
-    columns = ("id", "name", "hint", "scope", "test", "last_used_at", "expires_at")
+    columns = ("id", "name", "hint", "scope", "test", "files_sent", "last_used_at", "expires_at")
     empty = f"No key yet: hourpost key create --account {account}"
     print_list([credential_shape(one) for one in found], columns, as_json=as_json, empty=empty)
+
+
+@app.command()
+def copies(
+    account: OfAccount,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="key_…")],
+    sent: SentWanted = True,
+    as_json: AsJson = False,
+) -> None:
+    """Set whether what it sends goes into the Sent folder of the mailbox it is from.
+
+    Example: hourpost key copies --account Acme key_… --no-sent
+    """
+    changed = at_desk(lambda desk: file_sent(desk, account, Kind.API_KEY, key, wanted=sent))
+    print_object(credential_shape(changed), as_json=as_json)
 
 
 @app.command()

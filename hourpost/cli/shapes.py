@@ -46,6 +46,7 @@ def credential_shape(credential: Credential) -> dict[str, Any]:
         "hint": f"{credential.hint}…",
         "scope": credential.scope.value,
         "test": credential.test,
+        "files_sent": credential.files_sent,
         "domain_id": None if credential.domain_id is None else to_text(DOMAIN, credential.domain_id),
         "expires_at": credential.expires_at,
         "last_used_at": credential.last_used_at,

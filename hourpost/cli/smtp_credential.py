@@ -8,7 +8,7 @@ import typer
 
 from hourpost.accounts.queries import get_named_account
 from hourpost.cli.desk import Desk, at_desk
-from hourpost.cli.issuing import DomainName, Expiry, Wish, list_issued, revoke_issued
+from hourpost.cli.issuing import DomainName, Expiry, SentWanted, Wish, file_sent, list_issued, revoke_issued
 from hourpost.cli.output import AsJson, OfAccount, print_list, print_object
 from hourpost.cli.shapes import credential_shape, issued_shape
 from hourpost.credentials.changes import Issued, create_smtp_credential
@@ -47,9 +47,24 @@ def create(
 def list_all(account: OfAccount, as_json: AsJson = False) -> None:
     """List the SMTP credentials of an account, without their passwords."""
     found = at_desk(lambda desk: list_issued(desk, account, Kind.SMTP))
-    columns = ("id", "name", "username", "test", "last_used_at", "expires_at")
+    columns = ("id", "name", "username", "test", "files_sent", "last_used_at", "expires_at")
     empty = f"No SMTP credential yet: hourpost smtp-credential create --account {account}"
     print_list([credential_shape(one) for one in found], columns, as_json=as_json, empty=empty)
+
+
+@app.command()
+def copies(
+    account: OfAccount,
+    credential: Annotated[str, typer.Argument(metavar="CREDENTIAL", help="smtp_…")],
+    sent: SentWanted = True,
+    as_json: AsJson = False,
+) -> None:
+    """Set whether what it sends goes into the Sent folder of the mailbox it is from.
+
+    Example: hourpost smtp-credential copies --account Acme smtp_… --no-sent
+    """
+    changed = at_desk(lambda desk: file_sent(desk, account, Kind.SMTP, credential, wanted=sent))
+    print_object(credential_shape(changed), as_json=as_json)
 
 
 @app.command()

@@ -70,6 +70,17 @@ def test_a_key_may_be_restricted(hourpost: Run, acme: str) -> None:
     assert "not a moment" in hourpost("key", "create", "--account", acme, "--expires", "soon").error
 
 
+@pytest.mark.parametrize("noun", ["key", "smtp-credential"])
+def test_what_a_credential_sends_is_filed_or_not(hourpost: Run, acme: str, noun: str) -> None:
+    made = hourpost(noun, "create", "--account", acme, "--json").json
+    assert made["files_sent"]
+    for option, wanted in (("--no-sent", False), ("--sent", True)):
+        assert hourpost(noun, "copies", "--account", acme, made["id"], option, "--json").json["files_sent"] is wanted
+        (listed,) = hourpost(noun, "list", "--account", acme, "--json").json["data"]
+        assert listed["files_sent"] is wanted
+    assert hourpost(noun, "copies", "--account", acme, "junk", "--sent").exit_code == 1
+
+
 def test_a_revoked_key_is_gone(hourpost: Run, acme: str) -> None:
     key = hourpost("key", "create", "--account", acme, "--json").json["id"]
     assert hourpost("key", "revoke", "--account", acme, key, "--json").json["deleted"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -58,6 +58,12 @@ async def post_revoke_key(credential_id: str, visitor: Developer) -> Response:
     return await _revoke(visitor, KEYS, credential_id)
 
 
+@router.post(KEYS.path + "/{credential_id}/copies")
+async def post_key_copies(credential_id: str, request: Request, visitor: Developer) -> Response:
+    """Have what an API key sends go into Sent folders, or no longer."""
+    return await _set_copies(request, visitor, KEYS, credential_id)
+
+
 @router.get(LOGINS.path)
 async def list_logins(request: Request, visitor: Developer) -> Response:
     """The SMTP credentials, and a form for one more."""
@@ -74,6 +80,12 @@ async def post_login(request: Request, visitor: Developer) -> Response:
 async def post_revoke_login(credential_id: str, visitor: Developer) -> Response:
     """Revoke an SMTP credential, at once and for good."""
     return await _revoke(visitor, LOGINS, credential_id)
+
+
+@router.post(LOGINS.path + "/{credential_id}/copies")
+async def post_login_copies(credential_id: str, request: Request, visitor: Developer) -> Response:
+    """Have what an SMTP credential sends go into Sent folders, or no longer."""
+    return await _set_copies(request, visitor, LOGINS, credential_id)
 
 
 async def _make(request: Request, visitor: Visitor, place: Place) -> Response:
@@ -100,6 +112,15 @@ async def _revoke(visitor: Visitor, place: Place, credential_id: str) -> Respons
     return visitor.redirect(place.path, f"{found.name} is revoked: nobody gets in with it any more.")
 
 
+async def _set_copies(request: Request, visitor: Visitor, place: Place, credential_id: str) -> Response:
+    wanted = id_of(PREFIXES[place.kind], credential_id, place.noun)
+    files_sent = (await read_form(request)).get("files_sent") == "on"
+    async with visitor.parts.database.transaction() as connection:
+        found = await changes.set_filing(connection, visitor.account.id, place.kind, wanted, files_sent=files_sent)
+    where = "goes into the Sent folder of the mailbox it is from" if files_sent else "goes into no Sent folder"
+    return visitor.redirect(place.path, f"What {found.name} sends {where}.")
+
+
 def _new_of(form: Form, visitor: Visitor, place: Place) -> NewCredential:
     named = {name: form[name] for name in ("name", "scope", "domain_id", "expires_at") if form.get(name)}
     try:
@@ -107,7 +128,8 @@ def _new_of(form: Form, visitor: Visitor, place: Place) -> NewCredential:
     except ValidationError as error:
         raise ValidationFailed(faults_in(error, named)) from None
     scope = "full" if place.kind is Kind.API_KEY else "sending"
-    return to_new(fields, visitor.now, default_scope=scope, test=form.get("test") == "on")
+    new = to_new(fields, visitor.now, default_scope=scope, test=form.get("test") == "on")
+    return replace(new, files_sent=form.get("no_copies") != "on")
 
 
 async def _list(

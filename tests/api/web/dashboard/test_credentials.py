@@ -48,6 +48,19 @@ def test_faults_stand_beside_their_fields(owner: Surfer, path: str) -> None:
     assert 'id="expires_at-fault"' in answer.text
 
 
+@pytest.mark.parametrize("path", ["/app/keys", "/app/smtp"])
+def test_what_it_sends_is_filed_or_not(owner: Surfer, path: str) -> None:
+    assert "Not filed in Sent" not in owner.post(path, {"name": "Shop"}).text
+    assert "Not filed in Sent" in owner.post(path, {"name": "Server", "no_copies": "on"}).text
+    (copies,) = re.findall(
+        rf'action="({path}/[a-z0-9_]+/copies)"><input type="hidden" name="files_sent"', owner.get(path).text
+    )
+    assert owner.post(copies, {"files_sent": "on"}).status_code == 303
+    assert "Not filed in Sent" not in owner.get(path).text
+    assert owner.post(copies).status_code == 303
+    assert "Not filed in Sent" in owner.get(path).text
+
+
 async def test_what_is_revoked_is_gone_at_once(cast: Cast, owner: Surfer, database: Database) -> None:
     key, login = await make_key(database, cast.account), await make_smtp_login(database, cast.account)
     bearer = {"Authorization": f"Bearer {key.secret}"}
