@@ -16,6 +16,7 @@ from hourpost.cli.output import AsJson, OfAccount, print_list, print_object, rea
 from hourpost.cli.shapes import mailbox_shape
 from hourpost.mailboxes.changes import (
     DEFAULT_QUOTA_BYTES,
+    GRACE,
     MailboxSettings,
     NewMailbox,
     create_mailbox,
@@ -25,7 +26,7 @@ from hourpost.mailboxes.changes import (
     set_password,
     update_mailbox,
 )
-from hourpost.mailboxes.queries import Mailbox, get_named_mailbox, list_mailboxes
+from hourpost.mailboxes.queries import Mailbox, get_named_mailbox, get_restorable_mailbox, list_mailboxes
 from hourpost.mailboxes.scram_keys import ScramSecret
 
 app = typer.Typer(
@@ -67,16 +68,24 @@ def create(
 
 
 @app.command("list")
-def list_all(account: OfAccount, as_json: AsJson = False) -> None:
+def list_all(
+    account: OfAccount,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those that `restore` can bring back instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """List the mailboxes of an account, the newest first."""
 
     async def work(desk: Desk) -> list[Mailbox]:
         async with desk.database.reading() as connection:
             found = await get_named_account(connection, account)
-            return await read_all(lambda cursor: list_mailboxes(connection, found.id, cursor), lambda one: one.id)
+            since = desk.clock.now() - GRACE if deleted else None
+            return await read_all(
+                lambda cursor: list_mailboxes(connection, found.id, cursor, deleted_since=since), lambda one: one.id
+            )
 
     columns = ("id", "address", "name", "used_bytes", "quota_bytes", "aliases")
     empty = f"No mailbox yet: hourpost mailbox create --account {account} ADDRESS"
+    empty = "No mailbox was deleted in the last 30 days." if deleted else empty
     print_list([mailbox_shape(one) for one in at_desk(work)], columns, as_json=as_json, empty=empty)
 
 
@@ -183,13 +192,13 @@ def delete(account: OfAccount, mailbox: OfMailbox, as_json: AsJson = False) -> N
 @app.command()
 def restore(
     account: OfAccount,
-    mailbox: Annotated[str, typer.Argument(metavar="ID", help="mbx_…, as `delete` told it.")],
+    mailbox: Annotated[str, typer.Argument(metavar="MAILBOX", help="Its address, or mbx_….")],
     as_json: AsJson = False,
 ) -> None:
     """Bring a deleted mailbox back, with its mail and under its own address."""
 
     async def work(desk: Desk) -> Mailbox:
-        now = desk.clock.now()
-        return await change(desk, account, mailbox, lambda on, of, box: restore_mailbox(on, of, box, now))
+        now, find = desk.clock.now(), get_restorable_mailbox
+        return await change(desk, account, mailbox, lambda on, of, box: restore_mailbox(on, of, box, now), find)
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)

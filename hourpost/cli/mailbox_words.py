@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.accounts.queries import get_named_account
 from hourpost.cli.desk import Desk
 from hourpost.errors import Fault, ValidationFailed
-from hourpost.mailboxes.queries import get_named_mailbox
+from hourpost.mailboxes.queries import Mailbox, get_named_mailbox
 
 T = TypeVar("T")
 
@@ -25,12 +25,16 @@ _SIZE = re.compile(r"([0-9]{1,15})\s*((?:[kmgt]i?)?)b?", re.IGNORECASE)
 
 
 async def change(
-    desk: Desk, account: str, mailbox: str, work: Callable[[AsyncConnection, UUID, UUID], Awaitable[T]]
+    desk: Desk,
+    account: str,
+    mailbox: str,
+    work: Callable[[AsyncConnection, UUID, UUID], Awaitable[T]],
+    find: Callable[[AsyncConnection, UUID, str], Awaitable[Mailbox]] = get_named_mailbox,
 ) -> T:
     """Run one change of a named mailbox in a transaction. Raises: NotFound and what the change raises."""
     async with desk.database.transaction() as connection:
         found = await get_named_account(connection, account)
-        place = await get_named_mailbox(connection, found.id, mailbox)
+        place = await find(connection, found.id, mailbox)
         return await work(connection, found.id, place.id)
 
 

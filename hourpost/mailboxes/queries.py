@@ -90,11 +90,32 @@ async def get_named_mailbox(connection: AsyncConnection, account_id: UUID, name:
     return await _one(connection, mine)
 
 
+async def get_restorable_mailbox(connection: AsyncConnection, account_id: UUID, name: str) -> Mailbox:
+    """The mailbox by its id, or the last that was deleted of this address. Raises: NotFound."""
+    mailbox_id = from_text(PREFIX, name)
+    if mailbox_id is not None:
+        return await get_mailbox(connection, account_id, mailbox_id)
+    table = tables.Mailbox
+    gone = select(*_COLUMNS).where(table.account_id == account_id, table.deleted_at.is_not(None))
+    return await _one(connection, gone.where(table.address == name.lower()).order_by(table.deleted_at.desc()).limit(1))
+
+
 async def list_mailboxes(
-    connection: AsyncConnection, account_id: UUID, cursor: Cursor, reach: Reach = ALL
+    connection: AsyncConnection,
+    account_id: UUID,
+    cursor: Cursor,
+    reach: Reach = ALL,
+    *,
+    deleted_since: datetime | None = None,
 ) -> Page[Mailbox]:
-    """One page of an account's mailboxes, of those whose every address is within ``reach``."""
+    """One page of an account's mailboxes, of those whose every address is within ``reach``.
+
+    With ``deleted_since`` those that were deleted then or later, and no others.
+    """
+    table = tables.Mailbox
     statement = _mine(account_id)
+    if deleted_since is not None:
+        statement = select(*_COLUMNS).where(table.account_id == account_id, table.deleted_at >= deleted_since)
     if reach.domain_id is not None:
         other = tables.MailboxAddress
         elsewhere = exists().where(other.mailbox_id == tables.Mailbox.id, other.domain != reach.domain)

@@ -107,7 +107,13 @@ def test_a_deleted_mailbox_comes_back(hourpost: Run, acme: str, anna: str) -> No
     gone = hourpost("mailbox", "delete", "--account", acme, anna, "--json").json
     assert gone["deleted"]
     assert hourpost("mailbox", "show", "--account", acme, anna).exit_code == 1
-    assert hourpost("mailbox", "restore", "--account", acme, gone["id"], "--json").json["deleted_at"] is None
+    listed = hourpost("mailbox", "list", "--account", acme, "--deleted", "--json").json["data"]
+    assert gone["id"] in [one["id"] for one in listed]
+    for name in (gone["id"], anna):
+        hourpost("mailbox", "delete", "--account", acme, anna)
+        assert hourpost("mailbox", "restore", "--account", acme, name, "--json").json["deleted_at"] is None
+    listed = hourpost("mailbox", "list", "--account", acme, "--deleted", "--json").json["data"]
+    assert gone["id"] not in [one["id"] for one in listed]
     assert hourpost("mailbox", "show", "--account", acme, anna, "--json").json["id"] == gone["id"]
 
 

@@ -228,6 +228,8 @@ async def _list(visitor: Visitor, *, after: str | None = None, status: int = 200
     place = Cursor(MAX_LIMIT, from_text(PREFIX, after) if after else None)
     async with visitor.parts.database.reading() as connection:
         page = await queries.list_mailboxes(connection, visitor.account.id, place)
+        since = visitor.now - changes.GRACE
+        closed = await queries.list_mailboxes(connection, visitor.account.id, Cursor(MAX_LIMIT), deleted_since=since)
         domains = (await list_domains(connection, visitor.account.id, Cursor(MAX_LIMIT))).data
     names = [one.name for one in domains if one.verified_at is not None]
     older = f"{PATH}?after={page.data[-1].public_id}" if page.has_more else ""
@@ -236,6 +238,7 @@ async def _list(visitor: Visitor, *, after: str | None = None, status: int = 200
         "mailboxes/list.html",
         status=status,
         mailboxes=page.data,
+        closed=closed.data,
         domains=names,
         domain_choices=[(one, one) for one in names],
         older=older,

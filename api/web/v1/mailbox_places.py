@@ -27,7 +27,8 @@ async def mailbox_of(text: str, caller: Standing, parts: Parts, *, deleted_too: 
     if "\0" in text:
         raise NotFound("There is no such mailbox.")
     async with parts.database.reading() as connection:
-        found = await queries.get_named_mailbox(connection, caller.account_id, text)
+        find = queries.get_restorable_mailbox if deleted_too else queries.get_named_mailbox
+        found = await find(connection, caller.account_id, text)
     if found.deleted_at is not None and not deleted_too:
         raise NotFound("There is no such mailbox.")
     require_reach(caller, [("", address) for address in found.addresses])

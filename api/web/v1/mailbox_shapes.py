@@ -24,6 +24,7 @@ class MailboxShape(Created):
     files_sent: bool
     quota_bytes: int
     used_bytes: int
+    deleted_at: datetime | None
     created_at: datetime
 
 

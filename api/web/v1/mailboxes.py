@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import Request
 
@@ -86,11 +86,18 @@ async def create_mailbox(request: Request, caller: DomainManager, parts: ThePart
 
 
 @router.get("", **route("list_mailboxes", Listed))
-async def list_mailboxes(caller: DomainManager, parts: ThePartsOf, paging: Paging) -> Response:
+async def list_mailboxes(
+    caller: DomainManager,
+    parts: ThePartsOf,
+    paging: Paging,
+    deleted: Annotated[bool, Query(description="Those that can be restored, and no others.")] = False,
+) -> Response:
     """List the mailboxes of the account, newest first."""
     page = paging.cursor(queries.PREFIX)
+    since = parts.clock.now() - GRACE if deleted else None
     async with parts.database.reading() as connection:
-        return list_of((await queries.list_mailboxes(connection, caller.account_id, page, caller.reach)).map(view))
+        found = await queries.list_mailboxes(connection, caller.account_id, page, caller.reach, deleted_since=since)
+    return list_of(found.map(view))
 
 
 @router.get("/{mailbox}", **route("get_mailbox", shapes.MailboxShape))
@@ -126,7 +133,7 @@ async def update_mailbox(mailbox: str, request: Request, caller: DomainManager, 
 
 @router.delete("/{mailbox}", **route("delete_mailbox", Deleted))
 async def delete_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
-    """Delete a mailbox: it gets no more mail and lets nobody in. For 30 days it can be restored by its id."""
+    """Delete a mailbox: it gets no more mail and lets nobody in. For 30 days it can be restored."""
     found = await mailbox_of(mailbox, caller, parts)
     now = parts.clock.now()
     async with parts.database.transaction() as connection:
@@ -137,7 +144,7 @@ async def delete_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf)
 
 @router.post("/{mailbox}/restore", **route("restore_mailbox", shapes.MailboxShape))
 async def restore_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
-    """Restore a mailbox that was deleted in the last 30 days, by its id; its aliases are given anew."""
+    """Restore a mailbox that was deleted in the last 30 days, by its id or address; its aliases are given anew."""
     found = await mailbox_of(mailbox, caller, parts, deleted_too=True)
     async with parts.database.transaction() as connection:
         return Json(view(await changes.restore_mailbox(connection, caller.account_id, found.id, parts.clock.now())))
@@ -157,6 +164,7 @@ def view(mailbox: Mailbox) -> dict[str, Any]:
         "files_sent": mailbox.files_sent,
         "quota_bytes": mailbox.quota_bytes,
         "used_bytes": mailbox.used_bytes,
+        "deleted_at": mailbox.deleted_at,
         "created_at": mailbox.created_at,
     }
 

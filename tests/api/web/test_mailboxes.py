@@ -35,8 +35,13 @@ def test_a_mailbox_is_made_found_changed_deleted_and_restored(owner: Customer) -
     gone = owner.http.delete(place).json()
     assert (gone["deleted"], gone["address"]) == (True, made["address"])
     assert owner.http.get(place).status_code == 404
-    assert owner.http.post(f"{place}/restore").json()["address"] == made["address"]
-    assert owner.http.get(place).status_code == 200
+    assert owner.http.get("/v1/mailboxes").json()["data"] == []
+    (closed,) = owner.http.get("/v1/mailboxes", params={"deleted": True}).json()["data"]
+    assert closed["id"] == made["id"]
+    assert closed["deleted_at"]
+    assert owner.http.post(f"/v1/mailboxes/{made['address']}/restore").json()["id"] == made["id"]
+    assert owner.http.get(place).json()["deleted_at"] is None
+    assert owner.http.get("/v1/mailboxes", params={"deleted": True}).json()["data"] == []
 
 
 def test_a_password_is_good_for_scram_from_the_start(owner: Customer, database_url: str) -> None:

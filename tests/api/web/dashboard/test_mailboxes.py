@@ -72,6 +72,8 @@ def test_it_is_closed_and_opened_again(cast: Cast, owner: Surfer, domain: Domain
     assert cast["stranger"].post(f"{where}/delete").status_code == 404
     owner.post(f"{where}/delete")
     assert "This mailbox is closed" in owner.get(where).text
+    assert "Closed in the last 30 days" in owner.get("/app/mailboxes").text
+    assert f'href="{where}"' in owner.get("/app/mailboxes").text
     assert cast["viewer"].post(f"{where}/restore").status_code == 403
     owner.post(f"{where}/restore")
     assert "Set up a mail program" in owner.get(where).text
