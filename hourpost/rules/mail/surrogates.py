@@ -112,8 +112,9 @@ def _write_addresses(addresses: list[HeaderAddress]) -> bytes:
 
 def _write_address(address: HeaderAddress) -> str:
     mailbox, spec, name = _to_text(address.mailbox), _write_spec(address), _to_text(address.name)
-    if spec is None:
-        name = name or f"{mailbox}@{_to_text(address.host)}"
+    if spec is None:  # which it was is told in the name
+        whole = f"{mailbox}@{_to_text(address.host)}"
+        name = f"{name} ({whole})" if name else whole
     if not name:
         return spec or NOBODY
     if _ATOMS.fullmatch(name.replace(" ", "")) is None or "=?" in name:

@@ -41,7 +41,7 @@ def fields_of(text: str) -> list[tuple[str, str]]:
         ("From: Jürgen <j@x.test>", [("From", "Jürgen <j@x.test>")]),
         ('From: "Müller, Jürgen" <j@x.test>, b@x.test', [("From", '"Müller, Jürgen" <j@x.test>, b@x.test')]),
         ("From: Jan <jan@bücher.test>", [("From", "Jan <jan@xn--bcher-kva.test>")]),
-        ("From: Jürgen <jürgen@x.test>", [("From", f"Jürgen <{NOBODY}>")]),
+        ("From: Jürgen <jürgen@x.test>", [("From", f'"Jürgen (jürgen@x.test)" <{NOBODY}>')]),
         ("From: jürgen@x.test", [("From", f'"jürgen@x.test" <{NOBODY}>')]),
         ('To: "a b"@bücher.test', [("To", '"a b"@xn--bcher-kva.test')]),
         ("Cc: Gäste: a@x.test, b@x.test;", []),
