@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -32,6 +32,7 @@ from hourpost.rules.report_wishes import read_wishes
 _CLAIM_AT_ONCE = 250
 _HINTS = 100_000
 _SMALL_BYTES = 256 * 1024
+_CROWD_PAUSE_SECONDS = 60.0  # where more wait for a relay than a worker can take: to put them off is all it would do
 _LARGE_AT_ONCE = 3  # contents above that, of up to 40 MB each, in memory at a time
 
 log = structlog.get_logger()
@@ -93,6 +94,7 @@ class Courier:
         self._jitter = pace.jitter
         self._hints: deque[UUID] = deque(maxlen=_HINTS)
         self._look_at_due = True
+        self._is_crowded = False  # more was due at the last claim than it could take
         self._bell = asyncio.Event()
         self._stopping = False
         self._in_hand: set[tuple[UUID, int]] = set()
@@ -152,7 +154,7 @@ class Courier:
                 asyncio.get_running_loop().call_later(1.0, self._bell.set)
                 return
             if hinted is None or claimed >= room:  # of hinted emails with many recipients some may be left
-                self._look_at_due = claimed >= room
+                self._look_at_due = self._is_crowded = claimed >= room
 
     async def _take(self, room: int, hinted: list[UUID] | None) -> int:
         async with self._claiming:
@@ -213,6 +215,8 @@ class Courier:
 
     def _put_off(self, email: Claimed, postponed: Postponed) -> list[Verdict]:
         now = self._clock.now()
+        if postponed.held_by == "relay" and self._is_crowded:
+            postponed = replace(postponed, seconds=max(postponed.seconds, _CROWD_PAUSE_SECONDS))
         return [verdicts.of_postponed(email, one, postponed, now, self._jitter()) for one in email.recipients]
 
     async def _attempt(self, email: Claimed, content: list[bytes] | None) -> list[Verdict]:

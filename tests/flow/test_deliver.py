@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from bench.sink_state import Fault
 from hourpost.flow.claim import claim, enrol
+from hourpost.gateways.relays import Postponed
 from hourpost.gateways.relays.pool import RelayPool
 from hourpost.rules.ids import new_id
 
@@ -205,6 +206,23 @@ async def test_a_relay_that_is_away_costs_no_attempt(rounds):
     ledger = await rounds.until(lambda now: now.row(email_id).state == "deferred")
     row = ledger.row(email_id)
     assert (row.waits_for, row.attempts) == ("relay", 0)
+
+
+@pytest.mark.parametrize(("emails", "seconds"), [(3, 2.0), (60, 60.0)])
+async def test_few_that_wait_for_a_relay_look_often_and_a_crowd_seldom(rounds, emails, seconds):
+    class Away:
+        """Relays of which none can be asked."""
+
+        async def send(self, *_):
+            return Postponed("relay", 2.0, "away")
+
+    for number in range(emails):
+        await rounds.post(f"a{number}@x.test")
+    courier = rounds.start()
+    courier._relays = Away()
+    ledger = await rounds.until(lambda now: now.count("deferred") == emails)
+    pauses = [(row.due_at - rounds.clock.now()).total_seconds() for row in ledger.deliveries]
+    assert max(pauses) == seconds
 
 
 async def test_two_couriers_never_claim_the_same(rounds):

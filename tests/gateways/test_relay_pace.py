@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hourpost.gateways.relays.pace import Destinations, Pace
+from hourpost.gateways.relays.pace import Destinations, Pace, Places
 
 
 def traffic(destinations: Destinations, domain: str, *, held: int = 0, seconds: float | None = None) -> None:
@@ -82,3 +82,15 @@ def test_the_pace_follows_what_exchanges_take_and_grows_while_nothing_comes_back
     assert pace.seconds(5.0) == 4.0
     pace.let_go()
     assert pace.seconds(50.0) == 1.0
+
+
+def test_a_destination_holds_a_connection_until_its_last_message_there_is_done() -> None:
+    destinations = Destinations()
+    places = Places(destinations)
+    for domain in ("one.test", "one.test", "two.test"):  # the second and the third behind the dots before them
+        places.enter("connection", domain, 0.0)
+    assert [destinations.pace(domain).held for domain in ("one.test", "two.test")] == [1, 1]
+    places.leave("connection", "one.test")
+    assert destinations.pace("one.test").held == 1
+    places.leave("connection", "one.test")
+    assert [destinations.pace(domain).held for domain in ("one.test", "two.test")] == [0, 1]

@@ -298,6 +298,22 @@ async def test_a_slow_destination_does_not_take_the_connections_from_the_rest() 
     assert sink.stats.messages >= 405
 
 
+async def test_who_waits_behind_a_slow_message_does_not_free_its_connection_for_the_next_slow_one() -> None:
+    async with sink_for() as (_, port), pool_of(plain(port, connections=8)) as pool:
+        await send_many(pool, 5, "fast.test")
+        sent = [
+            asyncio.create_task(pool.send(envelope(f"slow+90000.{number}@slow.test"), CONTENT)) for number in range(40)
+        ]
+        sent += [asyncio.create_task(pool.send(envelope(f"r{number}@fast.test"), CONTENT)) for number in range(200)]
+        places = pool._lanes[0]._places._messages
+        for _ in range(100):
+            assert sum(domain == "slow.test" for _, domain in places) <= 6  # three quarters
+            await asyncio.sleep(0.01)
+        assert all(outcome.is_accepted for outcome in await send_many(pool, 50, "fast.test"))
+        await cancel(sent)
+        await settle(lambda: not places)
+
+
 async def test_destinations_take_turns() -> None:
     async with sink_for() as (_, port), pool_of(plain(port, connections=1)) as pool:
         order: list[str] = []

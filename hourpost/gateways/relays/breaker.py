@@ -18,7 +18,7 @@ class Breaker:
         *,
         threshold: int = 5,
         first_delay: float = 1.0,
-        longest_delay: float = 60.0,
+        longest_delay: float = 15.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._threshold = threshold

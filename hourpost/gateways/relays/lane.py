@@ -14,7 +14,7 @@ from hourpost.gateways.relays.exchange import Exchange, Surroundings
 from hourpost.gateways.relays.health import Counts, LaneHealth, Patience
 from hourpost.gateways.relays.login import LoginFailed
 from hourpost.gateways.relays.outcome import Outcome, Postponed, Stage
-from hourpost.gateways.relays.pace import SLOW_SECONDS, SLOW_SHARE, Destinations, Pace
+from hourpost.gateways.relays.pace import SLOW_SECONDS, SLOW_SHARE, Destinations, Pace, Places
 from hourpost.gateways.relays.parcel import Parcel, find_obstacle, refuse
 from hourpost.gateways.relays.spec import RelaySpec
 from hourpost.gateways.relays.supply import Supply
@@ -53,6 +53,7 @@ class Lane:
         self._pace = Pace()
         self._waiting = WaitingLine()
         self._holders: dict[RelayConnection, Exchange] = {}
+        self._places = Places(self._destinations)
         self._running = 0
         self._counts = Counts()
         self._overlaps = spec.overlap
@@ -196,21 +197,26 @@ class Lane:
         before = self._holders[connection]
         if not self._may_overlap(connection, before):
             return b""
-        self._let_go(before)
-        waiter = self._next_for(connection)
+        waiter = self._next_for(connection, behind=before.parcel.destination)
         if waiter is None:
-            self._pace.take_back()
-            self._destinations.pace(before.parcel.destination).take_back()
             return b""
+        self._pace.let_go()
         exchange = Exchange(connection, waiter.parcel, self._around, is_boarded=True)
         self._hold(connection, exchange)
         self._counts.overlapped += 1
         waiter.future.set_result(exchange)
         return exchange.begin()
 
-    def _next_for(self, connection: RelayConnection) -> Waiter | None:
-        """The next message that waits and that this relay can take; those that it cannot are told so."""
-        while (waiter := self._waiting.take(self._may_hold, for_fresh=not connection.has_sent)) is not None:
+    def _next_for(self, connection: RelayConnection, behind: str | None = None) -> Waiter | None:
+        """The next message that waits and that this relay can take; those that it cannot are told so.
+
+        ``behind`` is the destination of the message whose answer the connection waits for: it has its place there.
+        """
+
+        def may_hold(domain: str) -> bool:
+            return domain == behind or self._may_hold(domain)
+
+        while (waiter := self._waiting.take(may_hold, for_fresh=not connection.has_sent)) is not None:
             if waiter.future.done():
                 continue
             obstacle = find_obstacle(waiter.parcel, connection.capabilities)
@@ -244,11 +250,7 @@ class Lane:
         self._holders[connection] = exchange
         self._running += 1
         self._pace.begin(exchange.started_at)
-        self._destinations.pace(exchange.parcel.destination).begin(exchange.started_at)
-
-    def _let_go(self, exchange: Exchange) -> None:
-        self._pace.let_go()
-        self._destinations.pace(exchange.parcel.destination).let_go()
+        self._places.enter(connection, exchange.parcel.destination, exchange.started_at)
 
     def _end(self, exchange: Exchange) -> None:
         now = self._around.clock()
@@ -257,8 +259,9 @@ class Lane:
         self._destinations.pace(exchange.parcel.destination).ended(now, seconds)
         self._running -= 1
         connection = exchange.connection
+        self._places.leave(connection, exchange.parcel.destination)
         if self._holders.get(connection) is exchange:
-            self._let_go(exchange)
+            self._pace.let_go()
             del self._holders[connection]
             if connection.is_usable:
                 self._free(connection)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 _WEIGHT = 0.2
 ACTIVE_SECONDS = 60.0
 """A destination counts as having traffic for so long."""
@@ -33,10 +35,6 @@ class Pace:
     def let_go(self) -> None:
         """The connection is free or has passed to the next exchange."""
         self.held -= 1
-
-    def take_back(self) -> None:
-        """The connection has not passed on after all."""
-        self.held += 1
 
     def ended(self, now: float, seconds: float) -> None:
         """An exchange has ended after ``seconds``."""
@@ -92,3 +90,27 @@ class Destinations:
         self._slow = (
             frozenset(name for name, value in seconds.items() if value > limit) if len(seconds) > 1 else frozenset()
         )
+
+
+class Places:
+    """On which connections a destination is: with a message that is sent, or that waits behind the dot of another.
+
+    A message that is slow to be answered has its connection until then, whoever waits behind it.
+    """
+
+    def __init__(self, destinations: Destinations) -> None:
+        self._destinations = destinations
+        self._messages: Counter[tuple[object, str]] = Counter()
+
+    def enter(self, connection: object, domain: str, now: float) -> None:
+        """A message to this domain begins on a connection."""
+        if not self._messages[connection, domain]:
+            self._destinations.pace(domain).begin(now)
+        self._messages[connection, domain] += 1
+
+    def leave(self, connection: object, domain: str) -> None:
+        """A message to this domain is done with its connection."""
+        self._messages[connection, domain] -= 1
+        if not self._messages[connection, domain]:
+            del self._messages[connection, domain]
+            self._destinations.pace(domain).let_go()
