@@ -5,11 +5,16 @@ from __future__ import annotations
 import email
 import email.policy
 import random
+import time
+import tracemalloc
+from collections.abc import Sequence
 
 import pytest
 
 from hourpost.rules.mail.scan import scan
-from hourpost.rules.mail.surrogates import NOBODY, Patching, find_patches
+from hourpost.rules.mail.surrogates import NOBODY, Patch, Patching, find_patches
+from tests.rules.mail.letters import list_mutations
+from tests.rules.mail.test_hostile import ATTACKS, BOUND_SECONDS
 
 
 def patched(content: bytes, *cuts: int) -> bytes:
@@ -89,3 +94,43 @@ def test_it_does_not_matter_how_the_message_is_cut() -> None:
     for _ in range(200):
         assert patched(content, *chance.sample(range(len(content)), 8)) == whole
     assert patched(content, *range(1, len(content))) == whole
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_is_given_a_surrogate_in_time(name: str) -> None:
+    content = ATTACKS[name].replace(b"a", "ä".encode(), 1000) + "\r\nSubject: ä\r\n\r\n".encode()
+    scanned = scan(content)
+    started = time.thread_time()
+    tracemalloc.start()
+    try:
+        patches = find_patches(content, scanned)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert time.thread_time() - started < BOUND_SECONDS
+    assert peak < 20 * max(len(content), 256 * 1024)
+    require_order(patches, len(content))
+
+
+def test_mutated_messages_are_given_surrogates() -> None:
+    chance = random.Random(6858)
+    for content in list_mutations(2000, seed=6858):
+        mutated = bytearray(content)
+        for _ in range(6):
+            at = chance.randrange(len(mutated) + 1)
+            mutated[at:at] = chance.choice(("ü", "日本", "é@ü.test", "=?utf-8?q?=FC?= ü")).encode()
+        scanned = scan(bytes(mutated))
+        patches = find_patches(bytes(mutated), scanned)
+        require_order(patches, len(mutated))
+        given = patched(bytes(mutated), *(chance.randrange(len(mutated)) for _ in range(3)))
+        assert len(given) == len(mutated) + sum(len(one.text) - one.size for one in patches)
+        assert all(one.text.isascii() for one in patches)
+        assert all(one.text == b"" or b"\r\n\r\n" not in one.text for one in patches)
+
+
+def require_order(patches: Sequence[Patch], size: int) -> None:
+    """Pass patches that come one after the other, within the message."""
+    at = 0
+    for one in patches:
+        assert at <= one.at < one.at + one.size <= size
+        at = one.at + one.size
