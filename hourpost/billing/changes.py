@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
+from hourpost.accounts import audit
 from hourpost.accounts.changes import switch_plan
 from hourpost.accounts.queries import get_account
 from hourpost.billing.notices import notices_of, write_notices
@@ -78,12 +79,25 @@ async def write_entitlement(
         return
     row = asdict(after) | {"account_id": account_id, "changed_at": now}
     await _put(connection, tables.Entitlement, [row], key="account_id")
+    await _note(connection, account_id, before, after, now)
     if after.plan == before.plan:
         return
     await switch_plan(connection, account_id, after.plan, lapsed_at=now)
     if after.plan is not None:
         await connection.execute(_WAKE, {"account": account_id, "now": now})
     log.info("the plan changed", account_id=str(account_id), plan=after.plan, status=after.status)
+
+
+async def _note(
+    connection: AsyncConnection, account_id: UUID, before: Entitlement, after: Entitlement, now: datetime
+) -> None:
+    """Into the audit log, what the account's people would ask about: its plan, and how it stands with paying."""
+    actor = audit.by_stripe(account_id)
+    if after.plan != before.plan:
+        plans = {"plan": after.plan or "none", "before": before.plan or "none"}
+        await audit.note(connection, actor, "plan_changed", now, **plans, state=after.status)
+    elif after.status != before.status:
+        await audit.note(connection, actor, "payment_state_changed", now, state=after.status, before=before.status)
 
 
 async def _put(connection: AsyncConnection, table: Any, rows: Sequence[dict[str, Any]], key: str = "id") -> None:

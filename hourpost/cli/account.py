@@ -53,7 +53,9 @@ def create(
     async def work(desk: Desk) -> Account:
         hashed = await hash_password(read_secret("password")) if password_stdin else None
         async with desk.database.transaction() as connection:
-            return await create_account(connection, NewAccount(name, email, plan, hashed), desk.clock.now())
+            created = await create_account(connection, NewAccount(name, email, plan, hashed), desk.clock.now())
+            await desk.note(connection, created.id, "account_created", name=created.name)
+            return created
 
     print_object(account_shape(at_desk(work)), as_json=as_json)
 
@@ -99,6 +101,8 @@ def plan_(
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             changed = await set_plan(connection, found.id, wanted, limit)
+            own = {} if limit is None else {"limit": f"{limit:,}"}
+            await desk.note(connection, found.id, "plan_changed", plan=wanted or "none", **own)
         return account_shape(changed) | {"released": await pace_again(desk, found.id)}
 
     print_object(at_desk(work), as_json=as_json)
@@ -111,7 +115,9 @@ def suspend(account: OfAccount, as_json: AsJson = False) -> None:
     async def work(desk: Desk) -> Account:
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
-            return await suspend_account(connection, found.id, desk.clock.now())
+            suspended = await suspend_account(connection, found.id, desk.clock.now())
+            await desk.note(connection, found.id, "account_suspended")
+            return suspended
 
     print_object(account_shape(at_desk(work)), as_json=as_json)
 
@@ -124,6 +130,7 @@ def resume(account: OfAccount, as_json: AsJson = False) -> None:
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             changed = await resume_account(connection, found.id)
+            await desk.note(connection, found.id, "account_resumed")
         return account_shape(changed) | {"released": await pace_again(desk, found.id)}
 
     print_object(at_desk(work), as_json=as_json)

@@ -8,9 +8,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
+from uuid import UUID
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost.accounts import audit
 from hourpost.cli.running import running_settings
 from hourpost.database import Database
 from hourpost.errors import HourpostError, Refused, ValidationFailed
@@ -28,6 +31,10 @@ class Desk:
     settings: Settings
     database: Database
     clock: Clock
+
+    async def note(self, connection: AsyncConnection, account_id: UUID, action: str, **detail: str) -> None:
+        """Write what a command does into the account's audit log, in the transaction that does it."""
+        await audit.note(connection, audit.by_operator(account_id), action, self.clock.now(), **detail)
 
     def cipher(self) -> Cipher:
         """Seals and opens stored secrets. Raises: Refused without a secret key."""

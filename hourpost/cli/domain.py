@@ -36,7 +36,9 @@ def add(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) -> 
             found = await get_named_account(connection, account)
         new = await prepare_domain(domain, desk.cipher())
         async with desk.database.transaction() as connection:
-            return _shape(desk, await add_domain(connection, found.id, new, desk.clock.now()))
+            added = await add_domain(connection, found.id, new, desk.clock.now())
+            await desk.note(connection, found.id, "domain_added", name=added.name)
+            return _shape(desk, added)
 
     _print(at_desk(work), as_json)
     if not as_json:
@@ -97,6 +99,7 @@ def delete(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) 
             found = await get_named_account(connection, account)
             gone = await get_named_domain(connection, found.id, domain)
             await delete_domain(connection, found.id, gone.id)
+            await desk.note(connection, found.id, "domain_deleted", name=gone.name)
         return {"object": "domain", "id": gone.public_id, "name": gone.name, "deleted": True}
 
     print_object(at_desk(work), as_json=as_json)

@@ -14,7 +14,7 @@ from hourpost.gateways.outgoing import allowed_networks
 from hourpost.inbound import changes
 from hourpost.inbound.arrivals import ROUTE_PREFIX
 from hourpost.inbound.changes import IssuedRoute
-from hourpost.inbound.queries import StoredRoute, list_routes
+from hourpost.inbound.queries import StoredRoute, get_route, list_routes
 from hourpost.rules.ids import from_text, to_text
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Addresses whose mail is posted to a URL.")
@@ -35,7 +35,9 @@ def create(account: OfAccount, pattern: Pattern, url: Url, as_json: AsJson = Fal
         cipher = desk.cipher()
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
-            return await changes.create_route(connection, found.id, new, cipher, desk.clock.now())
+            made = await changes.create_route(connection, found.id, new, cipher, desk.clock.now())
+            await desk.note(connection, found.id, "route_added", name=made.route.pattern)
+            return made
 
     made = at_desk(work)
     print_object(_shape(made.route) | {"signing_secret": made.secret}, as_json=as_json)
@@ -67,7 +69,9 @@ def delete(
             raise NotFound(f"There is no route {route[:60]!a}.")
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
+            gone = await get_route(connection, found.id, wanted)
             await changes.delete_route(connection, found.id, wanted)
+            await desk.note(connection, found.id, "route_deleted", name=gone.pattern)
 
     at_desk(work)
     print_object({"object": "inbound_route", "id": route, "deleted": True}, as_json=as_json)

@@ -14,7 +14,7 @@ from hourpost.accounts.queries import get_named_account
 from hourpost.cli.desk import Desk
 from hourpost.cli.output import read_all
 from hourpost.credentials.changes import NewCredential, revoke_credential, set_filing
-from hourpost.credentials.queries import PREFIXES, Credential, Kind, Scope, list_credentials
+from hourpost.credentials.queries import PREFIXES, Credential, Kind, Scope, get_credential, list_credentials
 from hourpost.domains.queries import get_named_domain
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.rules.ids import from_text
@@ -59,7 +59,10 @@ async def file_sent(desk: Desk, account: str, kind: Kind, text: str, *, wanted: 
     credential_id = _parse_id(kind, text)
     async with desk.database.transaction() as connection:
         found = await get_named_account(connection, account)
-        return await set_filing(connection, found.id, kind, credential_id, files_sent=wanted)
+        changed = await set_filing(connection, found.id, kind, credential_id, files_sent=wanted)
+        act = "api_key_changed" if kind is Kind.API_KEY else "smtp_changed"
+        await desk.note(connection, found.id, act, name=changed.name)
+        return changed
 
 
 async def revoke_issued(desk: Desk, account: str, kind: Kind, text: str) -> None:
@@ -67,7 +70,10 @@ async def revoke_issued(desk: Desk, account: str, kind: Kind, text: str) -> None
     credential_id = _parse_id(kind, text)
     async with desk.database.transaction() as connection:
         found = await get_named_account(connection, account)
+        issued = await get_credential(connection, found.id, kind, credential_id)
         await revoke_credential(connection, found.id, kind, credential_id, desk.clock.now())
+        act = "api_key_revoked" if kind is Kind.API_KEY else "smtp_revoked"
+        await desk.note(connection, found.id, act, name=issued.name)
 
 
 def _parse_id(kind: Kind, text: str) -> UUID:

@@ -39,7 +39,9 @@ def create(  # noqa: PLR0913, PLR0917  # one for each option, as Typer wants it
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             new = await wish.check(connection, found.id, desk.clock.now())
-            return await create_api_key(connection, found.id, new, desk.clock.now())
+            issued = await create_api_key(connection, found.id, new, desk.clock.now())
+            await desk.note(connection, found.id, "api_key_made", name=issued.credential.name)
+            return issued
 
     print_object(issued_shape(at_desk(work)), as_json=as_json)
 

@@ -62,7 +62,9 @@ def create(
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             new = NewMailbox(address, hashed, name, quota_bytes, scram=scram)
-            return await create_mailbox(connection, found.id, new, desk.clock.now())
+            made = await create_mailbox(connection, found.id, new, desk.clock.now())
+            await desk.note(connection, found.id, "mailbox_made", name=made.address)
+            return made
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)
 
@@ -115,7 +117,8 @@ def password(
     async def work(desk: Desk) -> Mailbox:
         secret = read_secret("password")
         hashed, scram = await hash_password(secret), ScramSecret(secret, desk.cipher())
-        return await change(desk, account, mailbox, lambda on, of, box: set_password(on, of, box, hashed, scram))
+        act = "mailbox_password_changed"
+        return await change(desk, account, mailbox, lambda on, of, box: set_password(on, of, box, hashed, scram), act)
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)
 
@@ -136,7 +139,8 @@ def set_(
     async def work(desk: Desk) -> Mailbox:
         forwards = None if forward_to is None else tuple(one for one in forward_to if one)
         settings = MailboxSettings(name, parse_size(quota), forwards)
-        return await change(desk, account, mailbox, lambda on, of, box: update_mailbox(on, of, box, settings))
+        act = "mailbox_changed" if forwards is None else "mailbox_forwarding_changed"
+        return await change(desk, account, mailbox, lambda on, of, box: update_mailbox(on, of, box, settings), act)
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)
 
@@ -156,7 +160,8 @@ def copies(
 
     async def work(desk: Desk) -> Mailbox:
         settings = MailboxSettings(keeps_forwarded=forwarded, files_sent=sent)
-        return await change(desk, account, mailbox, lambda on, of, box: update_mailbox(on, of, box, settings))
+        act = "mailbox_changed"
+        return await change(desk, account, mailbox, lambda on, of, box: update_mailbox(on, of, box, settings), act)
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)
 
@@ -173,7 +178,7 @@ def catch_all(
     async def work(desk: Desk) -> Mailbox:
         now = desk.clock.now()
         set_it = partial(set_catch_all, wanted=wanted, now=now)
-        return await change(desk, account, mailbox, set_it)
+        return await change(desk, account, mailbox, set_it, "mailbox_changed")
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)
 
@@ -184,7 +189,8 @@ def delete(account: OfAccount, mailbox: OfMailbox, as_json: AsJson = False) -> N
 
     async def work(desk: Desk) -> Mailbox:
         now = desk.clock.now()
-        return await change(desk, account, mailbox, lambda on, of, box: delete_mailbox(on, of, box, now))
+        act = "mailbox_deleted"
+        return await change(desk, account, mailbox, lambda on, of, box: delete_mailbox(on, of, box, now), act)
 
     print_object(mailbox_shape(at_desk(work)) | {"deleted": True}, as_json=as_json)
 
@@ -199,6 +205,7 @@ def restore(
 
     async def work(desk: Desk) -> Mailbox:
         now, find = desk.clock.now(), get_restorable_mailbox
-        return await change(desk, account, mailbox, lambda on, of, box: restore_mailbox(on, of, box, now), find)
+        act = "mailbox_restored"
+        return await change(desk, account, mailbox, lambda on, of, box: restore_mailbox(on, of, box, now), act, find)
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)

@@ -27,7 +27,9 @@ def add(account: OfAccount, mailbox: OfMailbox, alias: Alias, as_json: AsJson = 
 
     async def work(desk: Desk) -> Mailbox:
         now = desk.clock.now()
-        return await change(desk, account, mailbox, lambda on, of, box: add_alias(on, of, box, alias, now))
+        return await change(
+            desk, account, mailbox, lambda on, of, box: add_alias(on, of, box, alias, now), "alias_added"
+        )
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)
 
@@ -37,6 +39,8 @@ def remove(account: OfAccount, mailbox: OfMailbox, alias: Alias, as_json: AsJson
     """Take an address away from a mailbox."""
 
     async def work(desk: Desk) -> Mailbox:
-        return await change(desk, account, mailbox, lambda on, of, box: remove_alias(on, of, box, alias))
+        return await change(
+            desk, account, mailbox, lambda on, of, box: remove_alias(on, of, box, alias), "alias_removed"
+        )
 
     print_object(mailbox_shape(at_desk(work)), as_json=as_json)

@@ -42,8 +42,9 @@ def create(
 
     async def work(desk: Desk) -> IssuedAppPassword:
         now, scopes = desk.clock.now(), scope or list(SCOPES)
+        act = "app_password_made"
         return await change(
-            desk, account, mailbox, lambda on, of, box: create_app_password(on, (of, box), name, scopes, now)
+            desk, account, mailbox, lambda on, of, box: create_app_password(on, (of, box), name, scopes, now), act
         )
 
     issued = at_desk(work)
@@ -75,7 +76,8 @@ def revoke(
         found, now = from_text(PREFIX, app_password), desk.clock.now()
         if found is None:
             raise NotFound(f"{app_password!r} is not the id of an app password ({PREFIX}_…).")
-        await change(desk, account, mailbox, lambda on, of, box: revoke_app_password(on, (of, box), found, now))
+        act = "app_password_revoked"
+        await change(desk, account, mailbox, lambda on, of, box: revoke_app_password(on, (of, box), found, now), act)
 
     at_desk(work)
     print_object({"object": "app_password", "id": app_password, "deleted": True}, as_json=as_json)

@@ -29,13 +29,20 @@ async def change(
     account: str,
     mailbox: str,
     work: Callable[[AsyncConnection, UUID, UUID], Awaitable[T]],
+    act: str | None = None,
     find: Callable[[AsyncConnection, UUID, str], Awaitable[Mailbox]] = get_named_mailbox,
 ) -> T:
-    """Run one change of a named mailbox in a transaction. Raises: NotFound and what the change raises."""
+    """Run one change of a named mailbox in a transaction, and write down the ``act`` that it is.
+
+    Raises: NotFound and what the change raises.
+    """
     async with desk.database.transaction() as connection:
         found = await get_named_account(connection, account)
         place = await find(connection, found.id, mailbox)
-        return await work(connection, found.id, place.id)
+        done = await work(connection, found.id, place.id)
+        if act is not None:
+            await desk.note(connection, found.id, act, name=place.address)
+        return done
 
 
 def parse_size(text: str | None) -> int | None:

@@ -38,7 +38,9 @@ def create(
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             new = await wish.check(connection, found.id, desk.clock.now())
-            return await create_smtp_credential(connection, found.id, new, desk.clock.now())
+            issued = await create_smtp_credential(connection, found.id, new, desk.clock.now())
+            await desk.note(connection, found.id, "smtp_made", name=issued.credential.name)
+            return issued
 
     print_object(issued_shape(at_desk(work)), as_json=as_json)
 

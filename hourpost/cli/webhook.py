@@ -38,7 +38,9 @@ def create(
         cipher = desk.cipher()
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
-            return await changes.create_webhook(connection, found.id, endpoint, event, cipher, desk.clock.now())
+            made = await changes.create_webhook(connection, found.id, endpoint, event, cipher, desk.clock.now())
+            await desk.note(connection, found.id, "webhook_added", name=made.webhook.endpoint)
+            return made
 
     made = at_desk(work)
     print_object(_shape(made.webhook) | {"signing_secret": made.secret}, as_json=as_json)

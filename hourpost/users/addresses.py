@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import update
 
 from hourpost import tables
+from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.queries import User, find_user_by_email, get_user
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.users import letters
-from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.names import read_email, read_name
 from hourpost.users.sessions import Browser

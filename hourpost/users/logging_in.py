@@ -10,12 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
+from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.passwords import is_password
 from hourpost.accounts.queries import User, find_user_by_email
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.gateways.attempts import Counted, Home
 from hourpost.rules.networks import network_of
-from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.sessions import Browser, start_session
 

@@ -11,13 +11,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
+from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.queries import Account, User, find_user_by_email
 from hourpost.errors import Conflict, Fault, Forbidden, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.roles import May, Role, is_allowed
 from hourpost.users import letters
-from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.names import read_email
 from hourpost.users.tokens import hashed, mint

@@ -29,11 +29,11 @@ from webauthn.helpers.structs import (
 )
 
 from hourpost import tables
+from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.queries import User
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.rules.ids import new_id, to_text
 from hourpost.users import letters
-from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.recovery import drop_codes, make_first_codes
 from hourpost.users.tokens import Kind, OneTime, keep_token, use_token

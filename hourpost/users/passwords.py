@@ -8,13 +8,13 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
+from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.passwords import hash_password, is_password
 from hourpost.accounts.queries import User, find_user_by_email, get_user
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.rules.networks import network_of
 from hourpost.users import letters
-from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.logging_in import let_in
 from hourpost.users.names import read_email

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.queries import User, get_user
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.rules.networks import network_of
-from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.logging_in import let_in
 from hourpost.users.passkeys import Site, ask_passkey, check_passkey

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import update
 
 from hourpost import tables
+from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.changes import NewAccount, create_account
 from hourpost.accounts.passwords import check_password, hash_password
 from hourpost.accounts.queries import find_user_by_email
@@ -17,7 +18,6 @@ from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.rules.networks import network_of
 from hourpost.users import letters
-from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.names import read_email, read_name
 from hourpost.users.sessions import Browser

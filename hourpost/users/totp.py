@@ -11,10 +11,10 @@ from sqlalchemy import or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
+from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.queries import User
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.users import letters
-from hourpost.users.audit import Actor, note
 from hourpost.users.desk import Desk
 from hourpost.users.logging_in import has_passkey
 from hourpost.users.recovery import drop_codes, make_first_codes

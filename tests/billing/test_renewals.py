@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from hourpost.accounts.audit import list_entries
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import Account
 from hourpost.billing.notices import remind_unpaid
 from hourpost.billing.queries import find_current, list_alerts, list_invoices
+from hourpost.pages import Cursor
 from hourpost.rules.subscriptions import GRACE
 from tests.billing.conftest import Shop
 
@@ -318,3 +320,17 @@ async def test_an_operators_word_stands_until_something_changes_at_stripe(shop: 
         await set_plan(connection, account.id, "skilled", 7000)
     await shop.till.sync(account.id)
     assert (await shop.look(account)).limit == 7000
+
+
+async def test_the_audit_log_tells_what_stripe_did(shop: Shop) -> None:
+    account = await failing(shop)
+    shop.fake.state.cancel_now(shop.fake.subscription())
+    await shop.receive()
+    async with shop.database.reading() as connection:
+        told = (await list_entries(connection, account.id, Cursor(limit=20))).data[::-1]
+    assert {(one.actor, one.user_id) for one in told} == {("Stripe", None)}
+    assert [(one.action, one.detail["state"]) for one in told] == [
+        ("plan_changed", "active"),
+        ("payment_state_changed", "past_due"),
+        ("plan_changed", "canceled"),
+    ]

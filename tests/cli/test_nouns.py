@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import pytest
 
+from hourpost.accounts.audit import list_entries
+from hourpost.accounts.queries import PREFIX
+from hourpost.database import Database
+from hourpost.pages import Cursor
+from hourpost.rules.ids import from_text
 from hourpost.rules.tokens import looks_valid
 from tests.cli.conftest import Run
 from tests.fakes.dns_server import DnsServer
@@ -169,3 +175,31 @@ def test_a_route_of_incoming_mail_is_made_listed_and_ended(hourpost: Run, acme: 
     assert (listed["id"], listed["pattern"]) == (made["id"], f"support@{name}")
     assert hourpost("inbound-route", "delete", "--account", acme, made["id"], "--json").json["deleted"] is True
     assert hourpost("inbound-route", "list", "--account", acme, "--json").json["data"] == []
+
+
+async def test_what_the_operator_does_is_in_the_audit_log(hourpost: Run, acme: str, database: Database) -> None:
+    of = ("--account", acme)
+
+    def commands() -> None:
+        key = hourpost("key", "create", *of, "--name", "shop", "--json").json["id"]
+        hourpost("key", "revoke", *of, key)
+        hourpost("domain", "add", *of, f"{acme[4:16]}.test")
+        hourpost("account", "plan", *of, "--set", "skilled")
+        hourpost("account", "suspend", *of)
+        hourpost("account", "resume", *of)
+
+    await asyncio.to_thread(commands)
+    account_id = from_text(PREFIX, acme)
+    assert account_id is not None
+    async with database.reading() as connection:
+        told = (await list_entries(connection, account_id, Cursor(limit=20))).data[::-1]
+    assert {one.actor for one in told} == {"the command line"}
+    assert [one.action for one in told] == [
+        "account_created",
+        "api_key_made",
+        "api_key_revoked",
+        "domain_added",
+        "plan_changed",
+        "account_suspended",
+        "account_resumed",
+    ]

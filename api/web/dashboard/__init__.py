@@ -9,7 +9,7 @@ How to add a page:
    ``Owner``, ``AnyMember``, ``LoggedIn``, ``Staff``; ``AnyGuest`` for public pages) from ``visitors.py``. Who is not
    logged in is sent to log in, a role too small gets 403. ``visitor.account``, ``.user``, ``.role``, ``.parts``,
    ``.now``, ``.may(May.DEVELOP)``. Bind every query to ``visitor.account.id``, so that strangers get the 404 that
-   ``NotFound`` becomes. ``hourpost.users.audit.note(connection, visitor.actor(), "key_made", visitor.now, name=...)``
+    ``NotFound`` becomes. ``hourpost.accounts.audit.note(connection, visitor.actor(), "key_made", visitor.now)``
    writes the audit log.
 3. **Answer** with ``await visitor.page("domains/list.html", domains=...)``. The template lies in ``templates/``, begins
    with ``{% extends "app.html" %}``, fills the blocks ``title`` and ``content``, and draws with the macros of

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.forms import faults_by_field, read_form
 from api.web.dashboard.visitors import AnyMember, Manager
+from hourpost.accounts import audit
 from hourpost.accounts.changes import rename_account
 from hourpost.errors import Refused
-from hourpost.users import audit
 
 router = APIRouter()
 

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.forms import faults_by_field, local_path, read_form
 from api.web.dashboard.visitors import LoggedIn
+from hourpost.accounts import audit
+from hourpost.accounts.audit import Actor
 from hourpost.accounts.changes import NewAccount, create_account
 from hourpost.accounts.queries import PREFIX
 from hourpost.errors import Conflict, NotFound, Refused
 from hourpost.rules.ids import from_text
-from hourpost.users import audit
-from hourpost.users.audit import Actor
 from hourpost.users.sessions import choose_account
 
 MAX_ACCOUNTS = 50

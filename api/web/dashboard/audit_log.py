@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.dependencies import cursor_of, pager_links
 from api.web.dashboard.visitors import Manager
-from hourpost.users.audit import PREFIX, list_entries
+from hourpost.accounts.audit import PREFIX, list_entries
 
 _LIMIT = 50
 

@@ -9,10 +9,10 @@ from api.web.dashboard.cookies import clear_session
 from api.web.dashboard.forms import read_form
 from api.web.dashboard.visitors import NotProven, Owner, Person, Proven, Visitor
 from api.web.dashboard.you import you_page
+from hourpost.accounts import audit
 from hourpost.accounts.closing import close_account
 from hourpost.billing.queries import find_current
 from hourpost.errors import Conflict, HourpostError
-from hourpost.users import audit
 from hourpost.users.export import export_account
 from hourpost.users.leaving import delete_user
 

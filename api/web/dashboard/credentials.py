@@ -14,6 +14,7 @@ from api.web.dashboard.visitors import Developer, Visitor
 from api.web.dependencies import id_of
 from api.web.faults import faults_in
 from api.web.v1.credential_fields import NewCredentialFields, to_new
+from hourpost.accounts import audit
 from hourpost.credentials import changes, queries
 from hourpost.credentials.changes import Issued, NewCredential
 from hourpost.credentials.queries import PREFIXES, Kind
@@ -21,7 +22,6 @@ from hourpost.domains.queries import list_domains
 from hourpost.errors import Refused, ValidationFailed
 from hourpost.pages import MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text
-from hourpost.users import audit
 
 router = APIRouter()
 

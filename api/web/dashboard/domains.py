@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from api.web.dashboard.forms import faults_by_field, read_form
 from api.web.dashboard.visitors import Developer, Reader, Visitor
 from api.web.dependencies import id_of
+from hourpost.accounts import audit
 from hourpost.domains import changes, queries
 from hourpost.domains.mail_servers import list_mail_records, mail_servers
 from hourpost.domains.queries import Status
@@ -17,7 +18,6 @@ from hourpost.domains.verification import Verifier
 from hourpost.errors import Refused
 from hourpost.pages import MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text
-from hourpost.users import audit
 
 router = APIRouter()
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Request, Response
 from api.web.dashboard.forms import faults_by_field, read_form
 from api.web.dashboard.visitors import Developer, Visitor
 from api.web.dependencies import id_of
+from hourpost.accounts import audit
 from hourpost.errors import Refused
 from hourpost.gateways.outgoing import allowed_networks
 from hourpost.inbound import changes, queries
 from hourpost.inbound.arrivals import ROUTE_PREFIX
 from hourpost.pages import MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text, to_text
-from hourpost.users import audit
 from hourpost.webhooks.queries import PREFIX as WEBHOOK
 
 router = APIRouter()

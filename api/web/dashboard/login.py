@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from api.web.dashboard.cookies import clear_session, read_session, set_session
 from api.web.dashboard.forms import Form, faults_by_field, local_path, read_form
 from api.web.dashboard.visitors import AnyGuest, Guest, LoggedIn, Person
+from hourpost.accounts import audit
 from hourpost.errors import HourpostError, LimitExceeded, ValidationFailed
-from hourpost.users import audit
 from hourpost.users.logging_in import log_in
 from hourpost.users.sessions import end_session
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.web.dashboard.forms import Form, faults_by_field, read_form, read_list
 from api.web.dashboard.visitors import Developer, Reader, Visitor
 from api.web.dependencies import id_of
+from hourpost.accounts import audit
 from hourpost.accounts.passwords import hash_password
 from hourpost.domains.queries import list_domains
 from hourpost.errors import Fault, Refused, ValidationFailed
@@ -21,7 +22,6 @@ from hourpost.mailboxes.queries import PREFIX, Mailbox
 from hourpost.mailboxes.scram_keys import ScramSecret
 from hourpost.pages import MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text
-from hourpost.users import audit
 
 router = APIRouter()
 

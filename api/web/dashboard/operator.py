@@ -12,7 +12,8 @@ from api.web.dashboard.forms import without_nul
 from api.web.dashboard.overview import CAUSES
 from api.web.dashboard.visitors import LoggedIn, Person, Staff
 from api.web.dependencies import id_of
-from hourpost.accounts import changes
+from hourpost.accounts import audit, changes
+from hourpost.accounts.audit import Actor
 from hourpost.accounts.queries import PREFIX, get_account, list_accounts, search_accounts
 from hourpost.billing.events import retry_event
 from hourpost.billing.queries import (
@@ -28,8 +29,6 @@ from hourpost.flow import limit
 from hourpost.pages import Cursor
 from hourpost.rules.hour_tokens import Reading
 from hourpost.rules.ids import from_text, to_text
-from hourpost.users import audit
-from hourpost.users.audit import Actor
 from hourpost.users.queries import list_members
 from hourpost.users.sessions import view_account
 
@@ -97,7 +96,7 @@ async def get_one(account_id: str, visitor: Staff) -> Response:
             "customer": await find_customer(connection, account.id),
             "current": await find_current(connection, account.id),
             "entitlement": await get_entitlement(connection, account.id),
-            "alerts": [one for one in await list_alerts(connection) if one.account_id == account.id],
+            "alerts": await list_alerts(connection, account.id),
         }
     reading = await _read_hour(visitor, account.id, account.limit)
     return await visitor.page("operator/account.html", account=account, reading=reading, **shown)

@@ -11,11 +11,11 @@ from starlette.responses import RedirectResponse
 from api.web.dashboard.forms import Form, read_form
 from api.web.dashboard.plan_view import read_plan
 from api.web.dashboard.visitors import SEE_OTHER, AnyMember, Biller, Visitor
+from hourpost.accounts import audit
 from hourpost.accounts.changes import switch_plan
 from hourpost.billing.till import Till
 from hourpost.errors import HourpostError, NotFound
 from hourpost.rules.plans import PLANS, Plan
-from hourpost.users import audit
 
 router = APIRouter()
 

@@ -13,12 +13,12 @@ from starlette.responses import StreamingResponse
 
 from api.web.dashboard.forms import read_form, without_nul
 from api.web.dashboard.visitors import Reader, Sender, Visitor
+from hourpost.accounts import audit
 from hourpost.errors import Fault, Refused, ValidationFailed
 from hourpost.pages import MAX_LIMIT, Cursor, Page
 from hourpost.rules.ids import from_text, to_text
 from hourpost.suppressions import changes, queries
 from hourpost.suppressions.queries import Reason, Suppression
-from hourpost.users import audit
 
 router = APIRouter()
 

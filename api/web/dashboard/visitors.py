@@ -16,11 +16,11 @@ from api.web.dashboard.cookies import Flash, clear_flash, read_flash, read_sessi
 from api.web.dashboard.meter import Meter, read_meter
 from api.web.dashboard.rendering import render
 from api.web.parts import Parts, parts_of
+from hourpost.accounts.audit import Actor
 from hourpost.accounts.queries import Account, User
 from hourpost.billing.queries import get_entitlement
 from hourpost.errors import Forbidden, NotAuthenticated, NotFound
 from hourpost.rules.roles import May, Role, is_allowed
-from hourpost.users.audit import Actor
 from hourpost.users.desk import Desk
 from hourpost.users.passkeys import Site
 from hourpost.users.queries import SignedIn, find_signed_in

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request, Response
 from api.web.dashboard.forms import faults_by_field, read_form, read_list
 from api.web.dashboard.visitors import Developer, Visitor
 from api.web.dependencies import id_of
+from hourpost.accounts import audit
 from hourpost.errors import Refused
 from hourpost.gateways.outgoing import allowed_networks
 from hourpost.pages import MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text, to_text
-from hourpost.users import audit
 from hourpost.webhooks import changes, queries
 from hourpost.webhooks.kinds import KINDS
 from hourpost.webhooks.queries import EVENT_PREFIX, PREFIX, Webhook

@@ -10,9 +10,10 @@ from api.web.dashboard.cookies import set_session
 from api.web.dashboard.dependencies import id_in
 from api.web.dashboard.forms import Form, faults_by_field, read_form
 from api.web.dashboard.visitors import AnyGuest, LoggedIn, Person, Proven
+from hourpost.accounts import audit
 from hourpost.errors import HourpostError, LimitExceeded, NotFound, Refused
 from hourpost.pages import Cursor
-from hourpost.users import addresses, audit
+from hourpost.users import addresses
 from hourpost.users.passkeys import list_passkeys
 from hourpost.users.passwords import change_password
 from hourpost.users.recovery import count_codes

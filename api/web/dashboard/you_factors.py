@@ -12,8 +12,8 @@ from api.web.dashboard.dependencies import id_in
 from api.web.dashboard.forms import faults_by_field, read_form
 from api.web.dashboard.visitors import Person, Proven
 from api.web.dashboard.you import HERE, you_page
+from hourpost.accounts import audit
 from hourpost.errors import Forbidden, NotFound, ValidationFailed
-from hourpost.users import audit
 from hourpost.users.logging_in import has_passkey
 from hourpost.users.passkeys import PREFIX, begin_passkey, finish_passkey, remove_passkey
 from hourpost.users.recovery import make_codes

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, BoundedManager, Limit, ThePartsOf, cursor, id_of
+from api.web.ledger import TheLedger
 from api.web.v1 import shapes
 from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view, within_reach
 from api.web.v1.documented import body, route
@@ -34,13 +35,14 @@ NEW = TypeAdapter(NewApiKey)
 
 
 @router.post("", **route("create_api_key", shapes.KeyIssued, 201, openapi_extra=body("NewApiKey")))
-async def create_api_key(request: Request, caller: BoundedManager, parts: ThePartsOf) -> Response:
+async def create_api_key(request: Request, caller: BoundedManager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Make an API key. Its token is in this answer and nowhere else, ever."""
     fields = await read_fields(request, NEW)
     now = parts.clock.now()
     new = within_reach(to_new(fields, now, default_scope="full", test=fields.test), caller)
     async with parts.database.transaction() as connection:
         issued = await changes.create_api_key(connection, caller.account_id, new, now)
+        await ledger.note(connection, caller, "api_key_made", name=issued.credential.name)
     location = {"Location": f"/v1/api-keys/{issued.credential.public_id}"}
     return Json(view(issued.credential) | {"token": issued.secret}, 201, location)
 
@@ -65,20 +67,25 @@ async def get_api_key(key_id: str, caller: BoundedManager, parts: ThePartsOf) ->
 
 
 @router.patch("/{key_id}", **route("update_api_key", shapes.Created, openapi_extra=body("Rename")))
-async def update_api_key(key_id: str, request: Request, caller: BoundedManager, parts: ThePartsOf) -> Response:
+async def update_api_key(
+    key_id: str, request: Request, caller: BoundedManager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
     """Give an API key another name."""
     wanted = id_of(_PREFIX, key_id, "API key")
     fields = await read_fields(request, RENAME)
     async with parts.database.transaction() as connection:
         changed = await change(connection, caller, _KIND, wanted, fields)
+        await ledger.note(connection, caller, "api_key_changed", name=changed.name)
     return Json(view(changed))
 
 
 @router.delete("/{key_id}", **route("delete_api_key", shapes.Deleted))
-async def delete_api_key(key_id: str, caller: BoundedManager, parts: ThePartsOf) -> Response:
+async def delete_api_key(key_id: str, caller: BoundedManager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Revoke an API key, at once and for good."""
     wanted = id_of(_PREFIX, key_id, "API key")
     async with parts.database.transaction() as connection:
         now, reach = parts.clock.now(), caller.reach
+        found = await queries.get_credential(connection, caller.account_id, _KIND, wanted, reach)
         await changes.revoke_credential(connection, caller.account_id, _KIND, wanted, now, reach)
+        await ledger.note(connection, caller, "api_key_revoked", name=found.name)
     return Json({"object": _KIND.value, "id": key_id, "deleted": True})

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, BoundedManager, DomainManager, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.ledger import TheLedger
 from api.web.parts import Parts
 from api.web.v1 import shapes
 from api.web.v1.documented import body, route
@@ -49,12 +50,13 @@ CHANGE = TypeAdapter(DomainChange)
 
 
 @router.post("", **route("create_domain", shapes.DomainShape, 201, openapi_extra=body("NewDomain")))
-async def create_domain(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def create_domain(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Add a domain. The answer holds the DNS records to publish; then verify it."""
     fields = await read_fields(request, NEW)
     new = await changes.prepare_domain(fields.name, parts.cipher)
     async with parts.database.transaction() as connection:
         domain = await changes.add_domain(connection, caller.account_id, new, parts.clock.now())
+        await ledger.note(connection, caller, "domain_added", name=domain.name)
     return Json(_view(domain, parts), 201, {"Location": f"/v1/domains/{domain.public_id}"})
 
 
@@ -98,11 +100,13 @@ async def verify_domain(domain_id: str, caller: DomainManager, parts: ThePartsOf
 
 
 @router.delete("/{domain_id}", **route("delete_domain", shapes.Deleted))
-async def delete_domain(domain_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def delete_domain(domain_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Delete a domain with its keys, and the credentials that were restricted to it."""
     wanted = _id_of(domain_id, caller)
     async with parts.database.transaction() as connection:
+        domain = await queries.get_domain(connection, caller.account_id, wanted)
         await changes.delete_domain(connection, caller.account_id, wanted)
+        await ledger.note(connection, caller, "domain_deleted", name=domain.name)
     return Json({"object": "domain", "id": domain_id, "deleted": True})
 
 

@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
+from api.web.ledger import TheLedger
 from api.web.v1 import shapes
 from api.web.v1.documented import body, download, route
 from hourpost.errors import NotFound
@@ -48,12 +49,13 @@ NEW = TypeAdapter(NewInboundRoute)
 
 
 @router.post("/routes", **route("create_inbound_route", shapes.Created, 201, openapi_extra=body("NewInboundRoute")))
-async def create_inbound_route(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def create_inbound_route(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Have mail for an address posted to a URL. The answer holds the secret that signs it (Standard Webhooks)."""
     fields = await read_fields(request, NEW)
     new = changes.check_route(fields.pattern, fields.url, allowed_networks(parts.settings))
     async with parts.database.transaction() as connection:
         made = await changes.create_route(connection, caller.account_id, new, parts.cipher, parts.clock.now())
+        await ledger.note(connection, caller, "route_added", name=new.pattern)
     view = _route_view(made.route) | {"signing_secret": made.secret}
     return Json(view, 201, {"Location": f"/v1/inbound/routes/{made.route.public_id}"})
 
@@ -75,11 +77,13 @@ async def get_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf) -
 
 
 @router.delete("/routes/{route_id}", **route("delete_inbound_route", shapes.Deleted))
-async def delete_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def delete_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """End a route. The mail that came by it stays."""
     wanted = id_of(ROUTE_PREFIX, route_id, "route")
     async with parts.database.transaction() as connection:
+        gone = await queries.get_route(connection, caller.account_id, wanted)
         await changes.delete_route(connection, caller.account_id, wanted)
+        await ledger.note(connection, caller, "route_deleted", name=gone.pattern)
     return Json({"object": "inbound_route", "id": route_id, "deleted": True})
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from api.web.answers import Json
 from api.web.bodies import read_fields
 from api.web.dependencies import DomainManager, ThePartsOf, id_of
+from api.web.ledger import TheLedger
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
@@ -54,7 +55,9 @@ ALIAS = TypeAdapter(NewAlias)
     "/app-passwords",
     **route("create_app_password", shapes.AppPasswordIssued, 201, openapi_extra=body("NewAppPassword")),
 )
-async def create_app_password(mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def create_app_password(
+    mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
     """Make a password for one device. It is shown this once, and can be revoked by itself."""
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, NEW)
@@ -62,6 +65,9 @@ async def create_app_password(mailbox: str, request: Request, caller: DomainMana
     async with parts.database.transaction() as connection:
         place, now = (caller.account_id, found.id), parts.clock.now()
         made = await app_passwords.create_app_password(connection, place, fields.name, fields.scopes, now)
+        await ledger.note(
+            connection, caller, "app_password_made", name=found.address, app_password=made.app_password.name
+        )
     return Json(_view(made.app_password) | {"username": found.address, "password": made.secret}, 201)
 
 
@@ -75,18 +81,23 @@ async def list_app_passwords(mailbox: str, caller: DomainManager, parts: ThePart
 
 
 @router.delete("/app-passwords/{app_password}", **route("revoke_app_password", Deleted))
-async def revoke_app_password(mailbox: str, app_password: str, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def revoke_app_password(
+    mailbox: str, app_password: str, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
     """Revoke an app password. Sessions that came in with it end at once."""
     found = await mailbox_of(mailbox, caller, parts)
     wanted = id_of(PREFIX, app_password, "app password")
     async with parts.database.transaction() as connection:
         place = (caller.account_id, found.id)
         await app_passwords.revoke_app_password(connection, place, wanted, parts.clock.now())
+        await ledger.note(connection, caller, "app_password_revoked", name=found.address)
     return Json({"object": "app_password", "id": app_password, "deleted": True})
 
 
 @router.post("/aliases", **route("add_alias", shapes.MailboxShape, 201, openapi_extra=body("NewAlias")))
-async def add_alias(mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def add_alias(
+    mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
     """Let the mailbox get mail for another address, and send as it."""
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, ALIAS)
@@ -94,17 +105,22 @@ async def add_alias(mailbox: str, request: Request, caller: DomainManager, parts
     require_reach(caller, [("/alias", fields.alias)])
     async with parts.database.transaction() as connection:
         changed = await changes.add_alias(connection, caller.account_id, found.id, fields.alias, parts.clock.now())
+        await ledger.note(connection, caller, "alias_added", name=found.address, alias=fields.alias)
     return Json(view(changed), 201)
 
 
 @router.delete("/aliases/{alias}", **route("remove_alias", shapes.MailboxShape))
-async def remove_alias(mailbox: str, alias: str, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def remove_alias(
+    mailbox: str, alias: str, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
     """Take an alias from the mailbox."""
     found = await mailbox_of(mailbox, caller, parts)
     if "\0" in alias:
         raise NotFound("The mailbox has no such alias.")
     async with parts.database.transaction() as connection:
-        return Json(view(await changes.remove_alias(connection, caller.account_id, found.id, alias)))
+        changed = await changes.remove_alias(connection, caller.account_id, found.id, alias)
+        await ledger.note(connection, caller, "alias_removed", name=found.address, alias=alias)
+    return Json(view(changed))
 
 
 def _view(one: AppPassword) -> dict[str, Any]:

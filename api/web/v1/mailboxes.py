@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import DomainManager, Paging, ThePartsOf
 from api.web.faults import check_all
+from api.web.ledger import Ledger, TheLedger
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
@@ -24,6 +26,7 @@ from hourpost.mailboxes.changes import DEFAULT_QUOTA_BYTES, GRACE, MailboxSettin
 from hourpost.mailboxes.queries import Mailbox
 from hourpost.mailboxes.scram_keys import ScramSecret
 from hourpost.rules.addresses import AddressError, parse_address
+from hourpost.rules.submission import Standing
 
 router = APIRouter(prefix="/mailboxes", tags=["mailboxes"])
 
@@ -66,7 +69,7 @@ CHANGE = TypeAdapter(MailboxChange)
 
 
 @router.post("", **route("create_mailbox", shapes.MailboxShape, 201, openapi_extra=body("NewMailboxFields")))
-async def create_mailbox(request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def create_mailbox(request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Make a mailbox with the usual folders. Its address and password log in to IMAP, POP3 and SMTP."""
     fields = await read_fields(request, NEW)
     _check_new(fields)
@@ -82,6 +85,7 @@ async def create_mailbox(request: Request, caller: DomainManager, parts: ThePart
     )
     async with parts.database.transaction() as connection:
         made = await changes.create_mailbox(connection, caller.account_id, new, parts.clock.now())
+        await ledger.note(connection, caller, "mailbox_made", name=made.address)
     return Json(view(made), 201, {"Location": f"/v1/mailboxes/{made.public_id}"})
 
 
@@ -107,7 +111,9 @@ async def get_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf) ->
 
 
 @router.patch("/{mailbox}", **route("update_mailbox", shapes.MailboxShape, openapi_extra=body("MailboxChange")))
-async def update_mailbox(mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def update_mailbox(
+    mailbox: str, request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
     """Change a mailbox: its password, its name, how much it may hold, where its mail goes besides."""
     found = await mailbox_of(mailbox, caller, parts)
     fields = await read_fields(request, CHANGE)
@@ -128,26 +134,44 @@ async def update_mailbox(mailbox: str, request: Request, caller: DomainManager, 
         if fields.catch_all is not None:
             wanted, now = fields.catch_all, parts.clock.now()
             changed = await changes.set_catch_all(connection, caller.account_id, found.id, wanted=wanted, now=now)
+        await _note_change(connection, ledger, caller, fields, found.address)
     return Json(view(changed))
 
 
 @router.delete("/{mailbox}", **route("delete_mailbox", Deleted))
-async def delete_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def delete_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Delete a mailbox: it gets no more mail and lets nobody in. For 30 days it can be restored."""
     found = await mailbox_of(mailbox, caller, parts)
     now = parts.clock.now()
     async with parts.database.transaction() as connection:
         await changes.delete_mailbox(connection, caller.account_id, found.id, now)
+        await ledger.note(connection, caller, "mailbox_deleted", name=found.address)
     gone = {"object": "mailbox", "id": found.public_id, "address": found.address, "deleted": True}
     return Json(gone | {"restorable_until": now + GRACE})
 
 
 @router.post("/{mailbox}/restore", **route("restore_mailbox", shapes.MailboxShape))
-async def restore_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def restore_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Restore a mailbox that was deleted in the last 30 days, by its id or address; its aliases are given anew."""
     found = await mailbox_of(mailbox, caller, parts, deleted_too=True)
     async with parts.database.transaction() as connection:
-        return Json(view(await changes.restore_mailbox(connection, caller.account_id, found.id, parts.clock.now())))
+        restored = await changes.restore_mailbox(connection, caller.account_id, found.id, parts.clock.now())
+        await ledger.note(connection, caller, "mailbox_restored", name=found.address)
+    return Json(view(restored))
+
+
+async def _note_change(
+    connection: AsyncConnection, ledger: Ledger, caller: Standing, fields: MailboxChange, address: str
+) -> None:
+    """What opens a mailbox to others has words of its own."""
+    given = fields.model_fields_set
+    if "password" in given:
+        await ledger.note(connection, caller, "mailbox_password_changed", name=address)
+    if "forward_to" in given:
+        to = ", ".join(fields.forward_to or ())
+        await ledger.note(connection, caller, "mailbox_forwarding_changed", name=address, to=to)
+    if others := sorted(given - {"password", "forward_to"}):
+        await ledger.note(connection, caller, "mailbox_changed", name=address, changed=", ".join(others))
 
 
 def view(mailbox: Mailbox) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, DomainManager, Limit, ThePartsOf, cursor, id_of
+from api.web.ledger import TheLedger
 from api.web.v1 import shapes
 from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view, within_reach
 from api.web.v1.documented import body, route
@@ -32,13 +33,16 @@ NEW = TypeAdapter(NewSmtpCredential)
 
 
 @router.post("", **route("create_smtp_credential", shapes.LoginIssued, 201, openapi_extra=body("NewSmtpCredential")))
-async def create_smtp_credential(request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def create_smtp_credential(
+    request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
     """Make an SMTP credential. Its password is in this answer and nowhere else, ever."""
     fields = await read_fields(request, NEW)
     now = parts.clock.now()
     new = within_reach(to_new(fields, now, default_scope="sending"), caller)
     async with parts.database.transaction() as connection:
         issued = await changes.create_smtp_credential(connection, caller.account_id, new, now)
+        await ledger.note(connection, caller, "smtp_made", name=issued.credential.name)
     location = {"Location": f"/v1/smtp-credentials/{issued.credential.public_id}"}
     return Json(view(issued.credential) | {"password": issued.secret}, 201, location)
 
@@ -64,21 +68,26 @@ async def get_smtp_credential(credential_id: str, caller: DomainManager, parts: 
 
 @router.patch("/{credential_id}", **route("update_smtp_credential", shapes.Created, openapi_extra=body("Rename")))
 async def update_smtp_credential(
-    credential_id: str, request: Request, caller: DomainManager, parts: ThePartsOf
+    credential_id: str, request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
 ) -> Response:
     """Give an SMTP credential another name."""
     wanted = id_of(_PREFIX, credential_id, "SMTP credential")
     fields = await read_fields(request, RENAME)
     async with parts.database.transaction() as connection:
         changed = await change(connection, caller, _KIND, wanted, fields)
+        await ledger.note(connection, caller, "smtp_changed", name=changed.name)
     return Json(view(changed))
 
 
 @router.delete("/{credential_id}", **route("delete_smtp_credential", shapes.Deleted))
-async def delete_smtp_credential(credential_id: str, caller: DomainManager, parts: ThePartsOf) -> Response:
+async def delete_smtp_credential(
+    credential_id: str, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
     """Revoke an SMTP credential, at once and for good."""
     wanted = id_of(_PREFIX, credential_id, "SMTP credential")
     async with parts.database.transaction() as connection:
         now, reach = parts.clock.now(), caller.reach
+        found = await queries.get_credential(connection, caller.account_id, _KIND, wanted, reach)
         await changes.revoke_credential(connection, caller.account_id, _KIND, wanted, now, reach)
+        await ledger.note(connection, caller, "smtp_revoked", name=found.name)
     return Json({"object": _KIND.value, "id": credential_id, "deleted": True})

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, BoundedManager, Limit, Manager, ThePartsOf, cursor
+from api.web.ledger import TheLedger
 from api.web.v1 import shapes
 from api.web.v1.documented import body, route
 from hourpost.errors import Fault, ValidationFailed
@@ -50,6 +51,7 @@ class ManyRemoved(BaseModel):
 NEW = TypeAdapter(NewSuppression)
 MANY = TypeAdapter(ManyAddresses)
 REMOVED = TypeAdapter(ManyRemoved)
+_NAMED = 10  # in the audit log
 
 
 @router.post("", **route("add_suppression", shapes.Created, 201, openapi_extra=body("NewSuppression")))
@@ -71,7 +73,7 @@ async def add_suppressions(request: Request, caller: Manager, parts: ThePartsOf)
 
 
 @router.post("/batch/remove", **route("remove_suppressions", shapes.Listed, openapi_extra=body("ManyRemoved")))
-async def remove_suppressions(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def remove_suppressions(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Remove up to 1,000 suppressions; the answer holds those that there were."""
     fields = await read_fields(request, REMOVED)
     keys = [*(fields.emails or ()), *(fields.ids or ())]
@@ -80,6 +82,9 @@ async def remove_suppressions(request: Request, caller: Manager, parts: TheParts
     _refuse_nul(keys)
     async with parts.database.transaction() as connection:
         removed = await changes.remove_suppressions(connection, caller.account_id, keys)
+        if removed:
+            names = ", ".join(one.address for one in removed[:_NAMED])
+            await ledger.note(connection, caller, "suppression_removed", name=names, count=str(len(removed)))
     return Json({"object": "list", "has_more": False, "data": [_removed(one) for one in removed]})
 
 
@@ -108,11 +113,13 @@ async def get_suppression(suppression: str, caller: BoundedManager, parts: ThePa
 
 
 @router.delete("/{suppression}", **route("remove_suppression", shapes.Deleted))
-async def remove_suppression(suppression: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def remove_suppression(suppression: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Remove a suppression by its id or its address: it is sent to again."""
     _refuse_nul([suppression])
     async with parts.database.transaction() as connection:
-        return Json(_removed(await changes.remove_suppression(connection, caller.account_id, suppression)))
+        gone = await changes.remove_suppression(connection, caller.account_id, suppression)
+        await ledger.note(connection, caller, "suppression_removed", name=gone.address)
+    return Json(_removed(gone))
 
 
 async def _add(

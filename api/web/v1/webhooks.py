@@ -11,6 +11,7 @@ from starlette.requests import Request
 from api.web.answers import Json, list_of
 from api.web.bodies import extra_for, read_fields
 from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
+from api.web.ledger import TheLedger
 from api.web.parts import Parts
 from api.web.v1 import shapes
 from api.web.v1.documented import body, route
@@ -51,7 +52,7 @@ CHANGE = TypeAdapter(WebhookChange)
 
 
 @router.post("", **route("create_webhook", shapes.WebhookIssued, 201, openapi_extra=body("NewWebhook")))
-async def create_webhook(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def create_webhook(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Have an address called. The answer holds the secret that signs the calls (Standard Webhooks)."""
     fields = await read_fields(request, NEW)
     types = _known(request, fields.events)
@@ -60,6 +61,7 @@ async def create_webhook(request: Request, caller: Manager, parts: ThePartsOf) -
         made = await changes.create_webhook(
             connection, caller.account_id, fields.endpoint, types, parts.cipher, parts.clock.now()
         )
+        await ledger.note(connection, caller, "webhook_added", name=made.webhook.endpoint)
     view = _view(made.webhook) | {"signing_secret": made.secret}
     return Json(view, 201, {"Location": f"/v1/webhooks/{made.webhook.public_id}"})
 
@@ -81,7 +83,9 @@ async def get_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Re
 
 
 @router.patch("/{webhook_id}", **route("update_webhook", shapes.WebhookShape, openapi_extra=body("WebhookChange")))
-async def update_webhook(webhook_id: str, request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def update_webhook(
+    webhook_id: str, request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
     """Change a webhook. Enabling it again starts its five days anew; disabling it ends what it is owed."""
     wanted = id_of(PREFIX, webhook_id, "webhook")
     fields = await read_fields(request, CHANGE)
@@ -90,24 +94,29 @@ async def update_webhook(webhook_id: str, request: Request, caller: Manager, par
     change = changes.Change(fields.endpoint, types, None if fields.status is None else fields.status == "enabled")
     async with parts.database.transaction() as connection:
         now = parts.clock.now()
-        return Json(_view(await changes.update_webhook(connection, caller.account_id, wanted, change, now)))
+        changed = await changes.update_webhook(connection, caller.account_id, wanted, change, now)
+        await ledger.note(connection, caller, "webhook_changed", name=changed.endpoint)
+    return Json(_view(changed))
 
 
 @router.delete("/{webhook_id}", **route("delete_webhook", shapes.Deleted))
-async def delete_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def delete_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Delete a webhook with its events."""
     wanted = id_of(PREFIX, webhook_id, "webhook")
     async with parts.database.transaction() as connection:
+        webhook = await queries.get_webhook(connection, caller.account_id, wanted)
         await changes.delete_webhook(connection, caller.account_id, wanted)
+        await ledger.note(connection, caller, "webhook_deleted", name=webhook.endpoint)
     return Json({"object": "webhook", "id": webhook_id, "deleted": True})
 
 
 @router.post("/{webhook_id}/signing-secret/rotate", **route("rotate_webhook_secret", shapes.WebhookIssued))
-async def rotate_webhook_secret(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Response:
+async def rotate_webhook_secret(webhook_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Give a webhook a new secret. For 24 hours calls are signed with both, so that none is refused meanwhile."""
     wanted = id_of(PREFIX, webhook_id, "webhook")
     async with parts.database.transaction() as connection:
         made = await changes.rotate_secret(connection, caller.account_id, wanted, parts.cipher, parts.clock.now())
+        await ledger.note(connection, caller, "webhook_secret_rotated", name=made.webhook.endpoint)
     return Json(_view(made.webhook) | {"signing_secret": made.secret})
 
 

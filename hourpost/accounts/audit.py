@@ -1,4 +1,8 @@
-"""The audit log: who did what, when and from where; entries are only added."""
+"""The audit log: who did what, when and from where; entries are only added.
+
+People write in the dashboard, API keys by REST, who runs the installation by the command line, and Stripe by what it
+says of an account; sending is in the logs of emails.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +36,8 @@ WORDS: dict[str, str] = {
     "recovery_codes_made": "made new recovery codes",
     "recovery_code_used": "logged in with a recovery code",
     "session_ended": "logged another browser out",
+    "api_key_changed": "changed an API key",
+    "smtp_changed": "changed an SMTP credential",
     "member_invited": "invited a member",
     "invitation_withdrawn": "withdrew an invitation",
     "member_joined": "joined",
@@ -47,6 +53,7 @@ WORDS: dict[str, str] = {
     "plan_changed": "changed the plan",
     "plan_kept": "kept the plan after all",
     "plan_canceled": "canceled the plan",
+    "payment_state_changed": "told how it is paid",
     "plan_resumed": "resumed the plan",
     "domain_added": "added a domain",
     "domain_deleted": "deleted a domain",
@@ -55,6 +62,7 @@ WORDS: dict[str, str] = {
     "smtp_made": "made an SMTP credential",
     "smtp_revoked": "revoked an SMTP credential",
     "webhook_added": "added a webhook",
+    "webhook_changed": "changed a webhook",
     "webhook_deleted": "deleted a webhook",
     "webhook_secret_rotated": "gave a webhook a new secret",
     "route_added": "added a route of incoming mail",
@@ -64,6 +72,9 @@ WORDS: dict[str, str] = {
     "mailbox_restored": "opened a mailbox again",
     "mailbox_password_changed": "changed the password of a mailbox",
     "mailbox_forwarding_changed": "changed where a mailbox forwards to",
+    "mailbox_changed": "changed a mailbox",
+    "alias_added": "gave a mailbox another address",
+    "alias_removed": "took an address from a mailbox",
     "app_password_made": "made an app password",
     "app_password_revoked": "revoked an app password",
     "suppression_removed": "took an address off the suppressions",
@@ -84,6 +95,28 @@ class Actor:
     address: str
     account_id: UUID | None = None
     role: Role | None = None
+
+
+OPERATOR = "the command line"
+STRIPE = "Stripe"
+
+
+def by_operator(account_id: UUID | None) -> Actor:
+    """Who runs the installation, at its command line."""
+    return Actor(None, OPERATOR, "", account_id)
+
+
+def by_stripe(account_id: UUID) -> Actor:
+    """What Stripe says happens without anybody of ours."""
+    return Actor(None, STRIPE, "", account_id)
+
+
+async def find_key(connection: AsyncConnection, account_id: UUID, credential_id: UUID | None, address: str) -> Actor:
+    """The key that acts, by its name."""
+    table = tables.Credential
+    named = select(table.name).where(table.account_id == account_id, table.id == credential_id)
+    name = (await connection.execute(named)).scalar_one_or_none()
+    return Actor(None, f"API key {name}" if name else "an API key", address, account_id)
 
 
 @dataclass(frozen=True, slots=True)
