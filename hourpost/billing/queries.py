@@ -126,11 +126,12 @@ async def list_peaks(connection: AsyncConnection, account_id: UUID, since: date)
     return [Peak(**row._mapping) for row in await connection.execute(statement.order_by(table.day))]
 
 
-async def list_alerts(connection: AsyncConnection, most: int = 100) -> list[Alert]:
-    """What an operator ought to look at, the newest first: for operators only."""
+async def list_alerts(connection: AsyncConnection, account_id: UUID | None = None, most: int = 100) -> list[Alert]:
+    """What an operator ought to look at, of one account or of all, the newest first: for operators only."""
     table = tables.BillingAlert
+    statement = select(*_columns(table, Alert)).order_by(table.created_at.desc(), table.account_id).limit(most)
     rows = await connection.execute(
-        select(*_columns(table, Alert)).order_by(table.created_at.desc(), table.account_id).limit(most)
+        statement if account_id is None else statement.where(table.account_id == account_id)
     )
     return [Alert(**row._mapping) for row in rows]
 

@@ -123,3 +123,14 @@ async def test_the_portal_opens_for_a_customer_only(shop: Shop) -> None:
         await shop.till.portal((await shop.account()).id)
     account = await shop.subscriber()
     assert (await shop.till.portal(account.id)).startswith(f"{shop.fake.base}/pages/portal/")
+
+
+async def test_a_subscription_behind_a_hundred_others_counts(shop: Shop) -> None:
+    account = await shop.subscriber("normal")
+    state, customer = shop.fake.state, (await shop.customer(account)).id
+    price = state.all("price")[0]["id"]
+    for _ in range(101):
+        state.cancel_now(state.subscribe(customer, price))
+    await shop.till.sync(account.id)
+    entitlement = await shop.entitlement(account)
+    assert (entitlement.plan, entitlement.status) == ("normal", "active")

@@ -20,8 +20,9 @@ from playwright.sync_api import Page, expect
 
 from tests.embedded.running import RunningUp, eventually
 from tests.end_to_end.axe import faults_of
-from tests.end_to_end.browsing import CHROMIUM, chromium, log_in
+from tests.end_to_end.browsing import CHROMIUM, chromium, log_in, log_in_first
 from tests.end_to_end.people import run_shop
+from tests.end_to_end.scene import first_steps, post
 from tests.fakes.stripe_server import FakeStripe
 
 PASSWORD = "a sentence to keep in mind"
@@ -147,6 +148,25 @@ def test_from_the_sign_up_to_an_upgrade_that_lets_leave_what_waited(page: Page, 
     expect(page.get_by_text("80 held")).to_have_count(0)
     page.goto("/app/emails")
     expect(page.get_by_text("Sent").first).to_be_visible()
+    page.locator("#results a[href*='/app/emails/em_']").first.click()  # the newest, which had to wait
+    timeline = page.locator(".timeline").first
+    for told in ("Held", "Sent", "The server took the email", "attempt 1"):
+        expect(timeline).to_contain_text(told)
+
+
+def test_the_timeline_of_one_email_grows_before_ones_eyes(page: Page, shop: Shop) -> None:
+    log_in_first(page, shop.up)
+    steps = first_steps(shop.up)
+    body = {"from": f"Acme <hello@{steps['domain']}>", "to": "ada@example.net", "subject": "Soon", "text": "Hi"}
+    email_id = post(shop.up, "/v1/emails", body | {"scheduled_at": "in 2 days"})["id"]
+    page.goto(f"/app/emails/{email_id}")
+    timeline = page.locator(".timeline").first
+    expect(timeline).to_contain_text("Scheduled")
+    expect(timeline).not_to_contain_text("Canceled")
+    page.evaluate("window.isTheSamePage = true")
+    post(shop.up, f"/v1/emails/{email_id}/cancel", {})
+    expect(timeline).to_contain_text("Canceled")
+    assert page.evaluate("window.isTheSamePage")
 
 
 def test_what_happens_at_stripe_alone_is_seen_by_its_webhooks(page: Page, shop: Shop) -> None:

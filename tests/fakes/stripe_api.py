@@ -12,6 +12,8 @@ Params = dict[str, Any]
 
 
 def _list(things: list[Thing], url: str, params: Params) -> Thing:
+    if after := params.get("starting_after"):
+        things = things[[one["id"] for one in things].index(after) + 1 :]
     limit = int(params.get("limit", 10))
     return {"object": "list", "url": url, "has_more": len(things) > limit, "data": things[:limit]}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime
 from typing import TypeVar
 
@@ -36,9 +36,11 @@ CURRENCY = "usd"
 _TIMEOUT_SECONDS = 8
 _RETRIES = 2
 _INVOICES = 24
+_CHARGES = 100  # of those invoices; a card that is declined leaves several of one
 _AWAY_TEXT = "Stripe does not answer at the moment; nothing was changed, please try again soon."
 
 Found = TypeVar("Found")
+Thing = TypeVar("Thing", bound=stripe.StripeObject)
 
 
 class RealStripe:
@@ -92,9 +94,9 @@ class RealStripe:
                     }
                 )
             )
+            rows = [one.to_dict() async for one in _all(found)]
         except StripeUnknown:
             return ()
-        rows = [one.to_dict() for one in found.data]
         known = {price.id: plan for plan, price in (await self.list_prices()).items()} if rows else {}
         return tuple(read_subscription(row, known) for row in rows if row["items"]["data"])
 
@@ -107,7 +109,7 @@ class RealStripe:
                 )
             )
             # Since March 2025 an invoice does not tell what was given back, and a charge not what it was for.
-            charges = await _ask(self._api.charges.list_async({"customer": customer_id, "limit": 2 * _INVOICES}))
+            charges = await _ask(self._api.charges.list_async({"customer": customer_id, "limit": _CHARGES}))
         except StripeUnknown:
             return ()
         rows = [one.to_dict() for one in charges.data]
@@ -256,6 +258,13 @@ class RealStripe:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the package leaves it untyped
+
+
+async def _all(first: stripe.ListObject[Thing]) -> AsyncIterator[Thing]:
+    """What stands on this page of a list and on those that follow. Raises: as ``_ask``."""
+    things = first.auto_paging_iter()
+    while (thing := await _ask(anext(things, None))) is not None:
+        yield thing
 
 
 async def _ask(question: Awaitable[Found]) -> Found:
