@@ -104,7 +104,7 @@ async def return_orphans(connection: AsyncConnection, now: datetime, grace_secon
     """Put back what dead workers had in hand; gives how many.
 
     What may have been sent (its final dot was written) is *unknown*: sent again a little later, or parked where the
-    account asked for at most once. What stopped its worker three times is parked as failed.
+    account asked for at most once. What stopped its worker three times is parked, as failed or as unknown.
     """
     await connection.execute(_DEAD, {"grace": grace_seconds})
     rows = (await connection.execute(_ORPHANS, {"most": _ROWS_AT_ONCE})).all()
@@ -131,9 +131,10 @@ async def _put_back(connection: AsyncConnection, rows: Sequence[Any], now: datet
 
 
 def _fate(dotted: bool, crashes: int, unknown_policy: str, now: datetime) -> tuple[str, str, datetime]:
-    if dotted and unknown_policy == "park":
+    is_poison = crashes + 1 >= MAX_CRASHES
+    if dotted and (is_poison or unknown_policy == "park"):
         return "unknown", "unknown", now
-    if crashes + 1 >= MAX_CRASHES:
+    if is_poison:
         return "failed", "failed", now
     if dotted:
         return "deferred", "unknown", now + timedelta(seconds=_UNKNOWN_SECONDS)

@@ -109,6 +109,18 @@ async def test_what_may_have_been_sent_by_a_dead_worker_is_unknown(rounds, polic
     assert (ledger.row(email_id).state, ledger.row(email_id).dot_at) == (state, None)
 
 
+async def test_what_stopped_three_workers_and_may_have_left_is_unknown_and_no_failure(rounds):
+    email_id = await rounds.post("a@x.test")
+    await rounds.execute("UPDATE deliveries SET crashes = 1")
+    worker, (email,) = await lease(rounds)
+    await rounds.execute("UPDATE deliveries SET crashes = 2")
+    async with rounds.database.hot_transaction() as connection:
+        await mark_dots(connection, worker, email.keys, rounds.clock.now())
+    await die(rounds, worker)
+    await sweep(rounds)
+    assert (await rounds.until(lambda _: True)).row(email_id).state == "unknown"
+
+
 @pytest.mark.parametrize("hours", [2, -2])
 async def test_a_clock_that_is_set_takes_no_work_from_the_living(rounds, hours):
     """PostgreSQL's: seen from it, every lease ended long ago, or ends in hours. Who really died is found later."""

@@ -26,7 +26,7 @@ STATES = {
     State.BOUNCED: Shown("Bounced", "bad", "It was refused for good."),
     State.SUPPRESSED: Shown("Suppressed", "bad", "The address is on your suppression list, so nothing was sent."),
     State.EXPIRED: Shown("Expired", "bad", "Its time was over before anybody took it."),
-    State.CANCELED: Shown("Canceled", "idle", "It was canceled before it left."),
+    State.CANCELED: Shown("Canceled", "idle", "It was canceled: nothing more of it is sent."),
     State.FAILED: Shown("Failed", "bad", "It cannot be sent as it is."),
     State.UNKNOWN: Shown("Unknown", "warn", "The relay's last answer was lost: it may have arrived."),
 }
