@@ -60,10 +60,19 @@ class Endpoint:
         self.received.append(Received(first.split()[1], headers, body))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        await self.gate.wait()
+        await self._open_or_left(reader)
         self.at_once -= 1
         writer.write(self.answer)
         await writer.drain()
+
+    async def _open_or_left(self, reader: asyncio.StreamReader) -> None:
+        """Until the gate is open, or who called has given up, as on a busy machine it may."""
+        if self.gate.is_set():
+            return
+        waits = [asyncio.ensure_future(wait) for wait in (self.gate.wait(), reader.read(1))]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
 
 @asynccontextmanager
