@@ -125,6 +125,15 @@ async def test_the_portal_opens_for_a_customer_only(shop: Shop) -> None:
     assert (await shop.till.portal(account.id)).startswith(f"{shop.fake.base}/pages/portal/")
 
 
+async def test_plans_are_not_changed_in_the_portal(shop: Shop) -> None:
+    account = await shop.subscriber()
+    await shop.till.portal(account.id)
+    await shop.till.portal(account.id)
+    (shape,) = shop.fake.state.all("billing_portal.configuration")
+    offered = {name for name, feature in shape["features"].items() if feature["enabled"]}
+    assert offered == {"customer_update", "invoice_history", "payment_method_update"}
+
+
 async def test_a_subscription_behind_a_hundred_others_counts(shop: Shop) -> None:
     account = await shop.subscriber("normal")
     state, customer = shop.fake.state, (await shop.customer(account)).id

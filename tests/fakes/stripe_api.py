@@ -106,8 +106,19 @@ class StripeApi:
         self.state.event("checkout.session.expired", session)
         return self.state.shown(session)
 
+    def list_portal_shapes(self, params: Params) -> Thing:
+        return _list(self.state.all("billing_portal.configuration"), "/v1/billing_portal/configurations", params)
+
+    def create_portal_shape(self, params: Params) -> Thing:
+        features = {name: {**one, "enabled": one["enabled"] == "true"} for name, one in params["features"].items()}
+        fields = {"active": True, "is_default": False, "metadata": params.get("metadata", {})}
+        return self.state.new("billing_portal.configuration", "bpc", features=features, **fields)
+
     def create_portal(self, params: Params) -> Thing:
         self.state.get(params["customer"], "customer")
+        if "configuration" not in params:
+            raise Unwilling("No configuration provided and your default configuration has not been created.")
+        self.state.get(params["configuration"], "billing_portal.configuration")
         session = self.state.new("billing_portal.session", "bps", **params)
         session["url"] = f"{self.base}/pages/portal/{session['id']}"
         return session
@@ -133,7 +144,8 @@ class StripeApi:
         if subscription["status"] in ("canceled", "incomplete_expired"):
             raise Unwilling("A canceled subscription can only update its cancellation_details and metadata.")
         if "cancel_at_period_end" in params:
-            subscription["cancel_at_period_end"] = params["cancel_at_period_end"] == "true"
+            ends = subscription["cancel_at_period_end"] = params["cancel_at_period_end"] == "true"
+            subscription["cancel_at"] = subscription["items"]["data"][0]["current_period_end"] if ends else None
         if "cancel_at" in params:
             subscription["cancel_at"] = int(params["cancel_at"]) if params["cancel_at"] else None
         if "items" in params:
@@ -245,6 +257,8 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Thing]], ...] = (
     ("POST", "/v1/checkout/sessions", StripeApi.create_checkout),
     ("GET", f"/v1/checkout/sessions/{_ID}", StripeApi.get_checkout),
     ("POST", f"/v1/checkout/sessions/{_ID}/expire", StripeApi.expire_checkout),
+    ("GET", "/v1/billing_portal/configurations", StripeApi.list_portal_shapes),
+    ("POST", "/v1/billing_portal/configurations", StripeApi.create_portal_shape),
     ("POST", "/v1/billing_portal/sessions", StripeApi.create_portal),
     ("GET", "/v1/subscriptions", StripeApi.list_subscriptions),
     ("POST", f"/v1/subscriptions/{_ID}", StripeApi.update_subscription),

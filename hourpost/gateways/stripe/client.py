@@ -35,6 +35,7 @@ API_VERSION = "2026-10-28.endive"
 CURRENCY = "usd"
 _TIMEOUT_SECONDS = 8
 _RETRIES = 2
+PORTAL_KEY, PORTAL_SHAPE = "hourpost_portal", "1"  # another shape, another number
 _INVOICES = 24
 _CHARGES = 100  # of those invoices; a card that is declined leaves several of one
 _AWAY_TEXT = "Stripe does not answer at the moment; nothing was changed, please try again soon."
@@ -185,11 +186,40 @@ class RealStripe:
             await _ask(self._api.checkout.sessions.expire_async(checkout_id))
 
     async def open_portal(self, customer_id: str, return_url: str) -> str:
-        """The address of the page for cards, addresses and invoices."""
+        """The address of the page for cards, addresses and invoices; plans are changed on ours alone."""
         session = await _ask(
-            self._api.billing_portal.sessions.create_async({"customer": customer_id, "return_url": return_url})
+            self._api.billing_portal.sessions.create_async(
+                {"customer": customer_id, "return_url": return_url, "configuration": await self._portal_shape()}
+            )
         )
         return session.url
+
+    async def _portal_shape(self) -> str:
+        """Our own configuration of the portal, made where there is none.
+
+        A fresh Stripe has none, and the one that is made in its dashboard lets customers change a plan before it is
+        paid, and leave at once.
+        """
+        portals = self._api.billing_portal.configurations
+        async for one in _all(await _ask(portals.list_async({"active": True, "limit": 100}))):
+            if (one.to_dict().get("metadata") or {}).get(PORTAL_KEY) == PORTAL_SHAPE:
+                return one.id
+        created = await _ask(
+            portals.create_async(
+                {
+                    "features": {
+                        "customer_update": {"enabled": True, "allowed_updates": ["name", "address", "tax_id"]},
+                        "invoice_history": {"enabled": True},
+                        "payment_method_update": {"enabled": True},
+                        "subscription_cancel": {"enabled": False},
+                        "subscription_update": {"enabled": False},
+                    },
+                    "metadata": {PORTAL_KEY: PORTAL_SHAPE},
+                },
+                {"idempotency_key": f"hourpost-portal-{PORTAL_SHAPE}"},
+            )
+        )
+        return created.id
 
     async def preview(self, subscription: Subscription, price_id: str, at: datetime) -> Preview:
         """What a change to that price at that moment would cost at once."""
