@@ -6,6 +6,7 @@ import asyncio
 import zlib
 
 _PUSH_BYTES = 64 * 1024
+_LARGE_PIECE_BYTES = 2048
 _DEFLATE_MEMORY = (
     6  # 32 KiB of hash table and window of 16 KiB: 5,000 phones cost 0.4 GB less than with zlib's 8 and 15
 )
@@ -19,10 +20,11 @@ class ClientGone(Exception):
 class Outlet:
     """Collects what a command writes. ``push`` hands it to the transport; ``drain`` waits while the client is slow."""
 
-    __slots__ = ("_deflate", "_resumed", "_transport", "_waiting", "_waiting_bytes")
+    __slots__ = ("_deflate", "_is_clear", "_resumed", "_transport", "_waiting", "_waiting_bytes")
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
+        self._is_clear = False
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._deflate: zlib._Compress | None = None
@@ -31,6 +33,7 @@ class Outlet:
     def attach(self, transport: asyncio.Transport | None) -> None:
         """Write to this transport from now on; None when there is none any more."""
         self._transport = transport
+        self._is_clear = transport is not None and transport.get_extra_info("sslcontext") is None
         if transport is None:
             self._waiting.clear()
             self.resume()
@@ -44,9 +47,14 @@ class Outlet:
         """Hand over all that was written."""
         if not self._waiting:
             return
-        data = b"".join(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        waiting, size_bytes = self._waiting, self._waiting_bytes
+        self._waiting, self._waiting_bytes = [], 0
+        if self._is_clear and self._deflate is None and size_bytes > _LARGE_PIECE_BYTES * len(waiting):
+            # The system gathers them; under TLS each would be a record
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.writelines(waiting)
+            return
+        data = b"".join(waiting) if len(waiting) > 1 else waiting[0]
         if self._deflate is not None:
             data = self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
         if self._transport is not None and not self._transport.is_closing():
