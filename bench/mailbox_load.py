@@ -47,6 +47,7 @@ class Place:
 def appending(place: Place, each: int = 150) -> dict[str, float]:
     """Messages of 7 KB by one connection and by eight, each waited for."""
     found = {}
+    _together(place, 1, lambda client: [client.append(letter(n)) for n in range(20)] and None)  # what is done once
     for name, connections in (("append1", 1), ("append8", 8)):
         began_at = time.perf_counter()
         _together(place, connections, lambda client: [client.append(letter(n)) for n in range(each)] and None)
