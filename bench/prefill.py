@@ -55,6 +55,8 @@ SELECT e.id, p, e.account_id, 'c' || p || '@example.org', 'example.org',
 FROM unnest($1::uuid[]) WITH ORDINALITY w(id, n) JOIN emails e ON e.id = w.id, generate_series(0, $2 - 1) p
 """
 
+_TIDY = "VACUUM ANALYZE"  # as rows that came one by one have been long ago
+
 
 async def unsign(url: str, domain: str) -> None:
     """Mail of ``domain`` goes out unsigned from now on; to be done before its first mail."""
@@ -77,6 +79,7 @@ async def add_accounts(url: str, count: int, limit: int) -> list[Sender]:
             await connection.execute(_HOURS, accounts)
             await connection.execute(_DOMAINS, accounts, prefix)
             await connection.execute(_KEYS, accounts, [digest(secret) for secret in secrets])
+        await connection.execute(_TIDY)
     finally:
         await connection.close()
     return [Sender(f"hello@{prefix}{number}.test", secret) for number, secret in enumerate(secrets, start=1)]
@@ -96,7 +99,7 @@ async def add_waiting(url: str, count: int) -> None:
             emails = [new_id() for _ in range(count // _PER_EMAIL)]
             await connection.execute(_EMAILS, emails, holders, content)
             await connection.execute(_WAITING, emails, _PER_EMAIL)
-        await connection.execute("VACUUM ANALYZE")  # as rows that came one by one have been long ago
+        await connection.execute(_TIDY)
         await connection.execute("CHECKPOINT")
     finally:
         await connection.close()

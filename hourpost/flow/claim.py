@@ -30,14 +30,18 @@ WITH due AS (
     changed_at = :now
   FROM due WHERE d.email_id = due.email_id AND d.position = due.position
     AND EXISTS (SELECT 1 FROM workers WHERE id = :worker)
-  RETURNING d.lease, d.email_id, d.position, d.address, d.attempts, d.waits_for, d.released_at
+  RETURNING d.lease, d.email_id, d.position, d.address, d.domain, d.attempts, d.waits_for, d.released_at
 )
 SELECT c.lease, c.email_id, e.account_id, e.domain_id, e.test, e.envelope_from, e.size_bytes, e.content_id,
   e.expires_at, e.created_at, greatest(e.created_at, e.scheduled_at, c.released_at), a.unknown_policy = 'park',
   a.suspended_at IS NOT NULL, a.plan IS NULL, CAST(e.parts -> 'dsn' AS text),
   c.position, c.address, c.attempts, c.waits_for,
-  (SELECT true FROM suppressions s WHERE s.account_id = e.account_id AND s.address = lower(c.address) LIMIT 1) IS TRUE
+  (SELECT true FROM suppressions s WHERE s.account_id = e.account_id AND s.address = lower(c.address) LIMIT 1) IS TRUE,
+  h.id IS NOT NULL AND (
+    EXISTS (SELECT FROM mailbox_addresses m WHERE m.account_id = h.account_id AND m.domain = h.name)
+    OR EXISTS (SELECT FROM inbound_routes r WHERE r.account_id = h.account_id AND r.domain = h.name))
 FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
+  LEFT JOIN domains h ON h.name = c.domain AND h.status = 'verified'
 """
 _HINTED = HotStatement(_CLAIM.format(pick=_PICK["hinted"]))
 _DUE = HotStatement(_CLAIM.format(pick=_PICK["due"]))
@@ -72,6 +76,7 @@ class Recipient(NamedTuple):
     attempts: int
     waits_for: str | None
     is_suppressed: bool  # since it was accepted or released
+    may_be_here: bool  # its domain has mailboxes or routes
 
 
 class Claimed(NamedTuple):

@@ -6,16 +6,12 @@ outcome was never written is found again.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from hashlib import blake2b
 from time import monotonic
 from uuid import UUID
-
-from sqlalchemy import text
 
 from hourpost.database import Database, HotStatement
 from hourpost.errors import HourpostError, MailboxFull
@@ -28,13 +24,6 @@ from hourpost.rules.ids import to_text
 from hourpost.rules.incoming import read_incoming, without_forged_results, write_own_trace
 from hourpost.rules.line_ends import ContentError
 
-_FRESH_SECONDS = 3.0
-_APART_SECONDS = 0.3  # at least, between two looks at the domains
-_HOSTED = text(
-    "SELECT d.name FROM domains d WHERE d.status = 'verified'"
-    " AND (EXISTS (SELECT FROM mailbox_addresses a WHERE a.account_id = d.account_id AND a.domain = d.name)"
-    " OR EXISTS (SELECT FROM inbound_routes r WHERE r.account_id = d.account_id AND r.domain = d.name))"
-)
 _FIND = HotStatement(
     "SELECT f.mailbox_id FROM messages m JOIN folders f ON f.id = m.folder_id"
     " WHERE m.content_id = ANY(CAST(:contents AS uuid[]))"
@@ -53,26 +42,13 @@ class LocalDelivery:
         self._keeper = keeper
         self._clock = clock
         self._hostname = hostname
-        self._domains: frozenset[str] = frozenset()
-        self._looked_at = datetime.min.replace(tzinfo=UTC)
-        self._fresh_until = self._apart_until = 0.0
-        self._lock = asyncio.Lock()
 
     async def find(self, email: Claimed) -> Claims:
         """Which recipients have a mailbox here. Raises: ServiceUnavailable."""
-        # A mailbox that was just made is tried out at once: what is free to leave since we looked may be for it,
-        # and what its own domain sends it need not even wait for the next look.
-        now = monotonic()
-        if self._fresh_until < now or (email.leaves_at >= self._looked_at and self._apart_until < now):
-            await self._refresh(now)
-        own = email.envelope_from.rpartition("@")[2].lower()
         found = {}
         for one in email.recipients:
-            domain = one.address.rpartition("@")[2].lower()
-            if domain in self._domains or domain == own:
-                addressee = await self._keeper.find(one.address)
-                if addressee is not None and addressee.is_open:
-                    found[one.position] = addressee
+            if one.may_be_here and (addressee := await self._keeper.find(one.address)) and addressee.is_open:
+                found[one.position] = addressee
         return found
 
     async def deliver(
@@ -138,17 +114,6 @@ class LocalDelivery:
         trace = write_own_trace(self._hostname, text_id, email.envelope_from, email.leaves_at)
         raw = trace + without_forged_results(content, header, self._hostname)
         return Incoming(email.email_id, email.envelope_from, addressees, header, raw, content_id=known_as)
-
-    async def _refresh(self, asked_at: float) -> None:
-        """Read the domains, unless somebody else has done so since ``asked_at``."""
-        async with self._lock:
-            if self._apart_until - _APART_SECONDS > asked_at:
-                return
-            looked_at, began_at = self._clock.now(), monotonic()
-            async with self._database.reading() as connection:
-                self._domains = frozenset((await connection.execute(_HOSTED)).scalars())
-            self._looked_at = looked_at
-            self._fresh_until, self._apart_until = began_at + _FRESH_SECONDS, began_at + _APART_SECONDS
 
 
 def content_id(email_id: UUID, position: int | None = None) -> UUID:
