@@ -6,9 +6,9 @@
 --   ring of cells      (youngest, count) of each closed slot, `closed` of them from `head` on, oldest first
 -- The slot that is being spent from is `open` and lives in the header. Moments are microseconds, exact in a double.
 --
--- KEYS  bucket [, memory of the request]     both with the same hash tag
+-- KEYS  bucket [, memory of the request]; a take has as many such pairs as it likes, of different accounts
 -- ARGV  operation, mark, virtual now or "", then what the operation needs
--- Answers nil when the bucket is cold.
+-- Answers nil when the bucket is cold; a take with an array, false in it for a cold one.
 
 local HOUR, SLOT = 3600000000, 10000000
 local CELL, CELLS = 12, 364 -- at most 362 slots are alive: 3600 s / 10 s, and both ends
@@ -165,16 +165,15 @@ end
 
 local operations = {}
 
--- limit, backlog, wants (count * 4 + mode each, as uint32)
-function operations.take()
-  if not load() then return nil end
+local function take(limit, backlog, wants)
+  if not load() then return false end
   advance()
-  local limit, wants, refused = tonumber(ARGV[4]), ARGV[6], true
+  local refused = true
   local at, before, codes = recall(wants)
   if not at then
     local total
     at, before = now, waiting
-    codes, total, refused = grant_all(wants, limit, tonumber(ARGV[5]))
+    codes, total, refused = grant_all(wants, limit, backlog)
     local opened = spend(total)
     save()
     if opened then redis.call('PEXPIRE', bucket, IDLE_MS) end
@@ -183,6 +182,17 @@ function operations.take()
   end
   local cells = (refused or waiting > 0 or used > limit) and schedule() or ''
   return answer(at, before, codes, cells)
+end
+
+-- of each account: limit, backlog, wants (count * 4 + mode each, as uint32)
+function operations.take()
+  local answers = {}
+  for index = 1, #KEYS / 2 do
+    bucket, memory = KEYS[2 * index - 1], KEYS[2 * index]
+    local first = 3 * index + 1
+    answers[index] = take(tonumber(ARGV[first]), tonumber(ARGV[first + 1]), ARGV[first + 2])
+  end
+  return answers
 end
 
 -- Makes a take not have been, also one that comes later.

@@ -68,8 +68,10 @@ class ScriptLink:
             redis_connect_func=self._greet,
         )
 
-    async def run(self, calls: Sequence[Call], now: str = "") -> list[bytes | None]:
+    async def run(self, calls: Sequence[Call], now: str = "") -> list[Any]:
         """Run ``calls`` in order, one round trip for all; ``now`` replaces the server's clock (µs).
+
+        Gives what the script returned to each: bytes, ``None``, or a list of both.
 
         Raises:
             HourUnavailable: any of them was not answered in time; each may have run.
@@ -107,7 +109,7 @@ class ScriptLink:
         await connection.send_command("SCRIPT", "LOAD", self._script, check_health=False)
         await connection.read_response()
 
-    async def _exchange(self, calls: Sequence[Call], now: str) -> list[bytes | None]:
+    async def _exchange(self, calls: Sequence[Call], now: str) -> list[Any]:
         connection = self._idle.pop() if self._idle else self._connection()
         try:
             if not connection.is_connected or await connection.can_read():  # closed by the server while it was idle
@@ -120,7 +122,7 @@ class ScriptLink:
         self._idle.append(connection)
         return replies
 
-    async def _answers(self, connection: AbstractConnection, calls: Sequence[Call], now: str) -> list[bytes | None]:
+    async def _answers(self, connection: AbstractConnection, calls: Sequence[Call], now: str) -> list[Any]:
         replies = await self._send(connection, calls, now)
         missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missing:  # somebody ran SCRIPT FLUSH

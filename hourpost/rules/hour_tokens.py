@@ -5,7 +5,6 @@ A token lets one delivery be handed over. Moments are microseconds since 1970 on
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from hourpost.rules.hour import HOUR_US, SECOND_US, Schedule
+from hourpost.rules.ids import random_bits
 from hourpost.rules.plans import BACKLOG_HOURS
 
 
@@ -67,7 +67,7 @@ class Take:
     account: UUID
     limit: int
     wants: Sequence[Want]
-    request: str = field(default_factory=lambda: os.urandom(9).hex())
+    request: str = field(default_factory=lambda: f"{random_bits():016x}")
 
     @property
     def backlog_limit(self) -> int:

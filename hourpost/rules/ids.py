@@ -21,7 +21,7 @@ _new, _set = object.__new__, object.__setattr__
 os.register_at_fork(after_in_child=_random.clear)
 
 
-def _draw() -> int:
+def random_bits() -> int:
     """64 random bits."""
     while True:
         try:
@@ -37,11 +37,11 @@ def new_id(unix_ms: int | None = None) -> UUID:
     if now <= last:
         now, counter = last, counter + 1
     else:
-        counter = _draw() >> 33
+        counter = random_bits() >> 33
     _state[0], _state[1] = now, counter
     # 48 bits time, version, 12 + 20 bits of a counter that rises within the millisecond, 42 random bits
     high, low = (counter >> 20) & 0xFFF, counter & 0xFFFFF
-    value = (now << 80) | (7 << 76) | (high << 64) | (2 << 62) | (low << 42) | (_draw() >> 22)
+    value = (now << 80) | (7 << 76) | (high << 64) | (2 << 62) | (low << 42) | (random_bits() >> 22)
     made = _new(UUID)  # its own constructor takes as long as all the rest
     _set(made, "int", value)
     _set(made, "is_safe", SafeUUID.unknown)
