@@ -23,6 +23,7 @@ KB = 1024
 LIMIT = 10_000_000
 _SETTLE_SECONDS = 3.0
 _WARM_REQUESTS = 2000
+_TURNS = 3
 
 
 @dataclass(slots=True)
@@ -154,10 +155,12 @@ async def port25(bench: Bench) -> None:
 
 async def accounts(bench: Bench) -> None:
     """The same load from many accounts."""
-    few = await _rate_of(bench, await add_accounts(bench.instance.database_url, 10, LIMIT))
-    many = await _rate_of(bench, await add_accounts(bench.instance.database_url, 10_000, LIMIT))
-    bench.note("accounts", many.rate / few.rate, many)
-    bench.findings["accounts"].notes.append(f"{few.rate:,.0f} msg/s with 10, {many.rate:,.0f} with 10,000")
+    few = await add_accounts(bench.instance.database_url, 10, LIMIT)
+    many = await add_accounts(bench.instance.database_url, 10_000, LIMIT)
+    for _ in range(_TURNS):  # in turn, because the machine is not as fast in one minute as in the next
+        little, much = await _rate_of(bench, few), await _rate_of(bench, many)
+        bench.note("accounts", much.rate / little.rate, much)
+        bench.findings["accounts"].notes.append(f"{little.rate:,.0f} msg/s with 10, {much.rate:,.0f} with 10,000")
 
 
 async def backlog(bench: Bench) -> None:
