@@ -44,6 +44,7 @@ _FLIGHTS = 2
 _CROWD = 100  # emails; a commit costs about 2 ms whatever is in it, so two of a few cost more than they save
 _CROWD_BYTES = 1024 * 1024
 _LONG_SECONDS = 0.03
+_PATIENCE_SECONDS = 0.005
 _EMAILS_IN_A_FLIGHT = 500
 _BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
 _TRIES = 4
@@ -93,7 +94,9 @@ class Intake:
         self._waiting_emails = self._waiting_bytes = 0
         self._departed_at = 0.0
         self._flights: set[asyncio.Task[None]] = set()
-        self._boarding = Boarding(lambda: self._waiting_emails, _EMAILS_IN_A_FLIGHT, self._depart)
+        self._boarding = Boarding(
+            lambda: self._waiting_emails, _EMAILS_IN_A_FLIGHT, self._depart, patience_seconds=_PATIENCE_SECONDS
+        )
         self._chores: set[asyncio.Task[None]] = set()
         self._keys: set[tuple[UUID, str]] = set()
 

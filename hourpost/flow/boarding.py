@@ -11,18 +11,25 @@ from time import monotonic
 
 _QUIET_ROUNDS = 2
 _LONGEST_SECONDS = 0.01
+_AGAIN_SECONDS = 0.001
+_FEW = 8
 
 
 class Boarding:
     """Calls ``depart`` once nobody has come for two rounds of the event loop; it costs a single one microseconds.
 
-    ``count`` says how many have come. With ``most`` of them, or after 10 ms, it waits no longer.
+    ``count`` says how many have come. With ``most`` of them, or after 10 ms, it waits no longer. Where many left the
+    last time, most of them are about to come again: for up to ``patience_seconds`` it waits for three quarters of them.
     """
 
-    def __init__(self, count: Callable[[], int], most: int, depart: Callable[[], None]) -> None:
+    def __init__(
+        self, count: Callable[[], int], most: int, depart: Callable[[], None], *, patience_seconds: float = 0.0
+    ) -> None:
         self._count = count
         self._most = most
         self._depart = depart
+        self._patience_seconds = patience_seconds
+        self._expected = 0
         self._since = 0.0
         self.is_open = False
 
@@ -33,10 +40,15 @@ class Boarding:
             asyncio.get_running_loop().call_soon(self._look, 0, 0)
 
     def _look(self, seen: int, quiet: int) -> None:
-        count = self._count()
+        count, waited = self._count(), monotonic() - self._since
         quiet = quiet + 1 if count == seen else 0
-        if quiet < _QUIET_ROUNDS and count < self._most and monotonic() - self._since < _LONGEST_SECONDS:
-            asyncio.get_running_loop().call_soon(self._look, count, quiet)
-            return
+        if count < self._most and waited < _LONGEST_SECONDS:
+            if quiet < _QUIET_ROUNDS:
+                asyncio.get_running_loop().call_soon(self._look, count, quiet)
+                return
+            if count < self._expected and waited < self._patience_seconds:
+                asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._look, count, quiet)
+                return
+        self._expected = count * 3 // 4 if count >= _FEW else 0
         self.is_open = False
         self._depart()

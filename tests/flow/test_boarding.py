@@ -12,10 +12,10 @@ from hourpost.flow.boarding import Boarding
 
 
 class Quay:
-    def __init__(self, most: int = 100) -> None:
+    def __init__(self, most: int = 100, patience_seconds: float = 0.0) -> None:
         self.waiting = 0
         self.departed: list[int] = []
-        self.boarding = Boarding(lambda: self.waiting, most, self._depart)
+        self.boarding = Boarding(lambda: self.waiting, most, self._depart, patience_seconds=patience_seconds)
 
     def come(self, count: int = 1) -> None:
         self.waiting += count
@@ -67,3 +67,26 @@ async def test_a_stream_without_end_does_not_keep_anybody(monkeypatch: pytest.Mo
         quay.come()
         await rounds(1)
     assert quay.departed[0] == 10
+
+
+async def test_after_many_it_has_patience_for_most_of_them(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(boarding, "monotonic", lambda: now[0])
+    monkeypatch.setattr(boarding, "_AGAIN_SECONDS", 0.0)
+    quay = Quay(patience_seconds=0.005)
+    quay.come(12)
+    await rounds(5)
+    quay.come(3)
+    await rounds(20)
+    assert quay.departed == [12]
+    quay.come(6)
+    await rounds(20)
+    assert quay.departed == [12, 9]
+    quay.come(3)
+    await rounds(20)
+    now[0] += 0.005
+    await rounds(5)
+    assert quay.departed == [12, 9, 3]
+    quay.come(1)
+    await rounds(5)
+    assert quay.departed == [12, 9, 3, 1]
