@@ -31,7 +31,7 @@ def configure_logging(settings: Settings, part: str) -> None:
         renderer: Any = structlog.processors.JSONRenderer()
         shared.insert(0, _named(part))
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
     level = logging.getLevelName(settings.log_level.upper())
     structlog.configure(
         processors=[*shared, renderer],

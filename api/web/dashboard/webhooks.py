@@ -35,7 +35,7 @@ WORDS = {
     "email.complained": "called spam by its reader",
     "email.suppressed": "not sent: on your list",
     "email.failed": "cannot be sent, or too late",
-    "email.canceled": "canceled",
+    "email.canceled": "called off by its sender",
     "email.received": "came in for a mailbox of yours",
     "email.replied": "answered by its recipient",
     "webhook.disabled": "one of your webhooks is switched off",
