@@ -8,12 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
-from api.web.dashboard.downloads import download
+from api.web.dashboard.downloads import download, stream
 from api.web.dashboard.visitors import Reader, Visitor
 from api.web.dependencies import id_of
 from hourpost.emails import queries
 from hourpost.emails.queries import StoredEmail
 from hourpost.errors import NotFound
+from hourpost.mailboxes.reading import open_raw
 from hourpost.rules.mail.attachments import list_attachments, name_of
 from hourpost.rules.mail.decoding import decode_part
 from hourpost.rules.mail.safe_html import make_safe_html
@@ -43,10 +44,10 @@ async def get_preview(email_id: str, visitor: Reader) -> Response:
 @router.get(PATH + "/{email_id}/source")
 async def get_source(email_id: str, visitor: Reader) -> Response:
     """The message as it was accepted, to keep."""
-    _, content = await load_email(visitor, email_id)
-    if not content:
-        raise NotFound("The content of this email is no longer kept.")
-    return download(content, "message/rfc822", f"{email_id}.eml")
+    email, _ = await load_email(visitor, email_id, with_content=False)
+    gone = "The content of this email is no longer kept."
+    pieces = await open_raw(visitor.parts.mail, email.content_id, email.size_bytes, gone)
+    return stream(pieces, email.size_bytes, "message/rfc822", f"{email_id}.eml")
 
 
 @router.get(PATH + "/{email_id}/attachments/{number}")

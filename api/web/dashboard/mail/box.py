@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
-from api.web.dashboard.downloads import download
+from api.web.dashboard.downloads import download, stream
 from api.web.dashboard.mail.pictures import KINDS, embed_pictures
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
 from api.web.v1.message_query import read_spot, spot_text
@@ -108,8 +108,7 @@ async def get_source(folder: str, uid: Uid, reader: TheReader) -> Response:
     here = await reader.folder(folder)
     row = await reading.find_row(reader.parts.mail, here.id, uid)
     pieces = await reading.open_raw(reader.parts.mail, row.content_id, row.size_bytes, "There is no such message.")
-    headers = dict(download(b"", "message/rfc822", f"{uid}.eml").headers) | {"content-length": str(row.size_bytes)}
-    return StreamingResponse(pieces, headers=headers)
+    return stream(pieces, row.size_bytes, "message/rfc822", f"{uid}.eml")
 
 
 async def show(reader: Reader, folder: Folder, *, status: int = 200, **context: Any) -> Response:
