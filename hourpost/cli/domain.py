@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 import typer
@@ -40,8 +41,11 @@ def add(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) -> 
             await desk.note(connection, found.id, "domain_added", name=added.name)
             return _shape(desk, added)
 
-    _print(at_desk(work), as_json)
+    shape = at_desk(work)
+    _print(shape, as_json)
     if not as_json:
+        if any(record["type"] == "MX" and _is_address(record["value"]) for record in shape["records"]):
+            typer.echo("\nSet HOURPOST_HOSTNAME first: DNS takes no address where a mail server is named.", err=True)
         typer.echo(f"\nPublish these, then: hourpost domain verify --account {account!r} {domain}", err=True)
 
 
@@ -103,6 +107,14 @@ def delete(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) 
         return {"object": "domain", "id": gone.public_id, "name": gone.name, "deleted": True}
 
     print_object(at_desk(work), as_json=as_json)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.rstrip("."))
+    except ValueError:
+        return False
+    return True
 
 
 def _verifier(desk: Desk) -> Verifier:

@@ -109,6 +109,7 @@ def test_a_domain_is_added_verified_and_deleted(hourpost: Run, acme: str, monkey
     added = hourpost("domain", "add", "--account", acme, name)
     assert f"\n  name   _hourpost.{name}\n  value  hourpost-verification=" in added.output
     assert "hourpost domain verify" in added.error
+    assert "Set HOURPOST_HOSTNAME first" in added.error
     assert f"_imaps._tcp.{name}" in added.output
     assert "Receiving (MX, for mailboxes)" in added.output
     verified = hourpost("domain", "verify", "--account", acme, name, "--json").json
