@@ -23,9 +23,10 @@ from hourpost.billing.queries import (
     list_alerts,
     list_failed_events,
 )
-from hourpost.emails.queues import read_queues
+from hourpost.emails.queues import Queues, read_queues
 from hourpost.errors import NotFound, ServiceUnavailable
 from hourpost.flow import limit
+from hourpost.gateways.relays import RelayUrlInvalid, parse_relays
 from hourpost.pages import Cursor
 from hourpost.rules.hour_tokens import Reading
 from hourpost.rules.ids import from_text, to_text
@@ -55,11 +56,22 @@ async def get_queues(visitor: Staff) -> Response:
         "operator/queues.html",
         block="live",
         queues=queues,
+        idle_relays=_idle(visitor, queues),
         cause_words=_WORDS,
         alerts=alerts,
         failed=failed,
         account_id=lambda value: to_text(PREFIX, value),
     )
+
+
+def _idle(visitor: Staff, queues: Queues) -> list[str]:
+    """The relays that are configured and were not asked lately."""
+    try:
+        configured = [one.name for one in parse_relays(visitor.parts.settings.relays.get_secret_value())]
+    except RelayUrlInvalid:  # `hourpost doctor` says what is wrong with it
+        return []
+    asked = {one.relay for one in queues.relays}
+    return [name for name in configured if name not in asked]
 
 
 @router.post(PATH + "/stripe/{event_id}/retry")

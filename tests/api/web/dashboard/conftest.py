@@ -27,6 +27,7 @@ def site(
         redis_url=redis_url,
         secret_key="a secret of the tests, long enough",
         embedded=True,
+        relays="smtp://user:secret-of-the-relay@far.example:2525",
         log_level="error",
     )
     running = RunningWeb(settings)

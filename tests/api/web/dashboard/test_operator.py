@@ -96,3 +96,9 @@ async def test_staff_look_and_change_nothing(cast: Cast, database: Database) -> 
     assert "looked at the account, as staff" in text_of(cast["owner"].get("/app/audit"))
     staff.post("/operator/leave")
     assert "Their secret order" not in staff.get("/app/emails").text
+
+
+def test_a_relay_that_is_configured_is_listed_before_it_is_asked(cast: Cast) -> None:
+    told = text_of(cast["staff"].get("/operator"))
+    assert "far.example:2525 Not asked lately" in told
+    assert "secret-of-the-relay" not in told
