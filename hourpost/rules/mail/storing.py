@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+
+import orjson
 
 from hourpost.rules.mail.scanned import Part
 
@@ -12,10 +13,9 @@ _NAMES = tuple(Part.__slots__)
 
 def pack_parts(parts: Sequence[Part]) -> bytes:
     """The parts as JSON: a list of lists in the order of ``Part``'s fields."""
-    rows = [[getattr(part, name) for name in _NAMES] for part in parts]
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+    return orjson.dumps([[getattr(part, name) for name in _NAMES] for part in parts])
 
 
 def unpack_parts(packed: bytes | str) -> tuple[Part, ...]:
     """What ``pack_parts`` packed."""
-    return tuple(Part(*row) for row in json.loads(packed))
+    return tuple(Part(*row) for row in orjson.loads(packed))
