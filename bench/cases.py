@@ -166,7 +166,8 @@ async def accounts(bench: Bench) -> None:
 
 async def backlog(bench: Bench) -> None:
     """The same load while others wait."""
-    few, many = [], []
+    few: list[Measured] = []
+    many: list[Measured] = []
     for waiting, found in ((10_000, few), (990_000, many)):
         await add_waiting(bench.instance.database_url, waiting)
         for _ in range(_TURNS):

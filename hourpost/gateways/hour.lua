@@ -21,11 +21,19 @@ local bucket, memory = KEYS[1], KEYS[2]
 local operation, mark = ARGV[1], ARGV[2]
 local floor, max, min = math.floor, math.max, math.min
 local now, generation, used, waiting, head, closed, oldest, open_count, open_youngest
+local clock
 
+-- The same throughout one run.
 local function time()
-  if ARGV[3] ~= '' then return tonumber(ARGV[3]) end
-  local clock = redis.call('TIME')
-  return clock[1] * 1000000 + clock[2]
+  if not clock then
+    if ARGV[3] ~= '' then
+      clock = tonumber(ARGV[3])
+    else
+      local parts = redis.call('TIME')
+      clock = parts[1] * 1000000 + parts[2]
+    end
+  end
+  return clock
 end
 
 local function header()
@@ -70,13 +78,13 @@ local function close()
   closed, open_count = closed + 1, 0
 end
 
--- Says whether a slot was opened.
+-- Says whether an hour of the clock has begun since the last one.
 local function spend(count)
   if count == 0 then return false end
-  local opened = floor(open_youngest / SLOT) ~= floor(now / SLOT)
-  if opened then close() end
+  local before = open_youngest
+  if floor(before / SLOT) ~= floor(now / SLOT) then close() end
   open_count, open_youngest = open_count + count, now
-  return opened
+  return floor(before / HOUR) ~= floor(now / HOUR)
 end
 
 -- Gives tokens back to the slot they were spent from; those of a slot that has come back are back already.
@@ -174,9 +182,9 @@ local function take(limit, backlog, wants)
     local total
     at, before = now, waiting
     codes, total, refused = grant_all(wants, limit, backlog)
-    local opened = spend(total)
+    local began = spend(total)
     save()
-    if opened then redis.call('PEXPIRE', bucket, IDLE_MS) end
+    if began then redis.call('PEXPIRE', bucket, IDLE_MS) end
     redis.call('SET', memory, struct.pack('<ddddd', now, generation, before, waiting - before, total) .. codes,
       'PX', MEMORY_MS)
   end
