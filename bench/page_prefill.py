@@ -93,6 +93,7 @@ async def prefill(url: str, domain: str, count: int, waiting: int) -> None:
             await connection.execute(_EMAILS, account, content, count)
             await connection.execute(_TAGS, account)
             await connection.execute(_DELIVERIES, account)
+            await connection.execute("ANALYZE emails, deliveries")  # else the next statements are planned for few rows
             await connection.execute(_SPENT, account, _HOUR)
             await connection.execute(_WAITING, account, waiting)
             await connection.execute(_ATTEMPTS, account)
