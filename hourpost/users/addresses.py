@@ -79,4 +79,4 @@ async def finish_change(desk: Desk, token: str, browser: Browser) -> None:
         await connection.execute(update(tables.User).where(tables.User.id == user.id).values(email=new))
         await drop_tokens(connection, user.id, Kind.PASSWORD)
         await note(connection, Actor(user.id, new, browser.address), "address_changed", desk.now, before=user.email)
-    await desk.postman.post(letters.address_changed(user.email, new))
+    await desk.tell(user.id, letters.address_changed(user.email, new))

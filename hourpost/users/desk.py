@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
+
+import structlog
 
 from hourpost.database import Database
+from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.attempts import Attempts
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.encryption import Cipher
 from hourpost.rules.letters import Letter
 from hourpost.users.afterwards import Afterwards
+
+log = structlog.get_logger()
 
 
 class PostsLetters(Protocol):
@@ -46,3 +52,11 @@ class Desk:
     def link(self, path: str, token: str) -> str:
         """The address that a letter leads to."""
         return f"{self.public_url}{path}?token={token}"
+
+    async def tell(self, user_id: UUID, letter: Letter) -> None:
+        """Tell somebody of what was done already; where they cannot be told, it is done all the same."""
+        try:
+            await self.postman.post(letter)
+        except ServiceUnavailable as error:
+            cause = error.cause or error.message
+            log.warning("nobody was told what was changed", user_id=str(user_id), subject=letter.subject, cause=cause)

@@ -59,6 +59,7 @@ async def invite(desk: Desk, account: Account, inviter: User, email: str, role: 
     if faults:
         raise ValidationFailed(faults)
     await desk.attempts.begin([Counted("invite", str(account.id), _FREE_INVITATIONS)])
+    await desk.postman.require_way()
     token, now = mint(), desk.now
     async with desk.database.transaction() as connection:
         if await _is_member(connection, account.id, email):

@@ -136,7 +136,7 @@ async def finish_passkey(desk: Desk, user: User, site: Site, credential: str, na
         await connection.execute(insert(tables.Passkey).values(row))
         codes = await make_first_codes(connection, user.id)
         await note(connection, actor, "passkey_added", desk.now, name=row["name"])
-    await desk.postman.post(letters.second_factor_changed(user.email, "added a passkey"))
+    await desk.tell(user.id, letters.second_factor_changed(user.email, "added a passkey"))
     return codes
 
 
@@ -151,7 +151,7 @@ async def remove_passkey(desk: Desk, user: User, passkey_id: UUID, actor: Actor)
         if user.totp_secret is None and not await _credential_ids(connection, user.id):
             await drop_codes(connection, user.id)
         await note(connection, actor, "passkey_removed", desk.now, name=name)
-    await desk.postman.post(letters.second_factor_changed(user.email, "removed a passkey"))
+    await desk.tell(user.id, letters.second_factor_changed(user.email, "removed a passkey"))
 
 
 async def ask_passkey(desk: Desk, site: Site, user_id: UUID | None = None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import structlog
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +11,7 @@ from hourpost import tables
 from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.passwords import hash_password, is_password
 from hourpost.accounts.queries import User, find_user_by_email, get_user
-from hourpost.errors import Fault, NotFound, ServiceUnavailable, ValidationFailed
+from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.rules.networks import network_of
 from hourpost.users import letters
@@ -26,8 +25,6 @@ _FREE_RESETS = 3
 _FREE_RESETS_FROM = 20
 _FREE_PROOFS = 5
 _WORTHLESS = "This link was used already, or it is too old. Ask for a new one."
-
-log = structlog.get_logger()
 
 
 async def begin_reset(desk: Desk, email: str, browser: Browser) -> None:
@@ -76,7 +73,7 @@ async def finish_reset(desk: Desk, token: str, password: str, browser: Browser) 
         await _set(connection, user, hashed)
         await note(connection, Actor(user.id, user.email, browser.address), "password_reset", desk.now)
     await let_in(desk, user.email, browser)
-    await _tell(desk, user)
+    await desk.tell(user.id, letters.password_changed(user.email))
 
 
 async def change_password(desk: Desk, user: User, current: str, new: str, browser: Browser) -> str:
@@ -93,16 +90,8 @@ async def change_password(desk: Desk, user: User, current: str, new: str, browse
         await _set(connection, user, hashed)
         await note(connection, Actor(user.id, user.email, browser.address), "password_changed", desk.now)
         token = await start_session(connection, user.id, browser, desk.now)
-    await _tell(desk, user)
+    await desk.tell(user.id, letters.password_changed(user.email))
     return token
-
-
-async def _tell(desk: Desk, user: User) -> None:
-    """Tell a password's owner that it is another now; where that cannot be, it is another all the same."""
-    try:
-        await desk.postman.post(letters.password_changed(user.email))
-    except ServiceUnavailable as error:
-        log.warning("nobody was told of a new password", user_id=str(user.id), cause=error.cause or error.message)
 
 
 async def prove_password(desk: Desk, user: User, password: str, field: str = "password") -> None:

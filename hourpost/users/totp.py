@@ -68,7 +68,7 @@ async def finish_totp(desk: Desk, user: User, token: str, code: str, actor: Acto
         await connection.execute(statement.values(totp_secret=sealed, totp_step=step))
         codes = await make_first_codes(connection, user.id)
         await note(connection, actor, "totp_enabled", desk.now)
-    await desk.postman.post(letters.second_factor_changed(user.email, "turned on codes by app"))
+    await desk.tell(user.id, letters.second_factor_changed(user.email, "turned on codes by app"))
     return codes
 
 
@@ -80,7 +80,7 @@ async def turn_off_totp(desk: Desk, user: User, actor: Actor) -> None:
         if not await has_passkey(connection, user.id):
             await drop_codes(connection, user.id)
         await note(connection, actor, "totp_disabled", desk.now)
-    await desk.postman.post(letters.second_factor_changed(user.email, "turned off codes by app"))
+    await desk.tell(user.id, letters.second_factor_changed(user.email, "turned off codes by app"))
 
 
 async def use_totp(connection: AsyncConnection, desk: Desk, user: User, code: str) -> bool:

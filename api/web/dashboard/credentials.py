@@ -117,6 +117,7 @@ async def _set_copies(request: Request, visitor: Visitor, place: Place, credenti
     files_sent = (await read_form(request)).get("files_sent") == "on"
     async with visitor.parts.database.transaction() as connection:
         found = await changes.set_filing(connection, visitor.account.id, place.kind, wanted, files_sent=files_sent)
+        await audit.note(connection, visitor.actor(), f"{place.kind.value}_changed", visitor.now, name=found.name)
     where = "goes into the Sent folder of the mailbox it is from" if files_sent else "goes into no Sent folder"
     return visitor.redirect(place.path, f"What {found.name} sends {where}.")
 

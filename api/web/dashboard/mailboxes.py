@@ -108,7 +108,9 @@ async def post_alias(mailbox_id: str, request: Request, visitor: Developer) -> R
     form = await read_form(request)
 
     async def work(connection: AsyncConnection, wanted: UUID) -> object:
-        return await changes.add_alias(connection, visitor.account.id, wanted, form.get("alias", ""), visitor.now)
+        alias = form.get("alias", "")
+        await _note(connection, visitor, "alias_added", wanted, alias=alias)
+        return await changes.add_alias(connection, visitor.account.id, wanted, alias, visitor.now)
 
     return await _change(visitor, mailbox_id, work, "The alias gets its mail here from now on.")
 
@@ -119,7 +121,9 @@ async def post_remove_alias(mailbox_id: str, request: Request, visitor: Develope
     form = await read_form(request)
 
     async def work(connection: AsyncConnection, wanted: UUID) -> object:
-        return await changes.remove_alias(connection, visitor.account.id, wanted, form.get("alias", ""))
+        alias = form.get("alias", "")
+        await _note(connection, visitor, "alias_removed", wanted, alias=alias)
+        return await changes.remove_alias(connection, visitor.account.id, wanted, alias)
 
     return await _change(visitor, mailbox_id, work, "The alias is gone.")
 
@@ -130,6 +134,7 @@ async def post_catch_all(mailbox_id: str, request: Request, visitor: Developer) 
     wants = (await read_form(request)).get("wanted") == "yes"
 
     async def work(connection: AsyncConnection, wanted: UUID) -> object:
+        await _note(connection, visitor, "mailbox_changed", wanted, catch_all="yes" if wants else "no")
         return await changes.set_catch_all(connection, visitor.account.id, wanted, wanted=wants, now=visitor.now)
 
     words = "It gets what nobody else of its domain gets." if wants else "It gets its own mail only."

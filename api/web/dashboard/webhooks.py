@@ -167,7 +167,8 @@ async def _change(visitor: Visitor, webhook_id: str, change: changes.Change, wor
     try:
         changes.check(None, change.types, allowed_networks(visitor.parts.settings))
         async with visitor.parts.database.transaction() as connection:
-            await changes.update_webhook(connection, visitor.account.id, _id(webhook_id), change, visitor.now)
+            changed = await changes.update_webhook(connection, visitor.account.id, _id(webhook_id), change, visitor.now)
+            await audit.note(connection, visitor.actor(), "webhook_changed", visitor.now, name=changed.endpoint)
     except Refused as error:
         return visitor.redirect(where, error.message, "bad")
     return visitor.redirect(where, words)

@@ -7,16 +7,20 @@ import email
 import email.policy
 import re
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import text
 
 from hourpost.database import Database
+from hourpost.settings import EMBEDDED_DOMAIN
 
 _NEWEST = text(
     "SELECT e.id, e.content_id, e.subject FROM emails e JOIN deliveries d ON d.email_id = e.id"
     " WHERE d.address = :address ORDER BY e.id DESC LIMIT 1"
 )
+_OWN_DOMAIN = text("UPDATE domains SET status = :status WHERE name = :name")
 _CHUNKS = text("SELECT bytes FROM content_chunks WHERE content_id = :id ORDER BY number")
 
 
@@ -37,6 +41,21 @@ async def newest_mail(database: Database, address: str) -> tuple[str, str]:
 async def _newest(database: Database, address: str) -> Any:
     async with database.reading() as connection:
         return (await connection.execute(_NEWEST, {"address": address})).one_or_none()
+
+
+@asynccontextmanager
+async def own_mail_stopped(database: Database) -> AsyncIterator[None]:
+    """Meanwhile our own mail has no way out, as where nobody has set whom it is from."""
+    await _set_own_domain(database, "pending")
+    try:
+        yield
+    finally:
+        await _set_own_domain(database, "verified")
+
+
+async def _set_own_domain(database: Database, status: str) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(_OWN_DOMAIN, {"status": status, "name": EMBEDDED_DOMAIN})
 
 
 async def link_in(database: Database, address: str) -> str:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from hourpost.database import Database
-from tests.api.web.dashboard.people import Cast, Surfer
+from tests.api.web.dashboard.people import Cast, Surfer, text_of
 from tests.cast import make_key, make_smtp_login
 
 
@@ -59,6 +59,8 @@ def test_what_it_sends_is_filed_or_not(owner: Surfer, path: str) -> None:
     assert "Not filed in Sent" not in owner.get(path).text
     assert owner.post(copies).status_code == 303
     assert "Not filed in Sent" in owner.get(path).text
+    thing = "an API key" if path == "/app/keys" else "an SMTP credential"
+    assert text_of(owner.get("/app/audit")).count(f"changed {thing} name: Server") == 2
 
 
 async def test_what_is_revoked_is_gone_at_once(cast: Cast, owner: Surfer, database: Database) -> None:

@@ -88,11 +88,19 @@ def test_who_opens_a_mailbox_to_others_is_in_the_audit_log(owner: Surfer, domain
     wanted = re.search(r'name="id" value="(apw_[^"]+)"', owner.get(where).text)
     assert wanted
     owner.post(f"{where}/app-passwords/revoke", {"id": wanted[1]})
+    owner.post(f"{where}/aliases", {"alias": f"eve@{domain.name}"})
+    owner.post(f"{where}/aliases", {"alias": "eve@of-nobody.test"})
+    owner.post(f"{where}/aliases/remove", {"alias": f"eve@{domain.name}"})
+    owner.post(f"{where}/catch-all", {"wanted": "yes"})
     owner.post(f"{where}/delete")
     owner.post(f"{where}/restore")
     told = text_of(owner.get("/app/audit"))
     assert told.count("changed where a mailbox forwards to") == 1
     assert "to: eve@far.test" in told
     assert f"made an app password {name}; app password: Phone" in told
+    assert told.count("gave a mailbox another address") == 1
+    for done in ("gave a mailbox another address", "took an address from a mailbox"):
+        assert f"{done} {name}; alias: eve@{domain.name}" in told
+    assert f"changed a mailbox {name}; catch all: yes" in told
     for done in ("changed the password of a mailbox", "revoked an app password", "opened a mailbox again"):
         assert f"{done} {name}" in told

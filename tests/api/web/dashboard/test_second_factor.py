@@ -13,6 +13,7 @@ from sqlalchemy import text
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
 from hourpost.users.totp import matching_step
+from tests.api.web.dashboard.letters import own_mail_stopped
 from tests.api.web.dashboard.people import Surfer, join, log_in, make_user, new_surfer, text_of
 from tests.api.web.running import RunningWeb
 from tests.cast import make_account
@@ -38,6 +39,17 @@ def protected(user: Surfer) -> tuple[Surfer, str, list[str]]:
     codes = re.findall(r"<li>((?:[a-z2-9]{4}-){3}[a-z2-9]{4})</li>", done.text)
     assert len(codes) == 10
     return user, secret, codes
+
+
+async def test_recovery_codes_are_shown_though_nobody_can_be_told_by_mail(user: Surfer, database: Database) -> None:
+    page = user.post("/app/you/totp")
+    secret = re.findall(r"<code>([A-Z2-7]{32})</code>", page.text)[0]
+    token = re.findall(r'name="token" value="([^"]+)"', page.text)[0]
+    async with own_mail_stopped(database):
+        done = user.post("/app/you/totp/on", {"token": token, "code": pyotp.TOTP(secret).now()})
+        assert done.status_code == 200
+        assert len(re.findall(r"<li>((?:[a-z2-9]{4}-){3}[a-z2-9]{4})</li>", done.text)) == 10
+        assert user.post("/app/you/totp/off").status_code == 303
 
 
 def half_way(site: RunningWeb, user: Surfer) -> Surfer:

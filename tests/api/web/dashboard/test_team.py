@@ -9,7 +9,7 @@ import pytest
 from hourpost.database import Database
 from hourpost.rules.ids import to_text
 from hourpost.users.queries import USER_PREFIX
-from tests.api.web.dashboard.letters import link_in
+from tests.api.web.dashboard.letters import link_in, own_mail_stopped
 from tests.api.web.dashboard.people import Cast, Surfer, log_in, make_user, new_surfer, text_of
 from tests.api.web.running import RunningWeb
 
@@ -95,3 +95,10 @@ def test_everybody_may_leave(cast: Cast) -> None:
     for who in ("developer", "viewer", "billing"):
         assert cast[who].post(path_of(cast[who], "remove")).status_code == 303
         assert cast[who].get("/app").headers["location"] == "/app/accounts/new"
+
+
+async def test_nobody_is_invited_while_nothing_can_be_mailed(cast: Cast, database: Database, email: str) -> None:
+    async with own_mail_stopped(database):
+        assert cast["owner"].post("/app/team/invite", {"email": email, "role": "viewer"}).status_code == 422
+    assert email not in cast["owner"].get("/app/team").text
+    assert email not in cast["owner"].get("/app/audit").text

@@ -21,6 +21,7 @@ def test_a_webhook_is_added_and_shows_its_secret(owner: Surfer) -> None:
     assert "gave a webhook a new secret" in owner.get("/app/audit").text
     owner.post(f"{where}/disable")
     assert "Disabled" in owner.get(where).text
+    assert "changed a webhook" in owner.get("/app/audit").text
     assert owner.post(f"{where}/delete").headers["location"] == "/app/webhooks"
     assert owner.get(where).status_code == 404
 

@@ -9,7 +9,7 @@ import pytest
 
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
-from tests.api.web.dashboard.letters import link_in, newest_mail
+from tests.api.web.dashboard.letters import link_in, newest_mail, own_mail_stopped
 from tests.api.web.dashboard.people import Surfer, log_in, make_user, text_of
 from tests.api.web.running import RunningWeb
 
@@ -62,6 +62,15 @@ async def test_a_new_address_counts_once_it_is_confirmed(user: Surfer, database:
     assert user.post("/address", {"token": link.partition("token=")[2]}).status_code == 303
     assert new in text_of(user.get("/app/you"))
     assert new in (await newest_mail(database, user.email))[1]
+
+
+async def test_a_new_address_counts_though_the_old_one_cannot_be_told(user: Surfer, database: Database) -> None:
+    new = f"new-{uuid4().hex[:8]}@acme.test"
+    user.post("/app/you/address", {"email": new})
+    link = await link_in(database, new)
+    async with own_mail_stopped(database):
+        assert user.post("/address", {"token": link.partition("token=")[2]}).status_code == 303
+    assert new in text_of(user.get("/app/you"))
 
 
 def test_who_belongs_to_no_account_is_offered_one(user: Surfer) -> None:
