@@ -57,6 +57,8 @@ async def get_queues(visitor: Staff) -> Response:
         block="live",
         queues=queues,
         idle_relays=_idle(visitor, queues),
+        # One that nobody can log in to is not asked at all: only what waits tells of it.
+        is_waited_for=any(one.cause == "relay" and one.count for one in queues.waiting),
         cause_words=_WORDS,
         alerts=alerts,
         failed=failed,

@@ -98,7 +98,14 @@ async def test_staff_look_and_change_nothing(cast: Cast, database: Database) -> 
     assert "Their secret order" not in staff.get("/app/emails").text
 
 
-def test_a_relay_that_is_configured_is_listed_before_it_is_asked(cast: Cast) -> None:
+async def test_a_relay_that_is_configured_is_listed_before_it_is_asked(cast: Cast, database: Database) -> None:
+    table = tables.Delivery
+    async with database.transaction() as connection:
+        await connection.execute(update(table).where(table.waits_for == "relay").values(waits_for=None))
     told = text_of(cast["staff"].get("/operator"))
     assert "far.example:2525 Not asked lately" in told
     assert "secret-of-the-relay" not in told
+    await make_email(database, cast.account, state=State.DEFERRED)
+    async with database.transaction() as connection:  # as it is while nobody can log in there
+        await connection.execute(update(table).where(table.account_id == cast.account.id).values(waits_for="relay"))
+    assert "far.example:2525 Mail waits for it" in text_of(cast["staff"].get("/operator"))
