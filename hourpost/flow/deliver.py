@@ -215,7 +215,7 @@ class Courier:
 
     def _put_off(self, email: Claimed, postponed: Postponed) -> list[Verdict]:
         now = self._clock.now()
-        if postponed.held_by == "relay" and self._is_crowded:
+        if postponed.is_away and self._is_crowded:
             postponed = replace(postponed, seconds=max(postponed.seconds, _CROWD_PAUSE_SECONDS))
         return [verdicts.of_postponed(email, one, postponed, now, self._jitter()) for one in email.recipients]
 

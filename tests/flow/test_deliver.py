@@ -208,13 +208,15 @@ async def test_a_relay_that_is_away_costs_no_attempt(rounds):
     assert (row.waits_for, row.attempts) == ("relay", 0)
 
 
-@pytest.mark.parametrize(("emails", "seconds"), [(3, 2.0), (60, 60.0)])
-async def test_few_that_wait_for_a_relay_look_often_and_a_crowd_seldom(rounds, emails, seconds):
+@pytest.mark.parametrize(("emails", "is_away", "seconds"), [(3, True, 2.0), (60, True, 60.0), (60, False, 2.0)])
+async def test_few_that_wait_for_a_relay_look_often_and_a_crowd_seldom(rounds, emails, is_away, seconds):
+    """What is put off by relays that work, because they are busy or we stop, comes back when it was told to."""
+
     class Away:
         """Relays of which none can be asked."""
 
         async def send(self, *_):
-            return Postponed("relay", 2.0, "away")
+            return Postponed("relay", 2.0, "away", is_away=is_away)
 
     for number in range(emails):
         await rounds.post(f"a{number}@x.test")

@@ -191,7 +191,7 @@ async def test_while_every_relay_is_down_the_caller_is_told_when_to_come_back(un
         ] == ([Postponed] * 9)
         closed = await pool.send(envelope(), CONTENT)
         assert isinstance(closed, Postponed)
-        assert closed.seconds == 2.0
+        assert (closed.seconds, closed.is_away) == (2.0, True)
         assert pool.health()[0].breaker == "open"
         assert pool.health()[0].counts.login_failures < 10
 
@@ -257,7 +257,7 @@ async def test_a_message_that_waits_too_long_for_a_connection_is_postponed() -> 
         clock.now += 31.0
         postponed = await waiting
         assert isinstance(postponed, Postponed)
-        assert postponed.held_by == "relay"
+        assert (postponed.held_by, postponed.is_away) == ("relay", False)
         await cancel([slow])
 
 

@@ -364,7 +364,8 @@ class Lane:
 
     def _postponed(self) -> Postponed:
         seconds = max(_SHORTEST_PAUSE, self._breaker.seconds_left(self._around.clock()))
-        return Postponed("relay", seconds, f"{self.spec.name}: {self._last_fault or 'unavailable'}")
+        reason = f"{self.spec.name}: {self._last_fault or 'unavailable'}"
+        return Postponed("relay", seconds, reason, is_away=self._breaker.is_tripped)
 
     def _postpone_all(self, postponed: Postponed | None = None) -> None:
         _give(self._waiting.take_older_than(float("inf")), postponed or self._postponed())

@@ -121,3 +121,5 @@ class Postponed:
     held_by: Literal["relay", "destination"]
     seconds: float
     reason: str
+    is_away: bool = False
+    """Relays fail and are left alone; else they are busy, or we are about to stop."""

@@ -146,7 +146,10 @@ class RelayPool:
     def _all_closed(self) -> Postponed:
         now = self._clock()
         soonest = min(self._lanes, key=lambda lane: lane.seconds_closed(now))
-        return Postponed("relay", max(1.0, soonest.seconds_closed(now)), soonest.health(now).last_fault or "no relay")
+        health = soonest.health(now)
+        is_away = health.breaker == "open" and not self._is_closing
+        pause = max(1.0, soonest.seconds_closed(now))
+        return Postponed("relay", pause, health.last_fault or "no relay", is_away=is_away)
 
     # beside sending
 
