@@ -50,6 +50,7 @@ async def post_write(request: Request, reader: TheReader) -> Response:
             draft = await _draft(reader, form)
             if act == "discard":
                 return await _discard(reader, draft)
+            await _forget_what_is_gone(reader, form)
             asked = await _letter_of(reader, form, data)
             if act == "keep":
                 return await _keep(reader, form, asked, draft)
@@ -70,6 +71,23 @@ async def _draft(reader: Reader, form: Form) -> Place | None:
         form["draft"] = ""
         words = "This draft was sent, kept or given up elsewhere. What stands here can be sent all the same."
         raise Conflict("draft_gone", words) from None
+
+
+async def _forget_what_is_gone(reader: Reader, form: Form) -> None:
+    """An answer goes on without the message that it answers, once that is moved or deleted.
+
+    Raises: Conflict where a message that is forwarded is gone, for its files go with it.
+    """
+    for name in ("answers", "forwards"):
+        if not form[name]:
+            continue
+        try:
+            await _place(reader, form[name])
+        except NotFound:
+            form[name] = ""
+            if name == "forwards":
+                words = "What you forward was moved or deleted. What stands here can be sent without its files."
+                raise Conflict("message_gone", words) from None
 
 
 async def _discard(reader: Reader, draft: Place | None) -> Response:

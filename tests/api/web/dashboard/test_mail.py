@@ -332,6 +332,17 @@ async def test_a_forward_takes_what_is_attached_along(box: Inbox) -> None:
     assert "bill.pdf" in box.get(f"{answer.headers['location']}/1/source").text
 
 
+async def test_a_letter_outlives_the_message_that_it_is_about(box: Inbox) -> None:
+    place = f"{box.home.rpartition('/')[2]}:{await box.receive(HTML)}"
+    box.post(f"{box.home}/act", {"uid": place.partition(":")[2], "act": "archive"})
+    letter = {"to": "bob@far.test", "subject": "Re: order", "text": "Yes!", "act": "send"}
+    assert box.post("/mail/write", letter | {"answers": place}).status_code == 303
+    refused = box.post("/mail/write", letter | {"forwards": place})
+    assert refused.status_code == 422
+    assert "can be sent without its files" in refused.text
+    assert 'name="forwards" value=""' in refused.text
+
+
 def test_a_draft_is_kept_and_gone_on_with(box: Inbox) -> None:
     where = box.post("/mail/write", {"subject": "Half", "text": "Dear", "act": "keep"}).headers["location"]
     assert 'value="Half"' in box.get(where).text
