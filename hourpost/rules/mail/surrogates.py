@@ -90,7 +90,10 @@ def _patch_fields(header: bytes) -> Iterator[Patch]:
         if match[0].isascii() or not _is_utf8(match[0]):
             continue
         text = _rewrite(name.lower(), unfold(value))
-        yield Patch(match.start(), len(match[0]), b"%b: %b\r\n" % (name, text) if text else b"")
+        if not match[0].endswith(b"\n"):  # the last line of all: who writes it gives it an end, as ever
+            yield Patch(match.start(), len(match[0]), b"%b: %b" % (name, text))
+        else:
+            yield Patch(match.start(), len(match[0]), b"%b: %b\r\n" % (name, text) if text else b"")
 
 
 def _rewrite(name: bytes, value: bytes) -> bytes:

@@ -332,6 +332,17 @@ def test_utf_8_in_a_header_comes_as_it_is_only_to_who_asked_for_it(person: Perso
         person.door.wait_until_empty()
 
 
+@pytest.mark.parametrize("field", ["Subject", "Message-ID"])
+def test_a_header_in_utf_8_whose_last_line_has_no_end_is_as_long_as_is_told(person: Person, field: str) -> None:
+    person.receive(f"To: b@x.test\r\n{field}: ü".encode())
+    with open_session(person) as client:
+        told = int(client.ask(b"LIST 1\r\n").split()[-1])
+        assert client.ask(b"RETR 1\r\n") == f"+OK {told} octets"
+        body = client.body()
+    assert len(body) == told
+    assert body.isascii()
+
+
 def test_what_was_read_is_noted_with_what_is_removed_or_nothing_is(person: Person) -> None:
     person.receive(LETTER, LETTER)
     door = person.door

@@ -87,6 +87,15 @@ def test_what_is_not_utf_8_in_a_header_keeps_its_bytes(content: bytes) -> None:
     assert patched(content) == content
 
 
+@pytest.mark.parametrize("name", ["Subject", "Message-ID", "From", "X-Note"])
+def test_a_last_line_without_an_end_is_given_none(name: str) -> None:
+    content = f"To: b@x.test\r\n{name}: ü".encode()
+    given = patched(content)
+    assert given.isascii()
+    assert given.startswith(f"To: b@x.test\r\n{name}: ".encode())
+    assert not given.endswith(b"\n")
+
+
 def test_it_does_not_matter_how_the_message_is_cut() -> None:
     content = "Subject: ä\r\nX-A: b\r\nFrom: ü <a@x.test>\r\nReferences: <ä@x>\r\n\r\nGrüße\r\n".encode()
     whole, chance = patched(content), random.Random(1)
