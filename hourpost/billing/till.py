@@ -16,7 +16,7 @@ from hourpost.database import Database
 from hourpost.errors import Conflict, NotFound
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.stripe import NewCheckout, NewCustomer, Stripe, StripeUnknown
-from hourpost.rules.subscriptions import Entitlement, Price, Subscription
+from hourpost.rules.subscriptions import PAID, Entitlement, Price, Subscription
 from hourpost.settings import Settings
 
 
@@ -118,11 +118,16 @@ class Till:
             return move
 
     async def cancel(self, account_id: UUID) -> None:
-        """Let the subscription end with what is paid for. Raises: Conflict."""
+        """Let the subscription end with what is paid for: at once where that is over. Raises: Conflict."""
         async with lock_billing(self._database, account_id):
-            customer, current = await self._current(account_id)
+            customer = await self._paying_customer(account_id)
+            subscriptions, entitlement = await self._read(customer)
+            current = current_of(subscriptions)
             await self._release(current)
-            await self._stripe.cancel_at_period_end(current, wanted=True)
+            if entitlement.plan is None and current.status not in PAID:
+                await self._stripe.cancel_now(current)
+            else:
+                await self._stripe.cancel_at_period_end(current, wanted=True)
             await self._read(customer)
 
     async def resume(self, account_id: UUID) -> None:

@@ -119,6 +119,22 @@ async def test_who_stays_unpaid_is_reminded_once(shop: Shop, end: str, told: lis
         assert await notices(shop, account) == before + (told if days != 4 else [])
 
 
+async def test_who_stays_unpaid_can_cancel_and_is_left_in_peace(shop: Shop) -> None:
+    shop.fake.state.after_last_retry = "unpaid"
+    account = await failing(shop)
+    shop.pass_time(days=7, hours=1)
+    await shop.receive()
+    await shop.till.cancel(account.id)
+    assert (await shop.entitlement(account)).status == "canceled"
+    before = await notices(shop, account)
+    shop.pass_time(days=6)
+    async with shop.database.transaction() as connection:
+        await remind_unpaid(connection, shop.clock.now())
+    assert await notices(shop, account) == before
+    await shop.buy(account, "normal")
+    assert (await shop.look(account)).plan == "normal"
+
+
 async def test_a_late_word_of_a_failure_does_not_lengthen_the_grace(shop: Shop) -> None:
     account = await shop.subscriber()
     shop.fake.state.cards[(await shop.customer(account)).id] = "declined"

@@ -106,7 +106,8 @@ async def post_cancel(visitor: Biller) -> Response:
     except HourpostError as error:
         return _sorry(visitor, error)
     await _note(visitor, "plan_canceled", visitor.account.plan)
-    return visitor.redirect(PAGE, "The plan is canceled. It goes on until the paid time ends.")
+    words = " It goes on until the paid time ends." if visitor.account.plan else ""
+    return visitor.redirect(PAGE, f"The plan is canceled.{words}")
 
 
 @router.post(f"{PAGE}/resume")

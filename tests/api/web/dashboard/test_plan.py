@@ -164,6 +164,13 @@ async def test_a_failed_payment_is_on_every_page_until_it_is_paid(
             {"account": buyers.account.id},
         )
     assert "Your plan has ended" in buyers["viewer"].get("/app").text
+    async with database.transaction() as connection:
+        for table in ("entitlements", "subscriptions"):
+            await connection.execute(
+                text(f"UPDATE {table} SET status = 'unpaid' WHERE account_id = :account"),
+                {"account": buyers.account.id},
+            )
+    assert "Cancel at once" in owner.get("/app/plan").text  # as the letter of it says
 
 
 async def test_while_stripe_is_away_the_page_works_and_a_change_is_not_half_made(
