@@ -93,14 +93,16 @@ async def test_one_email_shows_what_became_of_each_recipient(cast: Cast, owner: 
             "INSERT INTO attempts (email_id, position, number, outcome, relay, stage, code, enhanced, reply, tls,"
             " started_at, seconds) VALUES (:email, 1, 1, 'bounced', 'relay.test', 'rcpt', 550, '5.1.1',"
             " 'no such <user>', 'TLSv1.3', now(), 0.25)",
-            "INSERT INTO events (email_id, id, position, account_id, kind, at)"
-            " VALUES (:email, gen_random_uuid(), 1, :account, 'bounced', now() + interval '1 s')",
+            "INSERT INTO events (email_id, id, position, account_id, kind, at, detail)"
+            " VALUES (:email, gen_random_uuid(), 1, :account, 'bounced', now() + interval '1 s',"
+            """ '{"reason": "relay.test: no TLS"}')""",
         ):
             await connection.execute(text(statement), arguments)
     page = owner.get(f"/app/emails/{email_id}")
     assert "There is no mailbox of that name" in page.text
     assert "550 5.1.1 no such &lt;user&gt;" in text_of(page) or "no such &lt;user&gt;" in page.text
     assert "By relay.test, TLSv1.3, attempt 1" in text_of(page)
+    assert "Relay.test: no TLS." in text_of(page)
 
 
 async def test_a_preview_runs_nothing_and_loads_nothing(cast: Cast, owner: Surfer, database: Database) -> None:
@@ -197,3 +199,4 @@ async def test_the_overview_leads_who_is_new_and_sends_a_test(cast: Cast, owner:
     then = owner.get("/app?span=7d")
     assert "data-chart" in then.text
     assert "It works" in then.text
+    assert "everything that you sent has left" not in then.text  # it waits for a worker, which none is here
