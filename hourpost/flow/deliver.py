@@ -98,7 +98,7 @@ class Courier:
         self._bell = asyncio.Event()
         self._stopping = False
         self._in_hand: set[tuple[UUID, int]] = set()
-        self._ended: set[UUID] = set()  # emails whose final dot may be on the wire
+        self._ended: set[tuple[UUID, int]] = set()  # those of them whose final dot may be on the wire
         self._claiming = asyncio.Lock()
         self._is_claim_in_doubt = False
         self._sending: set[asyncio.Task[None]] = set()
@@ -189,7 +189,7 @@ class Courier:
 
     def _done(self, email: Claimed, task: asyncio.Task[None]) -> None:
         self._in_hand.difference_update(email.keys)
-        self._ended.discard(email.email_id)
+        self._ended.difference_update(email.keys)
         self._sending.discard(task)
         if not task.cancelled() and task.exception() is not None:  # its rows are still leased to us
             log.error("a delivery was not settled", email_id=str(email.email_id), exc_info=task.exception())
@@ -205,7 +205,7 @@ class Courier:
         except ServiceUnavailable:  # its content or its keys could not be read
             found = self._put_off(email, Postponed("relay", 5.0, "the database was away"))
         except Exception:  # the outermost loop of one delivery: whatever it was, its lease must end
-            if email.email_id in self._ended:  # it may have left: the sweep makes it unknown, as after a crash
+            if not self._ended.isdisjoint(email.keys):  # it may have left: the sweep makes it unknown, as after a crash
                 raise
             log.exception("a delivery stumbled", email_id=str(email.email_id))
             found = self._put_off(email, Postponed("relay", 60.0, "an error of ours; it is logged"))
@@ -259,7 +259,7 @@ class Courier:
     async def _may_end(self, email: Claimed) -> bool:
         is_allowed = await self._leases.may_end(email)
         if is_allowed:
-            self._ended.add(email.email_id)
+            self._ended.update(email.keys)
         return is_allowed
 
     async def _relay(self, email: Claimed, parts: list[bytes], *, smtputf8: bool) -> list[Verdict]:

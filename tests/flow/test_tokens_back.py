@@ -161,3 +161,27 @@ async def test_a_delivery_that_stumbles_after_its_dot_may_have_left(rounds):
     courier._relays = Stumbling(courier._relays)
     ledger = await rounds.until(lambda now: now.row(email_id).state == "deferred")
     assert ledger.events[email_id, 0] == ["queued", "unknown"]
+
+
+async def test_another_delivery_of_the_email_that_is_done_says_nothing_of_its_dot(rounds):
+    class Stumbling:
+        """Relays that hand over to the first recipient, and raise when the second has been handed over to."""
+
+        def __init__(self, relays):
+            self._relays = relays
+
+        async def send(self, envelope, *arguments):
+            found = await self._relays.send(envelope, *arguments)
+            if envelope.recipients == ("b@x.test",):
+                return found
+            await rounds.execute("UPDATE deliveries SET due_at = :now WHERE position = 1", now=rounds.clock.now())
+            courier.hint([email_id])
+            await rounds.until(lambda now: now.row(email_id, 1).state == "sent")
+            raise RuntimeError("as never before")
+
+    email_id = await rounds.post("a@x.test", "b@x.test")
+    await rounds.execute("UPDATE deliveries SET due_at = 'infinity' WHERE position = 1")
+    courier = rounds.start()
+    courier._relays = Stumbling(courier._relays)
+    ledger = await rounds.until(lambda now: now.row(email_id).state == "deferred")
+    assert ledger.events[email_id, 0] == ["queued", "unknown"]
