@@ -31,8 +31,8 @@ from bench.peer import Postfix, is_installed
 from bench.prefill import unsign
 from bench.report import print_findings, wide_console, write_down
 
-# Of each worker process to the relay, and how many such processes.
-_BY_MANY_CONNECTIONS = {"rtt50": (200, 2), "slow200": (300, 1)}
+# Of each worker process to the relay, and how many such processes: 200 in all to the one far away.
+_BY_MANY_CONNECTIONS = {"rtt50": (100, 2), "slow200": (300, 1)}
 
 
 def arguments() -> argparse.Namespace:
