@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.accounts.queries import Account
+from hourpost.credentials.queries import PREFIXES, Kind
 from hourpost.database import Database
 from hourpost.rules.ids import to_text
 
@@ -19,7 +20,6 @@ _AT_ONCE = 500
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS  # SQLAlchemy names columns by a str of its own
 _PREFIXES = {
     "domains": "dom",
-    "credentials": "key",
     "suppressions": "sup",
     "mailboxes": "mbx",
     "webhooks": "whk",
@@ -51,7 +51,8 @@ async def export_account(database: Database, account: Account) -> AsyncIterator[
         separator = b"\n"
         async for rows in _pages(database, table, columns, account.id):
             for row in rows:
-                row["id"] = to_text(_PREFIXES[name], row["id"])
+                prefix = PREFIXES[Kind(row["kind"])] if table is tables.Credential else _PREFIXES[name]
+                row["id"] = to_text(prefix, row["id"])
             yield separator + b",\n".join(map(_dump, rows))
             separator = b",\n"
         yield b"]"

@@ -16,12 +16,12 @@ from hourpost.rules.ids import new_id
 from tests.api.web.dashboard.mail import make_email, make_webhook
 from tests.api.web.dashboard.people import Cast, make_cast
 from tests.api.web.running import RunningWeb
-from tests.cast import make_account, make_domain, make_key
+from tests.cast import make_account, make_domain, make_key, make_smtp_login
 
 
 async def test_the_export_has_everything_but_secrets(cast: Cast, database: Database) -> None:
     domain = await make_domain(database, cast.account)
-    key = await make_key(database, cast.account)
+    key, login = await make_key(database, cast.account), await make_smtp_login(database, cast.account)
     webhook_id = await make_webhook(database, cast.account)
     email_id = await make_email(database, cast.account, "ada@far.test", state=State.SENT)
     answer = cast["owner"].post("/app/account/export")
@@ -30,11 +30,12 @@ async def test_the_export_has_everything_but_secrets(cast: Cast, database: Datab
     assert [one["name"] for one in found["domains"]] == [domain.name]
     assert [one["id"] for one in found["emails"]] == [email_id]
     assert [(one["id"], one["endpoint"]) for one in found["webhooks"]] == [(webhook_id, "https://hooks.example/x")]
+    assert [one["id"] for one in found["credentials"]] == [one.credential.public_id for one in (key, login)]
     assert found["inbound_routes"] == found["mailboxes"] == []
     assert found["emails"][0]["deliveries"] == [{"address": "ada@far.test", "status": "sent"}]
     assert {one["role"] for one in found["members"]} == {"owner", "admin", "developer", "viewer", "billing"}
     assert found["audit_log"][-1]["action"] == "account_exported"
-    for secret in (key.secret, "token_sha256", "password", "dkim", "secret"):
+    for secret in (key.secret, login.secret, "token_sha256", "password", "dkim", "secret"):
         assert secret not in answer.text
 
 
