@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
@@ -91,7 +91,10 @@ async def suspend_account(connection: AsyncConnection, account_id: UUID, now: da
 
 
 async def resume_account(connection: AsyncConnection, account_id: UUID) -> Account:
-    """Let a suspended account send again. Raises: NotFound."""
+    """Let a suspended account send again. Raises: NotFound; Conflict for one that was deleted and is being erased."""
+    closed_at = select(tables.Account.closed_at).where(tables.Account.id == account_id)
+    if (await connection.execute(closed_at)).scalar() is not None:
+        raise Conflict("account_closed", "This account was deleted by its owner: nothing opens it again.")
     return await _update(connection, account_id, {"suspended_at": None})
 
 

@@ -54,6 +54,7 @@ async def test_a_deleted_account_is_closed_at_once_and_erased_later(
     async with database.reading() as connection:
         names = await connection.execute(text("SELECT id FROM domains WHERE name = :name"), {"name": domain.name})
         assert not names.all()
+    assert cast["staff"].post(f"/operator/accounts/{cast.account.public_id}/resume").status_code == 409
     later = datetime.now(UTC) + LINGER + timedelta(minutes=1)
     for _ in range(20):
         async with database.transaction() as connection:
