@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -17,6 +18,7 @@ from hourpost.database import Database
 from hourpost.emails.oldest import read_oldest_seconds
 from hourpost.emails.tallies import count_events
 from hourpost.errors import ServiceUnavailable
+from hourpost.flow.forward import HELD_CHANNEL
 from hourpost.flow.release import Releaser
 from hourpost.flow.sweep import expire
 from hourpost.gateways.clock import Clock
@@ -116,6 +118,7 @@ class Schedule:
             while not await listener.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110  # PostgreSQL rings no bell
                 await asyncio.sleep(_LEAD_SECONDS)
             await listener.add_listener("standing", self._hear)
+            await listener.add_listener(HELD_CHANNEL, self._hear_of_held)
         except BaseException:  # a connection that is left open would keep the lead, and do nothing with it
             listener.terminate()
             raise
@@ -129,6 +132,11 @@ class Schedule:
         except ValueError:
             self._next.clear()
         self._bell.set()
+
+    def _hear_of_held(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+        """Mail goes on from a mailbox: it leaves with the next tick, unless the account waits for room anyway."""
+        with suppress(ValueError):
+            self._next.setdefault(UUID(payload), 0.0)
 
     async def _tick(self) -> None:
         for account in await self._releaser.come_due():

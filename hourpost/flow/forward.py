@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.store import Bundle, Row, Stored, store
 from hourpost.gateways.clock import Clock
@@ -24,6 +25,12 @@ from hourpost.rules.incoming import IncomingHeader
 from hourpost.rules.submission import Order, Standing, Submission
 
 SOURCE = "forward"
+HELD_CHANNEL = "held"
+"""PostgreSQL's NOTIFY of an account of which something is held that may have room: the schedule listens."""
+
+_RING = HotStatement(
+    "SELECT pg_notify(CAST(:channel AS text), account) FROM unnest(CAST(:accounts AS text[])) AS w(account)"
+)
 
 log = structlog.get_logger()
 
@@ -40,7 +47,7 @@ class Forward:
 
 
 class Forwarding:
-    """Stores forwards, and tells the buckets afterwards what waits."""
+    """Stores forwards, and tells the buckets and the schedule afterwards what waits."""
 
     def __init__(self, hour: Hour, clock: Clock) -> None:
         self._hour = hour
@@ -56,8 +63,8 @@ class Forwarding:
         if fate.generation is not None:
             generations[account] = fate.generation
 
-    async def tell(self, forwards: Iterable[Forward], generations: dict[UUID, int]) -> None:
-        """Tell the buckets what waits, after the commit; what fails here is found by the next comparison."""
+    async def tell(self, database: Database, forwards: Iterable[Forward], generations: dict[UUID, int]) -> None:
+        """Tell the buckets what waits, then the schedule, after the commit; what fails here it finds by itself."""
         waiting = Counter[UUID]()
         for forward in forwards:
             waiting[forward.mailbox.account_id] += len(forward.mailbox.forward_to)
@@ -65,8 +72,13 @@ class Forwarding:
             for account, count in waiting.items():
                 if account in generations:
                     await self._hour.adjust_waiting(account, count, generations[account])
-        except ServiceUnavailable as error:
-            log.warning("the hour was not told what is held", cause=error.cause)
+            async with database.hot_statements() as connection:
+                await _RING.run(connection, {"channel": HELD_CHANNEL, "accounts": list(map(str, waiting))})
+        except (
+            ServiceUnavailable,
+            asyncpg.PostgresError,
+        ) as error:  # the message is stored: nobody is to send it again
+            log.warning("what is held was not told", cause=repr(error))
 
 
 def _order(forward: Forward) -> Order:

@@ -97,7 +97,7 @@ class Keeper:
         works += [partial(self._forwarding.store, generations=generations, forward=one) for one in forwards]
         await self._store_with(incoming, {one.mailbox.mailbox_id for one in forwards}, works)
         if forwards:
-            await self._forwarding.tell(forwards, generations)
+            await self._forwarding.tell(self._database, forwards, generations)
 
     async def _store_with(self, incoming: Incoming, forwarded: Collection[UUID], works: list[Work]) -> None:
         targets = _targets(incoming, forwarded)

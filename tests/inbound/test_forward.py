@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hourpost.flow.release import Releaser
 from hourpost.gateways.clock import SystemClock
 from tests.fakes.bell import Bell
@@ -29,6 +31,18 @@ async def test_a_copy_goes_on_as_the_account_s_own_email(house: House, hour):
     releaser = Releaser(house.database, hour, bell, SystemClock())
     assert (await releaser.release(house.account.id)).released == 2
     assert bell.rung == [rows[0].id]
+
+
+async def test_the_schedule_is_told_that_something_goes_on(house: House):
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    listener = await house.database.listen()
+    try:
+        await listener.add_listener("held", lambda *said: heard.put_nowait(said[-1]))
+        await house.mailbox("info", forward_to=("a@far.example",))
+        await house.receive(LETTER, "info")
+        assert await asyncio.wait_for(heard.get(), 60) == str(house.account.id)
+    finally:
+        await listener.close()
 
 
 async def test_without_a_copy_nothing_stays(house: House):

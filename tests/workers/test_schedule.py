@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from datetime import timedelta
 
@@ -76,6 +77,19 @@ async def test_a_new_plan_paces_what_waits_anew_at_once(rounds, tick, monkeypatc
     await asyncio.sleep(1)  # it has looked, and would come back in an hour
     await give_limit(rounds, 4)
     await rounds.until(lambda now: now.count("queued") == 4)
+
+
+async def test_what_goes_on_from_a_mailbox_leaves_with_the_next_tick(rounds, tick):
+    await give_limit(rounds, 10)
+    schedule = tick().schedule
+    schedule._due["look"] = math.inf  # it looks for nothing by itself
+    await rounds.until(lambda _: schedule._listener is not None)
+    email_id = await rounds.post("a@x.test")
+    async with rounds.database.transaction() as connection:
+        await connection.execute(text("UPDATE deliveries SET state = 'held', released_at = NULL"))
+    async with rounds.database.transaction() as connection:
+        await connection.execute(text("SELECT pg_notify('held', :account)"), {"account": str(rounds.account.id)})
+    await rounds.until(lambda now: now.row(email_id).state == "queued")
 
 
 async def test_a_smaller_plan_holds_back_at_once(rounds, tick):
