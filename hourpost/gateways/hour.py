@@ -82,8 +82,9 @@ class RedisHour:
             self._doubts.pop(take.request, None)
         doubts = [self._doubts.pop(request) for request in list(self._doubts)[:_UNDONE_AT_ONCE]]
         calls = [_undo_call(take) for take in doubts]
-        calls += [_take_call(takes[start : start + _ACCOUNTS]) for start in range(0, len(takes), _ACCOUNTS)]
         try:
+            most = await self._accounts_in_a_run()
+            calls += [_take_call(takes[start : start + most]) for start in range(0, len(takes), most)]
             replies = await self._run(calls)
         except BaseException:
             self._doubt([*doubts, *takes])
@@ -126,6 +127,12 @@ class RedisHour:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._link.aclose()
+
+    async def _accounts_in_a_run(self) -> int:
+        """A cluster has each account's keys in a slot of their own, and one run may see one slot."""
+        if self._link.is_cluster is None:
+            await self._run([])
+        return 1 if self._link.is_cluster else _ACCOUNTS
 
     async def _run(self, calls: Sequence[Call]) -> list[Any]:
         return await self._link.run(calls, str(self._clock()) if self._clock else "")

@@ -59,6 +59,8 @@ class ScriptLink:
         self._rests_until = 0.0
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[AbstractConnection] = []
+        self.is_cluster: bool | None = None
+        """Whether it takes keys of one slot alone in one run; None until it was first met."""
         self._factory = ConnectionPool.from_url(
             url,
             protocol=2,
@@ -99,9 +101,11 @@ class ScriptLink:
     async def _greet(self, connection: AbstractConnection) -> None:
         await connection.on_connect()
         await connection.send_command("INFO", "server", check_health=False)
-        found = _RUN_ID.search(await connection.read_response(disable_decoding=True))
+        told = await connection.read_response(disable_decoding=True)
+        found = _RUN_ID.search(told)
         if found is None:
             raise ResponseError("INFO tells no run_id")
+        self.is_cluster = b"redis_mode:cluster" in told
         vars(connection)["mark"] = (LAYOUT + found[1]).ljust(MARK_BYTES)
         await self._load(connection)
 

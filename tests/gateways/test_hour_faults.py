@@ -79,6 +79,15 @@ class TestColdBuckets:
         taken = await hour.take_many([Take(account, 10, [Want(1)]) for account in accounts])
         assert [t.reading.used for t in taken] == [1, 1, 1]
 
+    async def test_a_cluster_is_asked_account_by_account(self, cluster_redis, new_hour):
+        assert await new_hour(cluster_redis.url, timeout_seconds=10).take_many(
+            [Take(uuid4(), 10, [Want(1)]) for _ in range(3)]
+        ) == [None, None, None]
+        hour = new_hour(cluster_redis.url, timeout_seconds=10)
+        accounts = [await seeded(hour) for _ in range(40)]
+        taken = await hour.take_many([Take(account, 10, [Want(1)]) for account in accounts])
+        assert [one.reading.used for one in taken] == [1] * 40
+
 
 class TestSeeding:
     async def test_a_bucket_stays_when_it_is_seeded_again_with_the_same_generation(self, hour):
