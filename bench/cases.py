@@ -114,10 +114,11 @@ async def mailboxes(bench: Bench) -> None:
 
 async def latency(bench: Bench) -> None:
     """Accepting, saturated and at half of the rate that was carried then."""
-    saturated = await bench.stage.http(Singles([bench.plain], 2 * KB, fresh_run()))
-    bench.note("saturated", saturated.p99_ms, saturated)
-    half = await bench.stage.http(Singles([bench.plain], 2 * KB, fresh_run()), rate=saturated.rate / 2)
-    bench.note("half", half.p99_ms, half)
+    for _ in range(_TURNS):
+        saturated = await bench.stage.http(Singles([bench.plain], 2 * KB, fresh_run()))
+        bench.note("saturated", saturated.p99_ms, saturated)
+        half = await bench.stage.http(Singles([bench.plain], 2 * KB, fresh_run()), rate=saturated.rate / 2)
+        bench.note("half", half.p99_ms, half)
 
 
 async def rtt50(bench: Bench) -> None:
