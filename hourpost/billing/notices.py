@@ -31,7 +31,7 @@ _UNMAILED = text(
     """
 SELECT n.account_id, n.kind, n.subject, a.name, a.email, e.ends_at,
   (SELECT array_agg(u.email ORDER BY u.email) FROM memberships m JOIN users u ON u.id = m.user_id
-   WHERE m.account_id = n.account_id AND m.role IN ('owner', 'billing')) AS recipients
+   WHERE m.account_id = n.account_id AND m.role IN ('owner', 'admin', 'billing')) AS recipients
 FROM billing_notices n JOIN accounts a ON a.id = n.account_id LEFT JOIN entitlements e ON e.account_id = n.account_id
 WHERE n.mailed_at IS NULL AND n.created_at > :since ORDER BY n.created_at, n.account_id, n.kind LIMIT :most
 """

@@ -70,14 +70,16 @@ SELECT count(*) AS calls FROM calls
 """
     )
 )
-# Its token was not used, unless the answer to an earlier dot was lost: the bucket hears of it when it is compared.
+# Its token was not used, unless the answer to an earlier dot was lost. Whoever takes the next one finds that the
+# generation was raised, and has the bucket filled anew.
 _UNSPEND = HotStatement(
     "WITH freed AS (UPDATE deliveries d SET released_at = NULL"
     " FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS w(email, position)"
     " WHERE d.email_id = w.email AND d.position = w.position AND d.lease = :worker AND d.state || '' = 'sending'"
     " AND d.released_at IS NOT NULL AND NOT EXISTS (SELECT FROM events u"
     " WHERE u.email_id = d.email_id AND u.position = d.position AND u.kind = 'unknown')"
-    " RETURNING d.account_id, old.released_at AS spent_at)"
+    " RETURNING d.account_id, old.released_at AS spent_at), raised AS (UPDATE hours SET generation = generation + 1"
+    " WHERE account_id IN (SELECT account_id FROM freed))"
     " INSERT INTO spends (account_id, spent_at, count) SELECT account_id, spent_at, -count(*) FROM freed GROUP BY 1, 2"
 )
 _SUPPRESS = HotStatement(

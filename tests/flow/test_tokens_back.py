@@ -17,6 +17,7 @@ from hourpost.gateways.relays import Outcome, Postponed
 from hourpost.gateways.relays.outcome import Stage
 from hourpost.suppressions.changes import add_suppressions
 from tests.cast import make_account
+from tests.flow.letters import letter, make_standing, order
 from tests.flow.test_leases import die, lease, sweep
 
 LOST = {"lost", "crash after the dot"}
@@ -138,6 +139,16 @@ async def test_an_address_that_is_suppressed_between_two_tries_is_not_sent_to_ag
     ledger.check()
     assert ledger.events[email_id, 0] == ["queued", "deferred", "suppressed"]
     assert (sum(ledger.spends.values()), len(await rounds.attempts(email_id))) == (1, 2)
+
+
+async def test_a_token_that_came_back_is_there_for_the_next_one_at_once(rounds):
+    email_id = await rounds.post("defer+451@x.test", "b@x.test")
+    assert (await rounds.round()).row(email_id).state == "deferred"
+    await suppress(rounds, "defer+451@x.test")
+    rounds.clock.advance(600)
+    await rounds.until(lambda now: now.row(email_id).state == "suppressed")
+    receipt = await rounds.office.intake.accept(order(make_standing(rounds.account), letter("c@x.test")))
+    assert receipt.usage.used == 2
 
 
 async def suppress(rounds, address):
