@@ -52,7 +52,7 @@ def test_a_domain_a_key_and_a_credential(page: Page) -> None:
         page.goto(f"/app/{path}")
         form = unfold(page, title)
         form.get_by_role("textbox", name="Name").fill(f"For {name}")
-        form.get_by_label("From").select_option(label=name)
+        form.get_by_label("From", exact=True).select_option(label=name)
         form.get_by_role("button", name=title).click()
         expect(page.locator(".card-secret code", has_text=re.compile(f"^{prefix}")).first).to_be_visible()
         expect(page.locator(".snippet[open]").first).to_contain_text(prefix)
