@@ -56,6 +56,7 @@ WORDS: dict[str, str] = {
     "payment_state_changed": "told how it is paid",
     "plan_resumed": "resumed the plan",
     "domain_added": "added a domain",
+    "domain_changed": "changed a domain",
     "domain_deleted": "deleted a domain",
     "api_key_made": "made an API key",
     "api_key_revoked": "revoked an API key",

@@ -186,6 +186,8 @@ def signing(
 ) -> None:
     """Choose how mail of an account is signed; each domain then lists one more record to publish.
 
+    A domain that has chosen for itself, by REST or in the dashboard, keeps to that.
+
     Example: hourpost account signing --account Acme --ed25519
     """
 

@@ -57,8 +57,11 @@ class Findings:
         return self.signs, self.signs if self.signs_ed25519 is None else self.signs_ed25519
 
 
-async def prepare_domain(name: str, cipher: Cipher) -> NewDomain:
-    """Check the name, and make its token and keys in another thread. Raises: ValidationFailed."""
+async def prepare_domain(name: str, cipher: Cipher, *, signs_ed25519: bool | None = None) -> NewDomain:
+    """Check the name, and make its token and keys in another thread. Raises: ValidationFailed.
+
+    ``signs_ed25519``: with the second key too; None: as the account has it.
+    """
     try:
         normalised = normalise_domain(name.strip().removesuffix("."))
     except AddressError as error:
@@ -72,6 +75,7 @@ async def prepare_domain(name: str, cipher: Cipher) -> NewDomain:
         "dkim_rsa_public": rsa.record,
         "dkim_ed25519_private": cipher.seal(ed25519.private_pem, key_row(domain_id, "ed25519")),
         "dkim_ed25519_public": ed25519.record,
+        "signs_ed25519": signs_ed25519,
     }
     return NewDomain(domain_id, normalised, values)
 
@@ -110,6 +114,19 @@ async def record_findings(
             raise
         message = f"{domain.name} is verified for another account; it must be deleted there first."
         raise Conflict("domain_taken", message) from error
+    await announce_change(connection, account_id)
+    return await get_domain(connection, account_id, domain_id)
+
+
+async def set_signatures(
+    connection: AsyncConnection, account_id: UUID, domain_id: UUID, *, signs_ed25519: bool
+) -> Domain:
+    """Choose whether mail of the domain is signed by Ed25519 too, once that record is seen. Raises: NotFound."""
+    values: dict[str, Any] = {"signs_ed25519": signs_ed25519}
+    if not signs_ed25519:  # nobody looks for the record any more: when it is asked for again, it may be gone
+        values["dkim_ed25519_seen_at"] = None
+    mine = (tables.Domain.account_id == account_id, tables.Domain.id == domain_id)
+    await connection.execute(update(tables.Domain).where(*mine).values(values))
     await announce_change(connection, account_id)
     return await get_domain(connection, account_id, domain_id)
 

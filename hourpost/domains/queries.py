@@ -55,7 +55,7 @@ class Domain:
     verified_at: datetime | None
     last_checked_at: datetime | None
     created_at: datetime
-    signs_ed25519: bool  # the account's wish
+    signs_ed25519: bool  # the domain's own choice, else its account's
 
     @property
     def public_id(self) -> str:
@@ -78,7 +78,11 @@ class DkimKey:
     private_pem: bytes = field(repr=False)
 
 
-_COLUMNS = [getattr(tables.Domain, one.name) for one in fields(Domain) if one.name != "signs_ed25519"]
+_SIGNS_ED25519 = func.coalesce(tables.Domain.signs_ed25519, tables.Account.signs_ed25519).label("signs_ed25519")
+_COLUMNS = [
+    *(getattr(tables.Domain, one.name) for one in fields(Domain) if one.name != "signs_ed25519"),
+    _SIGNS_ED25519,
+]
 _PRIVATE = (tables.Domain.dkim_rsa_private, tables.Domain.dkim_ed25519_private)
 
 
@@ -111,11 +115,11 @@ async def list_domains(
 
 
 async def load_dkim_keys(connection: AsyncConnection, cipher: Cipher, domain_id: UUID) -> tuple[DkimKey, ...]:
-    """The keys that sign mail of this domain: RSA, then Ed25519 where its account asks for it.
+    """The keys that sign mail of this domain: RSA, then Ed25519 where that is asked for.
 
     A key whose record is not seen does not sign; none does for a domain that is gone. Raises: CannotDecrypt.
     """
-    statement = select(*_COLUMNS, tables.Account.signs_ed25519, *_PRIVATE).join_from(tables.Domain, tables.Account)
+    statement = select(*_COLUMNS, *_PRIVATE).join_from(tables.Domain, tables.Account)
     row = (await connection.execute(statement.where(tables.Domain.id == domain_id))).one_or_none()
     if row is None:
         return ()
@@ -141,7 +145,7 @@ async def list_due_for_check(
     in_order = and_(
         tables.Domain.proof_missing_since.is_(None),
         tables.Domain.dkim_seen_at.is_not(None),
-        or_(tables.Account.signs_ed25519.is_(False), tables.Domain.dkim_ed25519_seen_at.is_not(None)),
+        or_(not_(_SIGNS_ED25519), tables.Domain.dkim_ed25519_seen_at.is_not(None)),
     )
     verified = tables.Domain.status == Status.VERIFIED
     due = or_(
@@ -149,13 +153,13 @@ async def list_due_for_check(
         and_(verified, not_(in_order), checked_at < now - CHECK_MISSING_EVERY),
         and_(tables.Domain.status.in_((Status.NOT_STARTED, Status.PENDING)), checked_at < now - CHECK_NEW_EVERY),
     )
-    statement = select(*_COLUMNS, tables.Account.signs_ed25519).join_from(tables.Domain, tables.Account)
+    statement = select(*_COLUMNS).join_from(tables.Domain, tables.Account)
     statement = statement.where(due, tables.Domain.id.not_in(but)).order_by(checked_at).limit(most)
     return [_domain(row) for row in await connection.execute(statement)]
 
 
 def _mine(account_id: UUID) -> Select[Any]:
-    statement = select(*_COLUMNS, tables.Account.signs_ed25519).join_from(tables.Domain, tables.Account)
+    statement = select(*_COLUMNS).join_from(tables.Domain, tables.Account)
     return statement.where(tables.Domain.account_id == account_id)
 
 

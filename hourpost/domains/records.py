@@ -35,7 +35,7 @@ class DnsRecord:
 
 
 def list_records(domain: Domain) -> list[DnsRecord]:
-    """Ownership and DKIM; the second DKIM key only where the account signs with it."""
+    """Ownership and DKIM; the second DKIM key only where the domain signs with it."""
     selector = domain.dkim_selector
     proof = domain.status if domain.proof_missing_since is None else Status.FAILED
     ownership = ownership_name(domain.name), "TXT", ownership_value(domain.ownership_token)

@@ -19,7 +19,10 @@ _KEEP_DOMAINS = 10_000
 
 
 class DkimSigner:
-    """Signs with the keys of the email's domain: RSA always, Ed25519 where the account asks for it."""
+    """Signs with the keys of the email's domain: RSA always, Ed25519 where that is asked for.
+
+    A choice or a record that changes is known everywhere within five minutes.
+    """
 
     def __init__(self, database: Database, cipher: Cipher, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database

@@ -29,6 +29,7 @@ class Domain(Table):
     dkim_ed25519_public: Mapped[str]
     dkim_seen_at: Mapped[datetime | None]  # the RSA record, since when without a break
     dkim_ed25519_seen_at: Mapped[datetime | None]
+    signs_ed25519: Mapped[bool | None]  # with the second key too; None: as the account has it
     proof_missing_since: Mapped[datetime | None]  # of a domain that was verified
     mail_records_seen: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # None: nobody has looked
     verified_at: Mapped[datetime | None]

@@ -17,7 +17,7 @@ from hourpost.credentials.changes import NewCredential
 from hourpost.credentials.lookup import find_account_standing
 from hourpost.credentials.queries import Kind, list_credentials
 from hourpost.database import Database
-from hourpost.domains.changes import add_domain, delete_domain, prepare_domain
+from hourpost.domains.changes import add_domain, delete_domain, prepare_domain, set_signatures
 from hourpost.domains.mail_servers import list_mail_records, mail_servers
 from hourpost.domains.names import is_reserved
 from hourpost.domains.queries import Domain, Status, get_domain, get_named_domain, list_domains, load_dkim_keys
@@ -303,6 +303,28 @@ async def test_who_asks_for_it_signs_twice_under_two_selectors(
     loaded = [load_signing_key(key.selector, key.domain, key.algorithm, key.private_pem) for key in keys]
     assert [key.algorithm for key in loaded] == ["rsa-sha256", "ed25519-sha256"]
     assert len({key.selector for key in loaded}) == 2
+
+
+async def test_a_domain_follows_its_account_until_it_chooses_for_itself(database: Database) -> None:
+    account = await make_account(database)
+    chose, follows = [await make_domain(database, account, new_name()) for _ in range(2)]
+    wishes = []
+    async with database.transaction() as connection:
+        await set_signatures(connection, account.id, chose.id, signs_ed25519=True)
+        for wanted in (False, True):
+            await set_ed25519_signing(connection, account.id, wanted=wanted)
+            wishes.append(
+                [(await get_domain(connection, account.id, one.id)).signs_ed25519 for one in (chose, follows)]
+            )
+    assert wishes == [[True, False], [True, True]]
+
+
+async def test_nobody_chooses_for_the_domain_of_another(database: Database) -> None:
+    domain, stranger = await add(database), await make_account(database)
+    async with database.transaction() as connection:
+        with pytest.raises(NotFound):
+            await set_signatures(connection, stranger.id, domain.id, signs_ed25519=True)
+        assert not (await get_domain(connection, domain.account_id, domain.id)).signs_ed25519
 
 
 async def test_before_its_record_is_seen_nothing_is_signed(database: Database) -> None:

@@ -87,6 +87,22 @@ async def post_verify(domain_id: str, visitor: Developer) -> Response:
     return visitor.redirect(where, message, "warn")
 
 
+@router.post(PATH + "/{domain_id}/signatures")
+async def post_signatures(domain_id: str, request: Request, visitor: Developer) -> Response:
+    """Turn the second signature on or off; another record is then to be published, or none any more."""
+    wanted = (await read_form(request)).get("signs_ed25519") == "on"
+    async with visitor.parts.database.transaction() as connection:
+        before = await queries.get_domain(connection, visitor.account.id, _id(domain_id))
+        if before.signs_ed25519 is not wanted:
+            await changes.set_signatures(connection, visitor.account.id, before.id, signs_ed25519=wanted)
+            detail = {"name": before.name, "ed25519": "on" if wanted else "off"}
+            await audit.note(connection, visitor.actor(), "domain_changed", visitor.now, **detail)
+    message = "Its mail is signed by RSA alone; the record of the second key may go in an hour."
+    if wanted:
+        message = "There is one more DKIM record. The second signature begins within minutes of when it is seen."
+    return visitor.redirect(f"{PATH}/{domain_id}", message)
+
+
 @router.post(PATH + "/{domain_id}/delete")
 async def post_delete(domain_id: str, visitor: Developer) -> Response:
     """Delete it with its keys."""

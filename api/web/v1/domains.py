@@ -29,20 +29,28 @@ from hourpost.rules.submission import Standing
 router = APIRouter(prefix="/domains", tags=["domains"])
 
 
+_SIGNS = (
+    "Whether mail is signed by a second key too, Ed25519 (RFC 8463), beside RSA. `records` then holds one more to"
+    " publish, and the second signature begins when it is seen."
+)
+
+
 class NewDomain(BaseModel):
     """A domain to send from."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "acme.test"}})
 
     name: str = Field(max_length=1000, description="Such as `acme.example`.")
+    signs_ed25519: bool | None = Field(None, description=_SIGNS + " Absent or null: as the account has it.")
 
 
 class DomainChange(BaseModel):
-    """What may change of a domain: nothing yet, so fields of other services are only ignored at the root."""
+    """What may change of a domain. What is absent stays; fields of other services are ignored at the root only."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {}})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"signs_ed25519": True}})
 
     id: str | None = Field(None, description="Ignored: the address names the domain.")
+    signs_ed25519: bool | None = Field(None, description=_SIGNS + " Absent or null: nothing changes.")
 
 
 NEW = TypeAdapter(NewDomain)
@@ -53,7 +61,7 @@ CHANGE = TypeAdapter(DomainChange)
 async def create_domain(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Add a domain. The answer holds the DNS records to publish; then verify it."""
     fields = await read_fields(request, NEW)
-    new = await changes.prepare_domain(fields.name, parts.cipher)
+    new = await changes.prepare_domain(fields.name, parts.cipher, signs_ed25519=fields.signs_ed25519)
     async with parts.database.transaction() as connection:
         domain = await changes.add_domain(connection, caller.account_id, new, parts.clock.now())
         await ledger.note(connection, caller, "domain_added", name=domain.name)
@@ -80,12 +88,18 @@ async def get_domain(domain_id: str, caller: BoundedManager, parts: ThePartsOf) 
 
 
 @router.patch("/{domain_id}", **route("update_domain", shapes.DomainShape, openapi_extra=body("DomainChange")))
-async def update_domain(domain_id: str, request: Request, caller: DomainManager, parts: ThePartsOf) -> Response:
-    """Change a domain. There is nothing to change yet; what clients of other services set here is not known."""
+async def update_domain(
+    domain_id: str, request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
+) -> Response:
+    """Change how mail of a domain is signed; workers know within five minutes. The answer holds the records."""
     wanted = _id_of(domain_id, caller)
-    await read_fields(request, CHANGE)
-    async with parts.database.reading() as connection:
-        return Json(_view(await queries.get_domain(connection, caller.account_id, wanted), parts))
+    asked = (await read_fields(request, CHANGE)).signs_ed25519
+    async with parts.database.transaction() as connection:
+        domain = await queries.get_domain(connection, caller.account_id, wanted)
+        if asked not in (None, domain.signs_ed25519):
+            domain = await changes.set_signatures(connection, caller.account_id, wanted, signs_ed25519=bool(asked))
+            await ledger.note(connection, caller, "domain_changed", name=domain.name, ed25519="on" if asked else "off")
+    return Json(_view(domain, parts))
 
 
 @router.post("/{domain_id}/verify", **route("verify_domain", shapes.DomainShape))
@@ -132,6 +146,7 @@ def _view(domain: Domain, parts: Parts) -> dict[str, Any]:
         "region": None,
         "capabilities": {"sending": "enabled" if domain.status is Status.VERIFIED else "disabled"}
         | {"receiving": "enabled" if domain.status is Status.VERIFIED else "disabled"},
+        "signs_ed25519": domain.signs_ed25519,
         "records": [record.to_dict() for record in records],
         "is_reserved": is_reserved(domain.name),
     }

@@ -194,6 +194,7 @@ class DomainShape(Created):
     name: str
     status: Literal["not_started", "pending", "verified", "failed"]
     created_at: datetime
+    signs_ed25519: Annotated[bool, Field(description="Whether a second signature, by Ed25519, is asked for.")]
     records: list[dict[str, Any]]
     capabilities: dict[str, str]
 

@@ -70,6 +70,7 @@ ROWS = (
     Row("POST", "/app/domains", DEVELOPERS, 422, {"name": "no domain"}),
     Row("GET", "/app/domains/{domain_id}", READERS),
     Row("POST", "/app/domains/{domain_id}/verify", DEVELOPERS, 303),
+    Row("POST", "/app/domains/{domain_id}/signatures", DEVELOPERS, 303, {"signs_ed25519": "on"}),
     Row("GET", "/app/keys", DEVELOPERS),
     Row("POST", "/app/keys", DEVELOPERS, 200, {"name": "Shop", "scope": "sending"}),
     Row("GET", "/app/smtp", DEVELOPERS),

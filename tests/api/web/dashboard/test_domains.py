@@ -24,6 +24,20 @@ def test_a_domain_is_added_proven_and_deleted(owner: Surfer) -> None:
     assert owner.get(where).status_code == 404
 
 
+async def test_a_second_signature_is_turned_on_and_off(cast: Cast, owner: Surfer, database: Database) -> None:
+    domain = await make_domain(database, cast.account)
+    where = f"/app/domains/{domain.public_id}"
+    second = f"-ed25519._domainkey.{domain.name}"
+    assert second not in owner.get(where).text
+    owner.post(f"{where}/signatures", {"signs_ed25519": "on"})
+    assert second in owner.get(where).text
+    assert "Sign with RSA alone" in owner.get(where).text
+    assert "Sign with" not in cast["viewer"].get(where).text
+    owner.post(f"{where}/signatures")
+    assert second not in owner.get(where).text
+    assert owner.get("/app/audit").text.count("changed a domain") == 2
+
+
 async def test_what_is_there_comes_before_the_form_for_more(cast: Cast, database: Database) -> None:
     form = '<details class="card fold" open>'
     assert form in cast["stranger"].get("/app/domains").text
