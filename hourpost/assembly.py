@@ -11,7 +11,7 @@ from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.accept import Intake
-from hourpost.flow.forward import Forwarding
+from hourpost.flow.forward import Forwarding, Ring
 from hourpost.flow.keep import Keeper
 from hourpost.flow.release import Releaser
 from hourpost.gateways.attempts import RedisAttempts
@@ -122,7 +122,7 @@ def _login_key(settings: Settings) -> bytes:
     return hashlib.sha256(b"mailbox logins\0" + secret.encode()).digest()
 
 
-def build_keeper(database: Database, hour: Hour, mail: MailStore) -> Keeper:
-    """What puts messages into mailboxes, on connections that somebody else closes."""
+def build_keeper(database: Database, hour: Hour, mail: MailStore, ring: Ring) -> Keeper:
+    """What puts messages into mailboxes, on connections that somebody else closes; ``ring`` is for what goes on."""
     clock = SystemClock()
-    return Keeper(database, mail, Forwarding(hour, clock), clock)
+    return Keeper(database, mail, Forwarding(database, hour, ring, clock), clock)

@@ -68,7 +68,8 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
     )
     hour, feed = RedisHour(redis_url(settings)), RedisFolderFeed(redis_url(settings))
     mail = MailStore(database, feed, SystemClock())
-    local = LocalDelivery(database, build_keeper(database, hour, mail), SystemClock(), settings.hostname)
+    keeper = build_keeper(database, hour, mail, lambda ids: courier.hint(ids))  # noqa: PLW0108  # it is made below
+    local = LocalDelivery(database, keeper, SystemClock(), settings.hostname)
     await mail.start()
     courier = Courier(database, pool, DkimSigner(database, cipher), leases, pace, local)
     outgoing = HttpOutgoing(ResolverDns(settings.dns_servers).find_addresses, allowed_networks(settings))

@@ -134,7 +134,7 @@ class Schedule:
         self._bell.set()
 
     def _hear_of_held(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
-        """Mail goes on from a mailbox: it leaves with the next tick, unless the account waits for room anyway."""
+        """What goes on from a mailbox and could not be counted is looked at with the next tick."""
         with suppress(ValueError):
             self._next.setdefault(UUID(payload), 0.0)
 

@@ -62,7 +62,7 @@ def build_server(
     seconds = asyncio.get_running_loop().time
     door = Door(settings.hostname, make_tls_context(*certificate), seconds, throttle=parts.throttle)
     submitting = Submitting(Submitters(parts.standings, parts.logins), parts.intake, parts.clock, settings.hostname)
-    keeper = build_keeper(parts.database, parts.hour, parts.mail)
+    keeper = build_keeper(parts.database, parts.hour, parts.mail, parts.hints.ring)
     receiver = Receiver(keeper, authenticator, parts.clock, settings.hostname)
     return SmtpServer(
         door,

@@ -86,7 +86,6 @@ class Intake:
 
     def __init__(self, database: Database, hour: Hour, enqueue: Enqueue, clock: Clock) -> None:
         self._database = database
-        self._hour = hour
         self._enqueue = enqueue
         self._clock = clock
         self._teller = Teller(hour, database, clock)
@@ -284,7 +283,7 @@ class Intake:
         _count(stored)
         self._tell(stored)
         if unseen:
-            self._later(self._lengthen(_held_unseen(stored), _generations(judged)))
+            self._later(self._teller.tell_held(_held_unseen(stored), _generations(judged)))
         again = [one for one, _, fate in judged if not fate.is_confirmed]
         if doubles := [one for one, _, fate in judged if fate.is_confirmed and not fate.is_new]:
             await self._give_back(doubles)
@@ -304,30 +303,11 @@ class Intake:
             )
 
     async def _give_back(self, orders: Iterable[_Pending]) -> None:
-        """Undo the debits of orders that were not stored; what fails here is found by the next comparison."""
+        """Undo the debits of orders that were not stored."""
         for pending in orders:
-            taken, account = pending.taken, pending.order.standing.account_id
-            if taken is None:
-                continue
-            spent = sum(answer.taken for answer in pending.answers)
-            held = sum(answer.held for answer in pending.answers if answer.refusal is None)
-            generation = taken.reading.generation
-            pending.taken = None
-            try:
-                if spent:
-                    await self._hour.refund(account, generation, spent, taken.taken_at_us)
-                if held:
-                    await self._hour.adjust_waiting(account, -held, generation)
-            except ServiceUnavailable as error:
-                log.warning("tokens could not be given back", cause=error.cause)
-
-    async def _lengthen(self, unseen: Counter[UUID], generations: dict[UUID, int]) -> None:
-        """Tell the buckets of what was held without them, so that nobody overtakes it."""
-        try:
-            for account, generation in generations.items():
-                await self._hour.adjust_waiting(account, unseen[account], generation)
-        except ServiceUnavailable as error:
-            log.warning("the hour was not told what is held", cause=error.cause)
+            taken, pending.taken = pending.taken, None
+            if taken is not None:
+                await self._teller.give_back(taken, pending.answers)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

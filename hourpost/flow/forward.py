@@ -1,13 +1,17 @@
 """Forward: mail for a mailbox that goes on to other addresses, as an email of its account.
 
-It is stored as held deliveries in the transaction of the message itself, and released as the hour has room.
+It takes its tokens as any other email does, and is stored in the transaction of the message itself: queued as far as
+the hour has room, held for the rest.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -15,22 +19,32 @@ import structlog
 
 from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
-from hourpost.flow.store import Bundle, Row, Stored, store
+from hourpost.flow import placing
+from hourpost.flow.earlier import find_earlier
+from hourpost.flow.store import Bundle, Fate, Stored, store
+from hourpost.flow.teller import Teller
+from hourpost.gateways import metrics
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.mailboxes.queries import Recipient
 from hourpost.rules.delivery_state import State
+from hourpost.rules.hour_tokens import Answer, Take, Taken
 from hourpost.rules.ids import new_id
 from hourpost.rules.incoming import IncomingHeader
+from hourpost.rules.plans import hourly_limit
 from hourpost.rules.submission import Order, Standing, Submission
 
 SOURCE = "forward"
 HELD_CHANNEL = "held"
 """PostgreSQL's NOTIFY of an account of which something is held that may have room: the schedule listens."""
 
+Ring = Callable[[Iterable[UUID]], None]
+"""Tells the workers that deliveries of these emails are due; returns at once and never raises."""
+
 _RING = HotStatement(
     "SELECT pg_notify(CAST(:channel AS text), account) FROM unnest(CAST(:accounts AS text[])) AS w(account)"
 )
+_LIMITS = HotStatement("SELECT id, plan, own_limit, suspended_at FROM accounts WHERE id = ANY(:accounts::uuid[])")
 
 log = structlog.get_logger()
 
@@ -46,44 +60,163 @@ class Forward:
     id: UUID = field(default_factory=new_id)
 
 
+@dataclass(slots=True, eq=False)
+class _Share:
+    """What of a message goes on from one account, and what the hour has said of it."""
+
+    order: Order
+    request: placing.Request
+    answers: tuple[Answer, ...]
+    taken: Taken | None = None
+    generation: int | None = None  # of the account's bucket when it was stored
+    emails: tuple[Stored, ...] = ()
+
+    @property
+    def account(self) -> UUID:
+        return self.order.standing.account_id
+
+    @property
+    def unseen(self) -> int:
+        """How many wait of which the bucket knows nothing: it was not asked, or its waiting room is full."""
+        asked = zip(self.request.wants, self.answers, strict=True)
+        return sum(want.tokens for want, answer in asked if self.taken is None or answer.refusal is not None)
+
+    def wait(self) -> None:
+        """Hold all of it, as if the hour had not been asked."""
+        self.taken, self.answers = None, placing.held_answers(self.request)
+
+    @property
+    def queued(self) -> list[UUID]:
+        """The emails of which something leaves now."""
+        return [one.submission.email_id for one in self.emails if any(row.state is State.QUEUED for row in one.rows)]
+
+
+class Onward:
+    """Forwards of one message, their tokens taken; ``store`` is what is written with the message."""
+
+    def __init__(self, shares: Sequence[_Share], suppressed: placing.Suppressed, teller: Teller, now: datetime) -> None:
+        self.shares = shares
+        self._suppressed = suppressed
+        self._teller = teller
+        self._now = now
+
+    async def store(self, connection: asyncpg.Connection) -> None:
+        """Store them in the caller's transaction, which may be tried again; what was taken in vain is held."""
+        fates = await self._write(connection, self.shares)
+        void = [share for share, fate in zip(self.shares, fates, strict=True) if not fate.is_confirmed]
+        if void:  # as in accept: nobody is filling the bucket, or somebody just has
+            self._teller.doubt(share.account for share in void)
+            for share in void:
+                share.wait()
+            await self._write(connection, void)
+
+    async def _write(self, connection: asyncpg.Connection, shares: Sequence[_Share]) -> list[Fate]:
+        bundles = []
+        for share in shares:
+            placement = placing.place(
+                share.order, share.request, share.answers, share.taken, self._suppressed, self._now
+            )
+            share.emails = placement.stored
+            bundles.append(Bundle(share.order, share.taken.reading.generation if share.taken else None, share.emails))
+        unseen = [share.account for share in shares if share.unseen]
+        fates = await store(connection, bundles, unseen, self._now)
+        for share, fate in zip(shares, fates, strict=True):
+            share.generation = fate.generation
+        return fates
+
+
 class Forwarding:
-    """Stores forwards, and tells the buckets and the schedule afterwards what waits."""
+    """Takes the tokens of what goes on, and tells the workers, the buckets and the schedule once it is stored."""
 
-    def __init__(self, hour: Hour, clock: Clock) -> None:
-        self._hour = hour
+    def __init__(self, database: Database, hour: Hour, ring: Ring, clock: Clock) -> None:
+        self._database = database
+        self._ring = ring
         self._clock = clock
+        self._teller = Teller(hour, database, clock)
 
-    async def store(self, connection: asyncpg.Connection, generations: dict[UUID, int], forward: Forward) -> None:
-        """Store a forward in the caller's transaction; notes the generation of its account's bucket."""
-        account, now = forward.mailbox.account_id, self._clock.now()
-        order = _order(forward)
-        held = tuple(Row(address, State.HELD, now, None) for address in forward.mailbox.forward_to)
-        bundle = Bundle(order, None, (Stored(order, _submission(forward), None, held),))
-        (fate,) = await store(connection, [bundle], [account], now)
-        if fate.generation is not None:
-            generations[account] = fate.generation
+    @asynccontextmanager
+    async def onward(self, forwards: Sequence[Forward]) -> AsyncIterator[Onward]:
+        """Take the tokens of forwards that the block stores and commits; those of a block that fails are given back.
 
-    async def tell(self, database: Database, forwards: Iterable[Forward], generations: dict[UUID, int]) -> None:
-        """Tell the buckets what waits, then the schedule, after the commit; what fails here it finds by itself."""
-        waiting = Counter[UUID]()
-        for forward in forwards:
-            waiting[forward.mailbox.account_id] += len(forward.mailbox.forward_to)
+        Raises: ServiceUnavailable.
+        """
+        onward = await self._ask(forwards)
         try:
-            for account, count in waiting.items():
-                if account in generations:
-                    await self._hour.adjust_waiting(account, count, generations[account])
-            async with database.hot_statements() as connection:
-                await _RING.run(connection, {"channel": HELD_CHANNEL, "accounts": list(map(str, waiting))})
-        except (
-            ServiceUnavailable,
-            asyncpg.PostgresError,
-        ) as error:  # the message is stored: nobody is to send it again
-            log.warning("what is held was not told", cause=repr(error))
+            yield onward
+        except Exception as error:
+            if isinstance(error, ServiceUnavailable):  # whether they are stored is not known
+                self._doubt(onward)
+            else:
+                for share in onward.shares:
+                    if share.taken is not None:
+                        await self._teller.give_back(share.taken, share.answers)
+            raise
+        except BaseException:
+            self._doubt(onward)
+            raise
+        await self._tell(onward.shares)
+
+    def _doubt(self, onward: Onward) -> None:
+        self._teller.doubt(share.account for share in onward.shares if share.taken is not None)
+
+    async def _ask(self, forwards: Sequence[Forward]) -> Onward:
+        now = self._clock.now()
+        grouped: dict[UUID, list[Forward]] = defaultdict(list)
+        for forward in forwards:
+            grouped[forward.mailbox.account_id].append(forward)
+        orders = [_order(account, several) for account, several in grouped.items()]
+        async with self._database.hot_statements() as connection:
+            suppressed = (await find_earlier(connection, orders)).suppressed
+            owners = {row.id: row for row in await _LIMITS.run(connection, {"accounts": list(grouped)})}
+        shares = [_share(order, owners.get(order.standing.account_id), suppressed, now) for order in orders]
+        await self._take([share for share in shares if share.request.wants and share.order.standing.limit])
+        return Onward(shares, suppressed, self._teller, now)
+
+    async def _take(self, shares: Sequence[_Share]) -> None:
+        """Take tokens, one call for all; without Redis everything is held."""
+        if not shares:
+            return
+        takes = [Take(share.account, share.order.standing.limit, share.request.wants) for share in shares]
+        try:
+            found = await self._teller.take(takes)
+        except ServiceUnavailable as error:
+            metrics.HOUR_UNCOUNTED.inc()
+            log.warning("the hour cannot be counted: holding what goes on", cause=error.cause)
+            return
+        for share, taken in zip(shares, found, strict=True):
+            share.taken, share.answers = taken, taken.answers
+
+    async def _tell(self, shares: Sequence[_Share]) -> None:
+        """Tell the workers what leaves; of what nobody has counted the buckets, then the schedule."""
+        states = Counter(row.state for share in shares for one in share.emails for row in one.rows)
+        for state, count in states.items():
+            metrics.HOUR_DELIVERIES.labels(state.value).inc(count)
+        self._ring([email_id for share in shares for email_id in share.queued])
+        unseen = {share.account: share.unseen for share in shares if share.unseen}
+        if not unseen:
+            return
+        generations = {share.account: share.generation for share in shares if share.generation is not None}
+        await self._teller.tell_held(unseen, {a: number for a, number in generations.items() if a in unseen})
+        try:
+            async with self._database.hot_statements() as connection:
+                await _RING.run(connection, {"channel": HELD_CHANNEL, "accounts": list(map(str, unseen))})
+        except (ServiceUnavailable, asyncpg.PostgresError) as error:  # it is stored: nobody is to send it again
+            log.warning("the schedule was not told what is held", cause=repr(error))
 
 
-def _order(forward: Forward) -> Order:
+def _share(order: Order, owner: Any, suppressed: placing.Suppressed, now: datetime) -> _Share:
+    """What goes on from an account that may send as much as its row says; nothing now where it is suspended."""
+    if owner is not None and owner.suspended_at is None:
+        limit = hourly_limit(owner.plan, owner.own_limit)
+        order = replace(order, standing=replace(order.standing, plan=owner.plan, limit=limit))
+    request = placing.request_of(order, suppressed, now)
+    return _Share(order, request, placing.held_answers(request))
+
+
+def _order(account_id: UUID, forwards: Sequence[Forward]) -> Order:
+    """What goes on from one account; how much it may send is not known yet."""
     standing = Standing(
-        account_id=forward.mailbox.account_id,
+        account_id=account_id,
         credential_id=None,
         kind=SOURCE,
         scope="sending",
@@ -93,7 +226,7 @@ def _order(forward: Forward) -> Order:
         suspended=False,
         only_domain_id=None,
     )
-    return Order(standing, ())
+    return Order(standing, tuple(map(_submission, forwards)))
 
 
 def _submission(forward: Forward) -> Submission:

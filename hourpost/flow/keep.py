@@ -92,12 +92,13 @@ class Keeper:
             MailboxFull, NotFound: one of the mailboxes.
             ServiceUnavailable: whether it was stored is then not known.
         """
-        forwards, generations = _forwards(incoming), dict[UUID, int]()
+        forwards = _forwards(incoming)
         works = await self._plan(incoming)
-        works += [partial(self._forwarding.store, generations=generations, forward=one) for one in forwards]
-        await self._store_with(incoming, {one.mailbox.mailbox_id for one in forwards}, works)
-        if forwards:
-            await self._forwarding.tell(self._database, forwards, generations)
+        if not forwards:
+            return await self._store_with(incoming, (), works)
+        async with self._forwarding.onward(forwards) as onward:
+            going_on = {one.mailbox.mailbox_id for one in forwards}
+            await self._store_with(incoming, going_on, [*works, onward.store])
 
     async def _store_with(self, incoming: Incoming, forwarded: Collection[UUID], works: list[Work]) -> None:
         targets = _targets(incoming, forwarded)

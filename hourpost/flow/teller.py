@@ -6,23 +6,27 @@ only after an hour.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
+
+import structlog
 
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow import limit
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour, HourUnavailable
-from hourpost.rules.hour_tokens import Take, Taken
+from hourpost.rules.hour_tokens import Answer, Take, Taken
 
 _TRUST = timedelta(seconds=30)
 _REMEMBERED = 10_000
 
+log = structlog.get_logger()
+
 
 class Teller:
-    """Takes tokens. One per intake."""
+    """Takes tokens and gives them back. One per intake."""
 
     def __init__(self, hour: Hour, database: Database, clock: Clock) -> None:
         self._hour = hour
@@ -54,6 +58,28 @@ class Teller:
         for index, taken in zip(refused, again, strict=True):
             found[index] = taken
         return found
+
+    async def give_back(self, taken: Taken, answers: Iterable[Answer]) -> None:
+        """Undo a debit of which nothing was stored; what fails here is found by the next comparison."""
+        answers = tuple(answers)
+        spent = sum(answer.taken for answer in answers)
+        held = sum(answer.held for answer in answers if answer.refusal is None)
+        generation = taken.reading.generation
+        try:
+            if spent:
+                await self._hour.refund(taken.account, generation, spent, taken.taken_at_us)
+            if held:
+                await self._hour.adjust_waiting(taken.account, -held, generation)
+        except ServiceUnavailable as error:
+            log.warning("tokens could not be given back", cause=error.cause)
+
+    async def tell_held(self, unseen: Mapping[UUID, int], generations: Mapping[UUID, int]) -> None:
+        """Tell the buckets of what was held without them, so that nobody overtakes it."""
+        try:
+            for account, generation in generations.items():
+                await self._hour.adjust_waiting(account, unseen[account], generation)
+        except ServiceUnavailable as error:
+            log.warning("the hour was not told what is held", cause=error.cause)
 
     def _is_doubtful(self, taken: Taken) -> bool:
         if all(answer.refusal is None for answer in taken.answers):

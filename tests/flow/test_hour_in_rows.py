@@ -19,14 +19,19 @@ from hourpost.accounts.queries import Account
 from hourpost.database import Database
 from hourpost.emails.changes import cancel_email, reschedule_email
 from hourpost.emails.hour import give_back
-from hourpost.errors import Conflict, LimitExceeded, ServiceUnavailable
+from hourpost.errors import Conflict, LimitExceeded, NotFound, ServiceUnavailable
+from hourpost.flow.forward import Forward, Forwarding
 from hourpost.gateways.hour import RedisHour
+from hourpost.mailboxes.queries import Recipient
+from hourpost.rules.ids import new_id
+from hourpost.rules.incoming import read_incoming
 from hourpost.rules.submission import OnLimit
 from tests.flow.ledger import HOUR, SLOT, Ledger, read_ledger
 from tests.flow.letters import letter, make_standing, order
 from tests.flow.office import Moment, Office
 from tests.flow.servers import OwnRedis
 
+HEADER = read_incoming(b"Subject: hello\r\n\r\n")
 DOOR = st.integers(0, 1)
 ACCEPT = st.tuples(
     st.just("accept"), DOOR, st.lists(st.integers(1, 3), min_size=1, max_size=4), st.sampled_from(OnLimit)
@@ -35,6 +40,7 @@ QUEUE = st.tuples(st.just("accept"), DOOR, st.lists(st.integers(1, 3), min_size=
 OPERATIONS = st.one_of(
     ACCEPT,
     *[QUEUE] * 4,
+    st.tuples(st.just("forward"), DOOR, st.integers(1, 3), st.booleans()),
     st.tuples(st.just("fail"), DOOR, st.integers(1, 3)),
     st.tuples(st.just("postpone"), DOOR, st.integers(1, 90)),
     st.tuples(st.just("cancel"), st.integers(0, 5)),
@@ -70,6 +76,11 @@ async def offices(database_url: str, own_redis: OwnRedis, clock: Moment) -> Asyn
         await office.database.close()
 
 
+def to(size: int) -> tuple[str, ...]:
+    """So many recipients."""
+    return tuple(f"{n}@far.test" for n in range(size))
+
+
 @dataclass
 class Life:
     """An account's, step by step; after each step nothing is under way, and the rows are judged."""
@@ -79,6 +90,9 @@ class Life:
     account: Account
     limit: int = 8
     emails: list[UUID] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.forwardings = [Forwarding(one.database, one.hour, one.bell.ring, one.clock) for one in self.offices]
 
     @property
     def database(self) -> Database:
@@ -128,7 +142,7 @@ class Life:
     # what may happen at once
 
     async def accept(self, door, sizes, on_limit):
-        mails = [letter(*(f"{n}@far.test" for n in range(size)), on_limit=on_limit) for size in sizes]
+        mails = [letter(*to(size), on_limit=on_limit) for size in sizes]
         while sum(len(mail.recipients) for mail in mails) > self.limit:
             mails.pop()
         if not mails:
@@ -144,9 +158,34 @@ class Life:
 
     async def fail(self, door, size):
         """An order that PostgreSQL refuses: its flight is rolled back, its neighbours are not harmed."""
-        mail = letter(*(f"{n}@far.test" for n in range(size)), subject="\x00")
+        mail = letter(*to(size), subject="\x00")
         with pytest.raises(Exception, match="0x00|UTF"):
             await self.offices[door].intake.accept(order(make_standing(self.account, self.limit), mail))
+
+    async def forward(self, door, size, is_refused):
+        """Mail goes on from a mailbox, or would if something that is written with it were not refused."""
+        office = self.offices[door]
+        mailbox = Recipient(
+            "info@acme.test",
+            new_id(),
+            self.account.id,
+            new_id(),
+            None,
+            1,
+            0,
+            forward_to=to(size),
+            keeps_forwarded=False,
+        )
+        forward = Forward(mailbox, "ada@far.test", HEADER, b"Subject: hello\r\n\r\n")
+        with suppress(NotFound):
+            async with (
+                self.forwardings[door].onward([forward]) as onward,
+                office.database.hot_transaction() as connection,
+            ):
+                await onward.store(connection)
+                if is_refused:
+                    raise NotFound("There is no such folder.")
+        self.emails += [] if is_refused else [forward.id]
 
     async def postpone(self, door, minutes):
         mail = letter(scheduled_at=self.clock.now() + timedelta(minutes=minutes))

@@ -30,7 +30,9 @@ async def local(rounds: Rounds, redis_url: str, hour) -> AsyncIterator[Rounds]:
     """A worker's world whose account has a domain with mailboxes."""
     store = MailStore(rounds.database, RedisFolderFeed(redis_url), rounds.clock)
     await store.start()
-    keeper = Keeper(rounds.database, store, Forwarding(hour, rounds.clock), rounds.clock)
+    keeper = Keeper(
+        rounds.database, store, Forwarding(rounds.database, hour, rounds.office.bell.ring, rounds.clock), rounds.clock
+    )
     rounds.local = LocalDelivery(rounds.database, keeper, rounds.clock, "me.test")
     rounds.account = await make_account(rounds.database)
     rounds.domain = await make_domain(rounds.database, rounds.account)

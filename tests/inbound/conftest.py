@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from hourpost.database import Database
@@ -14,6 +15,7 @@ from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hour import RedisHour
 from hourpost.mailboxes.store import MailStore
+from tests.fakes.bell import Bell
 from tests.inbound.house import HOSTNAME, FixedAuthentication, House, make_house
 
 
@@ -32,9 +34,14 @@ async def hour(redis_url: str) -> AsyncIterator[RedisHour]:
     await gateway.aclose()
 
 
+@pytest.fixture
+def bell() -> Bell:
+    return Bell()
+
+
 @pytest_asyncio.fixture
-async def house(database: Database, mail_store: MailStore, hour: RedisHour) -> House:
+async def house(database: Database, mail_store: MailStore, hour: RedisHour, bell: Bell) -> House:
     clock, authentication = SystemClock(), FixedAuthentication()
-    keeper = Keeper(database, mail_store, Forwarding(hour, clock), clock)
+    keeper = Keeper(database, mail_store, Forwarding(database, hour, bell.ring, clock), clock)
     receiver = Receiver(keeper, authentication, clock, HOSTNAME)
     return await make_house(database, receiver, authentication)

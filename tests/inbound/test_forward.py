@@ -1,48 +1,167 @@
-"""Mail that a mailbox sends on: an email of its account, held until the hour has room, and never in a circle."""
+"""Mail that a mailbox sends on: an email of its account, that takes its tokens as any other, and never in a circle."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+import pytest
+import pytest_asyncio
+
+from hourpost.accounts.changes import set_plan
+from hourpost.errors import MailboxFull
+from hourpost.flow import limit
+from hourpost.flow.accept import Intake
 from hourpost.flow.release import Releaser
 from hourpost.gateways.clock import SystemClock
+from hourpost.rules.delivery_state import State
+from hourpost.suppressions.changes import add_suppressions
 from tests.fakes.bell import Bell
+from tests.flow.letters import letter, make_standing, order
 from tests.inbound.house import House
 from tests.inbound.test_receive import LETTER
 
 FORWARDED = (
     "SELECT e.id, e.envelope_from, e.message_id, d.address, d.state, c.bytes FROM emails e"
     " JOIN deliveries d ON d.email_id = e.id JOIN content_chunks c ON c.content_id = e.content_id"
-    " WHERE e.account_id = :account AND e.source = 'forward' ORDER BY d.position"
+    " WHERE e.account_id = :account AND e.source = 'forward' ORDER BY e.id, d.position"
 )
 
 
-async def test_a_copy_goes_on_as_the_account_s_own_email(house: House, hour):
+async def went_on(house: House) -> list[tuple[str, str]]:
+    """Address and state of what was sent on."""
+    return [(row.address, row.state) for row in await house.rows(FORWARDED, account=house.account.id)]
+
+
+async def used(house: House, hour) -> tuple[int, int]:
+    """What the bucket says is spent, and what it says waits; the rows agree."""
+    assert await Releaser(house.database, hour, Bell(), SystemClock()).compare(house.account.id)
+    reading = await limit.read(hour, house.database, house.account.id, 10)
+    return reading.used, reading.waiting
+
+
+async def give_limit(house: House, most: int) -> None:
+    async with house.database.transaction() as connection:
+        await set_plan(connection, house.account.id, "path", most)
+
+
+@pytest_asyncio.fixture
+async def intake(house: House, hour):
+    one = Intake(house.database, hour, Bell(), SystemClock())
+    yield one
+    await one.stop()
+
+
+async def test_a_copy_goes_on_at_once_as_the_account_s_own_email(house: House, hour, bell: Bell):
     info = await house.mailbox("info", forward_to=("a@far.example", "b@far.example"))
     await house.receive(LETTER, "info")
     assert len(await house.stored(info)) == 1
     rows = await house.rows(FORWARDED, account=house.account.id)
-    assert [(row.address, row.state) for row in rows] == [("a@far.example", "held"), ("b@far.example", "held")]
+    assert [(row.address, row.state) for row in rows] == [("a@far.example", "queued"), ("b@far.example", "queued")]
     assert rows[0].envelope_from == info.address
     assert rows[0].message_id == "<1@far.example>"
     assert rows[0].bytes.startswith(f"Delivered-To: {info.address}\r\nReceived: ".encode())
     assert rows[0].bytes.endswith(LETTER)
-    bell = Bell()
-    releaser = Releaser(house.database, hour, bell, SystemClock())
-    assert (await releaser.release(house.account.id)).released == 2
     assert bell.rung == [rows[0].id]
+    assert await used(house, hour) == (2, 0)
 
 
-async def test_the_schedule_is_told_that_something_goes_on(house: House):
+async def test_nobody_waits_behind_what_went_on(house: House, intake: Intake):
+    await give_limit(house, 3)
+    await house.mailbox("info", forward_to=("a@far.example",))
+    await house.receive(LETTER, "info")
+    receipt = await intake.accept(order(make_standing(house.account, 3), letter("a@x.test", "b@x.test")))
+    assert [state for _, state in receipt.placed[0].recipients] == [State.QUEUED, State.QUEUED]
+
+
+async def test_what_finds_no_room_is_held_and_then_released(house: House, hour, bell: Bell):
+    await give_limit(house, 1)
+    await house.mailbox("info", forward_to=("a@far.example", "b@far.example"))
+    await house.receive(LETTER, "info")
+    assert await went_on(house) == [("a@far.example", "queued"), ("b@far.example", "held")]
+    assert await used(house, hour) == (1, 1)
+    await give_limit(house, 2)
+    releaser = Releaser(house.database, hour, bell, SystemClock())
+    assert (await releaser.release(house.account.id)).released == 1
+    assert len(bell.rung) == 2
+
+
+async def test_what_goes_on_from_two_mailboxes_is_counted_together(house: House, hour):
+    await give_limit(house, 1)
+    await house.mailbox("one", forward_to=("a@far.example",))
+    await house.mailbox("two", forward_to=("b@far.example",), keeps_forwarded=False)
+    await house.receive(LETTER, "one", "two")
+    assert await went_on(house) == [("a@far.example", "queued"), ("b@far.example", "held")]
+    assert await used(house, hour) == (1, 1)
+
+
+async def test_a_suppressed_address_gets_nothing_and_costs_nothing(house: House, hour):
+    async with house.database.transaction() as connection:
+        await add_suppressions(connection, house.account.id, ["gone@far.example"], SystemClock().now())
+    await house.mailbox("info", forward_to=("gone@far.example", "a@far.example"))
+    await house.receive(LETTER, "info")
+    assert await went_on(house) == [("gone@far.example", "suppressed"), ("a@far.example", "queued")]
+    assert await used(house, hour) == (1, 0)
+
+
+@pytest.mark.parametrize("change", ["suspended_at = now()", "plan = NULL"])
+async def test_what_may_not_leave_is_kept_until_it_may(house: House, change: str):
+    await house.mailbox("info", forward_to=("a@far.example",))
+    await house.change(f"UPDATE accounts SET {change} WHERE id = :id", id=house.account.id)
+    await house.receive(LETTER, "info")
+    assert await went_on(house) == [("a@far.example", "held")]
+
+
+async def test_what_is_not_stored_costs_nothing(house: House, hour):
+    await house.mailbox("info", forward_to=("a@far.example",), quota_bytes=1)
+    with pytest.raises(MailboxFull):
+        await house.receive(LETTER, "info")
+    assert await went_on(house) == []
+    assert await used(house, hour) == (0, 0)
+
+
+async def test_a_full_waiting_room_turns_nothing_away_that_goes_on(house: House, hour, intake: Intake):
+    await give_limit(house, 1)
+    for _ in range(25):
+        await intake.accept(order(make_standing(house.account, 1)))
+    await house.mailbox("info", forward_to=("a@far.example",))
+    await house.receive(LETTER, "info")
+    assert await went_on(house) == [("a@far.example", "held")]
+    assert await used(house, hour) == (1, 25)
+
+
+class Overtaken:
+    """An hour that is filled by somebody else right after tokens were taken, once or for ever."""
+
+    def __init__(self, hour, fill: Callable[[], object]) -> None:
+        self._hour, self._fill = hour, fill
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._hour, name)
+
+    async def take_many(self, takes):
+        found = await self._hour.take_many(takes)
+        if all(found):
+            await self._fill()
+        return found
+
+
+async def test_tokens_of_a_bucket_that_was_replaced_are_taken_by_the_schedule(house: House, hour):
+    """And the schedule is told: what is held may have room."""
     heard: asyncio.Queue[str] = asyncio.Queue()
+    teller = house.receiver._keeper._forwarding._teller
+    teller._hour = Overtaken(hour, lambda: limit.fill(hour, house.database, house.account.id))
+    await house.mailbox("info", forward_to=("a@far.example",))
     listener = await house.database.listen()
     try:
         await listener.add_listener("held", lambda *said: heard.put_nowait(said[-1]))
-        await house.mailbox("info", forward_to=("a@far.example",))
         await house.receive(LETTER, "info")
         assert await asyncio.wait_for(heard.get(), 60) == str(house.account.id)
     finally:
         await listener.close()
+    assert await went_on(house) == [("a@far.example", "held")]
+    assert await used(house, hour) == (0, 1)
+    assert (await Releaser(house.database, hour, Bell(), SystemClock()).release(house.account.id)).released == 1
 
 
 async def test_without_a_copy_nothing_stays(house: House):

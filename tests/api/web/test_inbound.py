@@ -16,6 +16,7 @@ from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.gateways.hour import RedisHour
 from hourpost.mailboxes.store import MailStore
 from tests.api.web.conftest import Customer
+from tests.fakes.bell import Bell
 from tests.inbound.house import HOP, HOSTNAME, FixedAuthentication
 
 LETTER = (
@@ -28,7 +29,8 @@ LETTER = (
 @pytest_asyncio.fixture
 async def receiver(database: Database, redis_url: str) -> AsyncIterator[Receiver]:
     clock, hour = SystemClock(), RedisHour(redis_url)
-    keeper = Keeper(database, MailStore(database, RedisFolderFeed(redis_url), clock), Forwarding(hour, clock), clock)
+    forwarding = Forwarding(database, hour, Bell().ring, clock)
+    keeper = Keeper(database, MailStore(database, RedisFolderFeed(redis_url), clock), forwarding, clock)
     yield Receiver(keeper, FixedAuthentication(), clock, HOSTNAME)
     await hour.aclose()
 
