@@ -110,7 +110,7 @@ async def _put(connection: AsyncConnection, table: Any, rows: Sequence[dict[str,
 
 def _row_of(one: Subscription, account_id: UUID) -> dict[str, Any]:
     row = asdict(one) | {"account_id": account_id}
-    del row["price"], row["items"], row["invoice_created_at"]
+    del row["price"], row["items"], row["invoice_created_at"], row["overruled_by"]
     return row | {"price_id": one.price.id, "plan": one.price.plan, "amount_cents": one.price.amount_cents}
 
 

@@ -39,7 +39,7 @@ def write_letters(notice: Unmailed, plan_url: str) -> list[Letter]:
             "Your new Hourpost plan waits for its payment",
             (
                 f"The change of plan for {name} begins when its payment is confirmed.",
-                "Your bank may want to hear from you first. Until then the plan stays as it is.",
+                "The card was declined, or your bank wants to hear from you first. Until then the plan stays as it is.",
             ),
             "Confirm the payment",
             (),

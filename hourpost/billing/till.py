@@ -108,7 +108,6 @@ class Till:
             move = move_of(current, plan, price, self._clock.now())
             if move.kind == "upgrade":
                 check_moment(at, current, self._clock.now())
-                await self._release(current)
                 await self._stripe.upgrade(current, price.id, at)
             elif move.kind == "downgrade":
                 await self._stripe.schedule_price(current, price.id)
@@ -145,6 +144,7 @@ class Till:
                 return
             for one in (await self._read(customer))[0]:
                 if one.is_live or one.status == "incomplete":
+                    await self._release(one)
                     await self._stripe.cancel_now(one)
             await self._read(customer)
 
@@ -166,13 +166,21 @@ class Till:
     async def _read(self, customer: Customer) -> tuple[tuple[Subscription, ...], Entitlement]:
         exists, subscriptions, invoices = await asyncio.gather(
             self._stripe.customer_exists(customer.id),
-            self._stripe.list_subscriptions(customer.id),
+            self._list_subscriptions(customer.id),
             self._stripe.list_invoices(customer.id),
         )
         found = Found(customer.id, exists, subscriptions if exists else (), invoices)
         async with self._database.transaction() as connection:
             entitlement = await write_found(connection, customer.account_id, found, self._clock.now())
         return found.subscriptions, entitlement
+
+    async def _list_subscriptions(self, customer_id: str) -> tuple[Subscription, ...]:
+        """As Stripe has them, once what a paid upgrade has overruled is no longer scheduled."""
+        found = await self._stripe.list_subscriptions(customer_id)
+        overruled = [one for one in found if one.is_overruled]
+        for one in overruled:
+            await self._release(one)
+        return await self._stripe.list_subscriptions(customer_id) if overruled else found
 
     async def _known_customer(self, account: Account) -> Customer:
         """The customer of the account, made where there is none, or none any more."""

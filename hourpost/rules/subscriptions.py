@@ -49,6 +49,7 @@ class Subscription:
     schedule_id: str | None = None
     next_plan: str | None = None
     next_plan_at: datetime | None = None
+    overruled_by: str | None = None  # the price that ends the schedule as soon as it is paid
     pending_plan: str | None = None  # is paid for first
     invoice_id: str | None = None
     invoice_status: str | None = None
@@ -59,6 +60,11 @@ class Subscription:
     def is_live(self) -> bool:
         """Whether it still is, or may become again, something that is paid for."""
         return self.status in LIVE
+
+    @property
+    def is_overruled(self) -> bool:
+        """Whether what was scheduled is over, because a later upgrade was paid."""
+        return self.schedule_id is not None and self.overruled_by == self.price.id
 
 
 @dataclass(frozen=True, slots=True)

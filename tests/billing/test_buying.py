@@ -8,6 +8,7 @@ import pytest
 
 from hourpost.errors import Conflict, NotFound, ServiceUnavailable
 from hourpost.gateways.stripe import NewCustomer
+from hourpost.gateways.stripe.client import PORTAL_FEATURES
 from hourpost.rules.plans import PLANS
 from tests.billing.conftest import PLAN_URL, Shop
 
@@ -132,6 +133,21 @@ async def test_plans_are_not_changed_in_the_portal(shop: Shop) -> None:
     (shape,) = shop.fake.state.all("billing_portal.configuration")
     offered = {name for name, feature in shape["features"].items() if feature["enabled"]}
     assert offered == {"customer_update", "invoice_history", "payment_method_update"}
+
+
+async def test_another_shape_of_the_portal_and_one_that_was_archived_are_made_anew_at_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within the day in which Stripe remembers the keys of what was made."""
+    account = await shop.subscriber()
+    await shop.till.portal(account.id)
+    monkeypatch.setitem(PORTAL_FEATURES, "invoice_history", {"enabled": False})
+    await shop.till.portal(account.id)
+    newest, _ = shop.fake.state.all("billing_portal.configuration")
+    assert newest["features"]["invoice_history"]["enabled"] is False
+    newest["active"] = False
+    await shop.till.portal(account.id)
+    assert len(shop.fake.state.all("billing_portal.configuration")) == 3
 
 
 async def test_a_subscription_behind_a_hundred_others_counts(shop: Shop) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hourpost.accounts.changes import set_plan
+from hourpost.accounts.queries import Account
 from hourpost.billing.queries import find_current
 from hourpost.errors import Conflict
 from tests.billing.conftest import Shop
@@ -116,6 +117,70 @@ async def test_an_upgrade_and_a_cancellation_overrule_a_downgrade(shop: Shop) ->
     await shop.lapse()
     assert (await shop.look(up)).plan == "skilled"
     assert (await shop.look(gone)).plan is None
+
+
+async def planned(shop: Shop, account: Account) -> tuple[str | None, str | None, str | None]:
+    """The plan that counts, the one that comes at the period's end, and the one that is paid for first."""
+    async with shop.database.reading() as connection:
+        current = await find_current(connection, account.id)
+    assert current is not None
+    return current.plan, current.next_plan, current.pending_plan
+
+
+@pytest.mark.parametrize("card", ["declined", "authenticate"])
+async def test_a_downgrade_stands_while_an_upgrade_is_not_paid_for(shop: Shop, card: str) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    shop.fake.state.cards[(await shop.customer(account)).id] = card
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    assert await planned(shop, account) == ("premium", "path", "skilled")
+    shop.pass_time(days=1)
+    await shop.receive()
+    assert await planned(shop, account) == ("premium", "path", None)
+    shop.fake.state.cards.clear()
+    shop.pass_time(days=30)
+    await shop.receive()
+    assert (await shop.look(account)).plan == "path"
+
+
+async def test_an_upgrade_that_is_paid_for_later_ends_the_downgrade(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    shop.fake.state.cards[(await shop.customer(account)).id] = "authenticate"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    shop.fake.state.cards.clear()
+    shop.fake.confirm(f"{shop.fake.base}/pages/invoice/{shop.fake.state.all('invoice')[0]['id']}")
+    await shop.receive()
+    assert await planned(shop, account) == ("skilled", None, None)
+    shop.pass_time(days=31)
+    await shop.receive()
+    assert (await shop.look(account)).plan == "skilled"
+
+
+async def test_a_downgrade_wished_after_an_unpaid_upgrade_comes_though_that_is_paid(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    shop.fake.state.cards[(await shop.customer(account)).id] = "authenticate"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    await shop.till.change(account.id, "normal", shop.clock.now())
+    shop.fake.state.cards.clear()
+    shop.fake.confirm(f"{shop.fake.base}/pages/invoice/{shop.fake.state.all('invoice')[0]['id']}")
+    await shop.receive()
+    assert await planned(shop, account) == ("skilled", "normal", None)
+
+
+async def test_the_first_month_after_a_downgrade_can_be_canceled_and_changed(shop: Shop) -> None:
+    """Its schedule is still at work then, and Stripe lets nobody cancel beside it."""
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "normal", shop.clock.now())
+    shop.pass_time(days=31)
+    await shop.till.change(account.id, "path", shop.clock.now())
+    assert await planned(shop, account) == ("normal", "path", None)
+    await shop.till.cancel(account.id)
+    assert await planned(shop, account) == ("normal", None, None)
+    await shop.till.resume(account.id)
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    assert await planned(shop, account) == ("skilled", None, None)
 
 
 async def test_what_is_owed_comes_before_a_change(shop: Shop) -> None:

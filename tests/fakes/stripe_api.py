@@ -107,7 +107,8 @@ class StripeApi:
         return self.state.shown(session)
 
     def list_portal_shapes(self, params: Params) -> Thing:
-        return _list(self.state.all("billing_portal.configuration"), "/v1/billing_portal/configurations", params)
+        found = self.state.all("billing_portal.configuration", active=params.get("active", "true") == "true")
+        return _list(found, "/v1/billing_portal/configurations", params)
 
     def create_portal_shape(self, params: Params) -> Thing:
         features = {name: {**one, "enabled": one["enabled"] == "true"} for name, one in params["features"].items()}
@@ -118,7 +119,8 @@ class StripeApi:
         self.state.get(params["customer"], "customer")
         if "configuration" not in params:
             raise Unwilling("No configuration provided and your default configuration has not been created.")
-        self.state.get(params["configuration"], "billing_portal.configuration")
+        if not self.state.get(params["configuration"], "billing_portal.configuration")["active"]:
+            raise Unwilling("The configuration is inactive.")
         session = self.state.new("billing_portal.session", "bps", **params)
         session["url"] = f"{self.base}/pages/portal/{session['id']}"
         return session
@@ -143,6 +145,8 @@ class StripeApi:
         subscription = self.state.get(subscription_id, "subscription")
         if subscription["status"] in ("canceled", "incomplete_expired"):
             raise Unwilling("A canceled subscription can only update its cancellation_details and metadata.")
+        if subscription["schedule"] and {"cancel_at", "cancel_at_period_end"} & params.keys():
+            raise Unwilling("The subscription is managed by a schedule: updating any cancelation is not allowed.")
         if "cancel_at_period_end" in params:
             ends = subscription["cancel_at_period_end"] = params["cancel_at_period_end"] == "true"
             subscription["cancel_at"] = subscription["items"]["data"][0]["current_period_end"] if ends else None
@@ -184,10 +188,16 @@ class StripeApi:
 
     def update_schedule(self, params: Params, schedule_id: str) -> Thing:
         schedule = self.state.get(schedule_id, "subscription_schedule")
-        phases = [self._phase(phase) for phase in params.pop("phases")]
-        if phases[0]["start_date"] != schedule["current_phase"]["start_date"]:
-            raise Unwilling("You can not modify the start date of the current phase.")
-        schedule |= {"end_behavior": params["end_behavior"], "phases": phases}
+        if schedule["status"] != "active":
+            raise Unwilling(f"You cannot update a schedule that is in the {schedule['status']} status.")
+        if "phases" in params:
+            phases = [self._phase(phase) for phase in params["phases"]]
+            if phases[0]["start_date"] != schedule["current_phase"]["start_date"]:
+                raise Unwilling("You can not modify the start date of the current phase.")
+            schedule["phases"] = phases
+        schedule["end_behavior"] = params.get("end_behavior", schedule["end_behavior"])
+        told = schedule["metadata"] | params.get("metadata", {})
+        schedule["metadata"] = {name: value for name, value in told.items() if value}
         self.state.event("subscription_schedule.updated", schedule)
         return schedule
 

@@ -110,17 +110,25 @@ class StripeState:
 
     def cancel_now(self, subscription: Thing) -> None:
         subscription |= {"status": "canceled", "ended_at": self.now}
+        if schedule := self.things.get(subscription["schedule"] or ""):
+            schedule["status"] = "canceled"
         self.event("customer.subscription.deleted", subscription)
 
     def change_price(self, subscription: Thing, price: str, at: int, behavior: str) -> None:
-        """Upwards at once: billed now, and pending until it is paid where the caller wants that."""
+        """Upwards at once: billed now, and pending until it is paid where the caller wants that.
+
+        A pending change before is replaced, and its bill void. A schedule stands beside it.
+        """
         item = subscription["items"]["data"][0]
+        if subscription["pending_update"]:
+            self._void_pending(subscription)
         invoice = self.bill(subscription, self.proration(subscription, price, at), paid=False)
         if self._pay_by_card(invoice):
             self._set_price(subscription, price)
         elif behavior == "pending_if_incomplete":
             pending = {**item, "price": price}
-            subscription["pending_update"] = {"expires_at": self.now + 82800, "subscription_items": [pending]}
+            expires_at = min(self.now + 82800, item["current_period_end"])
+            subscription["pending_update"] = {"expires_at": expires_at, "subscription_items": [pending]}
             invoice["_then_price"] = price
         else:
             raise CardDeclined("Your card was declined.")
@@ -138,9 +146,21 @@ class StripeState:
 
     def _set_price(self, subscription: Thing, price: str) -> None:
         subscription["items"]["data"][0]["price"] = price
+        if schedule := self.things.get(subscription["schedule"] or ""):
+            self._split_phase(schedule, price)
         if subscription["pending_update"] is not None:
             subscription["pending_update"] = None
             self.event("customer.subscription.pending_update_applied", subscription)
+
+    def _split_phase(self, schedule: Thing, price: str) -> None:
+        """A schedule follows what is changed beside it: what remains of the present phase has the new price."""
+        present = next(
+            one for one in schedule["phases"] if one["start_date"] == schedule["current_phase"]["start_date"]
+        )
+        rest = {**present, "start_date": self.now, "items": [{"price": price, "quantity": 1}]}
+        later = [one for one in schedule["phases"] if one["start_date"] >= present["end_date"]]
+        schedule["phases"] = [{**present, "end_date": self.now}, rest, *later]
+        schedule["current_phase"] = {"start_date": self.now, "end_date": present["end_date"]}
 
     def _price(self, price: str) -> Thing:
         return self.get(price, "price")
@@ -277,20 +297,25 @@ class StripeState:
         self.event("customer.subscription.updated", subscription)
 
     def _drop_pending(self, subscription: Thing) -> None:
+        self._void_pending(subscription)
+        self.event("customer.subscription.pending_update_expired", subscription)
+
+    def _void_pending(self, subscription: Thing) -> None:
         subscription["pending_update"] = None
         invoice = self.get(subscription["latest_invoice"], "invoice")
         invoice.pop("_then_price", None)
         invoice |= {"status": "void", "amount_remaining": 0}
-        self.event("customer.subscription.pending_update_expired", subscription)
 
     def _follow_schedule(self, subscription: Thing) -> None:
         schedule = self.things.get(subscription["schedule"] or "")
         if schedule is None:
             return
         for phase in schedule["phases"]:
-            if phase["start_date"] <= self.now:
+            if phase["start_date"] <= self.now < phase["end_date"]:
                 subscription["items"]["data"][0]["price"] = phase["items"][0]["price"]
-        self.release(schedule)
+                schedule["current_phase"] = {name: phase[name] for name in ("start_date", "end_date")}
+                return
+        self.release(schedule)  # the last phase is over
 
     def release(self, schedule: Thing) -> None:
         schedule["status"] = "released"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime
-from typing import TypeVar
+from hashlib import sha256
+from typing import Any, TypeVar
 
 import stripe
 
@@ -20,6 +22,7 @@ from hourpost.gateways.stripe.objects import (
     StripeUnknown,
 )
 from hourpost.gateways.stripe.reading import (
+    OVERRULED_KEY,
     PLAN_KEY,
     phases_to,
     read_checkout,
@@ -35,7 +38,14 @@ API_VERSION = "2026-10-28.endive"
 CURRENCY = "usd"
 _TIMEOUT_SECONDS = 8
 _RETRIES = 2
-PORTAL_KEY, PORTAL_SHAPE = "hourpost_portal", "1"  # another shape, another number
+PORTAL_FEATURES: dict[str, Any] = {
+    "customer_update": {"enabled": True, "allowed_updates": ["name", "address", "tax_id"]},
+    "invoice_history": {"enabled": True},
+    "payment_method_update": {"enabled": True},
+    "subscription_cancel": {"enabled": False},
+    "subscription_update": {"enabled": False},
+}
+PORTAL_KEY = "hourpost_portal"  # in the metadata of the portal's configurations: a fingerprint of the features
 _INVOICES = 24
 _CHARGES = 100  # of those invoices; a card that is declined leaves several of one
 _AWAY_TEXT = "Stripe does not answer at the moment; nothing was changed, please try again soon."
@@ -198,28 +208,16 @@ class RealStripe:
         """Our own configuration of the portal, made where there is none.
 
         A fresh Stripe has none, and the one that is made in its dashboard lets customers change a plan before it is
-        paid, and leave at once.
+        paid, and leave at once. No key of ours goes with its making: a key outlives the configuration that somebody
+        has archived, and two of one shape do no harm.
         """
+        shape = sha256(json.dumps(PORTAL_FEATURES, sort_keys=True).encode()).hexdigest()[:12]
         portals = self._api.billing_portal.configurations
         async for one in _all(await _ask(portals.list_async({"active": True, "limit": 100}))):
-            if (one.to_dict().get("metadata") or {}).get(PORTAL_KEY) == PORTAL_SHAPE:
+            if (one.to_dict().get("metadata") or {}).get(PORTAL_KEY) == shape:
                 return one.id
-        created = await _ask(
-            portals.create_async(
-                {
-                    "features": {
-                        "customer_update": {"enabled": True, "allowed_updates": ["name", "address", "tax_id"]},
-                        "invoice_history": {"enabled": True},
-                        "payment_method_update": {"enabled": True},
-                        "subscription_cancel": {"enabled": False},
-                        "subscription_update": {"enabled": False},
-                    },
-                    "metadata": {PORTAL_KEY: PORTAL_SHAPE},
-                },
-                {"idempotency_key": f"hourpost-portal-{PORTAL_SHAPE}"},
-            )
-        )
-        return created.id
+        new: Any = {"features": PORTAL_FEATURES, "metadata": {PORTAL_KEY: shape}}
+        return (await _ask(portals.create_async(new))).id
 
     async def preview(self, subscription: Subscription, price_id: str, at: datetime) -> Preview:
         """What a change to that price at that moment would cost at once."""
@@ -239,8 +237,17 @@ class RealStripe:
         return read_preview(found.to_dict(), at)
 
     async def upgrade(self, subscription: Subscription, price_id: str, at: datetime) -> None:
-        """Change the price now and bill the difference; the change holds only when that is paid."""
+        """Change the price now and bill the difference; the change holds only when that is paid.
+
+        Until then what was scheduled stands; the schedule itself remembers what ends it.
+        """
         moment = int(at.timestamp())
+        if subscription.schedule_id is not None:
+            await _ask(
+                self._api.subscription_schedules.update_async(
+                    subscription.schedule_id, {"metadata": {OVERRULED_KEY: price_id}}
+                )
+            )
         await _ask(
             self._api.subscriptions.update_async(
                 subscription.id,
@@ -266,7 +273,12 @@ class RealStripe:
         await _ask(
             schedules.update_async(
                 schedule["id"],
-                {"end_behavior": "release", "proration_behavior": "none", "phases": phases},
+                {
+                    "end_behavior": "release",
+                    "proration_behavior": "none",
+                    "phases": phases,
+                    "metadata": {OVERRULED_KEY: ""},  # an earlier upgrade that is paid yet does not end a later wish
+                },
             )
         )
 

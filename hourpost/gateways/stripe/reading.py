@@ -10,7 +10,8 @@ from hourpost.gateways.stripe.objects import Checkout, Invoice, Preview, Preview
 from hourpost.rules.plans import PLANS
 from hourpost.rules.subscriptions import LOOKUP_KEYS, Price, Subscription
 
-PLAN_KEY = "hourpost_plan"  # in the metadata of prices and schedules
+PLAN_KEY = "hourpost_plan"  # in the metadata of prices
+OVERRULED_KEY = "hourpost_overruled_by"  # in the metadata of schedules: a price
 
 
 def read_moment(seconds: int) -> datetime:
@@ -70,18 +71,18 @@ def _ends_at(found: Mapping[str, Any], item: Mapping[str, Any]) -> datetime | No
 
 
 def _schedule(schedule: Any, plans: Mapping[str, str]) -> dict[str, Any]:
-    """Of a schedule: its id, and the next phase that changes the price."""
+    """Of a schedule: its id, what overrules it, and the next phase that changes the price."""
     if not isinstance(schedule, Mapping) or schedule.get("status") not in ("active", "not_started"):
         return {}
+    told = {"schedule_id": schedule["id"], "overruled_by": (schedule.get("metadata") or {}).get(OVERRULED_KEY)}
     current = (schedule.get("current_phase") or {}).get("end_date")
     for phase in schedule.get("phases") or ():
         if current is not None and phase["start_date"] >= current:
             price = phase["items"][0]["price"]
             plan = read_price(price).plan if isinstance(price, Mapping) else None
-            plan = plan or plans.get(_id(price) or "") or (schedule.get("metadata") or {}).get(PLAN_KEY)
-            moment = read_moment(phase["start_date"])
-            return {"schedule_id": schedule["id"], "next_plan": plan, "next_plan_at": moment}
-    return {"schedule_id": schedule["id"]}
+            plan = plan or plans.get(_id(price) or "")
+            return {**told, "next_plan": plan, "next_plan_at": read_moment(phase["start_date"])}
+    return told
 
 
 def phases_to(schedule: Mapping[str, Any], present: str, wanted: str) -> list[Any]:
