@@ -75,7 +75,7 @@ class BillingChores:
             await roll_up_peaks(connection, self._clock.now())
 
     async def tell(self) -> None:
-        """Write to people about what failed or ended; a crash in between tells it twice rather than never."""
+        """Write to people about what failed or ended: each of them once, also where a try ended between two letters."""
         if not self._postman.can_send:
             return
         async with self._database.transaction() as connection:
@@ -84,7 +84,7 @@ class BillingChores:
         for notice in notices:
             try:
                 for letter in write_letters(notice, self._page_url):
-                    await self._postman.post(letter)
+                    await self._postman.post(letter, notice.key_for(letter.to))
             except ServiceUnavailable as error:  # with the next round
                 log.warning("a notice could not be mailed", kind=notice.kind, cause=error.cause)
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import text, update
@@ -51,6 +52,11 @@ class Unmailed:
     account_name: str
     recipients: tuple[str, ...]
     ends_at: datetime | None
+
+    def key_for(self, recipient: str) -> str:
+        """What tells the letter about this to one of its recipients from every other letter."""
+        told = f"{self.account_id}\n{self.kind}\n{self.subject}\n{recipient.lower()}"
+        return f"hourpost-notice-{sha256(told.encode()).hexdigest()}"
 
 
 def notices_of(before: Entitlement, after: Entitlement, subscriptions: Sequence[Subscription]) -> list[Notice]:

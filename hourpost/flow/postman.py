@@ -53,11 +53,14 @@ class Postman:
         """Whether any letter could leave at all. Raises: ServiceUnavailable."""
         await self._way()
 
-    async def post(self, letter: Letter) -> None:
-        """Hand over a letter; when this returns, it is stored and will leave. Raises: ServiceUnavailable."""
+    async def post(self, letter: Letter, key: str | None = None) -> None:
+        """Hand over a letter; when this returns, it is stored and will leave. Raises: ServiceUnavailable.
+
+        With a ``key`` it leaves once, however often it is handed over within a day.
+        """
         sender, standing = await self._way()
         try:
-            await self._intake.accept(Order(standing, (self._submission(letter, sender, standing),)))
+            await self._intake.accept(Order(standing, (self._submission(letter, sender, standing),), key))
         except ServiceUnavailable:
             raise
         except HourpostError as error:

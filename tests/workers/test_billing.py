@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 
+import pytest
 from sqlalchemy import text
 
 from hourpost.accounts.queries import get_account
 from hourpost.billing.events import store_event
 from hourpost.billing.notices import list_unmailed, write_notices
 from hourpost.billing.till import Till
+from hourpost.errors import ServiceUnavailable
 from hourpost.flow.postman import Postman
 from hourpost.gateways.stripe import read_event
 from hourpost.gateways.stripe.client import RealStripe
+from tests.api.web.dashboard.people import join, make_user
 from tests.cast import make_account, make_domain
 from tests.fakes.stripe_server import KEY, SECRET, sign
 from workers.billing import BillingChores
@@ -102,6 +106,46 @@ async def test_a_notice_is_mailed_once_to_who_sees_to_the_plan(rounds, clock):
             ("Your Hourpost plan is still not paid for", account.email),
             ("Your new Hourpost plan waits for its payment", account.email),
         ]
+
+
+class Stumbling:
+    """An intake that is away for one order of those that come, after storing it or instead."""
+
+    def __init__(self, intake, number, *, stores):
+        self._intake, self._number, self._stores = intake, number, stores
+
+    async def accept(self, order):
+        self._number -= 1
+        if self._number == 0 and not self._stores:
+            raise ServiceUnavailable("Away.")
+        receipt = await self._intake.accept(order)
+        if self._number == 0:
+            raise ServiceUnavailable("Away before it could say so.")
+        return receipt
+
+
+@pytest.mark.parametrize("stores", [True, False])
+async def test_nobody_is_written_to_twice_where_the_letter_to_another_failed(rounds, clock, stores):
+    ours = await make_account(rounds.database)
+    await make_domain(rounds.database, ours, "post.test")
+    account = await make_account(rounds.database)
+    told = [account.email]
+    for role in ("admin", "billing", "viewer"):
+        user_id, email = await make_user(rounds.database)
+        await join(rounds.database, account, user_id, role)
+        told += [email] if role != "viewer" else []
+    async with rounds.database.transaction() as connection:
+        await write_notices(connection, account.id, [("past_due", "sub_1"), ("ended", "sub_1")], clock.now())
+    postman = Postman(
+        rounds.database, Stumbling(rounds.office.intake, 2, stores=stores), clock, "Hourpost <hello@post.test>"
+    )
+    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL)
+    for _ in range(3):
+        await chores.tell()
+    async with rounds.database.reading() as connection:
+        rows = await connection.execute(text("SELECT d.address FROM deliveries d"))
+        assert Counter(rows.scalars()) == dict.fromkeys(told, 2)
+        assert await list_unmailed(connection, clock.now()) == []
 
 
 async def test_a_notice_that_cannot_be_mailed_waits(rounds, clock):
