@@ -9,6 +9,7 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from api.web.searching import Searches
 from hourpost.billing.till import Till
 from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
@@ -53,6 +54,7 @@ class Parts:
     """The migration that this code expects the database to have."""
     afterwards: Afterwards = field(default_factory=Afterwards)
     """What goes on once an answer has left."""
+    searches: Searches = field(default_factory=Searches)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is to end, for answers that would go on."""
     till: Till | None = None

@@ -24,6 +24,7 @@ from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredEmail
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.mailboxes.reading import open_raw
+from hourpost.pages import Cursor, Page
 from hourpost.rules.moments import MomentError
 from hourpost.rules.submission import Standing
 
@@ -66,17 +67,24 @@ async def send_many(request: Request) -> Response:
 
 
 @router.get("", **doc.LIST_EMAILS)
-async def list_emails(caller: BoundedManager, parts: ThePartsOf, query: Annotated[EmailPage, Query()]) -> Response:
+async def list_emails(
+    request: Request, caller: BoundedManager, parts: ThePartsOf, query: Annotated[EmailPage, Query()]
+) -> Response:
     """List emails, newest first. All filters must match.
 
-    By `subject`, and by the status `sent`, one request looks at a bounded number of emails. Where that ends before the
-    page is full, `has_more` is true and `searched_to` is the id to give as `after` (or `before`) to look further;
-    `since` and `until` make the search shorter.
+    By `subject`, and by the status `sent`, one request looks until it has found something, and then at a bounded number
+    of emails. Where that ends before the page is full, `has_more` is true: go on from the last id of `data` as in every
+    list, or faster from `searched_to`. Only where nothing is found for seconds is `data` empty with `has_more` true;
+    `searched_to` is then the id to give as `after` (or `before`). `since` and `until` make the search shorter.
     """
     filters = replace(read_filters(query, parts.clock.now()), reach=caller.reach)
     page = cursor("em", query.limit, query.after, query.before)
-    async with parts.database.reading() as connection:
-        found = await queries.list_emails(connection, caller.account_id, filters, page)
+
+    async def look(page: Cursor) -> Page[StoredEmail]:
+        async with parts.database.reading() as connection:
+            return await queries.list_emails(connection, caller.account_id, filters, page)
+
+    found = await parts.searches.find(caller.account_id, page, look, request.is_disconnected)
     return search_of(found.map(list_view), "em")
 
 

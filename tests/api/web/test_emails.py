@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.web import searching
 from hourpost import pages
 from hourpost.database import Database
 from hourpost.emails.queries import Filters, _narrow, _page_of, _sieve
@@ -114,10 +115,28 @@ async def _explain(connection: AsyncConnection, statement: Select[Any]) -> str:
     return "\n".join(plan)
 
 
+def test_a_search_goes_on_until_it_has_found_something(
+    owner: Customer, five: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients page by the last id of each page and end at an empty one."""
+    monkeypatch.setattr(pages, "SEARCHED_AT_ONCE", 1)
+    monkeypatch.setattr(searching, "GO_ON_SECONDS", 600)
+
+    def page(**asked: str) -> tuple[list[str], bool]:
+        found = owner.http.get("/v1/emails", params={"subject": "number 1", **asked}).json()
+        return [one["id"] for one in found["data"]], found["has_more"]
+
+    assert page() == ([five[3]], True)
+    assert page(after=five[3]) == ([], False)
+    assert page(before=five[4]) == ([five[3]], True)
+    assert page(before=five[3]) == ([], False)
+
+
 def test_a_search_that_ends_early_says_where_to_go_on(
     owner: Customer, five: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "SEARCHED_AT_ONCE", 2)
+    monkeypatch.setattr(searching, "GO_ON_SECONDS", 0)
     found, after = [], None
     for _ in range(3):
         page = owner.http.get(
