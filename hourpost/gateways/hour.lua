@@ -6,9 +6,9 @@
 --   ring of cells      (youngest, count) of each closed slot, `closed` of them from `head` on, oldest first
 -- The slot that is being spent from is `open` and lives in the header. Moments are microseconds, exact in a double.
 --
--- KEYS  bucket [, memory of the request]; a take has as many such pairs as it likes, of different accounts
+-- KEYS  bucket; of take and undo as many as there are accounts, then the memory of the request
 -- ARGV  operation, mark, virtual now or "", then what the operation needs
--- Answers nil when the bucket is cold; a take with an array, false in it for a cold one.
+-- Answers nil when the bucket is cold; a take with an array, false in it for a cold one; undo with nothing.
 
 local HOUR, SLOT = 3600000000, 10000000
 local CELL, CELLS = 12, 364 -- at most 362 slots are alive: 3600 s / 10 s, and both ends
@@ -17,7 +17,7 @@ local IDLE_MS, MEMORY_MS = 90000000, 60000
 local ALL, RELEASE = 1, 2 -- 0 takes as many as there are
 local LIMIT, BACKLOG, UNDONE = -1, -2, -3
 
-local bucket, memory = KEYS[1], KEYS[2]
+local bucket = KEYS[1]
 local operation, mark = ARGV[1], ARGV[2]
 local floor, max, min = math.floor, math.max, math.min
 local now, generation, used, waiting, head, closed, oldest, open_count, open_youngest
@@ -145,18 +145,6 @@ local function grant(count, mode, limit, backlog)
   return free
 end
 
--- The memory of a request: when and in which generation, waiting before, what it added to waiting, what it took; codes.
-local function recall(wants)
-  local remembered = redis.call('GET', memory)
-  if not remembered then return nil end
-  if remembered == '' then
-    return now, waiting, string.rep(struct.pack('<i4', UNDONE), #wants / 4)
-  end
-  local at, counted_in, before = struct.unpack('<ddd', remembered)
-  if counted_in ~= generation then return nil end
-  return at, before, string.sub(remembered, 41)
-end
-
 local function grant_all(wants, limit, backlog)
   local codes, total, refused, at = {}, 0, false, 1
   for index = 1, #wants / 4 do
@@ -173,48 +161,75 @@ end
 
 local operations = {}
 
-local function take(limit, backlog, wants)
-  if not load() then return false end
+-- The memory of a request has a record of each account, in order: 44 bytes (when, generation, waiting before, what was
+-- added to waiting, what was taken, bytes of codes), then codes. It is empty once the request has been undone.
+local RECORD, FORGOTTEN = '<dddddI4', struct.pack('<dddddI4', 0, -1, 0, 0, 0, 0)
+
+-- Answers the account anew, or as `known` has it, which is of the same generation.
+local function take(limit, backlog, wants, undone, known)
+  if not load() then return false, FORGOTTEN end
   advance()
-  local refused = true
-  local at, before, codes = recall(wants)
-  if not at then
+  local at, before, codes, refused, record = now, waiting, nil, true, known
+  if undone then
+    codes = string.rep(struct.pack('<i4', UNDONE), #wants / 4)
+  elseif known and struct.unpack('<d', known, 9) == generation then
+    at, before = struct.unpack('<d', known), struct.unpack('<d', known, 17)
+    codes = string.sub(known, 45)
+  else
     local total
-    at, before = now, waiting
     codes, total, refused = grant_all(wants, limit, backlog)
     local began = spend(total)
     save()
     if began then redis.call('PEXPIRE', bucket, IDLE_MS) end
-    redis.call('SET', memory, struct.pack('<ddddd', now, generation, before, waiting - before, total) .. codes,
-      'PX', MEMORY_MS)
+    record = struct.pack(RECORD, at, generation, before, waiting - before, total, #codes) .. codes
   end
   local cells = (refused or waiting > 0 or used > limit) and schedule() or ''
-  return answer(at, before, codes, cells)
+  return answer(at, before, codes, cells), record
 end
 
--- of each account: limit, backlog, wants (count * 4 + mode each, as uint32)
-function operations.take()
-  local answers = {}
-  for index = 1, #KEYS / 2 do
-    bucket, memory = KEYS[2 * index - 1], KEYS[2 * index]
-    local first = 3 * index + 1
-    answers[index] = take(tonumber(ARGV[first]), tonumber(ARGV[first + 1]), ARGV[first + 2])
+local function records(remembered)
+  local found, at = {}, 1
+  while at <= #remembered do
+    local size = 44 + struct.unpack('<I4', remembered, at + 40)
+    found[#found + 1] = string.sub(remembered, at, at + size - 1)
+    at = at + size
   end
+  return found
+end
+
+-- of each account: limit, backlog, wants (count * 4 + mode each, as uint32), in one string
+function operations.take()
+  local accounts = #KEYS - 1
+  local memory = KEYS[accounts + 1]
+  local remembered = redis.call('GET', memory)
+  local undone, known = remembered == '', remembered and records(remembered) or {}
+  local answers, kept = {}, {}
+  for index = 1, accounts do
+    bucket = KEYS[index]
+    local asked = ARGV[3 + index]
+    local limit, backlog = struct.unpack('<dd', asked)
+    answers[index], kept[index] = take(limit, backlog, string.sub(asked, 17), undone, known[index])
+  end
+  if not undone then redis.call('SET', memory, table.concat(kept), 'PX', MEMORY_MS) end
   return answers
 end
 
 -- Makes a take not have been, also one that comes later.
 function operations.undo()
+  local accounts = #KEYS - 1
+  local memory = KEYS[accounts + 1]
   local remembered = redis.call('GET', memory)
   redis.call('SET', memory, '', 'PX', MEMORY_MS)
-  if not remembered or remembered == '' or not load() then return nil end
-  local at, counted_in, _, held, total = struct.unpack('<ddddd', remembered)
-  if counted_in ~= generation then return nil end
-  advance()
-  waiting = max(0, waiting - held)
-  local given = give_back(at, total)
-  save()
-  return answer(now, waiting, struct.pack('<i4', given), '')
+  for index, record in ipairs(remembered and records(remembered) or {}) do
+    bucket = KEYS[index]
+    local at, counted_in, _, held, total = struct.unpack(RECORD, record)
+    if load() and counted_in == generation then
+      advance()
+      waiting = max(0, waiting - held)
+      give_back(at, total)
+      save()
+    end
+  end
 end
 
 -- generation, count, moment of the spend

@@ -22,6 +22,9 @@ __all__ = ["Hour", "HourUnavailable", "RedisHour"]
 _STATE = struct.Struct("<8dI")
 """What every answer of the script begins with; then codes (int32 each), then cells."""
 _CELL = struct.Struct("<dI")
+_ASKED = struct.Struct("<ddI")
+"""What a take asks: limit, backlog, wants (count * 4 + mode each); nearly all have one."""
+_CODE = struct.Struct("<i")
 _REFUSALS = {-1: Refusal.PLAN, -2: Refusal.BACKLOG, -3: Refusal.UNDONE}
 _UNDONE_AT_ONCE = 500
 _ACCOUNTS = 32  # in one run of the script, while which Redis does nothing else
@@ -66,7 +69,7 @@ class RedisHour:
         script = Path(__file__).with_name("hour.lua").read_text()
         self._link = ScriptLink(url, script, timeout_seconds=timeout_seconds)
         self._clock = clock
-        self._doubts: dict[str, Take] = {}
+        self._doubts: dict[str, Sequence[Take]] = {}  # by the key of their memory
 
     async def take(self, take: Take) -> Taken | None:
         """Take tokens of one account; ``None`` where its bucket is cold."""
@@ -78,32 +81,32 @@ class RedisHour:
         A take that is not answered is undone at the next contact, so its tokens are not lost for an hour; unless it is
         asked again before.
         """
-        for take in takes:
-            self._doubts.pop(take.request, None)
-        doubts = [self._doubts.pop(request) for request in list(self._doubts)[:_UNDONE_AT_ONCE]]
-        calls = [_undo_call(take) for take in doubts]
+        most = await self._accounts_in_a_run()
+        runs = [takes[start : start + most] for start in range(0, len(takes), most)]
+        for run in runs:
+            self._doubts.pop(_memory(run), None)
+        doubts = [self._doubts.pop(memory) for memory in list(self._doubts)[:_UNDONE_AT_ONCE]]
         try:
-            most = await self._accounts_in_a_run()
-            calls += [_take_call(takes[start : start + most]) for start in range(0, len(takes), most)]
-            replies = await self._run(calls)
+            replies = await self._run([_call("undo", run) for run in doubts] + [_call("take", run) for run in runs])
         except BaseException:
-            self._doubt([*doubts, *takes])
+            self._doubt([*doubts, *runs])
             raise
         answered = zip(takes, chain.from_iterable(replies[len(doubts) :]), strict=True)
         return [None if reply is None else _taken(take, reply) for take, reply in answered]
 
     async def undo(self, takes: Sequence[Take]) -> None:
-        """Make ``takes`` of the last minute not have been."""
+        """Make ``takes`` of the last minute, each of which was asked by itself, not have been."""
+        runs = [[take] for take in takes]
         try:
-            await self._run([_undo_call(take) for take in takes])
+            await self._run([_call("undo", run) for run in runs])
         except BaseException:
-            self._doubt(takes)
+            self._doubt(runs)
             raise
 
     async def refund(self, account: UUID, generation: int, count: int, spent_at_us: int) -> int:
         """Give back tokens spent at ``spent_at_us``; returns how many were."""
         reply = (await self._run([Call("refund", (_bucket(account),), (generation, count, spent_at_us))]))[0]
-        return 0 if reply is None else _codes(reply)[0]
+        return 0 if reply is None else _given(reply)
 
     async def adjust_waiting(self, account: UUID, change: int, generation: int | None = None) -> None:
         """Add ``change`` to the number that waits."""
@@ -137,29 +140,32 @@ class RedisHour:
     async def _run(self, calls: Sequence[Call]) -> list[Any]:
         return await self._link.run(calls, str(self._clock()) if self._clock else "")
 
-    def _doubt(self, takes: Sequence[Take]) -> None:
-        self._doubts.update((take.request, take) for take in takes)
-        for request in list(self._doubts)[: max(0, len(self._doubts) - _DOUBTS)]:
-            del self._doubts[request]  # their tokens come back in an hour
+    def _doubt(self, runs: Sequence[Sequence[Take]]) -> None:
+        self._doubts.update((_memory(run), run) for run in runs)
+        for memory in list(self._doubts)[: max(0, len(self._doubts) - _DOUBTS)]:
+            del self._doubts[memory]  # their tokens come back in an hour
 
 
 def _bucket(account: UUID) -> str:
     return f"hour:{{{account.hex}}}"
 
 
-def _keys(take: Take) -> tuple[str, str]:
-    bucket = _bucket(take.account)
-    return bucket, f"{bucket}:{take.request}"
+def _memory(run: Sequence[Take]) -> str:
+    """The key under which the answers to these takes, in this order, are remembered."""
+    request = hash(tuple([take.request for take in run])) & 0xFFFFFFFFFFFFFFFF
+    return f"{_bucket(run[0].account)}:{request:016x}"
 
 
-def _take_call(takes: Sequence[Take]) -> Call:
-    keys: list[str] = []
-    arguments: list[bytes | int | str] = []
-    for take in takes:
-        keys += _keys(take)
-        wants = [count * 4 + mode for count, mode in take.wants]
-        arguments += (take.limit, take.backlog_limit, struct.pack(f"<{len(wants)}I", *wants))
-    return Call("take", tuple(keys), tuple(arguments))
+def _call(operation: str, run: Sequence[Take]) -> Call:
+    keys = [_bucket(take.account) for take in run]
+    keys.append(_memory(run))
+    return Call(operation, tuple(keys), tuple([_asked(take) for take in run]))
+
+
+def _asked(take: Take) -> bytes:
+    (count, mode), *more = take.wants
+    first = _ASKED.pack(take.limit, take.backlog_limit, count * 4 + mode)
+    return first + struct.pack(f"<{len(more)}I", *[count * 4 + mode for count, mode in more]) if more else first
 
 
 def _seed_call(seed: Seed) -> Call:
@@ -168,27 +174,29 @@ def _seed_call(seed: Seed) -> Call:
     return Call("seed", (_bucket(seed.account),), (seed.generation, seed.waiting, sum(s.tokens for s in slots), cells))
 
 
-def _undo_call(take: Take) -> Call:
-    return Call("undo", _keys(take))
-
-
-def _codes(reply: bytes) -> tuple[int, ...]:
-    size: int = _STATE.unpack_from(reply)[-1]
+def _codes(reply: bytes, size: int) -> tuple[int, ...]:
+    if size == _CODE.size:
+        return _CODE.unpack_from(reply, _STATE.size)
     return struct.unpack_from(f"<{size // 4}i", reply, _STATE.size)
 
 
-def _reading(reply: bytes, limit: int) -> Reading:
-    *state, size = _STATE.unpack_from(reply)
-    now_us, generation, used, waiting, oldest, youngest = map(int, state[2:])
-    cells = _CELL.iter_unpack(reply[_STATE.size + size :])
-    schedule = Schedule.of(now_us, limit, [Slot(int(moment), tokens) for moment, tokens in cells])
-    return Reading(now_us, generation, limit, used, waiting, oldest, youngest, schedule)
+def _given(reply: bytes) -> int:
+    return _codes(reply, _CODE.size)[0]
+
+
+def _reading(reply: bytes, limit: int, state: tuple[float, ...] | None = None) -> Reading:
+    _, _, now_us, generation, used, waiting, oldest, youngest, size = state or _STATE.unpack_from(reply)
+    start = _STATE.size + int(size)
+    cells = [Slot(int(moment), tokens) for moment, tokens in _CELL.iter_unpack(reply[start:])]
+    schedule = Schedule.of(int(now_us), limit, cells)
+    return Reading(int(now_us), int(generation), limit, int(used), int(waiting), int(oldest), int(youngest), schedule)
 
 
 def _taken(take: Take, reply: bytes) -> Taken:
-    taken_at_us, waiting = map(int, _STATE.unpack_from(reply)[:2])
-    answers = tuple(_answers(take, _codes(reply), waiting))
-    return Taken(take.account, taken_at_us, answers, _reading(reply, take.limit))
+    state = _STATE.unpack_from(reply)
+    taken_at_us, waiting, size = int(state[0]), int(state[1]), state[-1]
+    answers = tuple(_answers(take, _codes(reply, size), waiting))
+    return Taken(take.account, taken_at_us, answers, _reading(reply, take.limit, state))
 
 
 def _answers(take: Take, codes: Sequence[int], waiting: int) -> Iterator[Answer]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
@@ -36,9 +37,9 @@ class Call(NamedTuple):
 
     def packed(self, sha: str, mark: bytes, now: str) -> bytes:
         """The command on the wire (RESP)."""
-        parts = ("EVALSHA", sha, len(self.keys), *self.keys, self.operation, mark, now, *self.arguments)
-        encoded = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
-        return b"*%d\r\n" % len(parts) + b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in encoded])
+        parts: Any = ("EVALSHA", sha, len(self.keys), *self.keys, self.operation, mark, now, *self.arguments)
+        packed: bytes = pack_command(parts)  # Any: they mean a tuple of any length
+        return packed
 
 
 class ScriptLink:

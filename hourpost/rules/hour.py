@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -24,9 +23,11 @@ class Slot(NamedTuple):
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """When the spent tokens of an account come back, for as many hours ahead as are asked for."""
+class Schedule(NamedTuple):
+    """When the spent tokens of an account come back, for as many hours ahead as are asked for.
+
+    A tuple, because a thousand are made at a time.
+    """
 
     now_us: int
     limit: int
@@ -39,6 +40,8 @@ class Schedule:
     def of(cls, now_us: int, limit: int, slots: Iterable[Slot]) -> Schedule:
         """Build one from ``slots``, oldest first."""
         kept = tuple(slots)
+        if not kept:
+            return cls(now_us, limit, (), ())
         return cls(now_us, limit, kept, tuple(accumulate(slot.tokens for slot in kept)))
 
     @property

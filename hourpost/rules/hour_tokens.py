@@ -58,16 +58,16 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """The wants of one account, in order; ``limit`` is its plan's.
+    """The wants of one account, in order (at least one); ``limit`` is its plan's.
 
-    The same take (by its ``request``) asked twice within a minute is counted once and answered as before, unless it was
-    given up in between.
+    The same takes (by their ``request``), asked twice together within a minute, are counted once and answered as
+    before, unless they were given up in between.
     """
 
     account: UUID
     limit: int
     wants: Sequence[Want]
-    request: str = field(default_factory=lambda: f"{random_bits():016x}")
+    request: int = field(default_factory=random_bits)
 
     @property
     def backlog_limit(self) -> int:
@@ -84,9 +84,8 @@ class Seed(NamedTuple):
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The state of a bucket at ``now_us``, for a plan of ``limit``."""
+class Reading(NamedTuple):
+    """The state of a bucket at ``now_us``, for a plan of ``limit``. A tuple, because a thousand are made at a time."""
 
     now_us: int
     generation: int
@@ -120,9 +119,8 @@ class Reading:
         return -((self.now_us - moment_us) // SECOND_US)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The answers to a take, in the order of its wants.
+class Taken(NamedTuple):
+    """The answers to a take, in the order of its wants. A tuple, because a thousand are made at a time.
 
     They hold only as long as ``reading.generation`` is the account's current one in PostgreSQL.
     """
