@@ -27,6 +27,7 @@ PAGES = (
     Page("help-protocols", "/help/imap-or-pop3", "nobody"),
     Page("login", "/login", "nobody"),
     Page("signup", "/signup", "nobody"),
+    Page("mailed", "/signup/mailed", "nobody"),
     Page("password", "/password", "nobody"),
     Page("confirm", "/signup/confirm?token={sign_up_token}", "nobody"),
     Page("new-password", "/password/new?token={reset_token}", "nobody"),

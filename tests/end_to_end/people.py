@@ -44,8 +44,8 @@ def bring_people(up: RunningUp, stripe: FakeStripe) -> dict[str, str]:
     with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as nobody:
         _post(nobody, "/invitation", token=token_to(up, "ada@example.net"), name="Ada Lovelace", password=PASSWORD)
         new = {"name": "Alan Turing", "email": "alan@example.net", "account_name": "Bombe Ltd", "password": PASSWORD}
-        nobody.post("/signup", data=new).raise_for_status()
-        nobody.post("/password", data={"email": steps["email"]}).raise_for_status()
+        _post(nobody, "/signup", **new)
+        _post(nobody, "/password", email=steps["email"])
     return {
         "sign_up_token": token_to(up, "alan@example.net"),
         "invitation_token": token_to(up, "grace@example.net"),

@@ -20,14 +20,22 @@ async def get_password(visitor: AnyGuest) -> Response:
 
 @router.post("/password")
 async def post_password(request: Request, visitor: AnyGuest) -> Response:
-    """Mail a link; the page says so whether or not the address is known."""
+    """Mail a link; the next page says so whether or not the address is known."""
     form = await read_form(request)
     try:
         await begin_reset(visitor.desk, form.get("email", ""), visitor.browser)
     except (ValidationFailed, Unavailable) as error:
         status = 429 if isinstance(error, LimitExceeded) else 503 if isinstance(error, Unavailable) else 422
         return await visitor.page("gate/password.html", status=status, form=form, faults=faults_by_field(error))
-    return await visitor.page("gate/mailed.html", email=form.get("email", ""), what="lets you choose a new password")
+    return visitor.redirect(
+        "/password/mailed", f"A link is on its way to {form.get('email', '').strip()[:254]}.", "info"
+    )
+
+
+@router.get("/password/mailed")
+async def get_mailed(visitor: AnyGuest) -> Response:
+    """Where to go on: in the mail."""
+    return await visitor.page("gate/mailed.html", what="lets you choose a new password", again="/password")
 
 
 @router.get("/password/new")

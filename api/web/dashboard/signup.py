@@ -25,7 +25,7 @@ async def get_signup(visitor: AnyGuest, plan: str = "") -> Response:
 
 @router.post("/signup")
 async def post_signup(request: Request, visitor: AnyGuest) -> Response:
-    """Mail a link; the page says so whether or not the address is known."""
+    """Mail a link; the next page says so whether or not the address is known."""
     form = await read_form(request)
     new = NewUser(*(form.get(name, "") for name in ("name", "email", "account_name", "password")))
     try:
@@ -33,7 +33,13 @@ async def post_signup(request: Request, visitor: AnyGuest) -> Response:
     except (ValidationFailed, Unavailable) as error:
         given: dict[str, Any] = {"faults": faults_by_field(error), "form": form, "is_open": True, "plan": None}
         return await visitor.page("gate/signup.html", status=_status(error), **given)
-    return await visitor.page("gate/mailed.html", email=email, what="confirms your address")
+    return visitor.redirect("/signup/mailed", f"A link is on its way to {email}.", "info")
+
+
+@router.get("/signup/mailed")
+async def get_mailed(visitor: AnyGuest) -> Response:
+    """Where to go on: in the mail."""
+    return await visitor.page("gate/mailed.html", what="confirms your address", again="/signup")
 
 
 @router.get("/signup/confirm")

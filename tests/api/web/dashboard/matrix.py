@@ -157,6 +157,19 @@ ROWS = (
     Row("POST", f"/app/you/sessions/ses_{NONE}/end", LOGGED_IN, 404, route="/app/you/sessions/{session_id}/end"),
     Row("POST", f"/app/you/passkeys/pk_{NONE}/remove", LOGGED_IN, 404, route="/app/you/passkeys/{passkey_id}/remove"),
 )
+ANSWERED_AT_ONCE = {
+    "/app/keys",  # a secret that is shown once
+    "/app/smtp",
+    "/app/you/totp",
+    "/app/account/export",  # a file
+    "/login/ask",  # JSON for the browser's own dialogue
+    "/login/again/ask",
+    "/app/you/passkeys/ask",
+}
+"""Forms that are answered by a page or a file; every other one sends the browser on, so that loading anew asks nothing.
+
+App passwords and recovery codes, whose rows are of other answers, are shown once too.
+"""
 ELSEWHERE = {
     ("GET", "/mail"): "test_mail.py",
     ("GET", "/mail/login"): "test_mail.py",
@@ -176,10 +189,12 @@ ELSEWHERE = {
     ("POST", "/mail/write"): "test_mail.py",
     ("GET", "/signup"): "test_signup.py",
     ("POST", "/signup"): "test_signup.py",
+    ("GET", "/signup/mailed"): "test_signup.py",
     ("GET", "/signup/confirm"): "test_signup.py",
     ("POST", "/signup/confirm"): "test_signup.py",
     ("GET", "/password"): "test_password.py",
     ("POST", "/password"): "test_password.py",
+    ("GET", "/password/mailed"): "test_password.py",
     ("GET", "/password/new"): "test_password.py",
     ("POST", "/password/new"): "test_password.py",
     ("GET", "/invitation"): "test_team.py",

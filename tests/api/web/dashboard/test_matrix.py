@@ -15,7 +15,7 @@ from hourpost.rules.ids import to_text
 from hourpost.users.members import list_invitations
 from hourpost.users.queries import USER_PREFIX
 from tests.api.web.dashboard.mail import make_email, make_mailbox, make_webhook
-from tests.api.web.dashboard.matrix import ELSEWHERE, EVERYBODY, ROWS, STAFF, Row
+from tests.api.web.dashboard.matrix import ANSWERED_AT_ONCE, ELSEWHERE, EVERYBODY, ROWS, STAFF, Row
 from tests.api.web.dashboard.people import Cast, Surfer, make_cast, make_member
 from tests.api.web.running import RunningWeb
 from tests.cast import make_domain
@@ -97,6 +97,10 @@ def test_every_route_is_in_the_table() -> None:
     listed = {(row.method, row.template) for row in ROWS} | set(ELSEWHERE)
     assert not routes - listed
     assert not listed - routes
+
+
+def test_a_form_that_was_sent_is_not_sent_again_by_loading_the_page_anew() -> None:
+    assert {row.template for row in ROWS if row.method == "POST" and row.status == 200} == ANSWERED_AT_ONCE
 
 
 def test_no_page_stands_in_the_way_of_the_rest_api() -> None:
