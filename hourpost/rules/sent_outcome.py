@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from hourpost.rules.delivery_state import WAITING, State
 
-DELIVERED, BOUNCED, DEFERRED = "$Delivered", "$Bounced", "$Deferred"
-KEYWORDS = (DELIVERED, BOUNCED, DEFERRED)
+DELIVERED, BOUNCED, DEFERRED, CANCELED = "$Delivered", "$Bounced", "$Deferred", "$Canceled"
+KEYWORDS = (DELIVERED, BOUNCED, DEFERRED, CANCELED)
 
 _ARRIVED = frozenset({State.SENT, State.DELIVERED})
 _LOST = frozenset({State.BOUNCED, State.SUPPRESSED, State.EXPIRED, State.FAILED})
@@ -23,6 +23,8 @@ def outcome_of(states: Iterable[State]) -> tuple[str, ...]:
         found.append(BOUNCED)
     if State.DEFERRED in known:
         found.append(DEFERRED)
+    if State.CANCELED in known:
+        found.append(CANCELED)
     return tuple(found)
 
 

@@ -61,7 +61,7 @@ class SentCopy(Table):
     __tablename__ = "sent_copies"
 
     email_id: Mapped[UUID] = mapped_column(primary_key=True)
-    mailbox_id: Mapped[UUID] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), index=True)
+    mailbox_id: Mapped[UUID] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"))
     is_own: Mapped[bool]  # its client files it itself: we only look for it
     content_id: Mapped[UUID | None]  # of the message; None until it is there
     outcome: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")  # the keywords it carries
@@ -71,6 +71,8 @@ class SentCopy(Table):
     created_at: Mapped[datetime]
 
     __table_args__ = (
+        Index(None, "mailbox_id", "content_id"),
         Index("sent_copies_open_idx", "looked_at", postgresql_where=text("NOT settled")),
+        Index("sent_copies_waiting_idx", "mailbox_id", "email_id", postgresql_where=text("NOT settled")),
         {"postgresql_with": {"fillfactor": "80"}},
     )

@@ -9,6 +9,7 @@ from api.web.parts import Parts
 from hourpost.accounts.queries import Account
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow import limit
+from hourpost.rules.hour import Schedule
 
 BAR_WIDTH, BAR_STEP, HEIGHT = 2, 3, 36
 
@@ -25,6 +26,11 @@ class Meter:
     minutes: tuple[int, ...] = ()
     is_known: bool = True
     lapsed: bool = False  # its plan has ended unpaid
+    schedule: Schedule | None = None
+
+    def leaves_at(self, place: int | None) -> datetime | None:
+        """About when whoever has this place in the line leaves; None where that cannot be said."""
+        return None if place is None or self.schedule is None else limit.to_moment(self.schedule.when(place))
 
     @property
     def busiest(self) -> int:
@@ -51,8 +57,15 @@ async def read_meter(parts: Parts, account: Account) -> Meter:
     except ServiceUnavailable:
         return Meter(account.limit, is_known=False)
     until = limit.to_moment(reading.schedule.when(reading.waiting)) if reading.waiting else None
-    minutes = reading.schedule.per_minute()
-    return Meter(account.limit, reading.used, reading.remaining, reading.waiting, until, minutes)
+    return Meter(
+        limit=account.limit,
+        used=reading.used,
+        remaining=reading.remaining,
+        held=reading.waiting,
+        held_until=until,
+        minutes=reading.schedule.per_minute(),
+        schedule=reading.schedule,
+    )
 
 
 async def _read_stopped(parts: Parts, account: Account) -> Meter:

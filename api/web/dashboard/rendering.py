@@ -19,7 +19,7 @@ from api.web.dashboard.statics import address_of
 from hourpost.rules.plans import PLANS
 from hourpost.rules.roles import WORDS, May, Role, is_allowed
 
-PARTS = ("frame", "forms", "bits", "meter", "plans", "emails", "secrets", "webhooks", "mail")
+PARTS = ("frame", "forms", "bits", "meter", "plans", "emails", "secrets", "webhooks", "mail", "outgoing")
 """Files of macros that every template and every fragment calls by their names, without an import."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Path, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from api.web.dashboard.downloads import download, stream
+from api.web.dashboard.mail.outgoing import Outgoing
 from api.web.dashboard.mail.pictures import KINDS, embed_pictures
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
 from api.web.v1.message_query import read_spot, spot_text
@@ -21,6 +23,7 @@ from hourpost.mailboxes.listing import Search, UidCursor
 from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.uid_ranges import LAST_UID, find_uid
 from hourpost.rules.mail_flags import Flag
+from hourpost.rules.sent_outcome import BOUNCED, CANCELED, DEFERRED, DELIVERED
 
 router = APIRouter()
 
@@ -40,8 +43,18 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:{}; font-src 'none'; form-action 'none';"
     " frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
-OUTCOMES = {"$Delivered": ("Delivered", "good"), "$Bounced": ("Bounced", "bad"), "$Deferred": ("Deferred", "warn")}
-"""Keywords of sent mail that say what became of it."""
+_HELD, _SCHEDULED = "held", "scheduled"
+_YOUNG = timedelta(minutes=15)
+"""So long it may take until it is known which of the emails a copy in Sent is."""
+OUTCOMES = {
+    DELIVERED: ("Delivered", "good"),
+    BOUNCED: ("Bounced", "bad"),
+    DEFERRED: ("Deferred", "warn"),
+    CANCELED: ("Canceled", "idle"),
+    _HELD: ("Waits", "warn"),
+    _SCHEDULED: ("Scheduled", "info"),
+}
+"""What became of sent mail: keywords, and what still waits."""
 
 
 @router.get(HOME)
@@ -68,7 +81,19 @@ async def get_message(folder: str, uid: Uid, reader: TheReader, images: bool = F
         here = await reader.folder(folder)
     names = await reader.parts.mail.keyword_names_of(reader.mailbox.id, message.row.keywords or [])
     words = words_of(message.row.flags | Flag.SEEN, message.row.keywords, names)
-    return await show(reader, here, message=message, files=files, words=words, uid=uid, show_images=images)
+    sent = await reader.sent(message.row)
+    is_young = here.special_use == "sent" and message.row.received_at > reader.now - _YOUNG
+    context: dict[str, Any] = {
+        "message": message,
+        "files": files,
+        "words": words,
+        "uid": uid,
+        "sent": sent,
+        "is_young": is_young,
+    }
+    if sent or is_young:
+        context["outgoing"] = await reader.outgoing()
+    return await show(reader, here, show_images=images, **context)
 
 
 @router.get(MESSAGE + "/body")
@@ -127,6 +152,9 @@ async def show(reader: Reader, folder: Folder, *, status: int = 200, **context: 
     )
     ends = {name: f"?{urlencode(kept | place)}" if place else "" for name, place in found.ends.items()}
     context = {"message": None, "words": [], "uid": None} | context | ends
+    if folder.special_use == "sent":
+        context["outgoing"] = outgoing = context.get("outgoing") or await reader.outgoing()
+        _mark_waiting(found.rows, outgoing)
     context |= {"folder": folder, "rows": found.rows, "is_cut": found.is_cut, "is_everywhere": is_everywhere}
     context |= {"asked": asked, "kept": _query(kept)}
     context["kept_page"] = _query({name: value for name, value in asked.items() if value})
@@ -165,6 +193,16 @@ async def _marked(reader: Reader, found: list[tuple[Folder, listing.Summary]]) -
     numbers = listing.keyword_numbers([one for _, one in found])
     names = await reader.parts.mail.keyword_names_of(reader.mailbox.id, numbers)
     return [(folder, one, words_of(one.flags, one.keywords, names)) for folder, one in found]
+
+
+def _mark_waiting(rows: list[Row], outgoing: Outgoing) -> None:
+    """Add the words for what has not left to the messages in Sent."""
+    states = {
+        one.message_id: _HELD if one.held else _SCHEDULED for one in outgoing.letters if one.held or one.scheduled
+    }
+    for _, one, words in rows:
+        if one.message_id in states:
+            words.append(states[one.message_id])
 
 
 def _block(request: Request) -> str:

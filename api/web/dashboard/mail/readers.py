@@ -13,11 +13,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.web.dashboard.answered import page_to_read
 from api.web.dashboard.cookies import Flash, clear_flash, read_flash, read_mail_session, set_flash
+from api.web.dashboard.mail.outgoing import Outgoing, read_outgoing
 from api.web.dashboard.rendering import render
 from api.web.parts import Parts, parts_of
 from api.web.v1.mailbox_places import folder_of
+from hourpost.emails.of_mailbox import SentLetter, find_sent
 from hourpost.errors import NotAuthenticated
 from hourpost.mailboxes.folders import Folder, list_folders
+from hourpost.mailboxes.messages import MessageRow
 from hourpost.mailboxes.queries import Mailbox
 from hourpost.mailboxes.sessions import find_mailbox_of_session, note_mail_session
 
@@ -51,11 +54,22 @@ class Reader:
         """Every folder: INBOX and those with a use first, then the others by name."""
         return in_order(await self.parts.mail.read(list_folders, self.mailbox.id))
 
+    async def outgoing(self) -> Outgoing:
+        """The hour, and what still waits of the mailbox."""
+        return await read_outgoing(self.parts, self.mailbox)
+
+    async def sent(self, row: MessageRow) -> SentLetter | None:
+        """What became of the letter whose copy this message is, if it is one."""
+        async with self.parts.database.reading() as connection:
+            return await find_sent(connection, self.mailbox.account_id, self.mailbox.id, row.content_id, row.message_id)
+
     async def page(self, template: str, *, status: int = 200, block: str | None = None, **context: Any) -> HTMLResponse:
         """The page of a template; where a script asks, only its ``block``."""
         is_fragment = block is not None and "hx-request" in self.request.headers
         flash = None if is_fragment else read_flash(self.request)
         context = {"faults": {}, "form": {}} | context
+        if "outgoing" not in context and not is_fragment:
+            context["outgoing"] = await self.outgoing()
         context |= {
             "reader": self,
             "mailbox": self.mailbox,

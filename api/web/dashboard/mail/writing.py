@@ -104,8 +104,11 @@ async def _send(reader: Reader, form: Form, asked: dict[str, Any], draft: Place 
     submission = read_email(asked, sender, reader.now, extra=extra_for(reader.request))
     answers = await _place(reader, form["answers"]) if form["answers"] else None
     letter = Letter(reader.mailbox.id, submission, answers, draft)
-    await Post(parts.mail, parts.intake.accept).send(sender, letter)
+    placed = (await Post(parts.mail, parts.intake.accept).send(sender, letter)).receipt.placed[0]
     where = f"{HOME}/f/{(await reader.folder('sent')).public_id}"
+    if placed.held_by == "plan":
+        words = "The hour is full: it waits, and leaves by itself. Here you see when, and can take it back until then."
+        return reader.redirect(where, words, "warn")
     return reader.redirect(where, "It is on its way. Here you see what becomes of it.")
 
 

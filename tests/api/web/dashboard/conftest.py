@@ -10,7 +10,10 @@ import pytest_asyncio
 from hourpost.database import Database
 from hourpost.embedded.first_steps import prepare_own_account
 from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.folder_feed import RedisFolderFeed
+from hourpost.mailboxes.store import MailStore
 from hourpost.settings import Settings
+from tests.api.web.dashboard.inbox import Inbox, make_box
 from tests.api.web.dashboard.people import Cast, Surfer, make_cast, new_surfer
 from tests.api.web.running import RunningWeb
 from tests.cast import CIPHER
@@ -58,3 +61,18 @@ def nobody(site: RunningWeb, own_account: None) -> Iterator[Surfer]:
     surfer = new_surfer(site.url)
     yield surfer
     surfer.http.close()
+
+
+@pytest_asyncio.fixture
+async def store(database: Database, redis_url: str) -> AsyncIterator[MailStore]:
+    feed = RedisFolderFeed(redis_url)
+    await feed.start()
+    yield MailStore(database, feed, SystemClock())
+    await feed.stop()
+
+
+@pytest_asyncio.fixture
+async def box(site: RunningWeb, database: Database, store: MailStore) -> AsyncIterator[Inbox]:
+    made = await make_box(site, database, store)
+    yield made
+    made.http.close()

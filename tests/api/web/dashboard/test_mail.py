@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
-import httpx
 import pytest
-import pytest_asyncio
 
 from hourpost.accounts.passwords import hash_password
-from hourpost.accounts.queries import Account
 from hourpost.database import Database
-from hourpost.gateways.clock import SystemClock
-from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.mailboxes import listing
-from hourpost.mailboxes.changes import NewMailbox, create_mailbox, set_password
-from hourpost.mailboxes.folders import get_folder
-from hourpost.mailboxes.parcels import NewMessage
-from hourpost.mailboxes.queries import Mailbox
+from hourpost.mailboxes.changes import set_password
 from hourpost.mailboxes.store import MailStore
+from tests.api.web.dashboard.inbox import Inbox, make_box
 from tests.api.web.dashboard.people import new_surfer, text_of
 from tests.api.web.running import RunningWeb
-from tests.cast import make_account, make_domain
 
-PASSWORD = "correct horse battery"
 HTML = (
     b"From: Eve <eve@far.test>\r\nTo: ada@acme.test\r\nSubject: Your =?utf-8?q?=C3=BCber?= order\r\n"
     b"Message-ID: <one@far.test>\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n"
@@ -43,63 +31,6 @@ PICTURED = (
     b"Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b--\r\n"
 )
 PLAIN = b"From: bob@far.test\r\nTo: ada@acme.test\r\nSubject: Lunch\r\nMessage-ID: <two@far.test>\r\n\r\nAt noon?\r\n"
-
-
-@dataclass
-class Inbox:
-    """A mailbox, and a browser that is in it."""
-
-    http: httpx.Client
-    mailbox: Mailbox
-    account: Account
-    store: MailStore
-
-    def get(self, path: str) -> httpx.Response:
-        return self.http.get(path)
-
-    def post(self, path: str, data: dict[str, object] | None = None, **files: object) -> httpx.Response:
-        return self.http.post(path, data=data or {}, files=files or None)
-
-    @property
-    def home(self) -> str:
-        return self.get("/mail").headers["location"]
-
-    def folder(self, name: str) -> str:
-        found = re.search(rf'href="(/mail/f/fld_\w+)"[^>]*>(?:(?!</a>).)*{name}', self.get(self.home).text, re.DOTALL)
-        assert found, name
-        return found[1]
-
-    async def receive(self, content: bytes) -> int:
-        """A message that comes in; gives its uid."""
-        inbox = await self.store.read(get_folder, self.mailbox.id, "INBOX")
-        return (await self.store.append(self.mailbox.id, inbox.id, NewMessage(content))).uid
-
-
-async def make_box(site: RunningWeb, database: Database, store: MailStore) -> Inbox:
-    account = await make_account(database)
-    domain = await make_domain(database, account)
-    async with database.transaction() as connection:
-        new = NewMailbox(f"ada@{domain.name}", await hash_password(PASSWORD), "Ada Lovelace")
-        mailbox = await create_mailbox(connection, account.id, new, datetime.now(UTC))
-    http = new_surfer(site.url).http
-    answer = http.post("/mail/login", data={"email": mailbox.address, "password": PASSWORD})
-    assert answer.status_code == 303, answer.text
-    return Inbox(http, mailbox, account, store)
-
-
-@pytest_asyncio.fixture
-async def store(database: Database, redis_url: str) -> AsyncIterator[MailStore]:
-    feed = RedisFolderFeed(redis_url)
-    await feed.start()
-    yield MailStore(database, feed, SystemClock())
-    await feed.stop()
-
-
-@pytest_asyncio.fixture
-async def box(site: RunningWeb, database: Database, store: MailStore) -> AsyncIterator[Inbox]:
-    made = await make_box(site, database, store)
-    yield made
-    made.http.close()
 
 
 def test_nobody_gets_to_the_log_in(site: RunningWeb) -> None:
