@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
@@ -86,16 +86,21 @@ async def switch_plan(
 
 
 async def suspend_account(connection: AsyncConnection, account_id: UUID, now: datetime) -> Account:
-    """Stop an account from sending. Raises: NotFound."""
+    """Stop an account from sending. Raises: NotFound; Conflict for one that was deleted and is being erased."""
+    require_open(await get_account(connection, account_id))
     return await _update(connection, account_id, {"suspended_at": now})
 
 
 async def resume_account(connection: AsyncConnection, account_id: UUID) -> Account:
     """Let a suspended account send again. Raises: NotFound; Conflict for one that was deleted and is being erased."""
-    closed_at = select(tables.Account.closed_at).where(tables.Account.id == account_id)
-    if (await connection.execute(closed_at)).scalar() is not None:
-        raise Conflict("account_closed", "This account was deleted by its owner: nothing opens it again.")
+    require_open(await get_account(connection, account_id))
     return await _update(connection, account_id, {"suspended_at": None})
+
+
+def require_open(account: Account) -> None:
+    """Raises: Conflict for an account that was deleted and is being erased."""
+    if account.closed_at is not None:
+        raise Conflict("account_closed", "This account was deleted by its owner: nothing opens it again.")
 
 
 async def set_staff(connection: AsyncConnection, email: str, *, wanted: bool) -> User:

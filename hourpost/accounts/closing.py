@@ -5,6 +5,7 @@ Its emails may be a million, so that no one transaction could hold them all.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -34,6 +35,11 @@ _CLOSED = text(
     "SELECT id FROM accounts a WHERE closed_at < :before AND (EXISTS (SELECT FROM emails WHERE account_id = a.id)"
     " OR EXISTS (SELECT FROM inbound_emails WHERE account_id = a.id)"
     " OR NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)) ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED"
+)
+_REMAINS = text(
+    "SELECT EXISTS (SELECT FROM emails WHERE account_id = :account)"
+    " OR EXISTS (SELECT FROM inbound_emails WHERE account_id = :account), count(m.id), max(m.deleted_at)"
+    " FROM mailboxes m WHERE m.account_id = :account"
 )
 # Content is shared with messages of mailboxes, under the email's id; those have their own grace.
 _ERASE_EMAILS = text(
@@ -74,6 +80,21 @@ _REST = (
     # Mailboxes have gone by now, when their own grace was over.
     text("DELETE FROM accounts a WHERE a.id = :account AND NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What there still is of a closed account."""
+
+    has_mail: bool  # emails, or what came by its routes
+    mailboxes: int
+    mailboxes_closed_at: datetime | None  # the last of them; each has a grace of its own
+
+
+async def find_remains(connection: AsyncConnection, account_id: UUID) -> Remains:
+    """What is not erased yet."""
+    row = (await connection.execute(_REMAINS, {"account": account_id})).one()
+    return Remains(*row)
 
 
 async def close_account(connection: AsyncConnection, account_id: UUID, now: datetime) -> None:

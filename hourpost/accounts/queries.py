@@ -21,7 +21,10 @@ PREFIX = "acc"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A customer. ``own_limit`` is an operator's, in place of the plan's; ``lapsed_at``: its plan ended unpaid."""
+    """A customer. ``own_limit`` is an operator's, in place of the plan's; ``lapsed_at``: its plan ended unpaid.
+
+    ``closed_at``: deleted by its owner, and being erased; it is suspended too then.
+    """
 
     id: UUID
     name: str
@@ -32,6 +35,7 @@ class Account:
     signs_ed25519: bool
     suspended_at: datetime | None
     lapsed_at: datetime | None
+    closed_at: datetime | None
     created_at: datetime
 
     @property

@@ -29,6 +29,7 @@ def account_shape(account: Account) -> dict[str, Any]:
         "signs_ed25519": account.signs_ed25519,
         "suspended_at": account.suspended_at,
         "lapsed_at": account.lapsed_at,
+        "deleted_at": account.closed_at,
         "created_at": account.created_at,
     }
 

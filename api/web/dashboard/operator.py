@@ -14,6 +14,7 @@ from api.web.dashboard.visitors import LoggedIn, Person, Staff
 from api.web.dependencies import id_of
 from hourpost.accounts import audit, changes
 from hourpost.accounts.audit import Actor
+from hourpost.accounts.closing import LINGER, find_remains
 from hourpost.accounts.queries import PREFIX, get_account, list_accounts, search_accounts
 from hourpost.billing.events import retry_event
 from hourpost.billing.queries import (
@@ -27,6 +28,7 @@ from hourpost.emails.queues import Queues, read_queues
 from hourpost.errors import NotFound, ServiceUnavailable
 from hourpost.flow import limit
 from hourpost.gateways.relays import RelayUrlInvalid, parse_relays
+from hourpost.mailboxes.changes import GRACE
 from hourpost.pages import Cursor
 from hourpost.rules.hour_tokens import Reading
 from hourpost.rules.ids import from_text, to_text
@@ -111,9 +113,12 @@ async def get_one(account_id: str, visitor: Staff) -> Response:
             "current": await find_current(connection, account.id),
             "entitlement": await get_entitlement(connection, account.id),
             "alerts": await list_alerts(connection, account.id),
+            "remains": await find_remains(connection, account.id) if account.closed_at else None,
         }
     reading = await _read_hour(visitor, account.id, account.limit)
-    return await visitor.page("operator/account.html", account=account, reading=reading, **shown)
+    return await visitor.page(
+        "operator/account.html", account=account, reading=reading, linger=LINGER, grace=GRACE, **shown
+    )
 
 
 @router.post(PATH + "/accounts/{account_id}/suspend")
@@ -139,6 +144,7 @@ async def post_view(account_id: str, visitor: Staff) -> Response:
     """Look at its pages without changing anything; its audit log says so."""
     async with visitor.parts.database.transaction() as connection:
         account = await get_account(connection, _id(account_id))
+        changes.require_open(account)
         await view_account(connection, visitor.session.id, account.id)
         await audit.note(connection, _actor(visitor, account.id), "account_viewed", visitor.now)
     return visitor.redirect("/app")

@@ -13,8 +13,8 @@ from hourpost.inbound.addressees import Route
 from hourpost.inbound.arrivals import Arrival, store_arrival
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
-from tests.api.web.dashboard.mail import make_email, make_webhook
-from tests.api.web.dashboard.people import Cast, make_cast
+from tests.api.web.dashboard.mail import make_email, make_mailbox, make_webhook
+from tests.api.web.dashboard.people import Cast, make_cast, text_of
 from tests.api.web.running import RunningWeb
 from tests.cast import make_account, make_domain, make_key, make_smtp_login
 
@@ -54,7 +54,6 @@ async def test_a_deleted_account_is_closed_at_once_and_erased_later(
     async with database.reading() as connection:
         names = await connection.execute(text("SELECT id FROM domains WHERE name = :name"), {"name": domain.name})
         assert not names.all()
-    assert cast["staff"].post(f"/operator/accounts/{cast.account.public_id}/resume").status_code == 409
     later = datetime.now(UTC) + LINGER + timedelta(minutes=1)
     for _ in range(20):
         async with database.transaction() as connection:
@@ -68,6 +67,26 @@ async def test_a_deleted_account_is_closed_at_once_and_erased_later(
         accounts = await connection.execute(text("SELECT id FROM accounts WHERE id = :id"), {"id": cast.account.id})
         assert not accounts.all()
     assert email_id
+
+
+async def test_staff_are_told_of_a_deleted_account_what_is_kept_until_when(cast: Cast, database: Database) -> None:
+    staff, where = cast["staff"], f"/operator/accounts/{cast.account.public_id}"
+    await make_mailbox(database, cast.account, await make_domain(database, cast.account))
+    await make_email(database, cast.account)
+    now = datetime.now(UTC)
+    async with database.transaction() as connection:
+        await close_account(connection, cast.account.id, now)
+    page = staff.get(where).text
+    told = text_of(staff.get(where))
+    assert f"Deleted on {now:%-d} {now:%b} {now:%Y}" in told
+    assert "Suspended" not in told
+    assert "Emails Kept until" in told
+    gone = now + timedelta(days=30)
+    assert f"1 closed, kept until {gone:%-d} {gone:%b} {gone:%Y}" in told
+    assert "Deleted on" in text_of(staff.get(f"/operator/accounts?q={cast.account.public_id}"))
+    for act in ("resume", "suspend", "view"):
+        assert f"{where}/{act}" not in page
+        assert staff.post(f"{where}/{act}").status_code == 409
 
 
 async def test_what_came_by_routes_goes_with_its_content(fresh_database: Database) -> None:
