@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, func, literal, select, true
+from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, func, literal, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -46,6 +46,9 @@ TROUBLED = frozenset(
 """The states that ``deliveries_troubled_idx`` holds, by account and email."""
 _PROBED = frozenset({State.SENT, State.DELIVERED, State.QUEUED})
 """The states that no index holds by account: nearly all are in one of the first two, and everybody's queue is one."""
+
+MOST_AHEAD = 50_000
+"""How many that are held before one are counted, so that a page stays quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,26 @@ async def list_events(connection: AsyncConnection, email: StoredEmail) -> Sequen
         .order_by(Event.id)
     )
     return [StoredEvent(*row) for row in await connection.execute(statement)]
+
+
+async def find_place(connection: AsyncConnection, account_id: UUID, email: StoredEmail) -> int | None:
+    """The place (from 1) in the account's queue of the first recipient of an email that is held.
+
+    None where none is, or where ``MOST_AHEAD`` and more come before it.
+    """
+    held = [one for one in email.deliveries if one.state == State.HELD]
+    if not held:
+        return None
+    first = min(held, key=lambda one: (one.due_at, one.position))
+    order = tuple_(Delivery.due_at, Delivery.email_id, Delivery.position)
+    ahead = (
+        select(literal(1))
+        .where(Delivery.account_id == account_id, Delivery.state == State.HELD)
+        .where(order < tuple_(literal(first.due_at), literal(email.id), literal(first.position)))
+        .limit(MOST_AHEAD)
+    )
+    count = (await connection.execute(select(func.count()).select_from(ahead.subquery()))).scalar_one()
+    return count + 1 if count < MOST_AHEAD else None
 
 
 async def list_attempts(connection: AsyncConnection, email: StoredEmail) -> Sequence[StoredAttempt]:

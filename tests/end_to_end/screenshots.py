@@ -60,6 +60,8 @@ def picture(browser: Browser, up: RunningUp, pages: list[Page], places: dict[str
         for page in pages:
             if page.who == who:
                 tab.goto(page.path.format(**places), wait_until="load")
+                for frame in tab.locator("iframe.preview").all():
+                    frame.scroll_into_view_if_needed()  # what is out of sight is not drawn
                 tab.wait_for_timeout(500)  # charts and frames draw themselves
                 path = FOLDER / f"{page.name}-{size}-{scheme}.png"
                 tab.screenshot(path=path, full_page=True)

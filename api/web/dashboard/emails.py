@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from api.web.dashboard.email_content import PATH, id_of_email, load_email
 from api.web.dashboard.forms import faults_by_field, read_form
+from api.web.dashboard.leaving import read_leaving
 from api.web.dashboard.states import STATES
 from api.web.dashboard.visitors import Reader, Sender, Visitor
 from api.web.dependencies import cursor
@@ -155,6 +156,7 @@ async def _show(
         name_of=name_of,
         view=view if view in VIEWS else "preview",
         recipients=[(one, _timeline(one.position, events, attempts)) for one in email.deliveries],
+        leaving=await read_leaving(visitor.parts, visitor.account, email),
         may_cancel=bool(states & CANCELABLE),
         may_reschedule=bool(states & _RESCHEDULABLE),
         explain=explain,

@@ -30,11 +30,11 @@ def number(value: float) -> str:
     return f"{value:,}"
 
 
-def money(cents: int) -> str:
-    """$50, or $12.34."""
+def money(cents: int, *, exact: bool = False) -> str:
+    """$50, or $12.34; ``exact`` writes the cents of $50.00 too, for columns and invoices."""
     dollars, rest = divmod(abs(cents), 100)
-    sign = "-" if cents < 0 else ""
-    return f"{sign}${dollars:,}.{rest:02d}" if rest else f"{sign}${dollars:,}"
+    sign = "\N{MINUS SIGN}" if cents < 0 else ""
+    return f"{sign}${dollars:,}.{rest:02d}" if rest or exact else f"{sign}${dollars:,}"
 
 
 def per_thousand(plan: Plan) -> str:
@@ -60,6 +60,11 @@ def moment(value: datetime | None, form: str = "short") -> Markup:
     value = value.astimezone(UTC)
     text = value.strftime(_FORMATS[form])
     return Markup('<time datetime="{}" data-as="{}">{}</time>').format(value.isoformat(), form, escape(text))
+
+
+def read_moment(value: str) -> datetime:
+    """The moment that an event's detail tells in RFC 3339."""
+    return datetime.fromisoformat(value)
 
 
 def duration(value: float | timedelta) -> str:
@@ -127,6 +132,7 @@ FILTERS = {
     "money": money,
     "size": size,
     "moment": moment,
+    "read_moment": read_moment,
     "duration": duration,
     "plural": plural,
     "as_json": as_json,

@@ -16,7 +16,10 @@ BAR_WIDTH, BAR_STEP, HEIGHT = 2, 3, 36
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """What the meter shows. ``limit`` 0: no plan; ``is_known`` False: Redis is away."""
+    """What the meter shows. ``limit`` 0: no plan; ``is_known`` False: Redis is away.
+
+    ``next_at`` and ``held_until``: when the first and the last of those held leave; None where nobody is held.
+    """
 
     limit: int
     used: int = 0
@@ -31,6 +34,11 @@ class Meter:
     def leaves_at(self, place: int | None) -> datetime | None:
         """About when whoever has this place in the line leaves; None where that cannot be said."""
         return None if place is None or self.schedule is None else limit.to_moment(self.schedule.when(place))
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the first of those held leaves; None where nobody is held."""
+        return self.leaves_at(1) if self.held else None
 
     @property
     def busiest(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Response
 
 from api.web.bodies import extra_for
+from api.web.dashboard.meter import read_meter
 from api.web.dashboard.visitors import AnyMember, Sender
 from api.web.v1.email_reading import read_email
 from hourpost.accounts.progress import read_progress
@@ -62,6 +63,7 @@ async def get_overview(visitor: AnyMember, span: str = "24h") -> Response:
         counts = await read_tallies(connection, account_id, since, until, SPANS[chosen].step)
         waiting = await read_waiting(connection, account_id)
         latest = await list_emails(connection, account_id, Filters(), Cursor(_LATEST))
+    is_held = any(one.cause == "plan" for one in waiting)
     return await visitor.page(
         "overview.html",
         block="live",
@@ -70,6 +72,7 @@ async def get_overview(visitor: AnyMember, span: str = "24h") -> Response:
         span=chosen,
         chart=_chart(counts, since, SPANS[chosen]),
         waiting=waiting,
+        hour=await read_meter(visitor.parts, visitor.account) if is_held else None,
         causes=CAUSES,
         most_waiting=MOST_WAITING,
         latest=latest.data,

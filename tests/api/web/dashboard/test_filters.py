@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.web.dashboard.filters import size
+from api.web.dashboard.filters import money, size
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,10 @@ from api.web.dashboard.filters import size
 )
 def test_a_size_is_told_as_limits_are_set(count: int, told: str) -> None:
     assert size(count) == told
+
+
+@pytest.mark.parametrize(
+    ("cents", "exact", "told"), [(5000, False, "$50"), (1234, False, "$12.34"), (-5000, True, "\N{MINUS SIGN}$50.00")]
+)
+def test_money_in_a_column_has_its_cents(cents: int, *, exact: bool, told: str) -> None:
+    assert money(cents, exact=exact) == told

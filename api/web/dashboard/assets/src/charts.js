@@ -24,13 +24,15 @@ function draw(figure) {
       width: figure.clientWidth,
       height: HEIGHT,
       cursor: { y: false, points: { size: 7 } },
+      hooks: { setCursor: [(plot) => figure.classList.toggle("is-asked", plot.cursor.idx != null)] },
       legend: { live: true },
       scales: { y: { range: (_, __, most) => [0, Math.max(4, most * 1.08)] } },
       axes: [{ ...axis, values: tell }, { ...axis, size: 56, incrs: WHOLE, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString()) }],
       series: [
-        { label: "From", value: (_, at) => (at == null ? "–" : moment.format(at * 1000)) },
+        { label: "Since", value: (_, at) => (at == null ? "–" : moment.format(at * 1000)) },
         ...series.map((one) => ({
           label: one.label,
+          value: (_, count) => count?.toLocaleString() ?? "–",
           stroke: colour(one.tone),
           fill: `color-mix(in srgb, ${colour(one.tone)} 12%, transparent)`,
           width: 2,
