@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from uuid import UUID
 
 from asyncpg import Connection
@@ -16,6 +17,9 @@ from hourpost.mailboxes.store import MailStore
 from hourpost.rules.header_text import decode_words, make_safe
 from hourpost.rules.mail.decoding import decode_text
 from hourpost.rules.mail.fields import find_header_end, first_values, list_fields, unfold
+from hourpost.rules.mail.flowed import join_flowed
+from hourpost.rules.mail.invitation import Invitation, read_invitation
+from hourpost.rules.mail.parameters import parse_parameterised
 from hourpost.rules.mail.safe_html import MAX_CHARACTERS, make_safe_html
 from hourpost.rules.mail.scanned import Part
 from hourpost.rules.mail.texts import is_attachment
@@ -24,6 +28,10 @@ from hourpost.rules.part_stream import PartDecoder
 _WANT = Want.SIZE | Want.DATES | Want.IDS | Want.SUMMARY | Want.PREVIEW
 _AT_ONCE_BYTES = 64 * 1024
 _SLICE_BYTES = 1024 * 1024
+_CARDS = frozenset(("calendar", "vcard", "x-vcard", "directory"))
+"""Kinds of text that are for programs: files, whatever they say of themselves."""
+_CALENDARS = frozenset(("text/calendar", "application/ics"))
+_MOST_CALENDARS = 4
 
 AddressOf = Callable[[str], str]
 """The address under which the part with this number is fetched."""
@@ -55,6 +63,7 @@ class ReadableMessage:
     html: str | None
     blocked_images: int
     files: tuple[AttachedFile, ...]
+    invitation: Invitation | None
 
     def header(self, name: str) -> str | None:
         """The first value of a header, decoded."""
@@ -134,7 +143,7 @@ def make_readable(
     """The message of ``content``; never raises, whatever the bytes are."""
     parts = _outer(parts)
     shown = [part for part in parts if _is_shown(part)]
-    plain = [decode_text(content, part) for part in shown if part.media_subtype != "html"]
+    plain = [_read_plain(content, part) for part in shown if part.media_subtype != "html"]
     pages = [decode_text(content, part)[:MAX_CHARACTERS] for part in shown if part.media_subtype == "html"]
     inline = {part.content_id: address_of(part.section) for part in parts if part.content_id}
     safe = make_safe_html("<hr>".join(pages), inline, with_images=with_images) if pages else None
@@ -147,6 +156,7 @@ def make_readable(
         html=safe.html if safe else None,
         blocked_images=safe.blocked_images if safe else 0,
         files=tuple(_file(content, part) for part in parts if not _is_shown(part) and part.media_type != "multipart"),
+        invitation=_read_invitation(content, parts),
     )
 
 
@@ -157,7 +167,27 @@ def _outer(parts: Sequence[Part]) -> list[Part]:
 
 
 def _is_shown(part: Part) -> bool:
-    return part.media_type == "text" and not is_attachment(part) and part.disposition != "attachment"
+    is_text = part.media_type == "text" and part.media_subtype not in _CARDS
+    return is_text and not is_attachment(part) and part.disposition != "attachment"
+
+
+def _read_plain(content: bytes, part: Part) -> str:
+    text = decode_text(content, part)
+    header = content[part.header_at : part.header_at + part.header_size]
+    if b"flowed" not in header.lower():
+        return text
+    value = first_values(list_fields(header, 0, len(header))).get(b"content-type", b"")
+    parameters = parse_parameterised(value).parameters
+    if parameters.get(b"format", b"").lower() != b"flowed":
+        return text
+    return join_flowed(text, drops_space=parameters.get(b"delsp", b"").lower() == b"yes")
+
+
+def _read_invitation(content: bytes, parts: Sequence[Part]) -> Invitation | None:
+    """What the calendar that came with the message says, whether beside its text or attached."""
+    calendars = (part for part in parts if f"{part.media_type}/{part.media_subtype}" in _CALENDARS)
+    found = (read_invitation(decode_text(content, part)) for part in islice(calendars, _MOST_CALENDARS))
+    return next((one for one in found if one is not None), None)
 
 
 def _file(content: bytes, part: Part) -> AttachedFile:

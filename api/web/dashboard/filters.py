@@ -18,6 +18,7 @@ _FORMATS = {
     "full": "%d %b %Y, %H:%M:%S UTC",
     "short": "%d %b, %H:%M UTC",
     "clock": "%H:%M UTC",
+    "when": "%a %d %b %Y, %H:%M UTC",
     "day": "%d %b %Y",
     "brief": "%d %b",
 }
@@ -54,7 +55,7 @@ def size(count: float) -> str:
 
 
 def moment(value: datetime | None, form: str = "short") -> Markup:
-    """A ``<time>`` in UTC, which the script tells in the reader's zone; forms: full, short, clock, day, brief."""
+    """A ``<time>`` in UTC, which the script tells in the reader's zone; forms: full, short, when, clock, day, brief."""
     if value is None:
         return Markup("<span class=faint>—</span>")
     value = value.astimezone(UTC)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from api.web.dashboard.downloads import download, stream
+from api.web.dashboard.mail.letters import file_name
 from api.web.dashboard.mail.outgoing import Outgoing
 from api.web.dashboard.mail.pictures import KINDS, embed_pictures
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
@@ -37,7 +38,8 @@ _FRAME = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light">'
     '<base target="_blank"><style>body{{font:15px/1.5 system-ui,sans-serif;margin:12px;overflow-wrap:anywhere}}'
     "img{{max-width:100%;height:auto}}table{{max-width:100%}}pre{{white-space:pre-wrap}}"
-    "blockquote{{border-left:2px solid #ccc;margin:0 0 0 2px;padding-left:12px;color:#555}}a{{color:#0f766e}}</style>{}"
+    "blockquote{{border-left:2px solid #ccc;margin:0 0 0 2px;padding-left:12px;color:#555}}a{{color:#0f766e}}</style>"
+    '<body dir="auto">{}'
 )
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:{}; font-src 'none'; form-action 'none';"
@@ -119,7 +121,7 @@ async def get_part(folder: str, uid: Uid, section: str, reader: TheReader) -> Re
     row = await reading.find_row(reader.parts.mail, here.id, uid)
     part = await reading.find_part(reader.parts.mail, row, section)
     kind = f"{part.media_type}/{part.media_subtype}"
-    template = download(b"", "application/octet-stream", part.filename or f"part-{section}")
+    template = download(b"", "application/octet-stream", file_name(part))
     headers = {name: value for name, value in template.headers.items() if name != "content-length"}
     if kind in KINDS:
         headers["content-disposition"] = headers["content-disposition"].replace("attachment", "inline", 1)

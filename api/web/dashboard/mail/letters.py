@@ -3,25 +3,57 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from email.utils import getaddresses
 
 from markupsafe import Markup, escape
 
+from api.web.dashboard.filters import moment
+from hourpost.mailboxes.reading import AttachedFile
+from hourpost.rules.mail.invitation import Invitation
+from hourpost.rules.mail.scanned import Part
+
+_NOWHERE = "@MISSING_DOMAIN"  # as addresses without a domain are kept
+_KNOWN = {"text/calendar": "invitation.ics", "text/vcard": "contact.vcf", "message/rfc822": "message.eml"}
 _LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]']")
 
 
 def people(text: str) -> str:
     """Ada Lovelace, bob@far.test: the name of each where there is one."""
-    found = [name or address for name, address in getaddresses([text]) if name or address]
+    found = [name or address for name, address in getaddresses([text.replace(_NOWHERE, "")]) if name or address]
     return ", ".join(found) or text
 
 
 def person(text: str) -> Markup:
     """The name of who wrote, then the address, less loudly."""
+    text = text.replace(_NOWHERE, "")
     found = [(name, address) for name, address in getaddresses([text]) if address]
     if len(found) != 1 or not found[0][0]:
         return Markup("<strong>{}</strong>").format(text)
     return Markup('<strong>{}</strong> <span class="muted">&lt;{}&gt;</span>').format(*found[0])
+
+
+def file_name(file: AttachedFile | Part) -> str:
+    """What an attached file is called: its own name without a path, or one made of its place and kind."""
+    name = (file.filename or "").replace("\\", "/").rpartition("/")[2].strip(". ")
+    kind = file.content_type if isinstance(file, AttachedFile) else f"{file.media_type}/{file.media_subtype}"
+    return name[:200] or _KNOWN.get(kind) or f"part-{file.section}"
+
+
+def appointment(one: Invitation) -> Markup:
+    """When it is: with a zone in the reader's time, else as it was written."""
+    starts, ends = one.starts_at, one.ends_at
+    if starts is None:
+        return Markup("")
+    if not isinstance(starts, datetime):
+        last = ends - timedelta(days=1) if ends is not None and not isinstance(ends, datetime) else starts
+        days = [f"{day:%a} {day.day} {day:%b %Y}" for day in (starts, last)]
+        return Markup("{}").format(days[0] if last <= starts else " – ".join(days))
+    return Markup(" – ").join(_when(day) for day in (starts, ends) if isinstance(day, datetime))
+
+
+def _when(value: datetime) -> Markup:
+    return moment(value, "when") if value.tzinfo else escape(f"{value:%a} {value.day} {value:%b %Y, %H:%M}")
 
 
 def letter(text: str) -> Markup:
@@ -43,4 +75,4 @@ def _linked(line: str) -> Markup:
     return Markup("").join([*pieces, escape(line[at:])])
 
 
-FILTERS = {"people": people, "person": person, "letter": letter}
+FILTERS = {"people": people, "person": person, "letter": letter, "appointment": appointment, "file_name": file_name}

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from email.utils import parsedate_to_datetime
 
 from hourpost.mailboxes.reading import ReadableMessage
 from hourpost.rules.mail.html_text import read_html
 
 _MOST_CHARACTERS = 100_000
+_SPACE = re.compile(r"\s+")
+_BREAK = re.compile(r"<(br|hr|/p|/div|/tr|/li|/h[1-6]|/blockquote|/table)\b[^<>]*>", re.IGNORECASE)
+_EMPTY = re.compile(r"\n{3,}")
 
 
 def quote_reply(message: ReadableMessage) -> str:
     """The text of the message, each line marked."""
     head = f"\n\n{_said(message)}\n"
-    return head + "\n".join(f"> {line}" for line in _text_of(message).splitlines())
+    return head + "\n".join(f"> {line}" for line in text_of(message).splitlines())
 
 
 def _said(message: ReadableMessage) -> str:
@@ -33,10 +37,18 @@ def quote_forward(message: ReadableMessage) -> dict[str, str]:
         for name in ("from", "date", "subject", "to")
         if message.header(name)
     ]
-    text = "\n\n---------- Forwarded message ----------\n" + "\n".join(lines) + "\n\n" + _text_of(message)
+    text = "\n\n---------- Forwarded message ----------\n" + "\n".join(lines) + "\n\n" + text_of(message)
     return {"subject": subject if subject.lower().startswith("fwd:") else f"Fwd: {subject}".rstrip(), "text": text}
 
 
-def _text_of(message: ReadableMessage) -> str:
-    text = message.text if message.text is not None else read_html(message.html or "")
+def text_of(message: ReadableMessage) -> str:
+    """What a message says, as plain text."""
+    text = message.text if message.text is not None else _lines_of(message.html or "")
     return text[:_MOST_CHARACTERS].strip()
+
+
+def _lines_of(page: str) -> str:
+    """The words of a page that was made safe, a line for each of its own."""
+    page = _BREAK.sub(lambda tag: "\n\n" if tag[1].lower() == "/p" else "\n", _SPACE.sub(" ", page))
+    lines = "\n".join(" ".join(line.split()) for line in read_html(page).split("\n"))
+    return _EMPTY.sub("\n\n", lines)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.web.dashboard.mail.letters import letter, people, person
+from api.web.dashboard.mail.letters import file_name, letter, people, person
+from hourpost.mailboxes.reading import AttachedFile
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,22 @@ def test_links_lead_there_and_nothing_else_is_markup() -> None:
     assert 'href="https://far.test/a?b=1&amp;c="' in shown or 'href="https://far.test/a?b=1&amp;c"' in shown
     assert "<script>" not in shown
     assert '<span class="mail-quoted">&gt; you wrote</span>' in shown
+
+
+@pytest.mark.parametrize(("text", "shown"), [("broken@MISSING_DOMAIN", "broken"), ("Ada <ada@MISSING_DOMAIN>", "Ada")])
+def test_an_address_without_a_domain_is_told_without_ours_for_it(text: str, shown: str) -> None:
+    assert people(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shown"),
+    [
+        ("../../etc/passwd", "text/plain", "passwd"),
+        ("C:\\Users\\ada\\plan.txt", "text/plain", "plan.txt"),
+        ("\U0001f389 party.txt", "text/plain", "\U0001f389 party.txt"),
+        (None, "text/calendar", "invitation.ics"),
+        ("..", "application/pdf", "part-2"),
+    ],
+)
+def test_a_file_is_called_by_its_name_without_a_path(name: str | None, kind: str, shown: str) -> None:
+    assert file_name(AttachedFile("2", name, kind, None, 1, is_inline=False)) == shown

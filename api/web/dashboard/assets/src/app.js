@@ -84,6 +84,7 @@ const dated = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "shor
 const undated = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 // With the year where it is another one than this.
 const short = { format: (moment) => (moment.getFullYear() === new Date().getFullYear() ? undated : dated).format(moment) };
+const when = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const month = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
@@ -95,7 +96,7 @@ const brief = {
     return (moment.getFullYear() === now.getFullYear() ? month : day).format(moment);
   },
 };
-const FORMATS = { full, short, clock, day, brief };
+const FORMATS = { full, short, when, clock, day, brief };
 
 function tellTimes(root) {
   for (const time of root.querySelectorAll("time[data-as]")) {

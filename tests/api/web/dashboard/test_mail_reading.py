@@ -1,0 +1,63 @@
+"""What comes in odd shapes is read as its writer meant it."""
+
+from __future__ import annotations
+
+from tests.api.web.dashboard.inbox import Inbox
+
+HEAD = (
+    b"From: Eve <eve@far.test>\r\nTo: ada@acme.test\r\nSubject: Hello\r\n"
+    b"Message-ID: <1@far.test>\r\nMIME-Version: 1.0\r\n"
+)
+CALENDAR = (
+    b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nDTSTART:20261201T090000Z\r\nDTEND:20261201T100000Z\r\n"
+    b"SUMMARY:Planning <b>\r\nLOCATION:Room 5\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+INVITED = (
+    b'Content-Type: multipart/alternative; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nCome!\r\n--b\r\n'
+    b"Content-Type: text/calendar; method=REQUEST\r\n\r\n" + CALENDAR + b"--b--\r\n"
+)
+FLOWED = (
+    b"Content-Type: text/plain; format=flowed\r\n\r\nA long line that was \r\nbroken.\r\n> And quoted \r\n> too.\r\n"
+)
+PAGE = (
+    b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>Dear\r\nAda,</p><p>first</p><ul><li>one</li><li>two</li></ul>"
+    b"See<br>you\r\n"
+)
+
+
+def place(box: Inbox, uid: int) -> str:
+    return f"{box.home.rpartition('/')[2]}:{uid}"
+
+
+async def test_an_invitation_is_told_in_words_and_kept_as_a_file(box: Inbox) -> None:
+    for content in (INVITED, b"Content-Type: text/calendar\r\n\r\n" + CALENDAR):
+        uid = await box.receive(HEAD + content)
+        page = box.get(f"{box.home}/{uid}").text
+        assert "Planning &lt;b&gt;" in page
+        assert "Tue 01 Dec 2026, 09:00 UTC" in page
+        assert "Room 5" in page
+        assert "BEGIN:VCALENDAR" not in page
+        assert "invitation.ics" in page
+        assert "VCALENDAR" not in box.get(f"/mail/write?answers={place(box, uid)}").text
+    assert "Come!" in box.get(f"{box.home}/1").text
+
+
+async def test_flowed_text_is_joined_and_quoted_so(box: Inbox) -> None:
+    uid = await box.receive(HEAD + FLOWED)
+    page = box.get(f"{box.home}/{uid}").text
+    assert "A long line that was broken." in page
+    assert "&gt; And quoted too." in page
+    assert "&gt; A long line that was broken." in box.get(f"/mail/write?answers={place(box, uid)}").text
+
+
+async def test_the_answer_to_a_page_quotes_it_line_by_line(box: Inbox) -> None:
+    uid = await box.receive(HEAD + PAGE)
+    written = box.get(f"/mail/write?answers={place(box, uid)}").text
+    quoted = written.partition("wrote:")[2].partition("</textarea>")[0].strip().splitlines()
+    lines = ["Dear Ada,", "", "first", "", "one", "two", "See", "you"]
+    assert [line.strip() for line in quoted] == [f"&gt; {line}".strip() for line in lines]
+
+
+async def test_text_that_runs_from_right_to_left_does_so_in_its_frame(box: Inbox) -> None:
+    uid = await box.receive(HEAD + PAGE)
+    assert '<body dir="auto">' in box.get(f"{box.home}/{uid}/body").text
