@@ -17,6 +17,7 @@ from hourpost.flow.call import Caller
 from hourpost.flow.deliver import Courier, Pace
 from hourpost.flow.leases import Leases
 from hourpost.flow.local import LocalDelivery
+from hourpost.flow.relay_news import RelayNews
 from hourpost.flow.signing import DkimSigner
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.dns import ResolverDns
@@ -76,6 +77,7 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
     caller = Caller(database, outgoing, cipher)
     leases.on_calls = caller.ring
     calling = asyncio.create_task(caller.run())
+    telling = asyncio.create_task(RelayNews(database, lambda: leases.worker, pool.health).run())
 
     parts = build_parts(settings, "hourpost scheduler") if schedules else None
     schedule = build_schedule(parts) if parts else None
@@ -96,6 +98,8 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
         await asyncio.wait([calling], timeout=_CALLS_SECONDS)
         await outgoing.close()
         await pool.drain(5.0)
+        telling.cancel()
+        await asyncio.wait([telling])
         await mail.stop()
         await hour.aclose()
         await database.close()

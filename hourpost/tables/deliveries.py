@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, SmallInteger, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hourpost.tables.metadata import Table
@@ -106,3 +107,5 @@ class Worker(Table):
     name: Mapped[str]
     leased_until: Mapped[datetime]
     started_at: Mapped[datetime]
+    relays: Mapped[list[Any] | None] = mapped_column(JSONB)  # how each does, as it told at told_at
+    told_at: Mapped[datetime | None]

@@ -16,7 +16,7 @@ def test_it_opens_at_the_last_of_so_many_failures_in_a_row() -> None:
     assert subject.seconds_left(0.0) == 0.0
     subject.failed(0.0)
     assert subject.seconds_left(0.5) == 1.5
-    assert subject.state == "open"
+    assert (subject.state(0.5), subject.state(2.0)) == ("open", "half-open")
 
 
 def test_a_success_between_begins_the_count_again() -> None:
@@ -42,7 +42,7 @@ def test_after_the_delay_it_may_be_tried_and_still_has_to_prove_itself() -> None
     assert subject.seconds_left(2.0) == 0.0
     assert subject.is_tripped
     subject.succeeded()
-    assert subject.state == "closed"
+    assert subject.state(2.0) == "closed"
 
 
 def test_failures_while_it_is_open_do_not_lengthen_the_delay() -> None:

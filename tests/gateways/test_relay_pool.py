@@ -361,6 +361,27 @@ async def test_health_tells_what_a_relay_does() -> None:
     counts = health.counts
     assert (counts.accepted, counts.refused, counts.deferred, counts.answers_lost) == (1, 1, 1, 1)
     assert counts.logins >= 1
+    assert health.median_seconds is not None
+    assert (health.last_reply or "").startswith("dot:")
+
+
+async def test_health_tells_since_when_a_relay_is_left_alone_and_trusted_again() -> None:
+    clock, seen = Clock(), []
+    config = Config(faults={"connect": Fault("421")})
+    async with sink_for(config) as (_, port), pool_of(plain(port), clock=clock, breaker=steady_breaker) as pool:
+        clock.now += 5.0
+        seen.append(pool.health()[0])
+        for _ in range(2):
+            await pool.send(envelope(), CONTENT)
+        for _ in range(2):
+            clock.now += 1.5
+            seen.append(pool.health()[0])
+        config.faults.clear()
+        assert (await send_one(pool)).is_accepted
+        clock.now += 4.0
+        seen.append(pool.health()[0])
+    told = [(one.breaker, one.state_seconds) for one in seen]
+    assert told == [("closed", 5.0), ("open", 1.5), ("half-open", 3.0), ("closed", 4.0)]
 
 
 async def test_check_tells_of_each_relay_whether_it_can_be_used(unused_tcp_port: int) -> None:

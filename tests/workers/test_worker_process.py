@@ -5,12 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 
+from hourpost.emails.relays import read_relays_now
+
 
 async def test_a_hint_reaches_the_worker_long_before_a_sweep(rounds, start_worker):
     await start_worker(sweep_seconds=600)
     await asyncio.sleep(0.3)  # its first look is done
     email_id = await rounds.post("a@x.test")
     await rounds.until(lambda now: now.row(email_id).state == "sent")
+    await _tells_of_its_relay(rounds)
+
+
+async def _tells_of_its_relay(rounds):
+    deadline = time.monotonic() + 60
+    while True:
+        async with rounds.database.reading() as connection:
+            if any(one.last_reply for one in await read_relays_now(connection)):
+                return
+        assert time.monotonic() < deadline, "nothing was told of the relay within a minute"
+        await asyncio.sleep(0.2)
 
 
 async def test_a_lost_hint_is_found_by_the_sweep(rounds, start_worker, own_redis):

@@ -24,7 +24,8 @@ from hourpost.billing.queries import (
     list_alerts,
     list_failed_events,
 )
-from hourpost.emails.queues import Queues, read_queues
+from hourpost.emails.queues import read_queues
+from hourpost.emails.relays import RelayNow, read_relays_now
 from hourpost.errors import NotFound, ServiceUnavailable
 from hourpost.flow import limit
 from hourpost.gateways.relays import RelayUrlInvalid, parse_relays
@@ -52,14 +53,15 @@ async def get_queues(visitor: Staff) -> Response:
     """What waits in the whole installation, and how relays fare."""
     async with visitor.parts.database.reading() as connection:
         queues = await read_queues(connection, visitor.now)
+        relays = await read_relays_now(connection)
         alerts = await list_alerts(connection)
         failed = await list_failed_events(connection)
     return await visitor.page(
         "operator/queues.html",
         block="live",
         queues=queues,
-        idle_relays=_idle(visitor, queues),
-        # One that nobody can log in to is not asked at all: only what waits tells of it.
+        relays=relays,
+        untold_relays=_untold(visitor, relays),
         is_waited_for=any(one.cause == "relay" and one.count for one in queues.waiting),
         cause_words=_WORDS,
         alerts=alerts,
@@ -68,14 +70,14 @@ async def get_queues(visitor: Staff) -> Response:
     )
 
 
-def _idle(visitor: Staff, queues: Queues) -> list[str]:
-    """The relays that are configured and were not asked lately."""
+def _untold(visitor: Staff, relays: list[RelayNow]) -> list[str]:
+    """The relays that are configured and that no living worker tells of."""
     try:
         configured = [one.name for one in parse_relays(visitor.parts.settings.relays.get_secret_value())]
     except RelayUrlInvalid:  # `hourpost doctor` says what is wrong with it
         return []
-    asked = {one.relay for one in queues.relays}
-    return [name for name in configured if name not in asked]
+    told = {one.relay for one in relays}
+    return [name for name in configured if name not in told]
 
 
 @router.post(PATH + "/stripe/{event_id}/retry")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Literal
+
+BreakerState = Literal["closed", "open", "half-open"]
 
 
 class Breaker:
@@ -34,10 +37,11 @@ class Breaker:
         """Whether the relay has to prove itself: it is left alone, or one try is let through."""
         return self._failures >= self._threshold
 
-    @property
-    def state(self) -> str:
-        """``closed`` (all is well) or ``open``."""
-        return "open" if self.is_tripped else "closed"
+    def state(self, now: float) -> BreakerState:
+        """Whether all is well (``closed``), the relay is left alone (``open``), or it may prove itself."""
+        if not self.is_tripped:
+            return "closed"
+        return "open" if self.seconds_left(now) > 0 else "half-open"
 
     def seconds_left(self, now: float) -> float:
         """How long the relay is to be left alone; 0 when it may be tried."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from statistics import median
+
+from hourpost.gateways.relays.breaker import BreakerState
+from hourpost.gateways.relays.outcome import Outcome, Stage
+
+_REMEMBERED = 255
+_LONGEST_WORDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +38,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class LaneHealth:
-    """A relay as metrics, the dashboard and ``doctor`` show it."""
+    """A relay as one process sees it. ``state_seconds``: for how long it has been trusted, or not."""
 
     relay: str
-    breaker: str
+    breaker: BreakerState
+    state_seconds: float
     retry_in_seconds: float
     connections: int
     idle: int
@@ -41,6 +50,45 @@ class LaneHealth:
     most_connections: int
     waiting: int
     recent_seconds: float | None
+    median_seconds: float | None
     slow_destinations: tuple[str, ...]
     last_fault: str | None
+    last_reply: str | None
+    last_reply_seconds: float | None  # ago
     counts: Counts
+
+
+class Diary:
+    """What a relay answered lately, and since when it is trusted or not. Moments are readings of the pool's clock."""
+
+    __slots__ = ("_seconds", "last_fault", "last_outcome", "turned_at")
+
+    def __init__(self, now: float) -> None:
+        self.turned_at = now
+        self.last_fault: str | None = None
+        self.last_outcome: Outcome | None = None
+        self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def ended(self, seconds: float) -> None:
+        """A message has taken so long."""
+        self._seconds.append(seconds)
+
+    @property
+    def median_seconds(self) -> float | None:
+        """What half of the last messages took at most."""
+        return median(self._seconds) if self._seconds else None
+
+    @property
+    def last_reply(self) -> str | None:
+        """What was said last about a message."""
+        last = self.last_outcome
+        return (
+            None
+            if last is None
+            else describe(last.stage, last.code, " ".join(filter(None, (last.enhanced, last.text))))
+        )
+
+
+def describe(stage: Stage, code: int | None, words: str) -> str:
+    """``dot: 250 2.0.0 queued``: what was answered, and where."""
+    return " ".join(filter(None, (f"{stage}:", str(code or ""), words)))[:_LONGEST_WORDS]

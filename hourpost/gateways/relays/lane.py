@@ -11,9 +11,9 @@ import structlog
 from hourpost.gateways.relays.breaker import Breaker
 from hourpost.gateways.relays.connection import RelayConnection
 from hourpost.gateways.relays.exchange import Exchange, Surroundings
-from hourpost.gateways.relays.health import Counts, LaneHealth, Patience
+from hourpost.gateways.relays.health import Counts, Diary, LaneHealth, Patience, describe
 from hourpost.gateways.relays.login import LoginFailed
-from hourpost.gateways.relays.outcome import Outcome, Postponed, Stage
+from hourpost.gateways.relays.outcome import Outcome, Postponed
 from hourpost.gateways.relays.pace import SLOW_SECONDS, SLOW_SHARE, Destinations, Pace, Places
 from hourpost.gateways.relays.parcel import Parcel, find_obstacle, refuse
 from hourpost.gateways.relays.spec import RelaySpec
@@ -58,7 +58,7 @@ class Lane:
         self._counts = Counts()
         self._overlaps = spec.overlap
         self._overlap_faults = 0
-        self._last_fault: str | None = None
+        self._diary = Diary(around.clock())
 
     # what the pool asks
 
@@ -133,9 +133,11 @@ class Lane:
 
     def health(self, now: float) -> LaneHealth:
         """How this relay does."""
+        diary, last = self._diary, self._diary.last_outcome
         return LaneHealth(
             relay=self.spec.name,
-            breaker=self._breaker.state,
+            breaker=self._breaker.state(now),
+            state_seconds=now - diary.turned_at,
             retry_in_seconds=self._breaker.seconds_left(now),
             connections=len(self._supply.live),
             idle=len(self._supply.idle),
@@ -143,8 +145,11 @@ class Lane:
             most_connections=self._supply.ceiling,
             waiting=len(self._waiting),
             recent_seconds=self._pace.recent_seconds,
+            median_seconds=diary.median_seconds,
             slow_destinations=tuple(sorted(self._destinations.slow)),
-            last_fault=self._last_fault,
+            last_fault=diary.last_fault,
+            last_reply=diary.last_reply,
+            last_reply_seconds=None if last is None else now - last.finished_at,
             counts=replace(self._counts),
         )
 
@@ -256,6 +261,7 @@ class Lane:
         now = self._around.clock()
         seconds = now - exchange.started_at
         self._pace.ended(now, seconds)
+        self._diary.ended(seconds)
         self._destinations.pace(exchange.parcel.destination).ended(now, seconds)
         self._running -= 1
         connection = exchange.connection
@@ -300,16 +306,18 @@ class Lane:
             self._overlap_faults = 0 if exchange.is_boarded else self._overlap_faults
             if self._breaker.is_tripped:
                 log.info("a relay works again", relay=self.spec.name)
+                self._diary.turned_at = self._around.clock()
             self._breaker.succeeded()
         elif not broken.withdrawn:
-            self._failed(_describe(broken.stage, broken.code, broken.text))
+            self._failed(describe(broken.stage, broken.code, broken.text))
             if self._breaker.is_tripped:
                 self._postpone_all()
 
     def _failed(self, fault: str) -> None:
-        was_trusted, self._last_fault = not self._breaker.is_tripped, fault
-        self._breaker.failed(self._around.clock())
+        was_trusted, self._diary.last_fault, now = not self._breaker.is_tripped, fault, self._around.clock()
+        self._breaker.failed(now)
         if was_trusted and self._breaker.is_tripped:
+            self._diary.turned_at = now
             log.warning("a relay fails and is tried from time to time only", relay=self.spec.name, fault=fault)
 
     def _judge_overlap(self, exchange: Exchange) -> None:
@@ -320,6 +328,7 @@ class Lane:
 
     def _count(self, outcomes: list[Outcome]) -> None:
         counts = self._counts
+        self._diary.last_outcome = outcomes[-1]
         for outcome in outcomes:
             if outcome.is_accepted:
                 counts.accepted += 1
@@ -337,9 +346,9 @@ class Lane:
 
     def _login_failed(self, error: LoginFailed) -> None:
         self._counts.login_failures += 1
-        fault = _describe(error.stage, error.code, error.text)
+        fault = describe(error.stage, error.code, error.text)
         if self._supply.live:
-            self._last_fault = fault
+            self._diary.last_fault = fault
             self._supply.lower_ceiling()
             return
         self._failed(fault)
@@ -364,15 +373,11 @@ class Lane:
 
     def _postponed(self) -> Postponed:
         seconds = max(_SHORTEST_PAUSE, self._breaker.seconds_left(self._around.clock()))
-        reason = f"{self.spec.name}: {self._last_fault or 'unavailable'}"
+        reason = f"{self.spec.name}: {self._diary.last_fault or 'unavailable'}"
         return Postponed("relay", seconds, reason, is_away=self._breaker.is_tripped)
 
     def _postpone_all(self, postponed: Postponed | None = None) -> None:
         _give(self._waiting.take_older_than(float("inf")), postponed or self._postponed())
-
-
-def _describe(stage: Stage, code: int | None, words: str) -> str:
-    return " ".join(filter(None, (f"{stage}:", str(code or ""), words)))
 
 
 def _give(waiters: Iterable[Waiter], postponed: Postponed) -> None:

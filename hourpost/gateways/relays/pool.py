@@ -147,7 +147,7 @@ class RelayPool:
         now = self._clock()
         soonest = min(self._lanes, key=lambda lane: lane.seconds_closed(now))
         health = soonest.health(now)
-        is_away = health.breaker == "open" and not self._is_closing
+        is_away = health.breaker != "closed" and not self._is_closing
         pause = max(1.0, soonest.seconds_closed(now))
         return Postponed("relay", pause, health.last_fault or "no relay", is_away=is_away)
 

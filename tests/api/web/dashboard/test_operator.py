@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from hourpost import tables
 from hourpost.billing.changes import add_customer, write_entitlement
 from hourpost.database import Database
 from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import new_id
 from hourpost.rules.subscriptions import NOTHING, Entitlement
 from tests.api.web.dashboard.mail import make_email
 from tests.api.web.dashboard.people import Cast, text_of
@@ -103,9 +104,46 @@ async def test_a_relay_that_is_configured_is_listed_before_it_is_asked(cast: Cas
     async with database.transaction() as connection:
         await connection.execute(update(table).where(table.waits_for == "relay").values(waits_for=None))
     told = text_of(cast["staff"].get("/operator"))
-    assert "far.example:2525 Not asked lately" in told
+    assert "far.example:2525 No worker tells of it" in told
     assert "secret-of-the-relay" not in told
     await make_email(database, cast.account, state=State.DEFERRED)
     async with database.transaction() as connection:  # as it is while nobody can log in there
         await connection.execute(update(table).where(table.account_id == cast.account.id).values(waits_for="relay"))
     assert "far.example:2525 Mail waits for it" in text_of(cast["staff"].get("/operator"))
+
+
+async def test_how_a_relay_does_is_told_as_its_workers_know_it(cast: Cast, database: Database) -> None:
+    lane = {
+        "relay": "far.example:2525",
+        "state": "closed",
+        "state_seconds": 60,
+        "in_use": 3,
+        "connections": 4,
+        "most_connections": 20,
+        "waiting": 2,
+        "median_seconds": 0.25,
+        "last_reply": "dot: 250 2.0.0 <b>queued</b>",
+        "last_reply_seconds": 1,
+        "last_fault": "connect: 421 too busy",
+    }
+    troubled = lane | {"state": "open", "last_reply": None, "last_reply_seconds": None}
+    now, until = datetime.now(UTC), datetime.now(UTC) + timedelta(hours=1)
+    rows = [
+        {"id": new_id(), "name": name, "leased_until": until, "started_at": now, "relays": [one], "told_at": now}
+        for name, one in (("ada:1", lane), ("bob:2", troubled))
+    ]
+    async with database.transaction() as connection:
+        await connection.execute(insert(tables.Worker), rows[:1])
+    told = text_of(cast["staff"].get("/operator"))
+    assert "far.example:2525 Good since" in told
+    assert "3 of 4 (at most 20) 2 0.25 s dot: 250 2.0.0 &lt;b&gt;queued" in told.replace("<", "&lt;").replace(
+        ">", "&gt;"
+    )
+    assert "No worker tells of it" not in told
+    async with database.transaction() as connection:
+        await connection.execute(insert(tables.Worker), rows[1:])
+    told = text_of(cast["staff"].get("/operator"))
+    assert "Left alone by 1 of 2 workers" in told
+    assert "connect: 421 too busy 6 of 8" in told
+    async with database.transaction() as connection:
+        await connection.execute(delete(tables.Worker).where(tables.Worker.id.in_([one["id"] for one in rows])))
