@@ -118,7 +118,7 @@ class Drill:
         for _ in range(self.plan.cycles):
             for name, act in FAULTS:
                 await asyncio.sleep(self.plan.fault_every_seconds)
-                self.told.append((f"kill -9 {name}" if name != "FLUSHALL" else name, await act(scene)))
+                self.told.append((name, await act(scene)))
 
     async def _raise_limit(self, scene: Scene, accounts: list[UUID]) -> None:
         words = ("account", "plan", "--account", to_text("acc", accounts[1]), "--set", "skilled", "--limit", str(AMPLE))

@@ -1,4 +1,4 @@
-"""What goes wrong in the drill: each part is killed with ``kill -9``, while mail is under way."""
+"""What goes wrong in the drill: each part is killed with ``kill -9``, or stands still, while mail is under way."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hourpost.embedded.instance import read_instance
 
 _RELAY_AWAY_SECONDS = 1.5
 _FIND_SECONDS = 60.0
+_FROZEN_SECONDS = 8.0  # longer than the leases of the drill
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,21 @@ class Scene:
                 await client.aclose()
                 return "flushed"
 
+    async def freeze(self, part: str) -> str:
+        """A part and its children stand still for a while, as on a machine whose disk or network does."""
+        found = self.instance.find(part)
+        if found is None:
+            raise RuntimeError(f"{part} is not running\n{self.instance.log_end()}")
+        frozen = [found, *found.children()]
+        for one in frozen:
+            one.suspend()
+        try:
+            await asyncio.sleep(_FROZEN_SECONDS)
+        finally:
+            for one in reversed(frozen):
+                one.resume()
+        return f"for {_FROZEN_SECONDS:.0f} s"
+
     async def kill_relay(self) -> str:
         """The sink is gone for a while; what it had taken is in its journal."""
         await asyncio.to_thread(self.far_end.kill)
@@ -65,13 +81,14 @@ class Scene:
 Fault = tuple[str, Callable[[Scene], Awaitable[str]]]
 
 FAULTS: tuple[Fault, ...] = (
-    ("worker", lambda scene: scene.kill("worker")),
-    ("other worker", lambda scene: scene.kill("worker-2")),
-    ("web", lambda scene: scene.kill("web")),
-    ("Redis", lambda scene: scene.kill("redis")),
+    ("kill -9 worker", lambda scene: scene.kill("worker")),
+    ("kill -9 other worker", lambda scene: scene.kill("worker-2")),
+    ("kill -9 web", lambda scene: scene.kill("web")),
+    ("kill -9 Redis", lambda scene: scene.kill("redis")),
     ("FLUSHALL", lambda scene: scene.flush()),
-    ("PostgreSQL", lambda scene: scene.kill("postgres")),
-    ("relay", lambda scene: scene.kill_relay()),
-    ("SMTP door", lambda scene: scene.kill("smtp")),
-    ("IMAP door", lambda scene: scene.kill("imap")),
+    ("kill -9 PostgreSQL", lambda scene: scene.kill("postgres")),
+    ("kill -9 relay", lambda scene: scene.kill_relay()),
+    ("kill -9 SMTP door", lambda scene: scene.kill("smtp")),
+    ("kill -9 IMAP door", lambda scene: scene.kill("imap")),
+    ("kill -STOP PostgreSQL", lambda scene: scene.freeze("postgres")),
 )

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 
+from hourpost.watch import Watch
+
 _WAIT_SECONDS = 10.0
 _UNUSED_SECONDS = 300.0
 
@@ -29,6 +31,7 @@ class Connections:
         self._idle: deque[tuple[asyncpg.Connection, float]] = deque()  # the one used last stands last, and goes first
         self._is_over = False
         self._lent: set[asyncpg.Connection] = set()
+        self.watch = Watch(self._ask)
 
     async def take(self) -> asyncpg.Connection:
         """A connection that is open; ``give_back`` must follow.
@@ -37,6 +40,7 @@ class Connections:
         """
         if self._is_over:
             raise asyncpg.InterfaceError("the connections are closed")
+        self.watch.check()
         if self._free:
             self._free -= 1
         else:
@@ -44,16 +48,19 @@ class Connections:
         connection = self._find_idle()
         if connection is None:
             try:
-                connection = await self._connect()
+                with self.watch.over_attempt():  # it may have fallen silent while we waited for a place
+                    connection = await self._connect()
             except BaseException:
                 self._leave()
                 raise
         self._lent.add(connection)
+        self.watch.begin(connection, connection.terminate)
         return connection
 
     def give_back(self, connection: asyncpg.Connection, *, is_sound: bool) -> None:
         """End a loan; a connection that is not sound is closed, whatever may still run on it."""
         self._lent.discard(connection)
+        self.watch.end(connection)
         now = time.monotonic()
         if not connection.is_closed():
             if is_sound and not connection.is_in_transaction():
@@ -70,6 +77,20 @@ class Connections:
         for connection in (*self._lent, *(idle for idle, _ in self._idle)):
             connection.terminate()
         self._idle.clear()
+
+    async def _ask(self) -> None:
+        """Have the server answer, on a connection that nobody uses or on one more."""
+        idle = self._find_idle()
+        connection = idle or await self._connect()
+        try:
+            await connection.execute("SELECT 1")
+        except BaseException:
+            connection.terminate()
+            raise
+        if idle is None or self._is_over:
+            connection.terminate()
+        else:
+            self._idle.append((connection, time.monotonic()))
 
     async def _wait(self) -> None:
         """Wait for somebody's place."""

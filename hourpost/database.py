@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 import orjson
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -95,6 +96,7 @@ class Database:
         self.url = url
         self._application = application
         self._hot = Connections(self._connect, _HOT_CONNECTIONS)
+        self._watch = self._hot.watch
         self.engine: AsyncEngine = create_async_engine(
             _to_asyncpg(url),
             pool_size=pool_size,
@@ -106,9 +108,12 @@ class Database:
             connect_args={
                 "timeout": 5,
                 "command_timeout": 60,
+                "async_creator_fn": self._connect_as_told,
                 "server_settings": {"application_name": application, "jit": "off"},
             },
         )
+        event.listen(self.engine.sync_engine, "checkout", self._lend)
+        event.listen(self.engine.sync_engine, "checkin", self._take_back)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -117,6 +122,7 @@ class Database:
         Raises: ServiceUnavailable when PostgreSQL cannot be reached; the outcome of a COMMIT is then unknown.
         """
         try:
+            self._watch.check()
             async with self.engine.begin() as connection:
                 yield connection
         except _AWAY as error:
@@ -126,6 +132,7 @@ class Database:
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reads; each statement sees its own snapshot. Raises: ServiceUnavailable."""
         try:
+            self._watch.check()
             async with self.engine.connect() as connection:
                 yield await connection.execution_options(isolation_level="AUTOCOMMIT")
         except _AWAY as error:
@@ -147,6 +154,17 @@ class Database:
         """
         return HotConnection(self._hot)
 
+    def _lend(self, _: object, record: Any, __: object) -> None:
+        self._watch.begin(record, record.driver_connection.terminate)
+
+    def _take_back(self, _: object, record: Any) -> None:
+        self._watch.end(record)
+
+    async def _connect_as_told(self, **arguments: Any) -> asyncpg.Connection:
+        """What SQLAlchemy's pool makes its connections with."""
+        with self._watch.over_attempt():
+            return await asyncpg.connect(**arguments)
+
     async def _connect(self) -> asyncpg.Connection:
         return await asyncpg.connect(
             self.url.replace("postgresql+asyncpg://", "postgresql://"),
@@ -158,10 +176,13 @@ class Database:
 
     async def listen(self) -> asyncpg.Connection:
         """A connection of its own for LISTEN, to be closed by the caller. Raises: OSError, asyncpg.PostgresError."""
-        return await asyncpg.connect(self.url.replace("postgresql+asyncpg://", "postgresql://"), timeout=5)
+        with self._watch.over_attempt():
+            url = self.url.replace("postgresql+asyncpg://", "postgresql://")
+            return await asyncpg.connect(url, timeout=5, command_timeout=10)
 
     async def close(self) -> None:
         """Close every connection; one at whose other end nobody answers is left after a moment."""
+        await self._watch.stop()
         self._hot.terminate()
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):

@@ -27,6 +27,8 @@ from hourpost.gateways.metrics import OLDEST_WAITING_SECONDS
 
 _TICK_SECONDS = 0.5
 _LEAD_SECONDS = 1.0
+_LISTEN_SECONDS = 10.0
+_ANSWER_SECONDS = 5.0  # on the connection that listens; one that has none is dead, whatever TCP says
 _LOOK_SECONDS = 3.0
 _COMPARE_SECONDS = 15.0
 _EXPIRE_SECONDS = 10.0
@@ -113,9 +115,9 @@ class Schedule:
             return
         listener = await self._database.listen()
         try:
-            await listener.execute(_NOTICE_DEATH)
+            await listener.execute(_NOTICE_DEATH, timeout=_ANSWER_SECONDS)
             # Asked again and again: a session that waits for the lock does not notice that we have gone.
-            while not await listener.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110  # PostgreSQL rings no bell
+            while not await listener.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=_ANSWER_SECONDS):  # noqa: ASYNC110  # PostgreSQL rings no bell
                 await asyncio.sleep(_LEAD_SECONDS)
             await listener.add_listener("standing", self._hear)
             await listener.add_listener(HELD_CHANNEL, self._hear_of_held)
@@ -138,7 +140,17 @@ class Schedule:
         with suppress(ValueError):
             self._next.setdefault(UUID(payload), 0.0)
 
+    async def _listen(self) -> None:
+        """See whether the connection still hears; one that does not is left, with the lead."""
+        assert self._listener is not None
+        try:
+            await self._listener.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+        except BaseException:
+            self._listener.terminate()
+            raise
+
     async def _tick(self) -> None:
+        await self._every("listen", _LISTEN_SECONDS, self._listen)
         for account in await self._releaser.come_due():
             self._next[account] = 0.0
         await self._every("look", _LOOK_SECONDS, self._look)

@@ -37,7 +37,7 @@ async def lock_billing(database: Database, account_id: UUID) -> AsyncIterator[No
 async def _take(connection: asyncpg.Connection, account_id: UUID) -> None:
     try:
         async with asyncio.timeout(_WAIT_SECONDS):
-            await connection.execute(_LOCK, str(account_id))
+            await connection.execute(_LOCK, str(account_id), timeout=_WAIT_SECONDS)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         message = "The billing of this account is busy; please try again."
         raise ServiceUnavailable(message, retry_after_seconds=10, cause=repr(error)) from error

@@ -100,7 +100,6 @@ class Courier:
         self._in_hand: set[tuple[UUID, int]] = set()
         self._ended: set[tuple[UUID, int]] = set()  # those of them whose final dot may be on the wire
         self._claiming = asyncio.Lock()
-        self._is_claim_in_doubt = False
         self._sending: set[asyncio.Task[None]] = set()
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._suspects: asyncio.Task[None] | None = None
@@ -150,7 +149,7 @@ class Courier:
                 claimed = await self._take(room, hinted)
             except ServiceUnavailable as error:
                 log.warning("nothing can be claimed", cause=error.cause)
-                self._look_at_due = self._is_claim_in_doubt = True
+                self._look_at_due = True
                 asyncio.get_running_loop().call_later(1.0, self._bell.set)
                 return
             if hinted is None or claimed >= room:  # of hinted emails with many recipients some may be left
@@ -193,7 +192,6 @@ class Courier:
         self._sending.discard(task)
         if not task.cancelled() and task.exception() is not None:  # its rows are still leased to us
             log.error("a delivery was not settled", email_id=str(email.email_id), exc_info=task.exception())
-            self._is_claim_in_doubt = True
         if self._has_room and (self._hints or self._look_at_due):
             self._bell.set()
 
@@ -311,15 +309,14 @@ class Courier:
         if returned:
             RETURNED_DELIVERIES.inc(returned)
             log.warning("deliveries of a lost worker were put back", deliveries=returned)
-        if self._is_claim_in_doubt:
-            await self._return_strays()
+        await self._return_strays()
         if self._suspects is None or self._suspects.done():
             self._suspects = asyncio.create_task(self._try_suspects())
 
     async def _return_strays(self) -> None:
+        """What is ours and in nobody's hand: also a claim that PostgreSQL made long after we had given it up."""
         async with self._claiming, self._database.transaction() as connection:
             await return_strays(connection, self._leases.worker, self._in_hand, self._clock.now())
-        self._is_claim_in_doubt = False
 
     async def _try_suspects(self) -> None:
         """One after the other, so that poison is found out and what only stood beside it is not kept waiting."""
@@ -327,7 +324,6 @@ class Courier:
             while not self._stopping and (task := await self._take_suspect()) is not None:
                 await asyncio.wait([task])
         except ServiceUnavailable as error:
-            self._is_claim_in_doubt = True
             log.warning("no suspect can be claimed", cause=error.cause)
 
     async def _take_suspect(self) -> asyncio.Task[None] | None:

@@ -44,7 +44,7 @@ class Leases:
     def __init__(self, database: Database, clock: Clock, name: str, lease_seconds: int) -> None:
         self.worker = new_id()
         self.on_calls: Callable[[], None] = lambda: None  # told when webhooks are to be called
-        self._is_enrolled = False
+        self._is_enrolled = self._was_away = False
         self._renewed_at = self._doubtful_until = 0.0
         self._database = database
         self._clock = clock
@@ -56,21 +56,35 @@ class Leases:
 
     async def renew(self) -> None:
         """Hold every lease for another term. Raises: ServiceUnavailable."""
+        try:
+            left = await self._renew()
+        except ServiceUnavailable:
+            self._was_away = True
+            raise
+        now = time.monotonic()
+        is_late = left is not None and now - self._renewed_at > self._lease_seconds * 3 / 4
+        if self._was_away or is_late:  # others could not renew either, and who has not yet is not dead
+            self._was_away, self._doubtful_until = False, now + self._lease_seconds / 2
+        if left is not None:
+            self._watch_clock(left)
+
+    async def _renew(self) -> float | None:
+        """What was left of the leases of this worker; None where it has begun anew."""
         async with self._database.transaction() as connection:
             left = await renew(connection, self.worker, self._lease_seconds) if self._is_enrolled else None
         if left is not None:
-            self._watch_clock(left)
-            return
+            return left
         if self._is_enrolled:
             log.warning("the leases of this worker had ended; it begins anew")
         worker, self._is_enrolled = new_id(), False
         async with self._database.transaction() as connection:
             await enrol(connection, worker, self._name, self._lease_seconds)
         self.worker, self._is_enrolled, self._renewed_at = worker, True, time.monotonic()
+        return None
 
     @property
     def tell_the_living(self) -> bool:
-        """Whether leases say who is alive: not for a while after PostgreSQL's clock was set, until all have renewed."""
+        """Whether leases say who is alive: not after PostgreSQL was away or its clock set, until all have renewed."""
         return time.monotonic() >= self._doubtful_until
 
     def _watch_clock(self, left_seconds: float) -> None:
@@ -80,7 +94,7 @@ class Leases:
         self._renewed_at = now
         if abs(jumped) > self._lease_seconds / 2:
             log.warning("PostgreSQL's clock was set: no worker is taken for dead for a while", seconds=round(jumped))
-            self._doubtful_until = now + self._lease_seconds
+            self._doubtful_until = max(self._doubtful_until, now + self._lease_seconds)
 
     async def may_end(self, email: Claimed) -> bool:
         """Write that the final dot of ``email`` goes out now; False when a lease was lost, or cannot be checked."""

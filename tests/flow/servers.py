@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
 import redis
 
 from hourpost.embedded.postgres import EmbeddedPostgres
@@ -61,7 +62,7 @@ class OwnRedis(Server):
 
 
 class OwnPostgres(Server):
-    """PostgreSQL, as `hourpost up` runs it."""
+    """PostgreSQL, as `hourpost up` runs it. Frozen with every process of its sessions."""
 
     def __init__(self, folder: Path) -> None:
         embedded = EmbeddedPostgres(folder, durable=False)
@@ -72,3 +73,13 @@ class OwnPostgres(Server):
         """An immediate shutdown: its sessions end without a word, and it recovers at the next start."""
         self.child.send_signal(signal.SIGQUIT)
         self.child.wait(10)
+
+    def freeze(self) -> None:
+        super().freeze()
+        for child in psutil.Process(self.child.pid).children():
+            child.suspend()
+
+    def thaw(self) -> None:
+        for child in psutil.Process(self.child.pid).children():
+            child.resume()
+        super().thaw()

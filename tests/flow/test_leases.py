@@ -12,6 +12,7 @@ import pytest
 import structlog
 from sqlalchemy import text
 
+from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow import logbook
 from hourpost.flow.claim import claim, enrol, load_contents, mark_dots
@@ -140,6 +141,37 @@ async def test_a_clock_that_is_set_takes_no_work_from_the_living(rounds, hours):
     leases._doubtful_until = 0.0
     await courier._sweep()
     assert (await rounds.until(lambda _: True)).row(email_id).state == "deferred"
+
+
+async def test_an_outage_takes_no_work_from_those_who_could_not_renew(rounds, monkeypatch):
+    """Its end is nobody's: the leases of all have ended, and the first who comes back would sweep away the others."""
+    email_id = await rounds.post("a@x.test")
+    other, _ = await lease(rounds)
+    leases = Leases(rounds.database, rounds.clock, "alive", 30)
+    courier = Courier(rounds.database, None, None, leases, Pace(1, 60, 60, 0))
+    await leases.renew()
+    with monkeypatch.context() as away:
+        away.setattr(leases, "_database", Database("postgresql://127.0.0.1:1/nothing"))
+        with pytest.raises(ServiceUnavailable):
+            await leases.renew()
+    await die(rounds, other)
+    await courier._sweep()
+    assert (await rounds.until(lambda _: True)).row(email_id).state == "sending"
+    leases._doubtful_until = 0.0
+    await courier._sweep()
+    assert (await rounds.until(lambda _: True)).row(email_id).state == "queued"
+
+
+async def test_a_claim_that_was_made_long_after_it_was_given_up_goes_back(rounds):
+    """As PostgreSQL makes it that stood still: its worker has heard nothing of it, and no error either since."""
+    email_id = await rounds.post("a@x.test")
+    leases = Leases(rounds.database, rounds.clock, "alive", 30)
+    courier = Courier(rounds.database, None, None, leases, Pace(1, 60, 60, 0))
+    await leases.renew()
+    await lease(rounds, worker=leases.worker)
+    await courier._sweep()
+    row = (await rounds.until(lambda _: True)).row(email_id)
+    assert (row.state, row.attempts, row.crashes) == ("queued", 0, 0)
 
 
 async def test_poison_is_parked_after_three_workers_and_its_neighbours_are_sent(rounds):

@@ -1,0 +1,159 @@
+"""PostgreSQL stands still: who asks is told so in seconds, nothing is lost or doubled, and it goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+from hourpost import watch
+from hourpost.database import Database, HotStatement
+from hourpost.errors import ServiceUnavailable
+from tests.cast import make_account
+from tests.flow.ledger import read_ledger
+from tests.flow.letters import letter, make_standing, order
+from tests.flow.office import Moment, Office
+from tests.flow.rounds import Rounds, start_far_end
+
+ONE = HotStatement("SELECT 1 AS one")
+SLEEP = HotStatement("SELECT pg_sleep(:seconds::float8)")
+PATIENCE = 40  # well under the minute after which a statement is given up by itself
+
+
+@pytest_asyncio.fixture
+async def database(own_postgres):
+    one = Database(own_postgres.url, pool_size=2)
+    yield one
+    await one.close()
+
+
+@pytest_asyncio.fixture
+async def office(database, hour, clock: Moment):
+    one = Office(database, hour, clock)
+    yield one
+    await one.intake.stop()
+
+
+async def ask_hot(database):
+    async with database.hot_statements() as connection:
+        await ONE.run(connection, {})
+
+
+async def ask_in_a_transaction(database):
+    async with database.transaction() as connection:
+        await connection.execute(text("SELECT 1"))
+
+
+async def ask_in_a_hot_transaction(database):
+    async with database.hot_transaction() as connection:
+        await ONE.run(connection, {})
+
+
+async def read(database):
+    async with database.reading() as connection:
+        await connection.execute(text("SELECT 1"))
+
+
+WAYS = (ask_hot, ask_in_a_transaction, ask_in_a_hot_transaction, read)
+
+
+@asynccontextmanager
+async def frozen(postgres):
+    await asyncio.to_thread(postgres.freeze)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(postgres.thaw)
+
+
+async def patiently(ask):
+    """Ask until PostgreSQL answers."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await ask()
+            except ServiceUnavailable:
+                await asyncio.sleep(0.05)
+
+
+async def test_who_asks_a_frozen_server_is_told_so_and_served_when_it_thaws(database, own_postgres):
+    for way in WAYS:
+        await way(database)
+    async with frozen(own_postgres), asyncio.timeout(PATIENCE):
+        answers = await asyncio.gather(*(way(database) for way in WAYS * 5), return_exceptions=True)
+        assert {type(answer) for answer in answers} == {ServiceUnavailable}
+        for way in WAYS:  # and now at once: nothing is asked of it any more
+            with pytest.raises(ServiceUnavailable) as caught:
+                await way(database)
+            assert "silent" in caught.value.cause
+    for way in WAYS:
+        await patiently(lambda way=way: way(database))
+    assert not database._watch.is_silent
+
+
+async def test_a_server_that_nobody_is_connected_to_is_seen_to_be_frozen_too(database, own_postgres):
+    async with frozen(own_postgres), asyncio.timeout(PATIENCE):
+        with pytest.raises(ServiceUnavailable):
+            await ask_hot(database)
+    await patiently(lambda: ask_hot(database))
+
+
+async def test_who_takes_long_is_not_hurried_while_the_server_answers_others(database, monkeypatch):
+    monkeypatch.setattr(watch, "_OLD_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "_LOOK_SECONDS", 0.02)
+    asked = asyncio.Event()
+    ask = database._watch._ask
+
+    async def ask_and_tell():
+        await ask()
+        asked.set()
+
+    database._watch._ask = ask_and_tell
+    async with database.hot_statements() as connection:
+        await SLEEP.run(connection, {"seconds": 0.5})
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+    assert not database._watch.is_silent
+
+
+async def test_an_order_with_a_key_is_stored_once_however_often_it_is_repeated(office, own_postgres):
+    account = await make_account(office.database)
+    standing = make_standing(account)
+    orders = [order(standing, letter(), key=f"key {number}") for number in range(20)]
+    repeated = [order(standing, letter(), key=f"key {number}") for number in range(20)]
+    under_way = [asyncio.create_task(office.intake.accept(one)) for one in orders]
+    async with frozen(own_postgres), asyncio.timeout(PATIENCE):
+        await asyncio.wait(under_way)
+        with pytest.raises(ServiceUnavailable):
+            await office.intake.accept(repeated[0])
+    receipts = [await patiently(lambda one=one: office.intake.accept(one)) for one in repeated]
+    ledger = await read_ledger(office.database, account.id)
+    ledger.check()
+    assert ledger.states == {"queued": 20}
+    assert {row.email_id for row in ledger.deliveries} == {receipt.placed[0].email_id for receipt in receipts}
+
+
+async def test_what_was_sent_while_it_stood_still_is_sent_once(office, own_postgres, tmp_path):
+    """Its outcome is written when there is somebody to write it to."""
+    account = await make_account(office.database)
+    rounds = Rounds(office.database, office, await start_far_end(tmp_path), account=account)
+    await rounds.execute("UPDATE deliveries SET state = 'canceled'")  # of the other tests of this file
+    email_id = await rounds.post("slow+700@x.test")
+    rounds.start()
+    await rounds.until(lambda now: now.row(email_id).dot_at is not None)
+    async with frozen(own_postgres), asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                await ask_hot(office.database)
+            except ServiceUnavailable:
+                break
+    await patiently(lambda: read_ledger(office.database, account.id))
+    ledger = await rounds.until(lambda now: now.count("sent"))
+    await rounds.stop()
+    await rounds.far_end.sink.stop()
+    ledger.check()
+    assert [one for one, _ in rounds.far_end.taken] == [f"<{email_id.hex}@acme.test>"]
+    assert ledger.events[email_id, 0] == ["queued", "sent"]
