@@ -5,26 +5,43 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections.abc import Iterator
-from statistics import median
 from uuid import UUID
 
 import httpx
 
 from bench.instance import Instance
 from bench.page_prefill import calm, fill_mailbox, prefill
+from bench.paid_pages import time_paid_pages
+from bench.web_visit import log_in, time_page, visit
 from hourpost.embedded.instance import read_instance
 from hourpost.rules.ids import from_text
 
 EMAILS, WAITING, MESSAGES = 1_000_000, 400_000, 10_000
-_TURNS = 7
 _PASSWORD = "a sentence to keep in mind"
-_PAGES = {
+_FOR_ALL = {
+    "landing": "/",
+    "pricing": "/pricing",
+    "help": "/help",
+    "help with mail programs": "/help/mail-programs",
+    "help with protocols": "/help/imap-or-pop3",
+    "help with the hour": "/help/the-hour",
+    "log-in": "/login",
+    "sign-up": "/signup",
+    "sign-up, mailed": "/signup/mailed",
+    "sign-up, confirmed": "/signup/confirm?token=of-yesterday",
+    "password": "/password",
+    "password, new": "/password/new?token=of-yesterday",
+    "invitation": "/invitation?token=of-yesterday",
+    "new address": "/address?token=of-yesterday",
+    "log-in to mail": "/mail/login",
+}
+_LOGGED_IN = {
     "overview": "/app",
     "overview of 30 days": "/app?span=30d",
     "emails": "/app/emails",
     "emails, held": "/app/emails?status=held",
+    "an email, held": "/app/emails/{held}",
     "emails, deferred": "/app/emails?status=deferred",
     "emails, queued": "/app/emails?status=queued",
     "emails, held to one": "/app/emails?status=held&to=c999@d7.example",
@@ -63,9 +80,9 @@ _PAGES = {
     "operator's accounts": "/operator/accounts",
     "operator's search": "/operator/accounts?q=nowhere",
     "operator's account": "/operator/accounts/{account}",
-    "landing": "/",
-    "pricing": "/pricing",
-    "help": "/help",
+    "log-in again": "/login/again",
+    "an account's end": "/app/account/delete",
+    "a new account": "/app/accounts/new",
     "inbox": "/mail/f/inbox",
     "inbox, unread": "/mail/f/inbox?show=unseen",
     "inbox, found": "/mail/f/inbox?q=number+77",
@@ -76,6 +93,7 @@ _PAGES = {
     "writing": "/mail/write",
     "an answer": "/mail/write?answers=inbox:5000",
 }
+PAGES = _FOR_ALL | _LOGGED_IN
 
 
 async def time_pages(instance: Instance) -> dict[str, float]:
@@ -86,6 +104,7 @@ async def time_pages(instance: Instance) -> dict[str, float]:
     redis_url = str(read_instance(instance.home)["redis_url"])
     await fill_mailbox(instance.database_url, redis_url, _uuid(places["mailbox"]), MESSAGES)
     times = dict(await asyncio.to_thread(lambda: list(_timed(instance.ports["HTTP"], steps, places))))
+    times |= await asyncio.to_thread(time_paid_pages, instance, steps["email"], steps["password"])
     await calm(instance.database_url, steps["domain"])
     return times
 
@@ -104,27 +123,21 @@ def _make_places(instance: Instance, steps: dict[str, str]) -> dict[str, str]:
 
 
 def _timed(port: int, steps: dict[str, str], places: dict[str, str]) -> Iterator[tuple[str, float]]:
-    headers = {"Origin": _base(port), "Sec-Fetch-Site": "same-origin"}
-    with httpx.Client(base_url=_base(port), headers=headers, timeout=60, trust_env=False) as http:
-        http.post("/login", data={"email": steps["email"], "password": steps["password"]})
-        http.post("/mail/login", data={"email": places["address"], "password": _PASSWORD})
+    with visit(port) as nobody:
+        for name, path in _FOR_ALL.items():
+            yield name, time_page(nobody, path)
+    with visit(port) as http:
+        log_in(http, steps["email"], steps["password"])
+        log_in(http, places["address"], _PASSWORD, "/mail/login")
         hook = f"/app/webhooks/{places['webhook']}"
         places = places | {
             "email": _first(http, "/app/emails", "em_"),
+            "held": _first(http, "/app/emails?status=held", "em_"),
             "domain": _first(http, "/app/domains", "dom_"),
             "event": _first(http, hook, "evt_", "/events"),
         }
-        for name, template in _PAGES.items():
-            yield name, median(_turns(http, template.format(**places)))
-
-
-def _turns(http: httpx.Client, path: str) -> Iterator[float]:
-    for _ in range(_TURNS):
-        began_at = time.perf_counter()
-        answer = http.get(path)
-        yield (time.perf_counter() - began_at) * 1000
-        if answer.status_code != 200:
-            raise RuntimeError(f"{path} answered {answer.status_code}")
+        for name, template in _LOGGED_IN.items():
+            yield name, time_page(http, template.format(**places))
 
 
 def _base(port: int) -> str:
@@ -139,7 +152,8 @@ def _uuid(public_id: str) -> UUID:
 
 def _first(http: httpx.Client, page: str, prefix: str, below: str = "") -> str:
     """The id of the first thing that a list links to."""
-    found = re.search(rf'href="{page}{below}/({prefix}\w+)"', http.get(page).text)
+    path = page.partition("?")[0]
+    found = re.search(rf'href="{path}{below}/({prefix}\w+)"', http.get(page).text)
     if found is None:
         raise RuntimeError(f"{page} lists nothing")
     return found[1]

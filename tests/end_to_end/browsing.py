@@ -11,6 +11,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.embedded.running import RunningUp
+from tests.end_to_end.people import NEWCOMER, PASSWORD
 from tests.end_to_end.scene import MAILBOX, MAILBOX_PASSWORD, first_steps
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -55,6 +56,9 @@ def log_in_as(page: Page, up: RunningUp, who: str) -> None:
     """As one of those who look at ``pages.py``."""
     if who == "owner":
         log_in_first(page, up)
+    elif who == "newcomer":
+        log_in(page, NEWCOMER, PASSWORD)
+        page.wait_for_url("**/app")
     elif who == "mailbox":
         page.goto("/mail/login")
         page.get_by_label("Mailbox address").fill(MAILBOX)

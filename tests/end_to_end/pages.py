@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Page:
-    """A page as somebody sees it: ``owner`` of the first account, who is staff too; ``mailbox``, who reads mail in the
-    browser; ``nobody``, who is not logged in.
+    """A page as somebody sees it: ``owner`` of the first account, who is staff too; ``newcomer``, who has nothing yet;
+    ``mailbox``, who reads mail in the browser; ``nobody``, who is not logged in.
 
     ``path`` may hold places that ``scene.py`` and ``people.py`` fill, such as ``{email_id}``.
     """
@@ -17,6 +17,8 @@ class Page:
     path: str
     who: str = "owner"
 
+
+WHO = ("nobody", "owner", "newcomer", "mailbox")
 
 PAGES = (
     Page("landing", "/", "nobody"),
@@ -29,12 +31,16 @@ PAGES = (
     Page("signup", "/signup", "nobody"),
     Page("mailed", "/signup/mailed", "nobody"),
     Page("password", "/password", "nobody"),
+    Page("password-mailed", "/password/mailed", "nobody"),
     Page("confirm", "/signup/confirm?token={sign_up_token}", "nobody"),
     Page("new-password", "/password/new?token={reset_token}", "nobody"),
     Page("invitation", "/invitation?token={invitation_token}", "nobody"),
     Page("worthless-link", "/invitation?token=of-yesterday", "nobody"),
+    Page("new-address", "/address?token={address_token}", "nobody"),
     Page("overview", "/app"),
     Page("emails", "/app/emails"),
+    Page("emails-nothing", "/app/emails?to=nobody@example.net&status=bounced"),
+    Page("emails-refused", "/app/emails?to=nobody&since=whenever"),
     Page("email", "/app/emails/{email_id}"),
     Page("email-held", "/app/emails/{held_email_id}"),
     Page("suppressions", "/app/suppressions"),
@@ -50,6 +56,7 @@ PAGES = (
     Page("plan-change", "/app/plan/change?to=skilled"),
     Page("prove", "/login/again"),
     Page("webhook", "/app/webhooks/{webhook_id}"),
+    Page("webhook-call", "/app/webhooks/{webhook_id}/events/{event_id}"),
     Page("operator", "/operator"),
     Page("operator-accounts", "/operator/accounts"),
     Page("operator-account", "/operator/accounts/{account_id}"),
@@ -59,6 +66,14 @@ PAGES = (
     Page("team", "/app/team"),
     Page("audit", "/app/audit"),
     Page("you", "/app/you"),
+    Page("new-overview", "/app", "newcomer"),
+    Page("new-emails", "/app/emails", "newcomer"),
+    Page("new-domains", "/app/domains", "newcomer"),
+    Page("new-domain", "/app/domains/{new_domain_id}", "newcomer"),
+    Page("new-keys", "/app/keys", "newcomer"),
+    Page("new-webhooks", "/app/webhooks", "newcomer"),
+    Page("new-mailboxes", "/app/mailboxes", "newcomer"),
+    Page("new-plan", "/app/plan", "newcomer"),
     Page("mail-login", "/mail/login", "nobody"),
     Page("mail", "/mail", "mailbox"),
     Page("mail-message", "/mail/f/inbox/1", "mailbox"),

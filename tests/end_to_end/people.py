@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pyotp
 
 from tests.embedded.running import RunningUp, eventually
 from tests.end_to_end.scene import first_steps
 from tests.fakes.stripe_server import KEY, SECRET, FakeStripe, run_fake_stripe
 
 PASSWORD = "a sentence to keep in mind"
+NEWCOMER, CAREFUL = "mary@example.net", "ada@example.net"
+"""Who has only just signed up, and who has a second factor."""
 
 
 @contextmanager
@@ -41,16 +44,43 @@ def bring_people(up: RunningUp, stripe: FakeStripe) -> dict[str, str]:
         assert owner.get(stripe.pay(checkout)).status_code == 303
         for address, role in (("ada@example.net", "developer"), ("grace@example.net", "billing")):
             _post(owner, "/app/team/invite", email=address, role=role)
+        _post(owner, "/app/you/address", email="founder@example.net")
     with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as nobody:
-        _post(nobody, "/invitation", token=token_to(up, "ada@example.net"), name="Ada Lovelace", password=PASSWORD)
+        _post(nobody, "/invitation", token=token_to(up, CAREFUL), name="Ada Lovelace", password=PASSWORD)
         new = {"name": "Alan Turing", "email": "alan@example.net", "account_name": "Bombe Ltd", "password": PASSWORD}
         _post(nobody, "/signup", **new)
         _post(nobody, "/password", email=steps["email"])
+    with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as newcomer:
+        domain = _sign_up(newcomer, up)
+    with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as careful:
+        _turn_codes_on(careful)
     return {
+        "new_domain_id": domain,
+        "address_token": token_to(up, "founder@example.net"),
         "sign_up_token": token_to(up, "alan@example.net"),
         "invitation_token": token_to(up, "grace@example.net"),
         "reset_token": token_to(up, steps["email"]),
     }
+
+
+def _turn_codes_on(client: httpx.Client) -> None:
+    _post(client, "/login", email=CAREFUL, password=PASSWORD)
+    page = client.post("/app/you/totp").text
+    token, secret = re.search(r'name="token" value="([^"]+)"', page), re.search(r"<code>([A-Z2-7]{32})</code>", page)
+    assert token is not None
+    assert secret is not None
+    client.post("/app/you/totp/on", data={"token": token[1], "code": pyotp.TOTP(secret[1]).now()}).raise_for_status()
+
+
+def _sign_up(client: httpx.Client, up: RunningUp) -> str:
+    """An account with long names and a domain that is not verified; gives the domain's id."""
+    company = "The Society for the Recovery of Persons Apparently Drowned"
+    new = {"name": "Mary Wollstonecraft Godwin", "email": NEWCOMER, "account_name": company, "password": PASSWORD}
+    _post(client, "/signup", **new)
+    _post(client, "/signup/confirm", token=token_to(up, NEWCOMER))
+    _post(client, "/login", email=NEWCOMER, password=PASSWORD)
+    added = _post(client, "/app/domains", name="post.society-for-the-recovery-of-persons-apparently-drowned.example")
+    return added.headers["location"].rpartition("/")[2]
 
 
 def token_to(up: RunningUp, address: str) -> str:

@@ -45,10 +45,12 @@ def fill(up: RunningUp) -> dict[str, str]:
         post(up, "/v1/emails", body | {"html": f"<h1>{subject}</h1><img src='https://far.test/pixel.gif'>"})
     eventually(lambda: get(up, f"/v1/mailboxes/{mailbox['id']}/folders/inbox/messages")["data"])
     hook = post(up, "/v1/webhooks", {"endpoint": "https://hooks.example.net/hourpost", "events": ["email.bounced"]})
+    event = post(up, f"/v1/webhooks/{hook['id']}/test", {})
     made = up.call("account", "staff", first_steps(up)["email"])
     assert made.returncode == 0, made.stderr
     places = _send_many(up, sender)
-    return places | {"webhook_id": hook["id"], "account_id": _account_of(up), "mailbox_id": mailbox["id"]}
+    places |= {"webhook_id": hook["id"], "event_id": event["id"]}
+    return places | {"account_id": _account_of(up), "mailbox_id": mailbox["id"]}
 
 
 def _account_of(up: RunningUp) -> str:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from tests.embedded.running import ROOT, RunningUp
 from tests.end_to_end.browsing import CHROMIUM, SIZES, chromium, log_in_as, new_context
 from tests.end_to_end.corners import CORNERS
-from tests.end_to_end.pages import PAGES, Page
+from tests.end_to_end.pages import PAGES, WHO, Page
 from tests.end_to_end.people import bring_people, run_shop
 from tests.end_to_end.scene import fill
 
@@ -53,7 +53,7 @@ def wait_for_charts(browser: Browser, up: RunningUp) -> None:
 
 def picture(browser: Browser, up: RunningUp, pages: list[Page], places: dict[str, str], size: str, scheme: str) -> None:
     """All pages in one size and one scheme."""
-    for who in ("nobody", "owner", "mailbox"):
+    for who in WHO:
         context = new_context(browser, up, size, color_scheme=scheme, device_scale_factor=1)
         tab = context.new_page()
         log_in_as(tab, up, who)
@@ -71,7 +71,7 @@ def picture(browser: Browser, up: RunningUp, pages: list[Page], places: dict[str
 
 def picture_corners(browser: Browser, up: RunningUp, names: list[str], places: dict[str, str], size: str) -> None:
     """What opens, light on a desktop and dark on a phone; after the pages, because it leaves something behind."""
-    for who in ("owner", "mailbox"):
+    for who in WHO:
         context = new_context(browser, up, size, color_scheme="dark" if size == "phone" else "light")
         tab = context.new_page()
         log_in_as(tab, up, who)
