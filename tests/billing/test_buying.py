@@ -42,11 +42,12 @@ async def test_the_checkout_of_another_is_not_found(shop: Shop) -> None:
     assert (await shop.look(mine)).plan is None
 
 
-async def test_a_checkout_takes_promotion_codes_and_belongs_to_one_customer(shop: Shop) -> None:
+async def test_a_checkout_takes_promotion_codes_and_what_pays_at_once_and_belongs_to_one_customer(shop: Shop) -> None:
     account = await shop.account()
     await shop.till.check_out(account, "path", "once")
     session = shop.fake.state.all("checkout.session")[0]
     assert session["allow_promotion_codes"] is True
+    assert session["payment_method_types"] == ["card", "link"]
     assert session["client_reference_id"] == account.public_id
     assert session["customer"] == (await shop.customer(account)).id
 

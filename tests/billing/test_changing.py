@@ -83,13 +83,14 @@ async def test_a_downgrade_begins_when_the_paid_period_ends_and_costs_nothing_no
     assert len(shop.fake.state.all("invoice")) == 2
 
 
-async def test_a_downgrade_keeps_the_discount_of_a_promotion_code(shop: Shop) -> None:
+async def test_a_downgrade_keeps_the_discount_of_a_promotion_code_and_the_way_of_paying(shop: Shop) -> None:
     account = await shop.subscriber("skilled")
-    shop.fake.subscription()["discounts"] = ["di_1"]
+    shop.fake.subscription().update({"discounts": ["di_1"], "default_payment_method": "pm_1"})
     await shop.till.change(account.id, "path", shop.clock.now())
     await shop.till.change(account.id, "normal", shop.clock.now())
     schedule = shop.fake.state.all("subscription_schedule")[0]
     assert [phase["discounts"] for phase in schedule["phases"]] == [[{"discount": "di_1"}]] * 2
+    assert [phase["default_payment_method"] for phase in schedule["phases"]] == ["pm_1"] * 2
 
 
 async def test_a_downgrade_can_be_changed_and_taken_back(shop: Shop) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tests.fakes.stripe_shapes import whole_features
 from tests.fakes.stripe_state import NotThere, StripeState, Thing, Unwilling
 
 Params = dict[str, Any]
@@ -67,7 +68,9 @@ class StripeApi:
                 raise Unwilling(f"A price with the lookup key {key} exists already.")
             other["lookup_key"] = None
         params.pop("transfer_lookup_key", None)
-        params = {"metadata": {}, "active": True} | params
+        params = {"metadata": {}, "active": True, "currency": "usd"} | params
+        if "recurring" in params:
+            params["recurring"] = {"interval_count": 1, "usage_type": "licensed"} | params["recurring"]
         return self.state.new("price", "price", **params | {"unit_amount": int(params["unit_amount"])})
 
     def update_price(self, params: Params, price_id: str) -> Thing:
@@ -91,6 +94,8 @@ class StripeApi:
             "checkout.session", "cs_test", status="open", payment_status="unpaid", _price=price["id"]
         )
         session |= {name: params[name] for name in ("customer", "success_url", "cancel_url", "client_reference_id")}
+        session["allowed_payment_method_types"] = params.get("allowed_payment_method_types")
+        session["payment_method_types"] = session["allowed_payment_method_types"] or ["card", "us_bank_account"]
         session["allow_promotion_codes"] = params.get("allow_promotion_codes") == "true"
         session["url"] = f"{self.base}/pages/checkout/{session['id']}"
         return self.state.shown(session)
@@ -113,7 +118,7 @@ class StripeApi:
     def create_portal_shape(self, params: Params) -> Thing:
         features = {name: {**one, "enabled": one["enabled"] == "true"} for name, one in params["features"].items()}
         fields = {"active": True, "is_default": False, "metadata": params.get("metadata", {})}
-        return self.state.new("billing_portal.configuration", "bpc", features=features, **fields)
+        return self.state.new("billing_portal.configuration", "bpc", features=whole_features(features), **fields)
 
     def create_portal(self, params: Params) -> Thing:
         self.state.get(params["customer"], "customer")
@@ -175,16 +180,18 @@ class StripeApi:
             raise Unwilling("This subscription is already attached to a schedule.")
         item = subscription["items"]["data"][0]
         phase = {"start_date": item["current_period_start"], "end_date": item["current_period_end"]}
+        paid_with = {"default_payment_method": subscription.get("default_payment_method")}
         schedule = self.state.new("subscription_schedule", "sub_sched", status="active", metadata={})
+        schedule["customer"] = subscription["customer"]
         schedule |= {"subscription": subscription["id"], "current_phase": phase, "end_behavior": "release"}
         discounts = [{"discount": one} for one in subscription.get("discounts", [])]
         items = [{"price": item["price"], "quantity": 1}]
-        schedule["phases"] = [{**phase, "items": items, "discounts": discounts}]
+        schedule["phases"] = [{**phase, **paid_with, "items": items, "discounts": discounts}]
         subscription["schedule"] = schedule["id"]
-        return schedule
+        return self.state.shown(schedule)
 
     def get_schedule(self, params: Params, schedule_id: str) -> Thing:
-        return self.state.get(schedule_id, "subscription_schedule")
+        return self.state.shown(self.state.get(schedule_id, "subscription_schedule"))
 
     def update_schedule(self, params: Params, schedule_id: str) -> Thing:
         schedule = self.state.get(schedule_id, "subscription_schedule")
@@ -199,20 +206,21 @@ class StripeApi:
         told = schedule["metadata"] | params.get("metadata", {})
         schedule["metadata"] = {name: value for name, value in told.items() if value}
         self.state.event("subscription_schedule.updated", schedule)
-        return schedule
+        return self.state.shown(schedule)
 
     def _phase(self, phase: Params) -> Thing:
         start = int(phase["start_date"])
         end = int(phase["end_date"]) if "end_date" in phase else start + 30 * 86400
         items = [{"price": self.state.get(one["price"], "price")["id"], "quantity": 1} for one in phase["items"]]
-        return {"start_date": start, "end_date": end, "items": items, "discounts": phase.get("discounts", [])}
+        kept = {"discounts": phase.get("discounts", []), "default_payment_method": phase.get("default_payment_method")}
+        return {"start_date": start, "end_date": end, "items": items, **kept}
 
     def release_schedule(self, params: Params, schedule_id: str) -> Thing:
         schedule = self.state.get(schedule_id, "subscription_schedule")
         if schedule["status"] != "active":
             raise Unwilling("You cannot release a subscription schedule that is in the `released` status.")
         self.state.release(schedule)
-        return schedule
+        return self.state.shown(schedule)
 
     # money
 
@@ -235,7 +243,7 @@ class StripeApi:
         at = int(details["proration_date"])
         lines = self.state.proration(subscription, details["items"][0]["price"], at)
         total = sum(amount for amount, _ in lines)
-        shown = [{"object": "line_item", "amount": amount, "description": text} for amount, text in lines]
+        shown = self.state.lines(lines)
         fields = {
             "object": "invoice",
             "status": "draft",
@@ -243,7 +251,7 @@ class StripeApi:
             "total": total,
             "amount_due": max(0, total),
         }
-        return {"id": "upcoming_in", **fields, "lines": {"object": "list", "data": shown, "has_more": False}}
+        return {"id": "upcoming_in", **fields, "lines": shown}
 
     def list_charges(self, params: Params) -> Thing:
         return _list(self.state.all("charge", customer=params["customer"]), "/v1/charges", params)

@@ -25,6 +25,7 @@ from hourpost.rules.plans import PLANS
 from hourpost.rules.subscriptions import lookup_key
 from tests.fakes import stripe_pages
 from tests.fakes.stripe_api import StripeApi
+from tests.fakes.stripe_shapes import made_whole
 from tests.fakes.stripe_state import CardDeclined, NotThere, StripeState, Thing, Unwilling
 
 KEY = "sk_test_of_the_tests"
@@ -135,7 +136,7 @@ class FakeStripe:
 
     def _try(self, method: str, path: str, params: dict[str, Any]) -> tuple[int, Thing]:
         try:
-            return 200, json.loads(json.dumps(self.api.answer(method, path, params)))
+            return 200, made_whole(json.loads(json.dumps(self.api.answer(method, path, params))))
         except NotThere as error:
             return 404, _error("invalid_request_error", str(error), "resource_missing")
         except Unwilling as error:

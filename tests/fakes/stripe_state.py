@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
+from tests.fakes.stripe_shapes import made_whole, whole_phase
+
 MONTH = 30 * 86400
 RETRY_AFTER = (3 * 86400, 5 * 86400, 7 * 86400)  # after the first failure
 Thing = dict[str, Any]
@@ -62,7 +64,8 @@ class StripeState:
 
     def event(self, kind: str, thing: Thing) -> None:
         shown = copy.deepcopy(self.shown(thing))
-        self.tell(self.new("event", "evt", type=kind, data={"object": shown}, api_version="2026-10-28.endive"))
+        event = self.new("event", "evt", type=kind, data={"object": shown}, api_version="2026-10-28.endive")
+        self.tell(made_whole(event))
 
     def shown(self, thing: Thing, expand: Collection[str] = ()) -> Thing:
         """A thing as Stripe shows it: prices whole, the things that ``expand`` names whole, the others as ids."""
@@ -72,6 +75,8 @@ class StripeState:
             if pending := thing["pending_update"]:
                 items = [self._with_price(one) for one in pending["subscription_items"]]
                 out["pending_update"] = {**pending, "subscription_items": items}
+        if thing["object"] == "subscription_schedule":
+            out["phases"] = [whole_phase(one) for one in thing["phases"]]
         for name in expand:
             if isinstance(out.get(name), str):
                 out[name] = self.shown(self.things[out[name]])
@@ -103,6 +108,7 @@ class StripeState:
             currency="usd",
             metadata={},
         )
+        item["subscription"] = subscription["id"]
         subscription |= fields
         self.bill(subscription, [(self._price(price)["unit_amount"], "1 × plan")], paid=status == "active")
         self.event("customer.subscription.created", subscription)
@@ -185,8 +191,8 @@ class StripeState:
             amount_remaining=total,
             currency="usd",
             parent={"type": "subscription_details", "subscription_details": {"subscription": subscription["id"]}},
-            lines={"object": "list", "data": [self._line(amount, text) for amount, text in lines], "has_more": False},
-            payments={"object": "list", "data": [], "has_more": False},
+            lines=self.lines(lines),
+            payments={"object": "list", "data": [], "has_more": False, "url": "/v1/invoices/in_1/payments"},
         )
         subscription["latest_invoice"] = invoice["id"]
         self.event("invoice.finalized", invoice)
@@ -195,7 +201,13 @@ class StripeState:
         return invoice
 
     def _line(self, amount: int, text: str) -> Thing:
-        return {"object": "line_item", "id": f"il_{next(self._numbers)}", "amount": amount, "description": text}
+        period = {"start": self.now, "end": self.now + MONTH}
+        named = {"object": "line_item", "id": f"il_{next(self._numbers)}", "period": period}
+        return {**named, "amount": amount, "description": text}
+
+    def lines(self, lines: list[tuple[int, str]]) -> Thing:
+        data = [self._line(amount, text) for amount, text in lines]
+        return {"object": "list", "data": data, "has_more": False, "url": "/v1/invoices/in_1/lines"}
 
     def _pay_by_card(self, invoice: Thing) -> bool:
         card = self.cards.get(invoice["customer"], "ok")
@@ -211,7 +223,8 @@ class StripeState:
     def settle(self, invoice: Thing) -> None:
         """Paid, by whatever way; its subscription follows."""
         charge = self._charge(invoice, "succeeded")
-        payment = {"id": f"inpay_{charge['id']}", "object": "invoice_payment", "status": "paid"}
+        payment = {"id": f"inpay_{charge['id']}", "object": "invoice_payment", "status": "paid", "created": self.now}
+        payment |= {"invoice": invoice["id"], "amount_requested": invoice["total"]}
         payment["payment"] = {"type": "payment_intent", "payment_intent": charge["payment_intent"]}
         invoice["payments"]["data"].append(payment)
         invoice |= {"status": "paid", "amount_remaining": 0}

@@ -6,9 +6,10 @@ import json
 from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Literal, TypeVar
 
 import stripe
+from stripe.params.billing_portal import ConfigurationCreateParamsFeatures
 
 from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.stripe.objects import (
@@ -36,9 +37,11 @@ from hourpost.rules.subscriptions import LOOKUP_KEYS, Price, Subscription, looku
 # Pinned: webhooks and answers keep this shape until it is raised here, and the tests with it.
 API_VERSION = "2026-10-28.endive"
 CURRENCY = "usd"
-_TIMEOUT_SECONDS = 8
+# Those that answer at once: a bank debit is paid days after the plan has begun, and no upgrade can wait for it.
+_PAYS_WITH: list[Literal["card", "link"] | str] = ["card", "link"]
+_TIMEOUT_SECONDS = 20  # a bank that is asked for money may take ten of them
 _RETRIES = 2
-PORTAL_FEATURES: dict[str, Any] = {
+PORTAL_FEATURES: ConfigurationCreateParamsFeatures = {
     "customer_update": {"enabled": True, "allowed_updates": ["name", "address", "tax_id"]},
     "invoice_history": {"enabled": True},
     "payment_method_update": {"enabled": True},
@@ -48,7 +51,8 @@ PORTAL_FEATURES: dict[str, Any] = {
 PORTAL_KEY = "hourpost_portal"  # in the metadata of the portal's configurations: a fingerprint of the features
 _INVOICES = 24
 _CHARGES = 100  # of those invoices; a card that is declined leaves several of one
-_AWAY_TEXT = "Stripe does not answer at the moment; nothing was changed, please try again soon."
+# Whether what was asked has been done is not known then; whatever is asked next begins with what Stripe says of it.
+_AWAY_TEXT = "Stripe does not answer at the moment. Please look again in a minute: nothing is charged twice."
 
 Found = TypeVar("Found")
 Thing = TypeVar("Thing", bound=stripe.StripeObject)
@@ -177,6 +181,7 @@ class RealStripe:
                     "client_reference_id": new.account_id,
                     "line_items": [{"price": new.price_id, "quantity": 1}],
                     "allow_promotion_codes": True,
+                    "allowed_payment_method_types": _PAYS_WITH,
                     "success_url": f"{new.return_url}?session_id={{CHECKOUT_SESSION_ID}}",
                     "cancel_url": new.cancel_url,
                     "subscription_data": {"metadata": {"hourpost_account": new.account_id}},
@@ -216,8 +221,8 @@ class RealStripe:
         async for one in _all(await _ask(portals.list_async({"active": True, "limit": 100}))):
             if (one.to_dict().get("metadata") or {}).get(PORTAL_KEY) == shape:
                 return one.id
-        new: Any = {"features": PORTAL_FEATURES, "metadata": {PORTAL_KEY: shape}}
-        return (await _ask(portals.create_async(new))).id
+        made = await _ask(portals.create_async({"features": PORTAL_FEATURES, "metadata": {PORTAL_KEY: shape}}))
+        return made.id
 
     async def preview(self, subscription: Subscription, price_id: str, at: datetime) -> Preview:
         """What a change to that price at that moment would cost at once."""

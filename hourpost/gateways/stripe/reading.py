@@ -88,13 +88,15 @@ def _schedule(schedule: Any, plans: Mapping[str, str]) -> dict[str, Any]:
 def phases_to(schedule: Mapping[str, Any], present: str, wanted: str) -> list[Any]:
     """The phases of a schedule that goes on as it is until its present phase ends, and then at another price.
 
-    A phase that has begun keeps its own moments, and the discounts of the subscription stay.
+    A phase that has begun keeps its own moments; the discounts of the subscription and its way of paying stay.
     """
     bounds = schedule["current_phase"]
     first: Mapping[str, Any] = next(
         (one for one in schedule["phases"] if one["start_date"] == bounds["start_date"]), {}
     )
-    kept = {"discounts": discounts} if (discounts := _discounts(first)) else {}
+    kept: dict[str, Any] = {"discounts": discounts} if (discounts := _discounts(first)) else {}
+    if first.get("default_payment_method"):
+        kept["default_payment_method"] = _id(first["default_payment_method"])
     return [
         {
             "items": [{"price": present, "quantity": 1}],
@@ -124,8 +126,10 @@ def _discounts(phase: Mapping[str, Any]) -> list[dict[str, str]]:
 def _pending(pending: Any, item: Mapping[str, Any], plans: Mapping[str, str]) -> dict[str, Any]:
     """Of a change that is not paid yet: the plan it leads to."""
     for one in (pending or {}).get("subscription_items") or ():
-        if one["id"] == item["id"] and one["price"]["id"] != item["price"]["id"]:
-            return {"pending_plan": _known(read_price(one["price"]), plans).plan}
+        price = one["price"]
+        if one["id"] == item["id"] and _id(price) != item["price"]["id"]:
+            known = Price(price, None) if isinstance(price, str) else read_price(price)
+            return {"pending_plan": _known(known, plans).plan}
     return {}
 
 
