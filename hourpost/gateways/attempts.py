@@ -1,14 +1,15 @@
 """Tries at secrets, counted in Redis by all processes together: after some free ones each further one must wait longer.
 
 A try is counted before it is made, so that a hundred at once are a hundred; one that was right takes its count back.
-Where somebody has been let in before, what others do from elsewhere locks nobody out. While Redis is away nothing is
-counted: better a log-in without delay than none, and the few threads that hash are what is left.
+Where somebody has been let in before, what others do from elsewhere locks nobody out. While Redis is away each process
+goes by its own count, which it keeps all the time: nobody is locked out for that, and guessing stays slow.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -28,6 +29,7 @@ _MOST_KNOWN = 50
 _TOLD_SECONDS = 600.0
 _MOST_TOLD = 20_000
 _REST_SECONDS = 1.0
+_MOST_COUNTED = 20_000
 
 log = structlog.get_logger()
 
@@ -83,29 +85,90 @@ class Attempts(Protocol):
         """Close the connections."""
 
 
-class RedisAttempts:
-    """Tries in Redis; after it did not answer it is left alone for a second."""
+@dataclass(slots=True)
+class _Tally:
+    tries: int = 0
+    wait_until: float = 0.0
+    kept_until: float = 0.0
 
-    def __init__(self, url: str, *, timeout_seconds: float = 0.5) -> None:
+
+class OwnAttempts:
+    """The tries that one process has seen, by the same rules; bounded: what is longest untouched is forgotten first."""
+
+    def __init__(self, seconds: Callable[[], float] = monotonic) -> None:
+        self._seconds = seconds
+        self._tallies: OrderedDict[str, _Tally] = OrderedDict()
+        self._places: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def wait(self, counted: Sequence[Counted], home: Home | None) -> float:
+        """The seconds for which a try may not be made."""
+        is_known = home is not None and (home.key, home.place) in self._places
+        those = [self._tally(one).wait_until for one in counted if one.holds_at_home or not is_known]
+        return max(0.0, max(those, default=0.0) - self._seconds())
+
+    def count(self, counted: Sequence[Counted]) -> None:
+        """Count a try, which may have to be waited after."""
+        now = self._seconds()
+        for one in counted:
+            tally = self._tally(one)
+            tally.tries, tally.kept_until = tally.tries + 1, now + MEMORY_SECONDS
+            over = tally.tries - one.free
+            if over >= 0:
+                tally.wait_until = now + min(one.longest_seconds, 2.0 ** min(over + 1, 20))
+            self._tallies[one.key] = tally
+            self._tallies.move_to_end(one.key)
+        while len(self._tallies) > _MOST_COUNTED:
+            self._tallies.popitem(last=False)
+
+    def succeed(self, forget: Sequence[Counted], uncount: Sequence[Counted], home: Home | None) -> None:
+        """After one that was right."""
+        for one in forget:
+            self._tallies.pop(one.key, None)
+        for one in uncount:
+            self._tally(one).tries -= 1
+        if home is not None:
+            self._places[home.key, home.place] = None
+            self._places.move_to_end((home.key, home.place))
+            if len(self._places) > _MOST_COUNTED:
+                self._places.popitem(last=False)
+
+    def _tally(self, one: Counted) -> _Tally:
+        found = self._tallies.get(one.key)
+        return found if found is not None and found.kept_until > self._seconds() else _Tally()
+
+
+class RedisAttempts:
+    """Tries in Redis, and this process's own; after Redis did not answer it is left alone for a second."""
+
+    def __init__(self, url: str, *, timeout_seconds: float = 0.5, own: OwnAttempts | None = None) -> None:
         self._redis = Redis.from_url(url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds)
         self._take = self._redis.register_script(Path(__file__).with_suffix(".lua").read_text())
         self._rests_until = 0.0
         self._told: dict[Home, float] = {}
+        self._own = own or OwnAttempts()
 
     async def take(self, counted: Sequence[Counted], home: Home | None = None) -> int:
         """Count a try before it is made; gives the seconds to wait where it may not be made now, else 0."""
+        wait = await self._ask(counted, home)
+        if wait is None:
+            wait = self._own.wait(counted, home)
+        if wait <= 0:
+            self._own.count(counted)
+        return ceil(wait)
+
+    async def _ask(self, counted: Sequence[Counted], home: Home | None) -> float | None:
+        """The seconds to wait by Redis's count, which has counted this try if there are none; None while it is away."""
         if monotonic() < self._rests_until:
-            return 0
+            return None
         keys = [one.key for one in counted] + ([home.key] if home else [])
         arguments: list[str | int] = [len(counted), MEMORY_SECONDS, home.place if home else ""]
         for one in counted:
             arguments += [one.free, one.longest_seconds, int(one.holds_at_home)]
         try:
-            wait_ms = await self._take(keys=keys, args=arguments)
+            return int(await self._take(keys=keys, args=arguments)) / 1000
         except (RedisError, OSError) as error:
             self._rest(error)
-            return 0
-        return ceil(int(wait_ms) / 1000)
+            return None
 
     async def begin(self, counted: Sequence[Counted], home: Home | None = None) -> None:
         """Count a try before it is made. Raises: LimitExceeded while it must wait."""
@@ -117,6 +180,7 @@ class RedisAttempts:
         self, *, forget: Sequence[Counted] = (), uncount: Sequence[Counted] = (), home: Home | None = None
     ) -> None:
         """After one that was right: forget all tries of some, this one of others, and know the place."""
+        self._own.succeed(forget, uncount, home)
         if monotonic() < self._rests_until:
             return
         try:
@@ -149,7 +213,7 @@ class RedisAttempts:
 
     def _rest(self, error: Exception) -> None:
         self._rests_until = monotonic() + _REST_SECONDS
-        log.warning("tries are not counted", cause=repr(error))
+        log.warning("tries are counted by this process alone", cause=repr(error))
 
 
 def _hashed(value: str) -> str:

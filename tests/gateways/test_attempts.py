@@ -11,7 +11,8 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from hourpost.errors import LimitExceeded
-from hourpost.gateways.attempts import LONGEST_WAIT_SECONDS, Counted, Home, RedisAttempts
+from hourpost.gateways.attempts import LONGEST_WAIT_SECONDS, MEMORY_SECONDS, Counted, Home, OwnAttempts, RedisAttempts
+from tests.gateways.conftest import RedisServer
 
 
 @pytest_asyncio.fixture
@@ -75,6 +76,57 @@ async def test_without_redis_nobody_is_locked_out() -> None:
         await away.begin([counted(1)])
     await away.succeed(forget=[counted()], uncount=[counted()], home=Home("test", "who", "where"))
     await away.aclose()
+
+
+async def test_while_redis_is_stopped_guessing_is_still_slow(fragile_redis: RedisServer) -> None:
+    """What was counted before it stopped goes on to count."""
+    own, one, other = OwnAttempts(lambda: 1000.0), counted(3), counted(3)
+    attempts = RedisAttempts(fragile_redis.url, timeout_seconds=5, own=own)
+    for _ in range(2):
+        await attempts.begin([one])
+    await asyncio.to_thread(fragile_redis.kill)
+    await attempts.begin([one])
+    tries = await asyncio.gather(*(attempts.begin([one, other]) for _ in range(20)), return_exceptions=True)
+    assert all(isinstance(error, LimitExceeded) for error in tries)
+    await attempts.begin([other])  # nothing was counted for it
+    await attempts.aclose()
+
+
+def test_one_process_counts_as_redis_does() -> None:
+    now = [1000.0]
+    own, one, waits = OwnAttempts(lambda: now[0]), counted(3), []
+    for _ in range(14):
+        now[0] += own.wait([one], None)
+        own.count([one])
+        waits.append(own.wait([one], None))
+    assert waits == [0, 0, 2, 4, 8, 16, 32, 64, 128, 256, 512, *[LONGEST_WAIT_SECONDS] * 3]
+    now[0] += MEMORY_SECONDS
+    own.count([one])
+    assert own.wait([one], None) == 0
+
+
+def test_one_process_forgets_what_was_right_and_knows_the_place() -> None:
+    own, who = OwnAttempts(lambda: 1000.0), uuid4().hex
+    everywhere, here = Counted("test", who, 1, holds_at_home=False), Counted("test-pair", who, 3)
+    home = Home("test", who, "here")
+    own.count([everywhere, here])
+    assert own.wait([everywhere], home)
+    own.succeed([], [everywhere, here], home)
+    assert not own.wait([everywhere], home)
+    assert own.wait([everywhere], Home("test", who, "elsewhere"))
+    for _ in range(3):
+        own.count([here])
+    assert own.wait([here], home)  # what fails here counts here
+    own.succeed([here], [], home)
+    assert not own.wait([here], home)
+
+
+def test_what_one_process_counts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hourpost.gateways.attempts._MOST_COUNTED", 3)
+    own, some = OwnAttempts(), [counted(1) for _ in range(4)]
+    for one in some:
+        own.count([one])
+    assert [bool(own.wait([one], None)) for one in some] == [False, True, True, True]
 
 
 async def test_many_at_the_same_moment_are_no_way_around(attempts: RedisAttempts) -> None:
