@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
@@ -20,6 +20,7 @@ from hourpost.rules.plans import PLANS
 
 MAX_NAME = 100
 MAX_OWN_LIMIT = 10_000_000
+_HOLD = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,13 @@ async def _update(connection: AsyncConnection, account_id: UUID, values: dict[st
     return await get_account(connection, account_id)
 
 
+async def hold_address(connection: AsyncConnection, email: str) -> None:
+    """Until the caller's transaction ends nobody else becomes the user of this address: look first, then make one."""
+    await connection.execute(_HOLD, {"name": f"user {email.lower()}"})
+
+
 async def _owner(connection: AsyncConnection, new: NewAccount, email: str, now: datetime) -> UUID:
+    await hold_address(connection, email)
     user = await find_user_by_email(connection, email)
     if user is not None:
         if new.password_hash is not None:

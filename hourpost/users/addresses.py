@@ -6,6 +6,7 @@ from sqlalchemy import update
 
 from hourpost import tables
 from hourpost.accounts.audit import Actor, note
+from hourpost.accounts.changes import hold_address
 from hourpost.accounts.queries import User, find_user_by_email, get_user
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
@@ -74,6 +75,7 @@ async def finish_change(desk: Desk, token: str, browser: Browser) -> None:
             raise NotFound(_WORTHLESS)
         new = str(found.detail["email"])
         user = await get_user(connection, found.user_id)
+        await hold_address(connection, new)
         if await find_user_by_email(connection, new) is not None:
             raise Conflict("user_exists", "Somebody logs in with this address already.")
         await connection.execute(update(tables.User).where(tables.User.id == user.id).values(email=new))

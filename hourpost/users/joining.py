@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import insert
 
 from hourpost import tables
+from hourpost.accounts.changes import hold_address
 from hourpost.accounts.passwords import hash_password
 from hourpost.accounts.queries import User, find_user_by_email
 from hourpost.errors import Conflict, Fault, ValidationFailed
@@ -38,6 +39,7 @@ async def join_as_new_user(desk: Desk, token: str, name: str, password: str, bro
         raise ValidationFailed(faults)
     async with desk.database.transaction() as connection:
         invitation = await find_invitation(connection, token, desk.now)
+        await hold_address(connection, invitation.email)
         if await find_user_by_email(connection, invitation.email) is not None:
             raise Conflict("user_exists", "There is a log-in for this address: log in to accept.")
         row = {"id": new_id(), "email": invitation.email, "name": name, "password_hash": hashed}

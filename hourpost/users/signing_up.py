@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from hourpost import tables
 from hourpost.accounts.audit import Actor, note
-from hourpost.accounts.changes import NewAccount, create_account
+from hourpost.accounts.changes import NewAccount, create_account, hold_address
 from hourpost.accounts.passwords import check_password, hash_password
 from hourpost.accounts.queries import find_user_by_email
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
@@ -92,6 +92,7 @@ async def finish_sign_up(desk: Desk, token: str, browser: Browser) -> str:
         if found is None:
             raise NotFound(_WORTHLESS)
         email, name = str(found.detail["email"]), str(found.detail["name"])
+        await hold_address(connection, email)
         if await find_user_by_email(connection, email) is not None:
             raise Conflict("user_exists", "This address is confirmed already: log in.")
         new = NewAccount(found.detail["account_name"], email, None, found.detail["password_hash"])
