@@ -14,10 +14,12 @@ from workers.domains import DomainChores
 from workers.errand import Errand
 from workers.inbound import InboundChores
 from workers.mailboxes import MailboxChores
+from workers.pruning import Pruning
 from workers.schedule import Chore, Schedule
 from workers.webhooks import WebhookChores
 
 _FILING_SECONDS = 2.0
+_PRUNE_SECONDS = 600.0
 
 
 def build_schedule(parts: Parts) -> Schedule:
@@ -29,6 +31,7 @@ def build_schedule(parts: Parts) -> Schedule:
     accounts = AccountChores(parts.database, parts.clock)
     chores = (
         *(_beside(one.name, one.seconds, one.work) for one in billing.chores()),
+        _beside("prune", _PRUNE_SECONDS, Pruning(parts.database, parts.clock).prune),
         _beside("filing", _FILING_SECONDS, filing.sweep),
         *accounts.chores(),
         *mailboxes.chores(),

@@ -1,18 +1,17 @@
-"""The schedule: releases what is held as its room returns, lets what was scheduled come due, and clears away."""
+"""The schedule: releases what is held as its room returns, lets what was scheduled come due, and has chores done."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 import structlog
-from sqlalchemy import text
 
 from hourpost.database import Database
 from hourpost.emails.oldest import read_oldest_seconds
@@ -31,24 +30,13 @@ _LISTEN_SECONDS = 10.0
 _ANSWER_SECONDS = 5.0  # on the connection that listens; one that has none is dead, whatever TCP says
 _LOOK_SECONDS = 3.0
 _COMPARE_SECONDS = 15.0
+_COMPARED_AT_ONCE = 200
 _EXPIRE_SECONDS = 10.0
-_PRUNE_SECONDS = 600.0
 _MEASURE_SECONDS = 15.0
 _TALLY_SECONDS = 10.0
 _LOCK = 0x7363_6865  # "sche": one schedule at a time is enough; two would do no harm
 # A leader whose machine is gone without a word holds the lock until PostgreSQL notices.
 _NOTICE_DEATH = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
-
-_PRUNE = (
-    (text("DELETE FROM spends WHERE spent_at < :before"), timedelta(hours=3)),
-    (text("DELETE FROM idempotency_keys WHERE created_at < :before"), timedelta(hours=24)),
-    (text("DELETE FROM webhook_calls WHERE created_at < :before"), timedelta(days=30)),
-    (text("DELETE FROM webhook_attempts WHERE sent_at < :before"), timedelta(days=30)),
-    # What is settled is looked at again only when a report comes; none comes so late.
-    (text("DELETE FROM sent_copies WHERE settled AND created_at < :before"), timedelta(days=60)),
-    (text("DELETE FROM stripe_events WHERE received_at < :before AND due_at IS NULL"), timedelta(days=90)),
-    (text("DELETE FROM hour_peaks WHERE at < :before"), timedelta(days=400)),
-)
 
 log = structlog.get_logger()
 
@@ -76,6 +64,7 @@ class Schedule:
         self._clock = clock
         self._next: dict[UUID, float] = {}
         self._differs: set[UUID] = set()
+        self._compared = UUID(int=0)  # the last of them
         self._due: dict[str, float] = {}
         self._listener: asyncpg.Connection | None = None
         self._bell = asyncio.Event()
@@ -161,7 +150,6 @@ class Schedule:
         await self._every("tally", _TALLY_SECONDS, self._tally)
         for chore in self._chores:
             await self._every(chore.name, chore.seconds, chore.work)
-        await self._every("prune", _PRUNE_SECONDS, self._prune)
 
     async def _every(self, name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         if time.monotonic() >= self._due.get(name, 0.0):
@@ -185,12 +173,21 @@ class Schedule:
 
     async def _compare(self) -> None:
         """Two looks that differ, some seconds apart, are no commit under way: tokens were lost on the road."""
-        differs = {account for account in list(self._next) if not await self._releaser.compare(account)}
+        asked = [*self._differs, *self._next_to_compare()]
+        differs = {account for account in asked if account in self._next and not await self._releaser.compare(account)}
         for account in differs & self._differs:
             log.warning("the bucket differs from the rows and is filled again", account_id=str(account))
             await self._releaser.refill(account)
             self._next[account] = 0.0
         self._differs = differs
+
+    def _next_to_compare(self) -> list[UUID]:
+        """Some of the accounts of which something is held, the others in turn: there may be thousands."""
+        holding = sorted(self._next)
+        start = bisect_right(holding, self._compared)
+        taken = [one for one in (holding[start:] + holding[:start])[:_COMPARED_AT_ONCE] if one not in self._differs]
+        self._compared = taken[-1] if taken else self._compared
+        return taken
 
     async def _expire(self) -> None:
         async with self._database.transaction() as connection:
@@ -209,9 +206,3 @@ class Schedule:
             is_behind = await count_events(connection, self._clock.now())
         if is_behind:
             self._due["tally"] = 0.0
-
-    async def _prune(self) -> None:
-        now = self._clock.now()
-        async with self._database.transaction() as connection:
-            for statement, age in _PRUNE:
-                await connection.execute(statement, {"before": now - age})

@@ -12,9 +12,9 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan
-from hourpost.mailboxes.changes import NewMailbox, create_mailbox
 from hourpost.rules.hour_tokens import Take, Want
-from tests.cast import make_account, make_domain
+from hourpost.rules.ids import new_id
+from tests.cast import make_account
 from tests.flow.letters import letters, make_standing, order
 from workers import schedule as module
 from workers.schedule import Schedule
@@ -190,25 +190,12 @@ async def test_what_outlives_its_expiry_ends_by_itself(rounds, tick, monkeypatch
     assert (await rounds.office.hour.peek(rounds.account.id, 1)).waiting == 0
 
 
-async def test_old_keys_spends_and_copies_are_cleared_away(rounds, tick):
-    await rounds.post("a@x.test")
-    await rounds.execute("UPDATE spends SET spent_at = spent_at - interval '4 hours'")
-    mailbox = NewMailbox(f"hi@{(await make_domain(rounds.database, rounds.account)).name}", "no hash")
-    async with rounds.database.transaction() as connection:
-        made = await create_mailbox(connection, rounds.account.id, mailbox, rounds.clock.now())
-    copy = (
-        "INSERT INTO sent_copies (email_id, mailbox_id, is_own, settled, looked_at, created_at)"
-        " VALUES (uuidv7(), :mailbox, false, :settled, now(), now() - make_interval(days => :days))"
-    )
-    for settled, days in ((True, 61), (True, 59), (False, 61)):  # what is not settled is still looked at
-        await rounds.execute(copy, mailbox=made.id, settled=settled, days=days)
-    tick()
-    left = []
-    for _ in range(400):
-        async with rounds.database.reading() as connection:
-            spends = (await connection.execute(text("SELECT count(*) FROM spends"))).scalar_one()
-            left = (await connection.execute(text("SELECT settled FROM sent_copies ORDER BY settled"))).scalars().all()
-        if not spends and left == [False, True]:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"what is old is still there: {spends} spends, copies {left}")
+def test_of_many_that_wait_a_few_are_compared_at_a_time_and_each_in_its_turn(monkeypatch):
+    monkeypatch.setattr(module, "_COMPARED_AT_ONCE", 2)
+    schedule = Schedule(None, None, None, None)
+    accounts = sorted(new_id() for _ in range(5))
+    schedule._next = dict.fromkeys(accounts, 0.0)
+    schedule._differs = {accounts[1]}  # is compared anyway
+    turns = [schedule._next_to_compare() for _ in range(3)]
+    assert max(map(len, turns)) <= 2
+    assert {one for turn in turns for one in turn} == set(accounts) - schedule._differs
