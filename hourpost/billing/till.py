@@ -89,8 +89,9 @@ class Till:
     async def preview(self, account_id: UUID, plan: str) -> Move:
         """What a change to that plan would mean and cost, and when it would begin. Raises: Conflict."""
         customer = await self._paying_customer(account_id)
-        current = current_of(await self._stripe.list_subscriptions(customer.id))
-        price = await self._price(plan)
+        asked = self._stripe.list_subscriptions(customer.id), self._price(plan)
+        subscriptions, price = await asyncio.gather(*asked)  # Stripe is far away, and somebody waits
+        current = current_of(subscriptions)
         now = self._clock.now()
         move = move_of(current, plan, price, now)
         if move.kind != "upgrade":

@@ -190,6 +190,7 @@ def _error(kind: str, message: str, code: str | None = None) -> Thing:
 def run_fake_stripe() -> Iterator[FakeStripe]:
     """A fake Stripe with the plans on sale, on a free port."""
     listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer's body waits 40 ms for an ACK
     fake = FakeStripe(f"http://127.0.0.1:{listening.getsockname()[1]}")
     server = uvicorn.Server(uvicorn.Config(fake, log_config=None, access_log=False, lifespan="off"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
