@@ -34,8 +34,8 @@ class AnswerDefaults:
 def answer_defaults(message: ReadableMessage, mailbox: Mailbox, *, to_all: bool = False) -> AnswerDefaults:
     """An answer to who wrote ``message``, or ``to_all`` it concerned; to one's own, the answer goes where it went."""
     own = {address.lower() for address in mailbox.addresses}
-    writers = _addresses(message, b"reply-to") or _addresses(message, b"from")
-    to, cc = _addresses(message, b"to"), _addresses(message, b"cc")
+    writers = addresses_of(message, b"reply-to") or addresses_of(message, b"from")
+    to, cc = addresses_of(message, b"to"), addresses_of(message, b"cc")
     if all(one.spec.lower() in own for one in writers) and to:
         writers = to
         to = []
@@ -48,13 +48,14 @@ def answer_defaults(message: ReadableMessage, mailbox: Mailbox, *, to_all: bool 
     )
 
 
-def sender_of(mailbox: Mailbox) -> str:
-    """The mailbox as a sender, with its name where that can be written."""
-    named = replace(parse_address(mailbox.address), display_name=mailbox.name).text
+def sender_of(mailbox: Mailbox, address: str | None = None) -> str:
+    """The mailbox as a sender, by one of its addresses, with its name where that can be written."""
+    address = address or mailbox.address
+    named = replace(parse_address(address), display_name=mailbox.name).text
     try:
         return parse_address(named).text
     except AddressError:
-        return mailbox.address
+        return address
 
 
 def answer_subject(subject: str) -> str:
@@ -80,7 +81,7 @@ def _ids(message: ReadableMessage, name: bytes) -> list[str]:
     return [one for one in found if len(one) <= _MAX_ID and one.isascii() and one.isprintable() and "@" in one]
 
 
-def _addresses(message: ReadableMessage, name: bytes) -> list[Address]:
+def addresses_of(message: ReadableMessage, name: bytes) -> list[Address]:
     """Those of a header that can be written to; what is no address is left out."""
     found: dict[str, Address] = {}
     for entry in parse_addresses(message.fields.get(name, b""), _MAX_ADDRESSES):

@@ -34,7 +34,7 @@ from api.web.dashboard import (
     you,
     you_factors,
 )
-from api.web.dashboard.mail import acts, box, entrance, feed, waiting, writing
+from api.web.dashboard.mail import acts, box, entrance, feed, people, waiting, writing
 
 PAGES = frozenset(
     {
@@ -85,6 +85,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     you_factors.router,
     entrance.router,
     feed.router,
+    people.router,
     waiting.router,
     writing.router,
     acts.router,

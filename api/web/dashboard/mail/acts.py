@@ -11,12 +11,13 @@ from hourpost.errors import NotFound, Refused
 from hourpost.mailboxes.deleting import delete_messages
 from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.message_changes import FlagChange, Way
-from hourpost.mailboxes.uid_ranges import find_uid, ranges_of
+from hourpost.mailboxes.uid_ranges import UidRanges, find_uid, ranges_of
 from hourpost.rules.mail_flags import Flag
 
 router = APIRouter()
 
 MOST_UIDS = 1000
+EMPTIED = frozenset({"trash", "junk"})
 _FLAGS = {
     "seen": FlagChange(Way.ADD, Flag.SEEN),
     "unseen": FlagChange(Way.REMOVE, Flag.SEEN),
@@ -53,6 +54,24 @@ async def post_act(folder: str, request: Request, reader: TheReader) -> Response
     return reader.redirect(back, words, "info")
 
 
+@router.post(FOLDER + "/empty")
+async def post_empty(folder: str, request: Request, reader: TheReader) -> Response:
+    """Delete for good all that was in Trash or in Junk when the page was made. Raises: NotFound for other folders."""
+    here = await reader.folder(folder)
+    if here.special_use not in EMPTIED:
+        raise NotFound("Only Trash and Junk are emptied.")
+    gone = await reader.parts.mail.remove(reader.mailbox.id, here.id, await _shown(request))
+    return reader.redirect(f"{HOME}/f/{here.public_id}", f"{here.name} is empty: {len(gone.uids)} deleted.", "info")
+
+
+@router.post(FOLDER + "/read")
+async def post_read(folder: str, request: Request, reader: TheReader) -> Response:
+    """Mark all as read that was in the folder when the page was made."""
+    here = await reader.folder(folder)
+    await reader.parts.mail.store_flags(reader.mailbox.id, here.id, await _shown(request), _FLAGS["seen"])
+    return reader.redirect(f"{HOME}/f/{here.public_id}")
+
+
 @router.post(HOME + "/folders")
 async def post_folder(request: Request, reader: TheReader) -> Response:
     """Make a folder."""
@@ -85,6 +104,12 @@ async def post_remove(folder: str, reader: TheReader) -> Response:
     except Refused as error:
         return reader.redirect(f"{HOME}/f/{here.public_id}", error.message, "bad")
     return reader.redirect(HOME, f"The folder {here.name} is deleted.")
+
+
+async def _shown(request: Request) -> UidRanges:
+    """What was there already when the page was made: what has come since was not meant."""
+    last = find_uid((await read_form(request)).get("last", ""))
+    return ((1, last),) if last else ()
 
 
 async def _go(reader: Reader, here: Folder, act: str, uids: list[int], to: str) -> int:

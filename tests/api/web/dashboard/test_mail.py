@@ -201,6 +201,27 @@ async def test_out_of_trash_they_are_gone(box: Inbox) -> None:
     assert "Lunch" not in box.get(trash).text
 
 
+async def test_trash_is_emptied_of_what_was_shown(box: Inbox) -> None:
+    trash = box.folder("Trash")
+    box.post(f"{box.home}/act", {"act": "delete", "uid": str(await box.receive(PLAIN))})
+    last = re.search(r'action="[^"]+/empty".*?name="last" value="(\d+)"', box.get(trash).text, re.DOTALL)
+    assert last
+    box.post(f"{box.home}/act", {"act": "delete", "uid": str(await box.receive(HTML))})
+    assert "1 deleted" in box.get(box.post(f"{trash}/empty", {"last": last[1]}).headers["location"]).text
+    assert "über order" in box.get(trash).text  # which came meanwhile
+    assert box.post(f"{box.home}/empty", {"last": "9"}).status_code == 404
+    assert "/empty" not in box.get(box.home).text
+
+
+async def test_all_is_marked_as_read_at_once(box: Inbox) -> None:
+    for content in (PLAIN, HTML):
+        await box.receive(content)
+    last = re.search(r'action="[^"]+/read".*?name="last" value="(\d+)"', box.get(f"{box.home}?show=unseen").text)
+    assert last
+    box.post(f"{box.home}/read", {"last": last[1]})
+    assert "is-unseen" not in box.get(box.home).text
+
+
 def test_folders_are_made_renamed_and_removed(box: Inbox) -> None:
     where = box.post("/mail/folders", {"name": "Holidays"}).headers["location"]
     where = box.post(f"{where}/rename", {"name": "Trips/2026"}).headers["location"]

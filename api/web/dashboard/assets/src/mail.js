@@ -1,5 +1,7 @@
 // The web inbox: the list is asked for again when something happens in the mailbox, and keys do what buttons do.
 import htmx from "htmx.org";
+import { guard } from "./letter.js";
+import { suggest } from "./recipients.js";
 
 const root = document.querySelector("[data-feed]");
 if (root) {
@@ -12,7 +14,10 @@ if (root) {
     if (event.detail.target?.id === "content") location.assign(event.detail.pathInfo.requestPath);
   });
   const letter = document.querySelector("form[data-letter]");
-  if (letter) guard(letter);
+  if (letter) {
+    guard(letter);
+    suggest(letter);
+  }
 }
 
 // Every folder is told when the feed begins; only what the page does not show yet is news.
@@ -40,21 +45,41 @@ function ask() {
 }
 
 const picks = () => [...document.querySelectorAll(".mail-row input[name=uid]")];
-let kept = { top: 0, chosen: new Set() };
+let kept = { chosen: new Set(), last: null };
 
-// What is chosen stays chosen, and the list stays where it was.
+// Where the list scrolls: in its pane, or on a phone with the page.
+function scroller() {
+  const pane = document.querySelector(".mail-list");
+  return pane && pane.scrollHeight > pane.clientHeight + 1 ? pane : document.scrollingElement;
+}
+
+// The first message that is seen whole, and how far down it stands; none at the top, where what is new is to be seen.
+function anchor() {
+  if (!scroller().scrollTop) return null;
+  const tools = document.querySelector(".mail-tools").getBoundingClientRect().bottom;
+  const row = [...document.querySelectorAll(".mail-row > a")].find((one) => one.getBoundingClientRect().top >= tools);
+  return row && { id: row.id, top: row.getBoundingClientRect().top };
+}
+
+// What is chosen stays chosen, and what is looked at stays where it was.
 function remember(event) {
   if (event.detail.target?.id !== "live") return;
   const chosen = picks().filter((pick) => pick.checked);
-  kept = { top: document.querySelector(".mail-list")?.scrollTop ?? 0, chosen: new Set(chosen.map((pick) => pick.value)) };
+  kept = { anchor: anchor(), top: scroller().scrollTop, chosen: new Set(chosen.map((pick) => pick.value)), last: last?.value };
 }
 
 function swapped(event) {
   const { target } = event.detail;
   if (target?.id === "live") {
-    for (const pick of picks()) pick.checked = kept.chosen.has(pick.value);
-    document.querySelector(".mail-list").scrollTop = kept.top;
+    for (const pick of picks()) {
+      pick.checked = kept.chosen.has(pick.value);
+      if (pick.value === kept.last) last = pick;
+    }
+    const row = kept.anchor && document.getElementById(kept.anchor.id);
+    scroller().scrollTop = kept.top;
+    if (row) scroller().scrollTop += row.getBoundingClientRect().top - kept.anchor.top;
     count();
+    renew();
   }
   if (target?.id === "content") {
     target.scrollTop = 0;
@@ -69,6 +94,14 @@ function swapped(event) {
       link.ariaCurrent = "true";
     } else link.ariaCurrent = null;
   }
+}
+
+// The head of the open message, once its marks are others than those in the list.
+function renew() {
+  const acts = document.querySelector(".mail-acts");
+  const open = [...document.querySelectorAll(".mail-row")].find((row) => row.querySelector("a").pathname === location.pathname);
+  if (!acts || !open || acts.dataset.marks === open.dataset.marks || acts.querySelector("details[open]")) return;
+  htmx.ajax("GET", location.pathname + location.search, { target: acts, select: ".mail-acts", swap: "outerHTML" });
 }
 
 let last = null;
@@ -98,62 +131,6 @@ function count() {
   if (!every) return;
   every.checked = chosen > 0 && chosen === all.length;
   every.indeterminate = chosen > 0 && chosen < all.length;
-}
-
-const KEEP_AFTER_MS = 3000;
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-
-// A letter that was begun is kept as a draft by itself, without its files; Ctrl and Enter send it.
-function guard(letter) {
-  const { draft, forwards, files } = letter.elements;
-  let changes = 0;
-  let kept = 0;
-  let keeping = null;
-  let timer;
-  const later = () => {
-    clearTimeout(timer);
-    timer = setTimeout(keep, KEEP_AFTER_MS);
-  };
-  async function ask(at) {
-    const body = new FormData(letter);
-    body.delete("files");
-    body.set("act", "keep");
-    const answer = await fetch(letter.action, { method: "POST", body, headers: { Accept: "application/json" } });
-    if (!answer.ok) return;
-    draft.value = (await answer.json()).draft;
-    forwards.value = ""; // what was attached there is in the draft now
-    kept = at;
-    letter.querySelector("[data-kept]").textContent = `Draft kept at ${clock.format(new Date())}`;
-  }
-  function keep() {
-    if (keeping || kept === changes) return;
-    const at = changes;
-    keeping = ask(at).catch(() => {}).finally(() => {
-      keeping = null;
-      if (changes > at) later();
-    });
-  }
-  letter.addEventListener("input", () => {
-    changes += 1;
-    later();
-  });
-  document.addEventListener("visibilitychange", () => document.hidden && keep());
-  letter.addEventListener("submit", (event) => {
-    clearTimeout(timer);
-    if (keeping) { // it names the draft that is being replaced
-      event.preventDefault();
-      keeping.then(() => letter.requestSubmit(event.submitter));
-      return;
-    }
-    kept = changes;
-    files.dataset.sent = "";
-  });
-  addEventListener("beforeunload", (event) => {
-    if (kept !== changes || (files.files.length && !("sent" in files.dataset))) event.preventDefault();
-  });
-  letter.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) letter.requestSubmit(letter.querySelector('[value="send"]'));
-  });
 }
 
 function press(event) {

@@ -1,0 +1,77 @@
+// A letter that is written: kept as a draft by itself, without the files that are not sent yet; Ctrl and Enter send it.
+
+const KEEP_AFTER_MS = 3000;
+const KEEP_HEAVY_AFTER_MS = 30000; // its files are written again each time
+const HEAVY_BYTES = 1024 * 1024;
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+export function guard(letter) {
+  const { draft, forwards, files } = letter.elements;
+  const told = letter.querySelector("[data-kept]");
+  let changes = 0;
+  let kept = 0;
+  let keeping = null;
+  let timer;
+  const boxes = () => [...letter.querySelectorAll("input[name=kept]")];
+  const isHeavy = () => boxes().reduce((sum, one) => sum + (one.checked ? Number(one.dataset.size) : 0), 0) > HEAVY_BYTES;
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(keep, isHeavy() ? KEEP_HEAVY_AFTER_MS : KEEP_AFTER_MS);
+  };
+  async function ask(at) {
+    const body = new FormData(letter);
+    const ticked = boxes().filter((one) => one.checked);
+    const dropped = boxes().filter((one) => !one.checked);
+    body.delete("files");
+    body.set("act", "keep");
+    const answer = await fetch(letter.action, { method: "POST", body, headers: { Accept: "application/json" } });
+    if (answer.redirected) return void (told.textContent = "Not kept: you are logged out. Log in in another tab, then go on here.");
+    const { draft: place, kept: names, words, gone } = await answer.json();
+    if (gone) { // it was sent, kept or given up in another tab: this is a draft of its own from now on
+      draft.value = "";
+      forwards.value = "";
+      changes += 1;
+      for (const one of boxes()) one.closest("li").remove();
+      told.textContent = "Changed elsewhere: kept as another draft from now on, without what was attached to that one.";
+      return;
+    }
+    if (!answer.ok) return void (told.textContent = `Not kept: ${words}`);
+    draft.value = place;
+    forwards.value = ""; // what was attached there is in the draft now
+    ticked.forEach((one, at) => (one.value = names[at]));
+    for (const one of dropped) one.closest("li").remove();
+    kept = at;
+    told.textContent = `Draft kept at ${clock.format(new Date())}`;
+  }
+  function keep() {
+    if (keeping || kept === changes) return;
+    const at = changes;
+    keeping = ask(at)
+      .catch(() => (told.textContent = "Not kept yet: the server cannot be reached."))
+      .finally(() => {
+        keeping = null;
+        if (changes > at || kept < at) later();
+      });
+  }
+  letter.addEventListener("input", () => {
+    changes += 1;
+    later();
+  });
+  document.addEventListener("visibilitychange", () => document.hidden && keep());
+  letter.addEventListener("submit", (event) => {
+    clearTimeout(timer);
+    if (keeping) { // it names the draft that is being replaced
+      event.preventDefault();
+      keeping.then(() => letter.requestSubmit(event.submitter));
+      return;
+    }
+    kept = changes;
+    files.dataset.sent = "";
+  });
+  addEventListener("beforeunload", (event) => {
+    if (kept !== changes || (files.files.length && !("sent" in files.dataset))) event.preventDefault();
+  });
+  letter.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) letter.requestSubmit(letter.querySelector('[value="send"]'));
+  });
+}

@@ -1,0 +1,88 @@
+"""What stands in the form of a letter before anything is written: nothing, an answer, a forward, or a draft."""
+
+from __future__ import annotations
+
+from api.web.dashboard.forms import Form
+from api.web.dashboard.mail.places import place_of
+from api.web.dashboard.mail.quoting import quote_forward, quote_reply, text_of
+from api.web.dashboard.mail.readers import Reader
+from hourpost.mailboxes import answering, reading
+from hourpost.mailboxes.reading import ReadableMessage
+from hourpost.rules.addresses import AddressError, parse_address
+
+FIELDS = ("from", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "draft", "all")
+PEOPLE = ("to", "cc", "bcc")
+_UNFINISHED = "X-Unfinished-"
+"""Headers of a draft that hold what is no address yet."""
+
+
+async def begin(reader: Reader, asked: Form) -> Form:
+    """The form for what an address asks for. Raises: NotFound."""
+    form = dict.fromkeys(FIELDS, "") | {"from": reader.mailbox.address} | asked
+    source = asked["draft"] or asked["again"] or asked["answers"] or asked["forwards"]
+    if not source:
+        return form
+    place = await place_of(reader, source)
+    message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+    if asked["draft"] or asked["again"]:
+        # What is sent anew takes its files along, as a forward does
+        return form | _written(reader, message) | ({"forwards": source} if asked["again"] else {})
+    form["from"] = _own_address(reader, message, b"to", b"cc", b"delivered-to")
+    if asked["forwards"]:
+        return form | quote_forward(message)
+    defaults = answering.answer_defaults(message, reader.mailbox, to_all=bool(asked["all"]))
+    return form | {
+        "to": ", ".join(defaults.to),
+        "cc": ", ".join(defaults.cc),
+        "subject": defaults.subject,
+        "text": quote_reply(message),
+    }
+
+
+def split_addresses(text: str) -> list[str]:
+    """The addresses of a line, with commas or semicolons between them; commas in quotes are the name's."""
+    found, start, is_quoted = [], 0, False
+    for at, one in enumerate(text):
+        if one == '"':
+            is_quoted = not is_quoted
+        elif one in ",;\n" and not is_quoted:
+            found.append(text[start:at])
+            start = at + 1
+    return [one.strip() for one in [*found, text[start:]] if one.strip()]
+
+
+def part_unfinished(form: Form) -> tuple[Form, tuple[tuple[str, str], ...]]:
+    """The form with nothing but addresses in its lines, and headers with the rest, so that a draft keeps all."""
+    kept, headers = dict(form), []
+    for name in PEOPLE:
+        found = split_addresses(form[name])
+        good = [one for one in found if _is_address(one)]
+        kept[name] = ", ".join(good)
+        if rest := [one for one in found if one not in good]:
+            headers.append((f"{_UNFINISHED}{name.capitalize()}", ", ".join(rest)))
+    return kept, tuple(headers)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except AddressError:
+        return False
+    return True
+
+
+def _written(reader: Reader, message: ReadableMessage) -> Form:
+    """What its writer has written so far; of a program's draft that is a page, the words."""
+    form = {"subject": message.header("subject") or "", "text": text_of(message)}
+    form["from"] = _own_address(reader, message, b"from")
+    for name in PEOPLE:
+        people = [one.text for one in answering.addresses_of(message, name.encode())]
+        rest = message.header(f"{_UNFINISHED}{name}".lower())
+        form[name] = ", ".join([*people, rest] if rest else people)
+    return form
+
+
+def _own_address(reader: Reader, message: ReadableMessage, *headers: bytes) -> str:
+    """Which address of the mailbox stands in these headers of a message; else its first."""
+    named = [one.spec.lower() for name in headers for one in answering.addresses_of(message, name)]
+    return next((one for one in named if one in reader.mailbox.addresses), reader.mailbox.address)

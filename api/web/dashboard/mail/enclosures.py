@@ -1,0 +1,87 @@
+"""What is attached to a letter: what came with the draft or with what is forwarded, and what is chosen anew."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+
+from api.web.dashboard.forms import Form
+from api.web.dashboard.mail.letters import file_name
+from api.web.dashboard.mail.places import place_of
+from api.web.dashboard.mail.readers import Reader
+from hourpost.errors import Fault, ValidationFailed
+from hourpost.flow.post import Place
+from hourpost.mailboxes import reading
+
+MAX_UPLOAD_BYTES = 25 * 1024 * 1024
+_SOURCES = ("forwards", "draft")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that is there already; ``value`` names it in the form, ``is_wanted`` unless its tick was taken away."""
+
+    value: str
+    name: str
+    size_bytes: int
+    is_wanted: bool
+
+
+def wanted_of(data: FormData) -> frozenset[str] | None:
+    """The files that are still ticked; None, and so all of them, from a form that did not show them."""
+    return frozenset(str(one) for one in data.getlist("kept")) if data.get("kept_shown") else None
+
+
+async def list_kept(reader: Reader, form: Form, wanted: Collection[str] | None = None) -> list[Kept]:
+    """The files that are there already, to choose from."""
+    return [
+        Kept(value, file_name(file), file.size_bytes, wanted is None or value in wanted)
+        async for value, _, file in _files(reader, form)
+    ]
+
+
+async def read_all(reader: Reader, form: Form, data: FormData, wanted: Collection[str] | None) -> list[dict[str, Any]]:
+    """Every file of the letter, as the fields of an email have them. Raises: ValidationFailed, too large together."""
+    files = await _read_kept(reader, form, wanted)
+    for one in uploads(data):
+        content = await one.read(MAX_UPLOAD_BYTES + 1)
+        files.append(_file(one.filename or "", content, one.content_type or "application/octet-stream"))
+    if sum(len(one["content"]) for one in files) * 3 // 4 > MAX_UPLOAD_BYTES:
+        raise ValidationFailed([Fault("/files", f"all files together may have {MAX_UPLOAD_BYTES // 1024 // 1024} MB")])
+    return files
+
+
+def uploads(data: FormData) -> list[UploadFile]:
+    """The files that were chosen anew."""
+    return [one for one in data.getlist("files") if isinstance(one, UploadFile) and one.filename]
+
+
+async def _read_kept(reader: Reader, form: Form, wanted: Collection[str] | None) -> list[dict[str, Any]]:
+    files = []
+    async for value, place, file in _files(reader, form):
+        if wanted is not None and value not in wanted:
+            continue
+        row = await reading.find_row(reader.parts.mail, place.folder_id, place.uid)
+        part = await reading.find_part(reader.parts.mail, row, file.section)
+        content = b"".join([piece async for piece in reading.stream_part(reader.parts.mail, row, part)])
+        files.append(_file(file_name(file), content, file.content_type))
+    return files
+
+
+async def _files(reader: Reader, form: Form) -> AsyncIterator[tuple[str, Place, reading.AttachedFile]]:
+    """What was attached to the message that is forwarded, and to the draft, each with its name in the form."""
+    for source in _SOURCES:
+        if not form.get(source):
+            continue
+        place = await place_of(reader, form[source])
+        message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+        for file in message.files:
+            yield f"{source}:{file.section}", place, file
+
+
+def _file(name: str, content: bytes, kind: str) -> dict[str, Any]:
+    return {"filename": name, "content": base64.b64encode(content).decode(), "content_type": kind}

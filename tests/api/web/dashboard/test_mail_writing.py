@@ -1,0 +1,160 @@
+"""Writing in the web inbox loses nothing: half an address, a file, a draft of another program, who writes as whom."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import httpx
+import pytest
+
+from hourpost.database import Database
+from hourpost.gateways.clock import SystemClock
+from hourpost.mailboxes.changes import add_alias
+from hourpost.mailboxes.folders import find_special_folder
+from hourpost.mailboxes.parcels import NewMessage
+from tests.api.web.dashboard.inbox import Inbox
+
+ASKING = {"Accept": "application/json"}
+FILED = (
+    b"From: Eve <eve@far.test>\r\nTo: ada@acme.test\r\nSubject: Files\r\nMessage-ID: <files@far.test>\r\n"
+    b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n'
+    b'\r\nSee\r\n--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename="one.pdf"\r\n'
+    b"\r\n1111\r\n--b\r\nContent-Type: application/pdf\r\n"
+    b'Content-Disposition: attachment; filename="two.pdf"\r\n\r\n2222\r\n--b--\r\n'
+)
+
+
+def write(box: Inbox, act: str, **fields: object) -> httpx.Response:
+    return box.http.post("/mail/write", data=fields | {"act": act})
+
+
+def keep(box: Inbox, **fields: object) -> str:
+    answer = box.http.post("/mail/write", data=fields | {"act": "keep"}, headers=ASKING)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["draft"])
+
+
+def line(page: httpx.Response, name: str) -> str:
+    found = re.search(rf'<input id="{name}"[^>]* value="([^"]*)"', page.text)
+    assert found
+    return html.unescape(found[1])
+
+
+def place(box: Inbox, uid: int) -> str:
+    return f"{box.home.rpartition('/')[2]}:{uid}"
+
+
+async def source_of_sent(box: Inbox) -> str:
+    return box.get("/mail/f/sent/1/source").text
+
+
+def test_half_an_address_is_kept_with_the_draft(box: Inbox) -> None:
+    """Else nothing of what is written under it would be kept."""
+    people = '"M\u00fcller, J\u00f6rg" <j@far.test>, ann'
+    draft = keep(box, to=people, bcc="carl@", subject="Half", text="Dear")
+    page = box.get(f"/mail/write?draft={draft}")
+    assert line(page, "to") == people
+    assert line(page, "bcc") == "carl@"
+    draft = keep(box, draft=draft, to="j@far.test", subject="Half", text="Dear")
+    sent = write(box, "send", draft=draft, to="j@far.test", subject="Whole", text="Dear")
+    assert "Unfinished" not in box.get(sent.headers["location"] + "/1/source").text
+
+
+async def test_files_of_a_draft_are_shown_and_may_be_left_out(box: Inbox) -> None:
+    source = place(box, await box.receive(FILED))
+    page = box.get(f"/mail/write?forwards={source}").text
+    assert re.findall(r'name="kept" value="([^"]+)"[^>]* checked', page) == ["forwards:2", "forwards:3"]
+    form = {"forwards": source, "kept_shown": "1", "kept": ["forwards:3"], "subject": "Fwd", "text": "See"}
+    answer = box.http.post("/mail/write", data=form | {"act": "keep"}, headers=ASKING).json()
+    assert answer["kept"] == ["draft:2"]
+    page = box.get(f"/mail/write?draft={answer['draft']}").text
+    assert "two.pdf" in page
+    assert "one.pdf" not in page
+    letter = {"draft": answer["draft"], "kept_shown": "1", "to": "bob@far.test", "subject": "Fwd", "text": "See"}
+    assert write(box, "send", **letter).status_code == 303
+    assert "two.pdf" not in await source_of_sent(box)  # its tick was taken away
+
+
+def test_files_outlive_a_letter_that_was_wrong(box: Inbox) -> None:
+    files = {"files": ("map.txt", b"to the left", "text/plain")}
+    letter = {"to": "bob@", "subject": "Way", "text": "See", "kept_shown": "1"}
+    answer = box.http.post("/mail/write", data=letter | {"act": "send"}, files=files)
+    assert answer.status_code == 422
+    assert 'id="to-fault"' in answer.text
+    draft = re.search(r'name="draft" value="([^"]+)"', answer.text)
+    kept = re.findall(r'name="kept" value="([^"]+)"[^>]* checked', answer.text)
+    assert draft
+    assert "map.txt" in answer.text
+    sent = write(box, "send", **letter | {"to": "bob@far.test", "draft": draft[1], "kept": kept})
+    assert "map.txt" in box.get(f"{sent.headers['location']}/1/source").text
+
+
+async def test_a_page_that_another_program_drafted_keeps_its_words(box: Inbox) -> None:
+    drafts = await box.store.read(find_special_folder, box.mailbox.id, "drafts")
+    assert drafts
+    content = (
+        b"From: ada@acme.test\r\nSubject: Page\r\nContent-Type: text/html\r\n\r\n<p>Dear Bob,</p><p>so far</p>\r\n"
+    )
+    uid = (await box.store.append(box.mailbox.id, drafts.id, NewMessage(content))).uid
+    assert "Dear Bob,\n\nso far</textarea>" in box.get(f"/mail/write?draft={drafts.public_id}:{uid}").text
+
+
+def test_a_draft_that_changed_elsewhere_is_said_to_the_script(box: Inbox) -> None:
+    draft = keep(box, subject="Half", text="Dear")
+    keep(box, draft=draft, subject="Half", text="Dear Bob")
+    answer = box.http.post("/mail/write", data={"draft": draft, "text": "Dear Carl", "act": "keep"}, headers=ASKING)
+    assert answer.status_code == 409
+    assert answer.json()["gone"]
+    assert "elsewhere" in answer.json()["words"]
+
+
+def test_a_draft_that_is_given_up_lies_in_trash(box: Inbox) -> None:
+    draft = keep(box, subject="Regretted", text="Dear")
+    write(box, "discard", draft=draft)
+    assert "Regretted" in box.get("/mail/f/trash").text
+    assert "Regretted" not in box.get("/mail/f/drafts").text
+
+
+async def test_who_has_several_addresses_answers_by_the_one_that_was_written_to(box: Inbox, database: Database) -> None:
+    assert '<select id="from"' not in box.get("/mail/write").text
+    alias = f"sales@{box.mailbox.domain}"
+    async with database.transaction() as connection:
+        await add_alias(connection, box.account.id, box.mailbox.id, alias, SystemClock().now())
+    content = f"From: bob@far.test\r\nTo: Sales <{alias.title()}>\r\nSubject: Price\r\n\r\nHow much?\r\n"
+    source = place(box, await box.receive(content.encode()))
+    assert f'<option value="{alias}" selected>' in box.get(f"/mail/write?answers={source}").text
+    letter = {"from": alias, "to": "bob@far.test", "subject": "Re: Price", "text": "Nothing"}
+    draft = keep(box, **letter)
+    assert f'<option value="{alias}" selected>' in box.get(f"/mail/write?draft={draft}").text
+    sent = write(box, "send", draft=draft, **letter)
+    assert f"From: Ada Lovelace <{alias}>" in box.get(f"{sent.headers['location']}/1/source").text
+    stranger = write(box, "send", **letter | {"from": "eve@far.test"})
+    assert stranger.status_code == 422
+    assert 'id="from-fault"' in stranger.text
+
+
+async def test_those_are_offered_that_the_mailbox_has_to_do_with(box: Inbox) -> None:
+    people = '"M\u00fcller, J\u00f6rg" <j@far.test>, bob@far.test'
+    write(box, "send", to=people, subject="One", text="x")
+    write(box, "send", to="Carl <carl@far.test>", subject="Two", text="x")
+    for sender in ("Ann <ann@far.test>", "no-reply@far.test", f"Me <{box.mailbox.address}>", "broken"):
+        await box.receive(f"From: {sender}\r\nSubject: x\r\n\r\nx\r\n".encode())
+    found = box.get("/mail/people").json()["people"]
+    assert found == [
+        "Carl <carl@far.test>",
+        '"M\u00fcller, J\u00f6rg" <j@far.test>',
+        "bob@far.test",
+        "Ann <ann@far.test>",
+    ]
+
+
+@pytest.mark.parametrize("act", ["again", "draft"])
+async def test_what_was_sent_is_written_anew_with_its_files(box: Inbox, act: str) -> None:
+    files = {"files": ("map.txt", b"to the left", "text/plain")}
+    letter = {"to": "bob@far.test", "subject": "Way", "text": "See", "act": "send"}
+    where = box.http.post("/mail/write", data=letter, files=files).headers["location"]
+    page = box.get(f"/mail/write?{act}={where.rpartition('/')[2]}:1")
+    assert (line(page, "to"), line(page, "subject")) == ("bob@far.test", "Way")
+    assert "map.txt" in page.text
+    assert "See</textarea>" in page.text
