@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from hourpost.accounts.queries import get_account
+from hourpost.accounts.queries import list_addresses
 from hourpost.assembly import Parts
 from hourpost.domains.checking import Checker, Loss
 from hourpost.domains.letters import tell_loss
@@ -16,6 +16,7 @@ from hourpost.domains.verification import Verifier
 from hourpost.errors import HourpostError, ServiceUnavailable
 from hourpost.flow.postman import Postman
 from hourpost.gateways.dns import ResolverDns
+from hourpost.rules.roles import May
 from workers.schedule import Chore
 
 _BEGIN_SECONDS = 60.0
@@ -60,7 +61,8 @@ class DomainChores:
         link = f"{self._parts.settings.public_url}/app/domains/{domain.public_id}"
         try:
             async with self._parts.database.reading() as connection:
-                account = await get_account(connection, domain.account_id)
-            await self._postman.post(tell_loss(domain, loss, account.email, link))
+                addresses = await list_addresses(connection, domain.account_id, May.DEVELOP)
+            for to in addresses:
+                await self._postman.post(tell_loss(domain, loss, to, link))
         except HourpostError as error:
             log.warning("the owner of a domain was not told", domain=domain.name, error=error.message)

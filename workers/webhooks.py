@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import structlog
 
+from hourpost.accounts.queries import list_addresses
 from hourpost.database import Database
 from hourpost.errors import HourpostError
 from hourpost.flow.postman import Postman
 from hourpost.gateways.clock import Clock
+from hourpost.rules.roles import May
 from hourpost.webhooks.disabling import give_back, take_untold
 from workers.schedule import Chore
 
@@ -17,7 +19,7 @@ log = structlog.get_logger()
 
 
 class WebhookChores:
-    """Writes to the owners."""
+    """Writes to those who see to webhooks."""
 
     def __init__(self, database: Database, clock: Clock, postman: Postman, public_url: str) -> None:
         self._database = database
@@ -37,7 +39,10 @@ class WebhookChores:
             several = await take_untold(connection, self._clock.now())
         for untold in several:
             try:
-                await self._postman.post(untold.letter(self._public_url))
+                async with self._database.reading() as connection:
+                    addresses = await list_addresses(connection, untold.account_id, May.DEVELOP)
+                for to in addresses:
+                    await self._postman.post(untold.letter(to, self._public_url), f"{untold.key}-{to}")
             except HourpostError as error:
                 log.warning("the owner of a webhook was not told", webhook_id=str(untold.id), error=error.message)
                 async with self._database.transaction() as connection:

@@ -15,6 +15,7 @@ from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.pages import Cursor, Page, read_page
 from hourpost.rules.ids import from_text, to_text
 from hourpost.rules.plans import hourly_limit
+from hourpost.rules.roles import May, Role, is_allowed
 
 PREFIX = "acc"
 
@@ -113,6 +114,16 @@ async def search_accounts(connection: AsyncConnection, words: str, cursor: Curso
     account_id = from_text(PREFIX, words)
     statement = select(*_COLUMNS).where(named if account_id is None else table.id == account_id)
     return (await read_page(connection, statement, table.id, cursor)).map(_account)
+
+
+async def list_addresses(connection: AsyncConnection, account_id: UUID, thing: May) -> list[str]:
+    """Where a letter about ``thing`` goes: to the members who may do it; the account's own address without any."""
+    member, user = tables.Membership, tables.User
+    roles = [role for role in Role if is_allowed(role, thing)]
+    statement = select(user.email).join(member, member.user_id == user.id).order_by(user.email)
+    statement = statement.where(member.account_id == account_id, member.role.in_(roles))
+    found = list((await connection.execute(statement)).scalars())
+    return found or [(await get_account(connection, account_id)).email]
 
 
 async def find_user_by_email(connection: AsyncConnection, email: str) -> User | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.accounts.audit import Actor, note
@@ -10,6 +11,7 @@ from hourpost.accounts.changes import hold_address
 from hourpost.accounts.queries import User, find_user_by_email, get_user
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
+from hourpost.rules.roles import Role
 from hourpost.users import letters
 from hourpost.users.desk import Desk
 from hourpost.users.names import read_email, read_name
@@ -79,6 +81,15 @@ async def finish_change(desk: Desk, token: str, browser: Browser) -> None:
         if await find_user_by_email(connection, new) is not None:
             raise Conflict("user_exists", "Somebody logs in with this address already.")
         await connection.execute(update(tables.User).where(tables.User.id == user.id).values(email=new))
+        await _follow(connection, user, new)
         await drop_tokens(connection, user.id, Kind.PASSWORD)
         await note(connection, Actor(user.id, new, browser.address), "address_changed", desk.now, before=user.email)
     await desk.tell(user.id, letters.address_changed(user.email, new))
+
+
+async def _follow(connection: AsyncConnection, user: User, email: str) -> None:
+    """An account that went by the old address of one of its owners goes by the new one."""
+    member, account = tables.Membership, tables.Account
+    owned = select(member.account_id).where(member.user_id == user.id, member.role == Role.OWNER)
+    which = (account.id.in_(owned), func.lower(account.email) == user.email)
+    await connection.execute(update(account).where(*which).values(email=email))

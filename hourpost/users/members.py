@@ -74,6 +74,8 @@ async def invite(desk: Desk, account: Account, inviter: User, email: str, role: 
             "created_at": now,
             "expires_at": now + LIFETIME,
         }
+        ran_out = (tables.Invitation.account_id == account.id, tables.Invitation.expires_at <= now)
+        await connection.execute(delete(tables.Invitation).where(*ran_out))
         statement = insert(tables.Invitation).values(values)
         await connection.execute(statement.on_conflict_do_update(index_elements=["account_id", "email"], set_=values))
         await note(connection, actor, "member_invited", now, email=email, role=role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -76,8 +77,10 @@ async def finish_reset(desk: Desk, token: str, password: str, browser: Browser) 
     await desk.tell(user.id, letters.password_changed(user.email))
 
 
-async def change_password(desk: Desk, user: User, current: str, new: str, browser: Browser) -> str:
-    """Set another password; gives the token of the one session that goes on.
+async def change_password(
+    desk: Desk, user: User, current: str, new: str, browser: Browser, account_id: UUID | None
+) -> str:
+    """Set another password; gives the token of the one session that goes on, still looking at ``account_id``.
 
     Raises: ValidationFailed, LimitExceeded, ServiceUnavailable.
     """
@@ -89,7 +92,7 @@ async def change_password(desk: Desk, user: User, current: str, new: str, browse
     async with desk.database.transaction() as connection:
         await _set(connection, user, hashed)
         await note(connection, Actor(user.id, user.email, browser.address), "password_changed", desk.now)
-        token = await start_session(connection, user.id, browser, desk.now)
+        token = await start_session(connection, user.id, browser, desk.now, account_id=account_id)
     await desk.tell(user.id, letters.password_changed(user.email))
     return token
 

@@ -58,15 +58,25 @@ _COLUMNS = [getattr(tables.Session, field.name) for field in fields(Session)]
 
 
 async def start_session(
-    connection: AsyncConnection, user_id: UUID, browser: Browser, now: datetime, *, awaits_second: bool = False
+    connection: AsyncConnection,
+    user_id: UUID,
+    browser: Browser,
+    now: datetime,
+    *,
+    awaits_second: bool = False,
+    account_id: UUID | None = None,
 ) -> str:
-    """Log a browser in under a new token, which is given; sessions that ran out are cleared away."""
+    """Log a browser in under a new token, which is given; sessions that ran out are cleared away.
+
+    ``account_id`` is what it goes on to look at; None: the first of those that the user is a member of.
+    """
     await connection.execute(delete(tables.Session).where(tables.Session.user_id == user_id, _has_ended(now)))
     token = mint()
     values = {
         "id": new_id(),
         "user_id": user_id,
         "token_sha256": hashed(token),
+        "account_id": account_id,
         "awaits_second": awaits_second,
         "address": browser.address,
         "agent": browser.agent[:_AGENT_CHARACTERS],

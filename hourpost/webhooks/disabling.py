@@ -23,7 +23,7 @@ WITH taken AS (
     FOR UPDATE SKIP LOCKED)
   RETURNING id, account_id, endpoint, failing_since
 )
-SELECT t.id, t.endpoint, t.failing_since, a.email FROM taken t JOIN accounts a ON a.id = t.account_id
+SELECT id, account_id, endpoint, failing_since FROM taken
 """
 )
 _GIVE_BACK = text("UPDATE webhooks SET told_at = NULL WHERE id = :id")
@@ -32,18 +32,23 @@ _LETTERS_AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """A webhook that was disabled, whose owner does not know; ``email`` is where letters to the account go."""
+    """A webhook that was disabled, of which those who see to webhooks do not know."""
 
     id: UUID
+    account_id: UUID
     endpoint: str
     failing_since: datetime
-    email: str
 
-    def letter(self, public_url: str) -> Letter:
-        """What is written."""
+    @property
+    def key(self) -> str:
+        """What tells the letter about this to somebody from that about another time."""
+        return f"hourpost-webhook-{self.id}-{self.failing_since:%Y%m%d%H%M%S}"
+
+    def letter(self, to: str, public_url: str) -> Letter:
+        """What is written to one of them."""
         since = self.failing_since.strftime("%d %B, %H:%M UTC")
         return Letter(
-            self.email,
+            to,
             "A webhook of yours was disabled",
             (
                 f"Since {since} nothing that we told {self.endpoint} was taken, so we have stopped calling it.",

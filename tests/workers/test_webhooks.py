@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from uuid import UUID
 
 from sqlalchemy import text
 
 from hourpost.flow.postman import Postman
 from hourpost.webhooks.changes import Change, create_webhook, update_webhook
+from tests.api.web.dashboard.people import join, make_user
 from tests.cast import CIPHER, make_account, make_domain
 from workers.webhooks import WebhookChores
 
@@ -52,3 +54,19 @@ async def test_a_letter_that_cannot_leave_is_tried_again(rounds, clock):
     await WebhookChores(rounds.database, clock, postman, URL).tell()
     async with rounds.database.reading() as connection:
         assert (await connection.execute(text("SELECT told_at FROM webhooks"))).scalar_one() is None
+
+
+async def test_those_who_see_to_webhooks_are_written_to_and_nobody_who_has_left(rounds, clock):
+    await make_domain(rounds.database, await make_account(rounds.database), "post.test")
+    account, _ = await disabled(rounds, clock)
+    await rounds.execute("DELETE FROM memberships WHERE account_id = :account", account=account)
+    told = []
+    for role in ("admin", "developer", "viewer", "billing"):
+        user_id, email = await make_user(rounds.database)
+        await join(rounds.database, SimpleNamespace(id=account), user_id, role)
+        told += [email] if role in ("admin", "developer") else []
+    postman = Postman(rounds.database, rounds.office.intake, clock, "Hourpost <hello@post.test>")
+    await WebhookChores(rounds.database, clock, postman, URL).tell()
+    async with rounds.database.reading() as connection:
+        addresses = (await connection.execute(text("SELECT address FROM deliveries"))).scalars()
+        assert sorted(addresses) == sorted(told)

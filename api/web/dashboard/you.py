@@ -81,7 +81,8 @@ async def post_password(request: Request, visitor: LoggedIn) -> Response:
     form = await read_form(request)
     current, new = form.get("current_password", ""), form.get("new_password", "")
     try:
-        token = await change_password(visitor.desk, visitor.user, current, new, visitor.browser)
+        here = visitor.session.account_id
+        token = await change_password(visitor.desk, visitor.user, current, new, visitor.browser, here)
     except (Refused, LimitExceeded) as error:
         return await you_page(visitor, {}, error)
     response = visitor.redirect(HERE, "The password is changed; every other browser is logged out.")

@@ -42,7 +42,7 @@ _PAYS_WITH: list[Literal["card", "link"] | str] = ["card", "link"]
 _TIMEOUT_SECONDS = 20  # a bank that is asked for money may take ten of them
 _RETRIES = 2
 PORTAL_FEATURES: ConfigurationCreateParamsFeatures = {
-    "customer_update": {"enabled": True, "allowed_updates": ["name", "address", "tax_id"]},
+    "customer_update": {"enabled": True, "allowed_updates": ["name", "email", "address", "tax_id"]},
     "invoice_history": {"enabled": True},
     "payment_method_update": {"enabled": True},
     "subscription_cancel": {"enabled": False},

@@ -8,10 +8,13 @@ from uuid import uuid4
 
 import pyotp
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
+from hourpost import tables
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
+from hourpost.rules.ids import new_id, to_text
+from hourpost.users.recovery import count_codes
 from hourpost.users.totp import matching_step
 from tests.api.web.dashboard.letters import own_mail_stopped
 from tests.api.web.dashboard.people import Surfer, join, log_in, make_user, new_surfer, text_of
@@ -139,3 +142,30 @@ def test_a_code_is_good_for_the_step_before_and_after() -> None:
     code = pyotp.TOTP(secret).at(now)
     assert matching_step(secret, code, now + timedelta(seconds=30)) is not None
     assert matching_step(secret, code, now + timedelta(seconds=90)) is None
+
+
+def test_a_code_of_before_the_one_that_was_used_lets_nobody_in(
+    site: RunningWeb, protected: tuple[Surfer, str, list[str]]
+) -> None:
+    user, secret, _ = protected
+    totp, now = pyotp.TOTP(secret), datetime.now(UTC)
+    assert half_way(site, user).post("/login/second", {"code": totp.at(now + timedelta(seconds=30))}).status_code == 303
+    assert half_way(site, user).post("/login/second", {"code": totp.at(now)}).status_code == 422
+
+
+async def test_with_the_last_passkey_the_recovery_codes_go(user: Surfer, database: Database, site: RunningWeb) -> None:
+    values = {"id": new_id(), "user_id": user.user_id, "credential_id": uuid4().bytes, "public_key": b"", "name": "Old"}
+    async with database.transaction() as connection:
+        await connection.execute(
+            insert(tables.Passkey).values(values | {"sign_count": 0, "created_at": datetime.now(UTC)})
+        )
+    assert half_way(site, user).get("/login/second").status_code == 200
+    assert user.post("/app/you/codes").status_code == 200
+    assert "Then the password alone logs you in" in user.get("/app/you").text
+    assert user.post(f"/app/you/passkeys/{to_text('pk', values['id'])}/remove").status_code == 303
+    async with database.reading() as connection:
+        assert user.user_id is not None
+        assert await count_codes(connection, user.user_id) == 0
+    assert user.post("/app/you/codes").status_code == 403
+    surfer = new_surfer(site.url)
+    assert surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"] == "/app"

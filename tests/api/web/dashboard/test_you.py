@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from hourpost.accounts.passwords import hash_password
+from hourpost.accounts.queries import list_accounts_of
 from hourpost.database import Database
 from tests.api.web.dashboard.letters import link_in, newest_mail, own_mail_stopped
 from tests.api.web.dashboard.people import Surfer, log_in, make_user, text_of
@@ -78,3 +79,23 @@ def test_who_belongs_to_no_account_is_offered_one(user: Surfer) -> None:
     assert user.get("/app/accounts/new").status_code == 200
     assert "Mine" in user.follow(user.post("/app/accounts/new", {"name": "Mine"})).text
     assert user.get("/app/you").status_code == 200
+
+
+async def test_who_changes_the_password_still_looks_at_the_same_account(user: Surfer) -> None:
+    for name in ("First", "Second"):
+        user.post("/app/accounts/new", {"name": f"{name} account"})
+    new = {"current_password": PASSWORD, "new_password": "a better one than before"}
+    assert user.post("/app/you/password", new).status_code == 303
+    assert "<title>Settings" in user.get("/app/account").text
+    assert 'value="Second account"' in user.get("/app/account").text
+
+
+async def test_an_account_goes_by_the_new_address_of_its_owner(user: Surfer, database: Database) -> None:
+    user.post("/app/accounts/new", {"name": "Mine"})
+    new = f"new-{uuid4().hex[:8]}@acme.test"
+    user.post("/app/you/address", {"email": new})
+    link = await link_in(database, new)
+    assert user.post("/address", {"token": link.partition("token=")[2]}).status_code == 303
+    async with database.reading() as connection:
+        account, _ = (await list_accounts_of(connection, user.user_id))[0]
+    assert account.email == new
