@@ -46,18 +46,42 @@ SELECT cause, count(*)::int AS count, min(due_at) AS next_at, max(due_at) AS las
 ) AS w GROUP BY cause
 """
 )
+# No index has what is queued by account: each would be written twice for every delivery. So two places are looked at:
+# the beginning of everybody's line, and the newest emails of the account. A flood of its own fills the one, and what
+# stands behind a flood of others is in the other.
+_QUEUED = text(
+    """
+WITH line AS (
+  SELECT email_id, position, account_id, state, due_at FROM deliveries WHERE state IN ('queued', 'deferred')
+  ORDER BY due_at LIMIT :line
+), newest AS (
+  SELECT id FROM emails WHERE account_id = :account ORDER BY id DESC LIMIT :newest
+)
+SELECT count(*)::int AS count, min(due_at) AS next_at, max(due_at) AS last_at,
+  (SELECT count(*) FROM line) = :line AS is_least
+FROM (
+  SELECT email_id, position, due_at FROM line WHERE account_id = :account AND state = 'queued'
+  UNION
+  SELECT d.email_id, d.position, d.due_at FROM newest n CROSS JOIN LATERAL (
+    SELECT email_id, position, due_at FROM deliveries
+    WHERE email_id = n.id AND account_id = :account AND state || '' = 'queued' OFFSET 0) d
+) AS w
+"""
+)
 
 MOST_WAITING = 10_000
+_LINE, _NEWEST = MOST_WAITING, 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many deliveries wait for one cause (``MOST_WAITING`` means at least so many), and when they are due."""
+    """How many deliveries wait for one cause, or at least so many, and when they are due."""
 
-    cause: str  # plan, schedule, relay, destination, account, retry
+    cause: str  # plan, schedule, worker, relay, destination, account, retry
     count: int
     next_at: datetime
     last_at: datetime
+    is_least: bool
 
 
 async def count_events(connection: AsyncConnection, now: datetime) -> bool:
@@ -89,4 +113,9 @@ async def read_tallies(
 async def read_waiting(connection: AsyncConnection, account_id: UUID) -> list[Waiting]:
     """What waits, by its cause, the most first."""
     rows = await connection.execute(_WAITING, {"account": account_id, "most": MOST_WAITING})
-    return sorted((Waiting(*row) for row in rows), key=lambda one: -one.count)
+    found = [Waiting(*row, row.count >= MOST_WAITING) for row in rows]
+    bounds = {"account": account_id, "line": _LINE, "newest": _NEWEST}
+    queued = (await connection.execute(_QUEUED, bounds)).one()
+    if queued.count:
+        found.append(Waiting("worker", min(queued.count, MOST_WAITING), *queued[1:]))
+    return sorted(found, key=lambda one: -one.count)

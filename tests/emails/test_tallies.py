@@ -7,8 +7,11 @@ from datetime import timedelta
 import pytest_asyncio
 from sqlalchemy import text
 
+from hourpost.emails import tallies
 from hourpost.emails.tallies import LAG, SLICE, count_events, read_tallies, read_waiting
+from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
+from tests.api.web.dashboard.mail import make_email
 from tests.cast import make_account
 
 
@@ -86,6 +89,9 @@ async def test_what_waits_is_told_by_its_cause(fresh_database, account, clock):
         ("scheduled", None),
         ("deferred", "relay"),
         ("deferred", None),
+        ("queued", None),
+        ("queued", None),
+        ("sending", None),
         ("sent", None),
     ]
     async with fresh_database.transaction() as connection:
@@ -100,5 +106,25 @@ async def test_what_waits_is_told_by_its_cause(fresh_database, account, clock):
             )
     async with fresh_database.reading() as connection:
         waiting = await read_waiting(connection, account.id)
-        assert {one.cause: one.count for one in waiting} == {"plan": 2, "schedule": 1, "relay": 1, "retry": 1}
+        counts = {one.cause: one.count for one in waiting}
+        assert counts == {"plan": 2, "schedule": 1, "worker": 2, "relay": 1, "retry": 1}
+        assert not any(one.is_least for one in waiting)
         assert await read_waiting(connection, new_id()) == []
+
+
+async def test_what_is_queued_is_told_in_whatever_flood_it_stands(fresh_database, account, monkeypatch):
+    """A flood of its own is at least so many; behind one of others it is found among its newest emails."""
+    monkeypatch.setattr(tallies, "_LINE", 3)
+    flood = await make_account(fresh_database)
+    await make_email(fresh_database, flood, *(f"{number}@far.test" for number in range(5)), state=State.QUEUED)
+    async with fresh_database.transaction() as connection:
+        await connection.execute(text("UPDATE deliveries SET due_at = due_at - interval '1 minute'"))
+    await make_email(fresh_database, account, "ada@far.test", "bob@far.test", state=State.QUEUED)
+    monkeypatch.setattr(tallies, "_NEWEST", 1)
+    async with fresh_database.reading() as connection:
+        told = {one.id: await read_waiting(connection, one.id) for one in (flood, account)}
+    assert [(one.cause, one.count, one.is_least) for one in told[account.id]] == [("worker", 2, True)]
+    assert [(one.cause, one.count, one.is_least) for one in told[flood.id]] == [("worker", 5, True)]
+    monkeypatch.setattr(tallies, "_NEWEST", 0)
+    async with fresh_database.reading() as connection:
+        assert [one.count for one in await read_waiting(connection, flood.id)] == [3]

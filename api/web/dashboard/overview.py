@@ -13,7 +13,7 @@ from api.web.dashboard.visitors import AnyMember, Sender
 from api.web.v1.email_reading import read_email
 from hourpost.accounts.progress import read_progress
 from hourpost.emails.queries import Filters, list_emails
-from hourpost.emails.tallies import MOST_WAITING, read_tallies, read_waiting
+from hourpost.emails.tallies import read_tallies, read_waiting
 from hourpost.errors import HourpostError
 from hourpost.pages import Cursor
 from hourpost.rules.ids import to_text
@@ -42,6 +42,7 @@ _LATEST = 6
 CAUSES = {
     "plan": ("Your hour is full", "They leave by themselves, oldest first, as room returns."),
     "schedule": ("Scheduled", "They leave at the moment that you chose."),
+    "worker": ("On its way", "They have their room and are next to be handed to a relay."),
     "relay": ("A relay", "Our relay could not be asked or gave no answer; we try again."),
     "destination": ("The recipient's server", "It said “later”; we try again with growing pauses."),
     "account": ("Your account", "It is suspended or unpaid; nothing is lost, and nothing leaves."),
@@ -74,7 +75,6 @@ async def get_overview(visitor: AnyMember, span: str = "24h") -> Response:
         waiting=waiting,
         hour=await read_meter(visitor.parts, visitor.account) if is_held else None,
         causes=CAUSES,
-        most_waiting=MOST_WAITING,
         latest=latest.data,
     )
 
