@@ -112,10 +112,10 @@ async def read_tallies(
 
 async def read_waiting(connection: AsyncConnection, account_id: UUID) -> list[Waiting]:
     """What waits, by its cause, the most first."""
-    rows = await connection.execute(_WAITING, {"account": account_id, "most": MOST_WAITING})
-    found = [Waiting(*row, row.count >= MOST_WAITING) for row in rows]
+    rows = (await connection.execute(_WAITING, {"account": account_id, "most": MOST_WAITING})).all()
+    found = [Waiting(cause, count, first, last, count >= MOST_WAITING) for cause, count, first, last in rows]
     bounds = {"account": account_id, "line": _LINE, "newest": _NEWEST}
-    queued = (await connection.execute(_QUEUED, bounds)).one()
-    if queued.count:
-        found.append(Waiting("worker", min(queued.count, MOST_WAITING), *queued[1:]))
+    queued, next_at, last_at, is_least = (await connection.execute(_QUEUED, bounds)).one()
+    if queued:
+        found.append(Waiting("worker", min(queued, MOST_WAITING), next_at, last_at, is_least))
     return sorted(found, key=lambda one: -one.count)
