@@ -99,6 +99,10 @@ async def _check_migrations(database: Database) -> Check:
 
 async def _check_redis(settings: Settings) -> list[Check]:
     server = await inspect_redis(_redis_url(settings))
+    if server.fault_as_counters:
+        return [
+            _failed("redis", server.fault_as_counters, "name one server, or a proxy before one, in HOURPOST_REDIS_URL")
+        ]
     kept = _ok("redis", f"Redis {server.version}, {server.seconds * 1000:.1f} ms")
     if server.evicts:
         kept = _failed("redis", "it may evict keys: an hour would be forgotten", "set maxmemory-policy noeviction")
@@ -113,6 +117,8 @@ async def _check_broker(settings: Settings) -> list[Check]:
     if settings.broker_url is None:
         _redis_url(settings)
     server = await inspect_redis(broker_url(settings))
+    if server.fault_as_broker:
+        return [_failed("broker", server.fault_as_broker, "name a Redis that is no cluster in HOURPOST_BROKER_URL")]
     if server.evicts:
         return [_warning("broker", "it may evict hints, which then cost seconds", "set maxmemory-policy noeviction")]
     return [_ok("broker", f"Redis {server.version}")]

@@ -6,7 +6,7 @@ import importlib
 
 import typer
 
-from hourpost.cli.running import settings_with_servers
+from hourpost.cli.servers import settings_with_servers
 from hourpost.cli.smtp import find_certificate
 from hourpost.embedded.doors import metrics_port_of
 from hourpost.embedded.readiness import mark_ready

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import ServiceUnavailable
 from hourpost.settings import Settings
@@ -22,11 +20,3 @@ def running_settings() -> Settings:
 def client_settings() -> Settings:
     """The settings of a command that only speaks HTTP, so that nothing else need be known."""
     return instance_settings()
-
-
-def settings_with_servers() -> Settings:
-    """The settings of a part, which has no servers of its own. Raises: typer.BadParameter where they are not named."""
-    settings = instance_settings()
-    if settings.database_url is None or settings.redis_url is None:
-        raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
-    return settings

@@ -9,7 +9,7 @@ import typer
 import uvloop
 
 from hourpost.assembly import build_parts
-from hourpost.cli.running import settings_with_servers
+from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
 from hourpost.logging import configure_logging

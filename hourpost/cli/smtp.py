@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from hourpost.cli.running import settings_with_servers
+from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.certificate import find_or_make
 from hourpost.embedded.doors import metrics_port_of
 from hourpost.embedded.readiness import mark_ready

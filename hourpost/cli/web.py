@@ -6,7 +6,7 @@ import gc
 
 import typer
 
-from hourpost.cli.running import settings_with_servers
+from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.readiness import mark_ready
 from hourpost.logging import configure_logging
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hourpost.assembly import broker_url, database_url
-from hourpost.cli.running import settings_with_servers
+from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.doors import metrics_port_of
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.encryption import Cipher

@@ -1,4 +1,4 @@
-"""Redis as a server: its version, its clock, and whether it keeps what it is given."""
+"""Redis as a server: its version, its clock, whether it keeps what it is given, and whether it is a cluster."""
 
 from __future__ import annotations
 
@@ -13,13 +13,30 @@ from hourpost.errors import ServiceUnavailable
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    """What a Redis says of itself. ``skew_seconds``: how far its clock is from ours."""
+    """What a Redis says of itself.
+
+    ``skew_seconds``: how far its clock is from ours. ``shards``: among how many nodes a cluster divides its keys; 0: it
+    is none.
+    """
 
     version: str
     skew_seconds: float
     evicts: bool
     appends: bool
     seconds: float
+    shards: int
+
+    @property
+    def fault_as_counters(self) -> str | None:
+        """Why it cannot hold what is counted, if it cannot: we ask one node, which answers MOVED for keys of others."""
+        if self.shards > 1:
+            return f"it is a Redis cluster of {self.shards} nodes, and what is counted must be on one"
+        return None
+
+    @property
+    def fault_as_broker(self) -> str | None:
+        """Why Celery cannot use it, if it cannot: it waits for several keys at once, which no cluster allows."""
+        return "it is a Redis cluster, which Celery cannot use as a broker" if self.shards else None
 
 
 async def inspect_redis(url: str, *, timeout_seconds: float = 3.0) -> RedisServer:
@@ -33,7 +50,9 @@ async def inspect_redis(url: str, *, timeout_seconds: float = 3.0) -> RedisServe
         seconds, microseconds = await client.time()
         answered_at = time()
         now = seconds + microseconds / 1e6
+        shards = int((await client.cluster("INFO"))["cluster_size"]) if info.get("cluster_enabled") else 0
         return RedisServer(
+            shards=shards,
             version=str(info.get("redis_version", "unknown")),
             skew_seconds=max(asked_at - now, now - answered_at, 0.0),
             evicts=info.get("maxmemory_policy") != "noeviction",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,25 @@ def fragile_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path)
     yield server
     server.close()
+
+
+@contextmanager
+def nodes_of_a_cluster(folder: Path) -> Iterator[RedisServer]:
+    """One of two nodes, each with half of the keys."""
+    servers = []
+    for name, slots in (("one", range(8192)), ("two", range(8192, 16_384))):
+        (folder / name).mkdir()
+        servers.append(RedisServer(folder / name, "--cluster-enabled", "yes"))
+        servers[-1].client.execute_command("CLUSTER", "ADDSLOTS", *slots)
+    first, second = servers
+    first.client.execute_command("CLUSTER", "MEET", "127.0.0.1", second.port)
+    deadline = time.monotonic() + 60
+    while b"cluster_size:2" not in bytes(first.client.execute_command("CLUSTER", "INFO")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield first
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture
