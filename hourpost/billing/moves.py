@@ -16,13 +16,17 @@ _PREVIEW_HOLDS = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change of plan: ``kind`` is upgrade (now, against ``preview``), downgrade (at ``starts_at``) or same."""
+    """A change of plan: ``kind`` is upgrade (now, against ``preview``), downgrade (at ``starts_at``) or same.
+
+    ``instead_of`` is the plan that was chosen to follow before, and then does not.
+    """
 
     kind: str
     from_plan: str | None
     to_plan: str
     price_cents: int
     starts_at: datetime
+    instead_of: str | None = None
     preview: Preview | None = None
 
     def costing(self, preview: Preview) -> Move:
@@ -48,10 +52,10 @@ def move_of(current: Subscription, plan: str, price: Price, now: datetime) -> Mo
         raise Conflict("unusual_subscription", "This subscription cannot be changed here; please write to support.")
     cents = price.amount_cents if price.amount_cents is not None else PLANS[plan].price_cents
     if plan == current.price.plan:
-        return Move("same", plan, plan, cents, now)
+        return Move("same", plan, plan, cents, now, current.next_plan)
     if PLANS[plan].hourly_limit > PLANS[current.price.plan].hourly_limit:
-        return Move("upgrade", current.price.plan, plan, cents, now)
-    return Move("downgrade", current.price.plan, plan, cents, current.period_end)
+        return Move("upgrade", current.price.plan, plan, cents, now, current.next_plan)
+    return Move("downgrade", current.price.plan, plan, cents, current.period_end, current.next_plan)
 
 
 def check_moment(at: datetime, current: Subscription, now: datetime) -> None:

@@ -132,6 +132,22 @@ async def test_an_upgrade_whose_payment_waits_for_the_bank_says_so(
     assert await plan_of(database, buyers) == "premium"
 
 
+async def test_what_was_chosen_to_follow_is_still_there_while_an_upgrade_waits_for_its_payment(
+    buyers: Cast, stripe: FakeStripe
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe, "premium")
+    owner.post("/app/plan/change", {"to": "path"})
+    assert "Path, which you chose to follow; it still does until this is paid" in text_of(
+        owner.get("/app/plan/change?to=skilled")
+    )
+    stripe.state.cards[stripe.subscription()["customer"]] = "declined"
+    at = str(int(datetime.now(UTC).timestamp()))
+    page = text_of(owner.follow(owner.post("/app/plan/change", {"to": "skilled", "at": at})))
+    assert "Skilled waits for its payment" in page
+    assert "Stay with Premium" in page
+
+
 async def test_a_plan_is_canceled_and_resumed(buyers: Cast, stripe: FakeStripe) -> None:
     owner = buyers["admin"]
     buy(owner, stripe)
