@@ -18,7 +18,10 @@ HourpostError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,12 @@ class Fault:
     pointer: str
     detail: str
     missing: bool = False
+
+
+def in_short(details: Sequence[str]) -> str:
+    """What is wrong in one line, for those who see no list: the first three, and how many more there are."""
+    more = len(details) - _TOLD
+    return "; ".join(details[:_TOLD]) + (f"; and {more} more" if more > 0 else "")
 
 
 class HourpostError(Exception):
@@ -54,7 +63,7 @@ class ValidationFailed(Refused):
     name = "validation_error"
 
     def __init__(self, faults: list[Fault], message: str | None = None) -> None:
-        super().__init__(message or "; ".join(fault.detail for fault in faults[:3]))
+        super().__init__(message or in_short([fault.detail for fault in faults]))
         self.faults = faults
 
 
@@ -62,6 +71,10 @@ class MessageTooLarge(Refused):
     """The message is larger than we take."""
 
     name = "message_too_large"
+
+    def __init__(self, message: str, *, faults: list[Fault] | None = None) -> None:
+        super().__init__(message)
+        self.faults = faults or []
 
 
 class NotAuthenticated(Refused):

@@ -106,7 +106,7 @@ def body_of(error: HourpostError, *, request_id: str, public_url: str, at_root: 
 
 def faults_of(error: HourpostError) -> list[Fault]:
     """What is wrong, place by place; empty where the error has no places."""
-    return error.faults if isinstance(error, ValidationFailed | Forbidden) else []
+    return error.faults if isinstance(error, ValidationFailed | Forbidden | MessageTooLarge) else []
 
 
 def to_response(

@@ -38,6 +38,7 @@ from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.rules.delivery_state import State
 from hourpost.rules.hour_tokens import Answer, Take, Taken
+from hourpost.rules.plans import BACKLOG_HOURS
 from hourpost.rules.submission import OnLimit, Order, Receipt
 
 _FLIGHTS = 2
@@ -332,11 +333,23 @@ def check_order(order: Order) -> None:
         raise ValidationFailed(
             [Fault(f"{one.place}/to", detail.format(len(one.recipients), standing.limit)) for one in large]
         )
+    _check_together(order)
+
+
+def _check_together(order: Order) -> None:
+    """Refuse what has room in no hour and no waiting room, however long one tries. Raises: ValidationFailed."""
+    limit = order.standing.limit
     impatient = [one for one in order.submissions if one.on_limit is OnLimit.REJECT]
-    together = sum(len(one.recipients) for one in impatient)
-    if together > standing.limit:
-        detail = f"{together} recipients that must leave at once are more than the whole hour ({standing.limit})."
+    at_once = sum(len(one.recipients) for one in impatient)
+    if at_once > limit:
+        detail = f"{at_once} recipients that must leave at once are more than the whole hour ({limit})."
         raise ValidationFailed([Fault(f"{impatient[0].place}/on_limit", detail)])
+    now_or_held = sum(len(one.recipients) for one in order.submissions if one.scheduled_at is None)
+    most = limit * (1 + BACKLOG_HOURS)
+    if now_or_held > most:
+        detail = f"{now_or_held} recipients are more than the plan's hour and the day of it that may wait ({most})."
+        list_of_all = order.submissions[0].place.rpartition("/")[0]
+        raise ValidationFailed([Fault(list_of_all, f"{detail} Send fewer at once.")])
 
 
 def _count(placements: Sequence[tuple[_Pending, placing.Placement]]) -> None:

@@ -12,6 +12,7 @@ from hourpost.flow.limit import seconds_to_next, to_moment
 from hourpost.flow.store import Row, Stored
 from hourpost.rules.delivery_state import State
 from hourpost.rules.hour_tokens import Answer, Mode, Refusal, Taken, Want
+from hourpost.rules.plans import BACKLOG_HOURS
 from hourpost.rules.submission import OnLimit, Order, Placed, Submission, Usage
 
 Suppressed = set[tuple[UUID, str]]
@@ -63,7 +64,8 @@ def refusal_of(order: Order, answers: Sequence[Answer], taken: Taken | None) -> 
     wait = taken.retry_seconds(refused)
     limit = order.standing.limit
     if refused.refusal is Refusal.BACKLOG:
-        message = f"The waiting room of this account is full: a day of the plan ({limit * 24} emails) is held already."
+        room = limit * BACKLOG_HOURS
+        message = f"The waiting room of this account, a day of the plan ({room} emails), has no room for this now."
         return LimitExceeded("backlog", message, retry_after_seconds=wait)
     message = f"The plan's {limit} emails an hour are used up; there is room again in {wait} seconds."
     return LimitExceeded("plan", message, retry_after_seconds=wait)

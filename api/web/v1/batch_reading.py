@@ -16,7 +16,15 @@ from api.web.errors import MAX_FAULTS, faults_of, status_of
 from api.web.faults import faults_in
 from api.web.v1.email_reading import read_email
 from hourpost.aside import aside
-from hourpost.errors import Fault, HourpostError, Refused, ValidationFailed
+from hourpost.errors import (
+    Fault,
+    Forbidden,
+    HourpostError,
+    MessageTooLarge,
+    Refused,
+    ValidationFailed,
+    in_short,
+)
 from hourpost.rules.submission import MAX_BATCH, Standing, Submission
 
 _BREATH = 16  # emails, which take a millisecond
@@ -65,7 +73,7 @@ async def read_batch(raw: bytes, standing: Standing, now: datetime, *, extra: Ex
     submissions = [one for one in found if isinstance(one, Submission)]
     refused = [(index, one) for index, one in enumerate(found) if isinstance(one, Refused)]
     if refused and (not is_partial or not submissions):
-        raise _together([error for _, error in refused])
+        raise _together(refused)
     return Batch(tuple(submissions), is_partial, tuple(_told(index, error) for index, error in refused))
 
 
@@ -100,12 +108,16 @@ def _open(body: Any, extra: Extra) -> tuple[str, list[Any], str | None]:
     return "/emails", emails, fields.mode
 
 
-def _together(errors: list[Refused]) -> Refused:
-    """One error for all that was refused."""
-    faults = [fault for error in errors for fault in faults_of(error)]
-    if all(error.name == errors[0].name for error in errors) and not isinstance(errors[0], ValidationFailed):
-        return errors[0]
-    return ValidationFailed(faults[:MAX_FAULTS]) if faults else errors[0]
+def _together(refused: list[tuple[int, Refused]]) -> Refused:
+    """One error for all that was refused; its message, which is all that many clients show, says of which emails."""
+    first = refused[0][1]
+    faults = [fault for _, error in refused for fault in faults_of(error)]
+    message = in_short([f"emails[{index}]: {fault.detail}" for index, error in refused for fault in faults_of(error)])
+    if any(error.name != first.name for _, error in refused) or isinstance(first, ValidationFailed):
+        return ValidationFailed(faults[:MAX_FAULTS], message)
+    if isinstance(first, Forbidden):
+        return Forbidden(first.name, message, faults=faults[:MAX_FAULTS])
+    return MessageTooLarge(message, faults=faults[:MAX_FAULTS])
 
 
 def _told(index: int, error: HourpostError) -> dict[str, Any]:

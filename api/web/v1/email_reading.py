@@ -158,7 +158,7 @@ def _submission(
         domain_id=domain.id,
         subject=fields.subject,
         message_id=message_id,
-        content=_bytes_of(content, message_id, now),
+        content=_bytes_of(content, message_id, now, start),
         parts=parts,
         tags=[{"name": tag.name, "value": tag.value} for tag in fields.tags] if fields.tags else None,
         metadata=fields.metadata,
@@ -169,14 +169,21 @@ def _submission(
     )
 
 
-def _bytes_of(content: Content, message_id: str, now: datetime) -> bytes:
+def _bytes_of(content: Content, message_id: str, now: datetime, start: str) -> bytes:
     if sum(len(item.content) for item in content.attachments) * 4 // 3 > MAX_MESSAGE_BYTES:
-        raise _too_large()
+        raise _too_large(content, start)
     written = build_message(content, message_id=message_id, date=now)
     if len(written) > MAX_MESSAGE_BYTES:
-        raise _too_large()
+        raise _too_large(content, start)
     return written
 
 
-def _too_large() -> MessageTooLarge:
-    return MessageTooLarge(f"The message is larger than {MAX_MESSAGE_BYTES // 1024 // 1024} MB once encoded.")
+def _too_large(content: Content, start: str) -> MessageTooLarge:
+    """The error, with the field that is most of it."""
+    sizes = {
+        "attachments": sum(len(item.content) for item in content.attachments),
+        "html": len(content.html or ""),
+        "text": len(content.text or ""),
+    }
+    detail = f"The message is larger than {MAX_MESSAGE_BYTES // 1024 // 1024} MB once encoded."
+    return MessageTooLarge(detail, faults=[Fault(f"{start}/{max(sizes, key=sizes.__getitem__)}", detail)])

@@ -35,6 +35,21 @@ def test_a_strict_batch_with_a_fault_stores_nothing_and_names_all(owner: Custome
     assert owner.http.get("/v1/emails").json()["data"] == []
 
 
+def test_a_strict_batch_of_strange_senders_names_all_of_them(owner: Customer, stranger: Customer) -> None:
+    strange = owner.email() | {"from": stranger.sender}
+    answer = owner.http.post("/v1/emails/batch", json=[strange, owner.email(), strange])
+    body = answer.json()
+    assert (answer.status_code, body["name"]) == (403, "domain_not_verified")
+    assert [error["pointer"] for error in body["errors"]] == ["/0/from", "/2/from"]
+
+
+def test_the_message_alone_says_which_emails_of_a_batch_are_faulty_and_how_many(owner: Customer) -> None:
+    faulty = owner.email(to="bob")
+    answer = owner.http.post("/v1/emails/batch", json=[owner.email(), *[faulty] * 5])
+    assert answer.json()["message"].startswith("emails[1]: `to`: 'bob' is not")
+    assert answer.json()["message"].endswith("; and 2 more")
+
+
 def test_a_partial_batch_stores_the_good_and_tells_of_the_others(owner: Customer, stranger: Customer) -> None:
     emails = [owner.email(to="bob"), owner.email(), owner.email() | {"from": stranger.sender}]
     body = owner.http.post("/v1/emails/batch", json={"emails": emails, "mode": "partial"}).json()
@@ -103,3 +118,15 @@ async def test_more_recipients_than_the_hour_are_shown_where_they_stand(owner: C
     impatient = {"emails": [good, good | {"on_limit": "reject"}, good | {"on_limit": "reject"}]}
     answer = owner.http.post("/v1/emails/batch", json=impatient)
     assert answer.json()["errors"][0]["pointer"] == "/emails/1/on_limit"
+
+
+async def test_a_batch_that_can_never_wait_is_not_told_to_come_back(owner: Customer, database: Database) -> None:
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, "path", 1)
+    later = owner.email(scheduled_at="in 1 hour")
+    never = {"emails": [*[owner.email()] * 26, later]}
+    answer = owner.http.post("/v1/emails/batch", json=never)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/emails")
+    assert owner.http.post("/v1/emails/batch", json={"emails": never["emails"][1:]}).status_code == 202
+    full = owner.http.post("/v1/emails/batch", json=[owner.email()] * 2)
+    assert (full.status_code, full.json()["limit"]) == (429, "backlog")

@@ -177,6 +177,7 @@ def test_forty_megabytes_are_taken_and_forty_one_are_not(owner: Customer) -> Non
     assert owner.send(attachments=attached(29)).status_code == 202
     refused = owner.send(attachments=attached(41))
     assert (refused.status_code, refused.json()["name"]) == (413, "message_too_large")
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/attachments"]
 
 
 @pytest.mark.parametrize("path", ["/v1/emails", "/v1/emails/batch"])
