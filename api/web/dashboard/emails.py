@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from api.web.dashboard.email_content import PATH, id_of_email, load_email
 from api.web.dashboard.forms import faults_by_field, read_form
-from api.web.dashboard.leaving import read_leaving
 from api.web.dashboard.states import STATES
 from api.web.dashboard.visitors import Reader, Sender, Visitor
 from api.web.dependencies import cursor
@@ -22,6 +21,7 @@ from hourpost.emails.again import read_again
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredAttempt, StoredEmail, StoredEvent
 from hourpost.errors import Fault, HourpostError, NotFound, Refused, ValidationFailed
+from hourpost.flow.leaving import read_leaving
 from hourpost.pages import Cursor, Page
 from hourpost.rules.delivery_state import CANCELABLE, State
 from hourpost.rules.ids import moment_of, to_text
@@ -156,7 +156,9 @@ async def _show(
         name_of=name_of,
         view=view if view in VIEWS else "preview",
         recipients=[(one, _timeline(one.position, events, attempts)) for one in email.deliveries],
-        leaving=await read_leaving(visitor.parts, visitor.account, email),
+        leaving=await read_leaving(
+            visitor.parts.hour, visitor.parts.database, visitor.account.id, visitor.account.limit, email
+        ),
         may_cancel=bool(states & CANCELABLE),
         may_reschedule=bool(states & _RESCHEDULABLE),
         explain=explain,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from hourpost.emails.queries import StoredAttempt, StoredDelivery, StoredEmail, StoredEvent
@@ -32,15 +34,15 @@ def list_view(email: StoredEmail) -> dict[str, Any]:
     }
 
 
-def email_view(email: StoredEmail) -> dict[str, Any]:
-    """An email by itself, without its content."""
+def email_view(email: StoredEmail, leaving: Mapping[int, datetime]) -> dict[str, Any]:
+    """An email by itself, without its content; ``leaving``: when its held recipients leave, by position."""
     return list_view(email) | {
         "expires_at": email.expires_at,
         "metadata": email.metadata,
         "source": email.source,
         "test": email.test,
         "size_bytes": email.size_bytes,
-        "recipients": [_recipient(email, one) for one in email.deliveries],
+        "recipients": [_recipient(email, one, leaving) for one in email.deliveries],
     }
 
 
@@ -97,14 +99,15 @@ def attempt_view(email: StoredEmail, attempt: StoredAttempt) -> dict[str, Any]:
     }
 
 
-def _recipient(email: StoredEmail, one: StoredDelivery) -> dict[str, Any]:
+def _recipient(email: StoredEmail, one: StoredDelivery, leaving: Mapping[int, datetime]) -> dict[str, Any]:
+    is_due = one.state in (State.SCHEDULED, State.DEFERRED)
     return {
         "id": delivery_to_text(email.id, one.position),
         "address": one.address,
         "status": one.state,
         "attempts": one.attempts,
         "waits_for": _waits_for(one),
-        "next_at": one.due_at if one.state in (State.SCHEDULED, State.DEFERRED) else None,
+        "next_at": one.due_at if is_due else leaving.get(one.position),
         "changed_at": one.changed_at,
     }
 

@@ -23,6 +23,7 @@ from hourpost.emails import changes, queries
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredEmail
 from hourpost.errors import Fault, NotFound, ValidationFailed
+from hourpost.flow.leaving import read_leaving
 from hourpost.mailboxes.reading import open_raw
 from hourpost.pages import Cursor, Page
 from hourpost.rules.moments import MomentError
@@ -94,7 +95,7 @@ async def get_email(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Resp
     async with parts.database.reading() as connection:
         email = await _find(connection, caller, email_id)
         content = await queries.read_content(connection, email)
-    return Json(email_view(email) | content_view(content))
+    return Json(await _view(parts, caller, email) | content_view(content))
 
 
 @router.get("/{email_id}/events", **doc.LIST_EVENTS)
@@ -167,4 +168,9 @@ async def _changed(parts: Parts, caller: Standing, email_id: str, given: changes
     await give_back(parts.hour, given)
     async with parts.database.reading() as connection:
         email = await _find(connection, caller, email_id)
-    return Json(email_view(email))
+    return Json(await _view(parts, caller, email))
+
+
+async def _view(parts: Parts, caller: Standing, email: StoredEmail) -> dict[str, Any]:
+    leaving = await read_leaving(parts.hour, parts.database, caller.account_id, caller.limit, email)
+    return email_view(email, leaving)

@@ -17,9 +17,11 @@ from api.web.parts import Parts, parts_of
 from api.web.v1.batch_reading import read_batch
 from api.web.v1.email_reading import read_email
 from hourpost.aside import aside
+from hourpost.emails.queries import get_email
 from hourpost.emails.status import status_of
 from hourpost.errors import LimitExceeded, ServiceUnavailable
 from hourpost.flow import limit
+from hourpost.flow.leaving import read_leaving
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import WINDOW_SECONDS
@@ -43,7 +45,7 @@ async def send_email(request: Request) -> Json:
     with beside_the_query(request):
         order = await aside(len(raw), read)
     receipt = await _accept(parts, order)
-    placed = receipt.placed[0]
+    placed = await _as_it_stands(parts, standing, receipt.placed[0], replayed=receipt.replayed)
     email_id = to_text("em", placed.email_id)
     request.scope["state"]["emails"] = (email_id,)
     usage = await usage_after(parts, standing, receipt)
@@ -91,6 +93,16 @@ async def usage_after(parts: Parts, standing: Standing, receipt: Receipt) -> Usa
     if receipt.usage is not None or standing.test or (unasked and not receipt.replayed):
         return receipt.usage
     return await _usage_now(parts, standing)
+
+
+async def _as_it_stands(parts: Parts, standing: Standing, placed: Placed, *, replayed: bool) -> Placed:
+    """What was placed by an earlier request and is still held, with the moment at which it leaves as things are now."""
+    if not replayed or placed.held_by != "plan":
+        return placed
+    async with parts.database.reading() as connection:
+        email = await get_email(connection, standing.account_id, placed.email_id)
+    leaving = await read_leaving(parts.hour, parts.database, standing.account_id, standing.limit, email)
+    return placed._replace(estimated_send_at=max(leaving.values(), default=None))
 
 
 async def _accept(parts: Parts, order: Order) -> Receipt:

@@ -53,6 +53,22 @@ class RecipientShape(Shape):
     status: State
 
 
+class StoredRecipientShape(RecipientShape):
+    """One recipient, and what it waits for."""
+
+    model_config = ConfigDict(title="StoredRecipient")
+
+    attempts: int
+    waits_for: Annotated[
+        Literal["plan", "schedule", "relay", "destination", "account"] | None,
+        Field(description="Of one that waits; null with `deferred`: for its next attempt alone."),
+    ]
+    next_at: Annotated[
+        datetime | None, Field(description="When it leaves or is tried again; of one that is held, as things stand.")
+    ]
+    changed_at: datetime
+
+
 class Pacing(Shape):
     """What holds the email, and until when."""
 
@@ -136,7 +152,7 @@ class EmailShape(EmailSummary):
     source: Literal["api", "smtp", "mailbox", "forward"]
     test: bool
     size_bytes: int
-    recipients: list[RecipientShape]
+    recipients: list[StoredRecipientShape]
     html: str | None = None
     text: str | None = None
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.web import searching
 from hourpost import pages
+from hourpost.accounts.changes import set_plan
 from hourpost.database import Database
 from hourpost.emails.queries import Filters, _narrow, _page_of, _sieve
 from hourpost.pages import Cursor, search
@@ -236,6 +237,22 @@ def test_canceling_what_is_held_makes_the_queue_shorter(owner: Customer) -> None
     assert owner.http.get("/v1/usage").json()["held"] == 1
     owner.http.post(f"/v1/emails/{held}/cancel")
     assert owner.http.get("/v1/usage").json()["held"] == 0
+
+
+async def test_what_is_held_says_until_when_whenever_it_is_asked(owner: Customer, database: Database) -> None:
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, "path", 3)
+    owner.send(to=["a@example.net", "b@example.net", "f@example.net"])
+    owner.send()
+    key = {"Idempotency-Key": "held"}
+    body = owner.email(to=["c@example.net", "d@example.net", "e@example.net"])
+    told = owner.http.post("/v1/emails", json=body, headers=key).json()
+    last = told["pacing"]["estimated_send_at"]
+    got = owner.http.get(f"/v1/emails/{told['id']}").json()["recipients"]
+    assert [one["waits_for"] for one in got] == ["plan"] * 3
+    assert got[0]["next_at"] == got[1]["next_at"] < got[2]["next_at"] == last
+    again = owner.http.post("/v1/emails", json=body, headers=key)
+    assert (again.headers["Idempotency-Replayed"], again.json()["pacing"]["estimated_send_at"]) == ("true", last)
 
 
 async def test_what_has_left_cannot_be_canceled_or_moved(owner: Customer, database: Database) -> None:
