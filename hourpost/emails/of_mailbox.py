@@ -31,7 +31,8 @@ CROSS JOIN LATERAL (
   SELECT count(*) AS recipients, count(*) FILTER (WHERE d.state = 'held') AS held,
     count(*) FILTER (WHERE d.state = 'scheduled') AS scheduled,
     count(*) FILTER (WHERE d.state = 'deferred') AS deferred,
-    count(*) FILTER (WHERE d.state IN ('queued', 'sending')) AS leaving, min(d.address) AS address,
+    count(*) FILTER (WHERE d.state IN ('queued', 'sending')) AS leaving,
+    (array_agg(d.address ORDER BY d.position))[1] AS address,
     min(d.due_at) FILTER (WHERE d.state = 'scheduled') AS leaves_at,
     min(d.due_at) FILTER (WHERE d.state = 'deferred') AS next_at,
     (array_agg(d.position ORDER BY d.due_at) FILTER (WHERE d.state = 'deferred'))[1] AS tried

@@ -79,6 +79,8 @@ PAGES = (
     Page("mail-message", "/mail/f/inbox/1", "mailbox"),
     Page("mail-found", "/mail/f/inbox?q=the&all=1", "mailbox"),
     Page("mail-nothing", "/mail/f/junk", "mailbox"),
+    Page("mail-sent", "/mail/f/sent", "mailbox"),
+    Page("mail-sent-letter", "/mail/f/sent/1", "mailbox"),
     Page("mail-answer", "/mail/write?answers=inbox:1", "mailbox"),
     Page("mail-write", "/mail/write", "mailbox"),
     Page("not-found", "/app/nothing"),

@@ -49,6 +49,8 @@ def fill(up: RunningUp) -> dict[str, str]:
     made = up.call("account", "staff", first_steps(up)["email"])
     assert made.returncode == 0, made.stderr
     places = _send_many(up, sender)
+    letter = {"to": ["bob@example.net", "carl@example.net"], "subject": "The hour is full", "text": "This waits."}
+    post(up, f"/v1/mailboxes/{mailbox['id']}/send", letter)
     places |= {"webhook_id": hook["id"], "event_id": event["id"]}
     return places | {"account_id": _account_of(up), "mailbox_id": mailbox["id"]}
 

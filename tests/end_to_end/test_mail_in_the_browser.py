@@ -129,3 +129,116 @@ def test_a_letter_keeps_itself_while_it_is_written_and_a_message_moves_by_the_ke
     expect(page.get_by_text("Moved: 1 message.")).to_be_visible()
     page.goto("/mail/f/archive")
     expect(page.locator(".mail-row", has_text=subject)).to_be_visible()
+
+
+def test_the_list_stays_where_it_is_while_others_move_and_delete(
+    new_browser_context: NewContext, service: Service, program: imaplib.IMAP4_SSL
+) -> None:
+    mark = uuid4().hex[:8]
+    for number in range(14):
+        program.append(
+            "INBOX", "(\\Seen)", "", f"From: bob@far.test\r\nSubject: {mark} {number:02d}\r\n\r\nHi\r\n".encode()
+        )
+    page = new_browser_context().new_page()
+    open_inbox(page, service.up)
+    search, folders = page.get_by_role("searchbox"), page.get_by_role("navigation", name="Folders")
+    search.fill("half a word")
+    row, pane = page.locator(".mail-row", has_text=f"{mark} 05"), page.locator(".mail-list")
+    row.get_by_role("checkbox").check()
+    pane.evaluate("(pane, row) => { pane.scrollTop = row.offsetTop - 200 }", row.element_handle())
+    before = row.bounding_box()
+
+    # What comes, goes and is moved above it leaves it where it is
+    bring(service.up, f"{mark} new")
+    expect(page.locator(".mail-row", has_text=f"{mark} new")).to_be_attached()
+    program.noop()
+    (gone,), (moved,) = (numbers_of(program, "SUBJECT", f'"{mark} {one}"') for one in ("13", "12"))
+    program.store(gone, "+FLAGS", "(\\Deleted)")
+    program.expunge()
+    expect(page.locator(".mail-row", has_text=f"{mark} 13")).to_have_count(0)
+    (moved,) = numbers_of(program, "SUBJECT", f'"{mark} 12"')
+    program._simple_command("MOVE", moved, "Archive")
+    expect(page.locator(".mail-row", has_text=f"{mark} 12")).to_have_count(0)
+    after = row.bounding_box()
+    assert before
+    assert after
+    assert abs(after["y"] - before["y"]) < 2
+    expect(row.get_by_role("checkbox")).to_be_checked()
+    expect(search).to_have_value("half a word")
+
+    # The number beside the folder follows
+    unread = folders.get_by_role("link", name="Inbox").locator(".count")
+    first = int(unread.inner_text().split()[0])
+    program.store(numbers_of(program, "SUBJECT", f'"{mark} 00"')[0], "-FLAGS", "(\\Seen)")
+    expect(unread).to_contain_text(str(first + 1))
+    assert page.evaluate("window.isTheSamePage")
+
+    # And what the browser moves is gone from the program's folder
+    page.get_by_role("group", name="With the chosen ones").get_by_role("button", name="Archive").first.click()
+    eventually(lambda: not numbers_of(program, "SUBJECT", f'"{mark} 05"'))
+
+
+def test_a_flag_that_a_program_sets_shows_beside_the_open_message(
+    new_browser_context: NewContext, service: Service, program: imaplib.IMAP4_SSL
+) -> None:
+    subject = f"Flagged {uuid4().hex[:8]}"
+    bring(service.up, subject)
+    page = new_browser_context().new_page()
+    open_inbox(page, service.up)
+    page.locator(".mail-row", has_text=subject).get_by_role("link").click()
+    acts = page.locator(".mail-one")
+    expect(acts.get_by_role("button", name="Flag", exact=True)).to_be_visible()
+    program.store(numbers_of(program, "SUBJECT", f'"{subject}"')[0], "+FLAGS", "(\\Flagged)")
+    expect(acts.get_by_role("button", name="Take the flag off")).to_be_visible()
+    assert page.evaluate("window.isTheSamePage")
+    acts.get_by_role("button", name="Take the flag off").click()
+    eventually(lambda: not numbers_of(program, "FLAGGED", "SUBJECT", f'"{subject}"'))
+
+
+def test_a_letter_waits_in_sight_is_offered_its_readers_and_is_taken_back(
+    new_browser_context: NewContext, service: Service
+) -> None:
+    """The hour of the scene is full."""
+    subject = f"Waits {uuid4().hex[:8]}"
+    page = new_browser_context().new_page()
+    log_in_as(page, service.up, "mailbox")
+    for typed in ("zoe@far.test", "zo"):  # the second time it is known who was written to
+        page.goto("/mail/write")
+        to = page.get_by_label("To", exact=True)
+        to.press_sequentially(typed)
+        if typed == "zo":
+            page.get_by_role("option", name="zoe@far.test").click()
+            expect(to).to_have_value("zoe@far.test, ")
+        page.get_by_label("Subject").fill(subject)
+        page.get_by_role("button", name="Send").click()
+        page.wait_for_url("**/mail/f/**")
+    waiting = page.get_by_role("region", name="Waiting to leave")
+    expect(waiting.get_by_text(subject)).to_have_count(2)
+    expect(waiting.get_by_text("waits for the hour of acme.test; leaves about").first).to_be_visible()
+    for left in (1, 0):
+        letter = waiting.get_by_role("listitem").filter(has_text=subject).first
+        letter.get_by_text("Cancel", exact=True).click()
+        letter.get_by_role("button", name="Cancel what waits").click()
+        expect(page.get_by_text("Canceled: what had not left")).to_be_visible()
+        expect(waiting.get_by_text(subject)).to_have_count(left)
+    page.locator(".mail-row", has_text=subject).first.get_by_role("link").click()
+    page.get_by_role("link", name="Write it anew").click()
+    expect(page.get_by_label("Subject")).to_have_value(subject)
+    expect(page.get_by_label("To", exact=True)).to_have_value("zoe@far.test")
+
+
+def test_two_tabs_write_two_drafts_and_say_so(new_browser_context: NewContext, service: Service) -> None:
+    subject = f"Tabs {uuid4().hex[:8]}"
+    context = new_browser_context()
+    first, second = context.new_page(), context.new_page()
+    log_in_as(first, service.up, "mailbox")
+    first.goto("/mail/write")
+    first.get_by_label("Subject").fill(subject)
+    expect(first.get_by_role("status")).to_contain_text("Draft kept at")
+    second.goto("/mail/f/drafts")
+    second.locator(".mail-row", has_text=subject).get_by_role("link").click()
+    second.get_by_label("Message").fill("in the second")
+    expect(second.get_by_role("status")).to_contain_text("Draft kept at")
+    first.get_by_label("Cc", exact=True).fill("half")  # no address yet, and kept all the same
+    second.goto("/mail/f/drafts")
+    expect(second.locator(".mail-row", has_text=subject)).to_have_count(2)

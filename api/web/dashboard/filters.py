@@ -45,6 +45,8 @@ def per_thousand(plan: Plan) -> str:
 
 def size(count: float) -> str:
     """4.2 MB; a GB is 1024 MB, as where limits and quotas are set."""
+    if count == 1:
+        return "1 byte"
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1024 or unit == "GB":
             return (

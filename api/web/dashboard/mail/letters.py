@@ -49,11 +49,16 @@ def appointment(one: Invitation) -> Markup:
         last = ends - timedelta(days=1) if ends is not None and not isinstance(ends, datetime) else starts
         days = [f"{day:%a} {day.day} {day:%b %Y}" for day in (starts, last)]
         return Markup("{}").format(days[0] if last <= starts else " – ".join(days))
-    return Markup(" – ").join(_when(day) for day in (starts, ends) if isinstance(day, datetime))
+    if not isinstance(ends, datetime):
+        return _when(starts)
+    is_short = (starts.tzinfo is None) == (ends.tzinfo is None) and ends - starts < timedelta(hours=12)
+    return Markup(" – ").join((_when(starts), _when(ends, is_short=is_short)))
 
 
-def _when(value: datetime) -> Markup:
-    return moment(value, "when") if value.tzinfo else escape(f"{value:%a} {value.day} {value:%b %Y, %H:%M}")
+def _when(value: datetime, *, is_short: bool = False) -> Markup:
+    if value.tzinfo:
+        return moment(value, "clock" if is_short else "when")
+    return escape(f"{value:%H:%M}" if is_short else f"{value:%a} {value.day} {value:%b %Y, %H:%M}")
 
 
 def letter(text: str) -> Markup:

@@ -17,7 +17,7 @@ _EMPTY = re.compile(r"\n{3,}")
 def quote_reply(message: ReadableMessage) -> str:
     """The text of the message, each line marked."""
     head = f"\n\n{_said(message)}\n"
-    return head + "\n".join(f"> {line}" for line in text_of(message).splitlines())
+    return head + "\n".join(f">{'' if line.startswith('>') else ' '}{line}" for line in text_of(message).splitlines())
 
 
 def _said(message: ReadableMessage) -> str:

@@ -82,6 +82,7 @@ function swapped(event) {
     renew();
   }
   if (target?.id === "content") {
+    document.querySelector(".mail-flash")?.remove(); // it was about what is left now
     target.scrollTop = 0;
     scrollTo(0, 0);
   }

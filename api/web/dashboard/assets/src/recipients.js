@@ -87,7 +87,12 @@ function offer(input) {
     go(0);
   }
 
-  input.addEventListener("focus", async () => (people ??= await load()), { once: true });
+  const begin = async () => {
+    people ??= await load().catch(() => []);
+    if (document.activeElement === input) show(); // letters may have come before
+  };
+  input.addEventListener("focus", begin, { once: true });
+  if (document.activeElement === input) begin();
   input.addEventListener("input", show);
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
