@@ -45,6 +45,11 @@ FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.ac
 """
 _HINTED = HotStatement(_CLAIM.format(pick=_PICK["hinted"]))
 _DUE = HotStatement(_CLAIM.format(pick=_PICK["due"]))
+_WAKE = HotStatement(
+    "UPDATE deliveries d SET due_at = :now FROM (SELECT email_id, position FROM deliveries"
+    " WHERE state IN ('queued', 'deferred') AND due_at > :now AND waits_for = 'relay' ORDER BY due_at LIMIT :most"
+    " FOR UPDATE SKIP LOCKED) AS w WHERE d.email_id = w.email_id AND d.position = w.position RETURNING d.position"
+)
 _SUSPECT = text(_CLAIM.format(pick=_PICK["suspect"]))
 _CONTENT = HotStatement(
     "SELECT content_id, bytes FROM content_chunks WHERE content_id = ANY(CAST(:ids AS uuid[]))"
@@ -118,6 +123,11 @@ async def claim(
     else:
         rows = await _HINTED.run(connection, {**arguments, "ids": list(hinted)})
     return _by_email(rows)
+
+
+async def wake(connection: asyncpg.Connection, now: datetime, most: int) -> int:
+    """Make some of what was put off until a relay is back due now, the soonest first; gives how many they are."""
+    return len(await _WAKE.run(connection, {"now": now, "most": most}))
 
 
 async def claim_suspect(connection: AsyncConnection, worker: UUID, now: datetime) -> Claimed | None:

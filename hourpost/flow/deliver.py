@@ -10,6 +10,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -19,20 +20,21 @@ import structlog
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow import verdict as verdicts
-from hourpost.flow.claim import Claimed, claim, claim_suspect, load_contents
+from hourpost.flow.claim import Claimed, claim, claim_suspect, load_contents, wake
 from hourpost.flow.leases import Leases
 from hourpost.flow.local import Claims
 from hourpost.flow.sweep import return_orphans, return_strays
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.metrics import CLAIMED_DELIVERIES, RETURNED_DELIVERIES
-from hourpost.gateways.relays import ContentNotCanonical, Envelope, Postponed, Relays
+from hourpost.gateways.relays import ContentNotCanonical, Envelope, Outcome, Postponed, Relays
 from hourpost.rules.report_wishes import read_wishes
 
 _CLAIM_AT_ONCE = 250
 _HINTS = 100_000
 _SMALL_BYTES = 256 * 1024
-_CROWD_PAUSE_SECONDS = 60.0  # where more wait for a relay than a worker can take: to put them off is all it would do
+_CROWD_PAUSE_SECONDS = 60.0  # where more wait for a relay than a worker can take; they are woken when one is back
+_AFTER_SECONDS = 0.1  # a due moment is to be past, by PostgreSQL's millisecond
 _LARGE_AT_ONCE = 3  # contents above that, of up to 40 MB each, in memory at a time
 
 log = structlog.get_logger()
@@ -95,6 +97,10 @@ class Courier:
         self._hints: deque[UUID] = deque(maxlen=_HINTS)
         self._look_at_due = True
         self._is_crowded = False  # more was due at the last claim than it could take
+        self._is_away = False  # no relay could be asked, since one has last answered
+        self._put_off_for_it: set[UUID] = set()  # emails whose verdict says so, while it is written
+        self._wakes = False  # a relay is back: what was put off until then is due
+        self._probe_at = datetime.min.replace(tzinfo=UTC)
         self._bell = asyncio.Event()
         self._stopping = False
         self._in_hand: set[tuple[UUID, int]] = set()
@@ -141,11 +147,18 @@ class Courier:
 
     # claiming
 
+    @property
+    def _has_work(self) -> bool:
+        return self._has_room and bool(self._hints or self._look_at_due or self._wakes)
+
     async def _fill(self) -> None:
-        while not self._stopping and self._has_room and (self._hints or self._look_at_due):
+        while not self._stopping and self._has_work:
             room = min(_CLAIM_AT_ONCE, self._pace.concurrency - len(self._in_hand))
             hinted = [self._hints.popleft() for _ in range(min(room, len(self._hints)))] or None
             try:
+                if hinted is None and not self._look_at_due:
+                    self._look_at_due = self._wakes = await self._wake(room)
+                    continue
                 claimed = await self._take(room, hinted)
             except ServiceUnavailable as error:
                 log.warning("nothing can be claimed", cause=error.cause)
@@ -173,6 +186,10 @@ class Courier:
         except ServiceUnavailable:  # they are leased: each loads its own, or waits
             return emails, {}
 
+    async def _wake(self, most: int) -> bool:
+        async with self._database.hot_statements() as connection:
+            return await wake(connection, self._clock.now(), most) > 0
+
     async def _load(self, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:
         if not content_ids:
             return {}
@@ -192,7 +209,7 @@ class Courier:
         self._sending.discard(task)
         if not task.cancelled() and task.exception() is not None:  # its rows are still leased to us
             log.error("a delivery was not settled", email_id=str(email.email_id), exc_info=task.exception())
-        if self._has_room and (self._hints or self._look_at_due):
+        if self._has_work:
             self._bell.set()
 
     # sending
@@ -210,12 +227,29 @@ class Courier:
         if not await self._leases.settle(email, found):  # sent or not, it must not be sent again and again
             now, reason = self._clock.now(), "what became of it could not be written"
             await self._leases.settle(email, [verdicts.failed(email, one, now, reason) for one in email.recipients])
+        if email.email_id in self._put_off_for_it:
+            self._put_off_for_it.discard(email.email_id)
+            self._wakes = self._wakes or not self._is_away
 
     def _put_off(self, email: Claimed, postponed: Postponed) -> list[Verdict]:
-        now = self._clock.now()
-        if postponed.is_away and self._is_crowded:
-            postponed = replace(postponed, seconds=max(postponed.seconds, _CROWD_PAUSE_SECONDS))
-        return [verdicts.of_postponed(email, one, postponed, now, self._jitter()) for one in email.recipients]
+        now, jitter = self._clock.now(), self._jitter()
+        if postponed.is_away:
+            self._is_away = True
+            self._put_off_for_it.add(email.email_id)
+            if now >= self._probe_at:  # it finds out whether a relay is back
+                self._probe_at, jitter = now + timedelta(seconds=postponed.seconds), 0.0
+                asyncio.get_running_loop().call_later(postponed.seconds + _AFTER_SECONDS, self._look)
+            elif self._is_crowded:
+                postponed = replace(postponed, seconds=max(postponed.seconds, _CROWD_PAUSE_SECONDS))
+        return [verdicts.of_postponed(email, one, postponed, now, jitter) for one in email.recipients]
+
+    def _look(self) -> None:
+        self._look_at_due = True
+        self._bell.set()
+
+    def _note_answer(self, outcomes: Sequence[Outcome]) -> None:
+        if self._is_away and any(one.code is not None and not one.may_fail_over for one in outcomes):
+            self._is_away, self._wakes = False, True
 
     async def _attempt(self, email: Claimed, content: list[bytes] | None) -> list[Verdict]:
         now = self._clock.now()
@@ -273,6 +307,7 @@ class Courier:
         now = self._clock.now()
         if isinstance(result, Postponed):
             return self._put_off(email, result)
+        self._note_answer(result)
         pairs = zip(email.recipients, result, strict=True)
         return [verdicts.of_outcome(email, one, outcome, now, self._jitter()) for one, outcome in pairs]
 
@@ -290,8 +325,7 @@ class Courier:
 
     async def _sweeping(self) -> None:
         while True:
-            self._look_at_due = True
-            self._bell.set()
+            self._look()
             try:
                 await self._sweep()
             except ServiceUnavailable as error:

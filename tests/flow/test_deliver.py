@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,6 +15,16 @@ from hourpost.flow.claim import claim, enrol
 from hourpost.gateways.relays import Postponed
 from hourpost.gateways.relays.pool import RelayPool
 from hourpost.rules.ids import new_id
+
+
+class Relay:
+    """Relays that say the same to everybody."""
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    async def send(self, *_):
+        return self._answer
 
 
 async def test_an_email_is_sent_and_every_fact_is_kept(rounds):
@@ -212,19 +224,76 @@ async def test_a_relay_that_is_away_costs_no_attempt(rounds):
 async def test_few_that_wait_for_a_relay_look_often_and_a_crowd_seldom(rounds, emails, is_away, seconds):
     """What is put off by relays that work, because they are busy or we stop, comes back when it was told to."""
 
-    class Away:
-        """Relays of which none can be asked."""
-
-        async def send(self, *_):
-            return Postponed("relay", 2.0, "away", is_away=is_away)
-
     for number in range(emails):
         await rounds.post(f"a{number}@x.test")
     courier = rounds.start()
-    courier._relays = Away()
+    courier._relays = Relay(Postponed("relay", 2.0, "away", is_away=is_away))
     ledger = await rounds.until(lambda now: now.count("deferred") == emails)
     pauses = [(row.due_at - rounds.clock.now()).total_seconds() for row in ledger.deliveries]
     assert max(pauses) == seconds
+
+
+async def test_of_a_crowd_one_looks_often_whether_the_relay_is_back(rounds):
+    for number in range(60):
+        await rounds.post(f"a{number}@x.test")
+    courier = rounds.start()
+    courier._relays = Relay(Postponed("relay", 2.0, "away", is_away=True))
+    ledger = await rounds.until(lambda now: now.count("deferred") == 60)
+    pauses = Counter((row.due_at - rounds.clock.now()).total_seconds() for row in ledger.deliveries)
+    assert pauses[2.0] >= 1
+    assert pauses[60.0] >= 10
+
+
+@pytest.mark.parametrize("emails", [3, 130])
+async def test_what_was_put_off_leaves_as_soon_as_a_relay_is_back(rounds, emails):
+    """Also where it is more than the worker takes at once; nobody's clock is moved on."""
+    ids = [await rounds.post(f"a{number}@x.test") for number in range(emails)]
+    courier = rounds.start()
+    pool, courier._relays = courier._relays, Relay(Postponed("relay", 900.0, "away", is_away=True))
+    await rounds.until(lambda now: now.count("deferred") == emails)
+    courier._relays = pool
+    ids.append(await rounds.post("probe@x.test"))
+    ledger = await rounds.until(lambda now: now.count("sent") == emails + 1)
+    ledger.check()
+    assert len(rounds.far_end.taken) == len(ids)
+
+
+async def test_what_is_put_off_while_another_proves_the_relay_leaves_right_after_it(rounds):
+    """Its verdict is written when the relay is back already."""
+
+    class Probed:
+        """Relays of which one is asked with the first message, and has the others put off meanwhile."""
+
+        def __init__(self, pool):
+            self._pool, self._asked, self._is_back = pool, 0, asyncio.Event()
+
+        async def send(self, *arguments):
+            self._asked += 1
+            if self._asked == 1:
+                await self._is_back.wait()
+            elif not self._is_back.is_set():
+                if self._asked == 5:
+                    self._is_back.set()
+                return Postponed("relay", 900.0, "away", is_away=True)
+            return await self._pool.send(*arguments)
+
+    for number in range(5):
+        await rounds.post(f"a{number}@x.test")
+    courier = rounds.start()
+    courier._relays = Probed(courier._relays)
+    (await rounds.until(lambda now: now.count("sent") == 5)).check()
+
+
+async def test_what_a_busy_relay_put_off_is_not_woken(rounds):
+    await rounds.post("a@x.test")
+    courier = rounds.start()
+    pool, courier._relays = courier._relays, Relay(Postponed("relay", 900.0, "busy"))
+    await rounds.until(lambda now: now.count("deferred") == 1)
+    courier._relays = pool
+    await rounds.post("b@x.test")
+    ledger = await rounds.until(lambda now: now.count("sent") == 1)
+    assert ledger.count("deferred") == 1
+    assert not courier._wakes
 
 
 async def test_two_couriers_never_claim_the_same(rounds):

@@ -53,6 +53,18 @@ def test_failures_while_it_is_open_do_not_lengthen_the_delay() -> None:
 
 
 def test_jitter_shortens_the_delay_by_a_fifth_at_most() -> None:
-    subject = Breaker(threshold=1, first_delay=10.0, jitter=lambda: 1.0)
+    subject = Breaker(threshold=1, first_delay=10.0, longest_delay=10.0, jitter=lambda: 1.0)
     subject.failed(0.0)
     assert subject.seconds_left(0.0) == 8.0
+
+
+def test_a_relay_that_refuses_us_is_asked_less_often_than_one_that_is_away() -> None:
+    delays = []
+    for refuses in (False, True):
+        subject, now = Breaker(threshold=1, longest_delay=5.0, refused_delay=15.0, jitter=lambda: 0.0), 0.0
+        for _ in range(8):
+            subject.failed(now, refuses=refuses)
+            left = subject.seconds_left(now)
+            now += left
+        delays.append(left)
+    assert delays == [5.0, 15.0]

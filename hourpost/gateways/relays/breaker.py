@@ -12,8 +12,9 @@ BreakerState = Literal["closed", "open", "half-open"]
 class Breaker:
     """Opens after ``threshold`` failures in a row and then lets one try through after each growing delay.
 
-    Moments are seconds of any monotonic clock; the delay doubles from ``first_delay`` to ``longest_delay``, each with
-    up to a fifth less, so that many processes do not come back together.
+    Moments are seconds of any monotonic clock; the delay doubles from ``first_delay`` to ``longest_delay``, or for one
+    that refuses us to ``refused_delay``: it may count. Each is up to a fifth less, so that many processes do not come
+    back together.
     """
 
     def __init__(
@@ -21,12 +22,14 @@ class Breaker:
         *,
         threshold: int = 5,
         first_delay: float = 1.0,
-        longest_delay: float = 15.0,
+        longest_delay: float = 5.0,
+        refused_delay: float = 15.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._threshold = threshold
         self._first_delay = first_delay
         self._longest_delay = longest_delay
+        self._refused_delay = refused_delay
         self._jitter = jitter
         self._opened = 0
         self._failures = 0
@@ -47,13 +50,17 @@ class Breaker:
         """How long the relay is to be left alone; 0 when it may be tried."""
         return max(0.0, self._open_until - now) if self.is_tripped else 0.0
 
-    def failed(self, now: float) -> None:
-        """Counts a failure; those that arrive while it is open belong to tries begun before."""
+    def failed(self, now: float, *, refuses: bool = False) -> None:
+        """Counts a failure; those that arrive while it is open belong to tries begun before.
+
+        ``refuses``: the relay has answered, and does not want us.
+        """
         if self.seconds_left(now) > 0:
             return
         self._failures += 1
         if self.is_tripped:
-            delay = min(self._longest_delay, self._first_delay * 2.0 ** min(self._opened, 30))
+            longest = self._refused_delay if refuses else self._longest_delay
+            delay = min(longest, self._first_delay * 2.0 ** min(self._opened, 30))
             self._open_until = now + delay * (1 - 0.2 * self._jitter())
             self._opened += 1
 

@@ -309,13 +309,13 @@ class Lane:
                 self._diary.turned_at = self._around.clock()
             self._breaker.succeeded()
         elif not broken.withdrawn:
-            self._failed(describe(broken.stage, broken.code, broken.text))
+            self._failed(describe(broken.stage, broken.code, broken.text), refuses=broken.code is not None)
             if self._breaker.is_tripped:
                 self._postpone_all()
 
-    def _failed(self, fault: str) -> None:
+    def _failed(self, fault: str, *, refuses: bool) -> None:
         was_trusted, self._diary.last_fault, now = not self._breaker.is_tripped, fault, self._around.clock()
-        self._breaker.failed(now)
+        self._breaker.failed(now, refuses=refuses)
         if was_trusted and self._breaker.is_tripped:
             self._diary.turned_at = now
             log.warning("a relay fails and is tried from time to time only", relay=self.spec.name, fault=fault)
@@ -351,7 +351,7 @@ class Lane:
             self._diary.last_fault = fault
             self._supply.lower_ceiling()
             return
-        self._failed(fault)
+        self._failed(fault, refuses=error.code is not None)
         if self._breaker.is_tripped:
             self._postpone_all()
         else:
