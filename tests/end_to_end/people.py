@@ -51,7 +51,7 @@ def bring_people(up: RunningUp, stripe: FakeStripe) -> dict[str, str]:
         _post(nobody, "/signup", **new)
         _post(nobody, "/password", email=steps["email"])
     with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as newcomer:
-        domain = _sign_up(newcomer, up)
+        domain = _add_domain(newcomer, up)
     with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as careful:
         _turn_codes_on(careful)
     return {
@@ -72,15 +72,19 @@ def _turn_codes_on(client: httpx.Client) -> None:
     client.post("/app/you/totp/on", data={"token": token[1], "code": pyotp.TOTP(secret[1]).now()}).raise_for_status()
 
 
-def _sign_up(client: httpx.Client, up: RunningUp) -> str:
-    """An account with long names and a domain that is not verified; gives the domain's id."""
-    company = "The Society for the Recovery of Persons Apparently Drowned"
-    new = {"name": "Mary Wollstonecraft Godwin", "email": NEWCOMER, "account_name": company, "password": PASSWORD}
-    _post(client, "/signup", **new)
-    _post(client, "/signup/confirm", token=token_to(up, NEWCOMER))
-    _post(client, "/login", email=NEWCOMER, password=PASSWORD)
+def _add_domain(client: httpx.Client, up: RunningUp) -> str:
+    """A newcomer with long names and a domain that is not verified; gives the domain's id."""
+    sign_up(client, up, NEWCOMER, "The Society for the Recovery of Persons Apparently Drowned")
     added = _post(client, "/app/domains", name="post.society-for-the-recovery-of-persons-apparently-drowned.example")
     return added.headers["location"].rpartition("/")[2]
+
+
+def sign_up(client: httpx.Client, up: RunningUp, address: str, company: str) -> None:
+    """Somebody with an account of their own, who is logged in."""
+    new = {"name": "Mary Wollstonecraft Godwin", "email": address, "account_name": company, "password": PASSWORD}
+    _post(client, "/signup", **new)
+    _post(client, "/signup/confirm", token=token_to(up, address))
+    _post(client, "/login", email=address, password=PASSWORD)
 
 
 def token_to(up: RunningUp, address: str) -> str:
