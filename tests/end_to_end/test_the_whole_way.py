@@ -57,10 +57,11 @@ def shop(assets: None) -> Iterator[Shop]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def page(shop: Shop) -> Iterator[Page]:
+@pytest.fixture(params=[True])
+def page(shop: Shop, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """With a script, or without one."""
     with chromium() as browser:
-        context = browser.new_context(base_url=shop.url, locale="en-GB")
+        context = browser.new_context(base_url=shop.url, locale="en-GB", java_script_enabled=request.param)
         context.set_default_timeout(SOON_MS)
         yield context.new_page()
 
@@ -114,6 +115,7 @@ def send(shop: Shop, key: str, sender: str, count: int) -> None:
         assert len(json.load(answer)["data"]) == count
 
 
+@pytest.mark.parametrize("page", [True, False], ids=["with a script", "without"], indirect=True)
 def test_from_the_sign_up_to_an_upgrade_that_lets_leave_what_waited(page: Page, shop: Shop) -> None:
     name = uuid4().hex[:8]
     domain = f"d{name}.test"
@@ -150,6 +152,8 @@ def test_from_the_sign_up_to_an_upgrade_that_lets_leave_what_waited(page: Page, 
     expect(page.get_by_text("Sent").first).to_be_visible()
     page.locator("#results a[href*='/app/emails/em_']").first.click()  # the newest, which had to wait
     timeline = page.locator(".timeline").first
+    if page.locator("html.has-script").count() == 0:
+        eventually(lambda: page.reload() and "attempt 1" in timeline.inner_text(), 180)
     for told in ("Held", "Sent", "The server took the email", "attempt 1"):
         expect(timeline).to_contain_text(told)
 

@@ -30,6 +30,36 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (selects || elt.querySelector("details[open]")) event.preventDefault();
 });
 
+// Whoever walks with the keys stays where they are when the part around them is replaced: on the same link or field, or
+// where that is gone at the beginning of the part.
+const REACHED = "a[href], button, input, select, textarea, summary, [tabindex]";
+const nameOf = (element) => [element.tagName, element.name, element.value, element.getAttribute("href"), element.textContent].join("|");
+const alike = (part, name) => [...part.querySelectorAll(REACHED)].filter((one) => nameOf(one) === name);
+let reached = null;
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target } = event.detail;
+  const focused = document.activeElement;
+  const isInside = target !== document.body && target.contains(focused) && focused !== target;
+  reached = isInside ? { name: nameOf(focused), place: alike(target, nameOf(focused)).indexOf(focused), id: target.id } : null;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const part = reached && document.getElementById(reached.id);
+  if (!part || part.contains(document.activeElement)) return;
+  const found = alike(part, reached.name);
+  const next = found[reached.place] ?? found.at(-1) ?? part;
+  if (next === part) part.tabIndex = -1;
+  next.focus({ preventScroll: true });
+  reached = null;
+});
+
+// A menu that is left is closed.
+document.addEventListener("focusin", (event) => {
+  for (const menu of document.querySelectorAll("details.drop[open], details.confirm[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
 document.addEventListener("click", (event) => {
   const copy = event.target.closest("[data-copy]");
   if (copy) copyText(copy);
