@@ -61,6 +61,10 @@ class Settings(BaseSettings):
         "127.0.0.1,::1",
         description="Who may say by X-Forwarded-For where a web request comes from, comma-separated; * for everybody.",
     )
+    mail_proxies: str = Field(
+        "",
+        description="Networks from which mail ports expect the PROXY protocol (1 or 2), space-separated; 10.1.0.0/16.",
+    )
     hostname: str = Field("localhost", description="Our own name in EHLO, banners and Message-IDs.")
     secret_key: SecretStr | None = Field(
         None, description="Encrypts stored secrets, signs sessions; generated once into home when not set."
@@ -93,12 +97,17 @@ class Settings(BaseSettings):
     )
     stripe_api_url: str | None = Field(None, description="Stripe's API at another address, for tests.")
 
-    @field_validator("outgoing_networks")
+    @field_validator("outgoing_networks", "mail_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
         for one in value.split():
             ipaddress.ip_network(one)
         return value
+
+    @cached_property
+    def mail_proxy_networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """Where those come from who say for whom they speak."""
+        return [ipaddress.ip_network(one) for one in self.mail_proxies.split()]
 
     @cached_property
     def public_url(self) -> str:

@@ -62,4 +62,5 @@ def build_server(settings: Settings, parts: Parts, leases: SessionLeases, certif
             Listener(settings.host, settings.imap_port),
             Listener(settings.host, settings.imaps_port, implicit_tls=True),
         ],
+        proxies=settings.mail_proxy_networks,
     )

@@ -9,18 +9,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import structlog
 
 from api.listening.capacity import advice_on
 from api.listening.guard import Guard
+from api.listening.proxied import HeaderInvalid, HeaderMissing, read_address
 
 log = structlog.get_logger()
 
 _BACKLOG = 1024
 _FULL_SECONDS = 0.1
 _COMPLAINT_SECONDS = 10.0
+_HEADER_SECONDS = 10.0
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +95,18 @@ C = TypeVar("C", bound=Conversation)
 class Server(ABC, Generic[R, L, C]):
     """Listens on several ports of one door. It accepts by itself, so that caps hold before the handshake.
 
-    A door says how a connection is made (``connect``), and what it says to one too many and at the end.
+    A door says how a connection is made (``connect``), and what it says to one too many and at the end. Who connects
+    from ``proxies`` says first, by the PROXY protocol, whom it speaks for.
     """
 
     refusal: bytes
     farewell: bytes
 
-    def __init__(self, door: R, listeners: Sequence[L], *, tick_seconds: float = 1.0) -> None:
+    def __init__(
+        self, door: R, listeners: Sequence[L], *, proxies: Sequence[Network] = (), tick_seconds: float = 1.0
+    ) -> None:
         self.door = door
+        self._proxies = proxies
         self.ports: list[int] = []
         self.connections: set[C] = set()
         self._listeners = listeners
@@ -152,7 +161,11 @@ class Server(ABC, Generic[R, L, C]):
                 self._complain(error)
                 await asyncio.sleep(_FULL_SECONDS)
                 continue
-            self._take_in(listener, accepted, str(peer[0]))
+            address = str(peer[0])
+            if self._proxies and self._is_proxy(address):
+                self.begin(self._learn(listener, accepted, address))
+            else:
+                self._take_in(listener, accepted, address)
 
     def _complain(self, error: OSError) -> None:
         """Say that nobody can be taken in, and what helps, once in a while."""
@@ -160,6 +173,26 @@ class Server(ABC, Generic[R, L, C]):
         if now >= self._complains_at:
             self._complains_at = now + _COMPLAINT_SECONDS
             log.warning("cannot accept", error=repr(error), advice=advice_on(error), open=len(self.connections))
+
+    def _is_proxy(self, address: str) -> bool:
+        found = ip_address(address.partition("%")[0])
+        known = getattr(found, "ipv4_mapped", None) or found
+        return any(known in network for network in self._proxies)
+
+    async def _learn(self, listener: L, accepted: socket.socket, proxy: str) -> None:
+        """Take in whom a proxy speaks for; without a word of it nobody, as anybody could come by its address."""
+        try:
+            async with asyncio.timeout(_HEADER_SECONDS):
+                address = await read_address(accepted)
+        except (TimeoutError, OSError, HeaderInvalid) as error:
+            accepted.close()
+            tell = log.debug if isinstance(error, HeaderMissing) else log.info
+            tell("a proxy did not say who is behind it", proxy=proxy, error=str(error) or "it was silent")
+        except BaseException:
+            accepted.close()
+            raise
+        else:
+            self._take_in(listener, accepted, address or proxy)
 
     def _take_in(self, listener: L, accepted: socket.socket, address: str) -> None:
         if self.door.guard.enter(address):

@@ -70,4 +70,5 @@ def build_server(
             Listener(settings.host, settings.pop3_port),
             Listener(settings.host, settings.pop3s_port, implicit_tls=True),
         ],
+        proxies=settings.mail_proxy_networks,
     )

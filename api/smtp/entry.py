@@ -71,4 +71,5 @@ def build_server(
             Listener(settings.host, settings.submission_port, role=submitting),
             Listener(settings.host, settings.submissions_port, role=submitting, implicit_tls=True),
         ],
+        proxies=settings.mail_proxy_networks,
     )

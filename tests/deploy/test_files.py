@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,8 @@ _STANDARD = {
     "pop3": {110: "pop3_port", 995: "pop3s_port"},
 }
 _METRICS = 9025
+_HAPROXY = (_ROOT / "deploy/haproxy.cfg").read_text()
+_SECTIONS = dict(re.findall(r"^listen (\w+)\n((?:\t.*\n)+)", _HAPROXY, re.MULTILINE))
 _DRAIN_SECONDS = 25
 _MOST_SESSIONS = 10_200
 # Left to their defaults: ports inside of containers, what is tuned, what only commands, tests and `hourpost up` use.
@@ -139,12 +145,50 @@ def test_a_part_has_time_to_end_what_it_has_in_hand(part: str) -> None:
 
 @pytest.mark.parametrize("part", _STANDARD)
 def test_the_standard_ports_lead_to_what_the_settings_bind(part: str) -> None:
-    published = {int(one.split(":")[0]): int(one.split(":")[1]) for one in _services()[part]["ports"]}
-    assert published == {port: _PORTS[name] for port, name in _STANDARD[part].items()}
+    published = {int(one.split(":")[0]): int(one.split(":")[1]) for one in _services()["mail-proxy"]["ports"]}
+    for port, name in _STANDARD[part].items():
+        section = _SECTIONS[name.removesuffix("_port")]
+        assert f"bind :{published[port]}\n" in section
+        assert re.search(rf"server-template \w+ 20 {part}:{_PORTS[name]}$", section, re.MULTILINE)
+        assert str(_PORTS[name]) in _services()[part]["expose"]
+
+
+@pytest.mark.parametrize("part", _PARTS)
+def test_every_part_scales_by_replicas(part: str) -> None:
+    """A port of the host is there once, so no part may publish one, nor have a name or a file of its own."""
+    assert not {"ports", "container_name", "hostname"} & set(_services()[part])
+    assert _services()[part].get("deploy", {}).get("replicas", 1) >= (1 if part == "scheduler" else 2)
+    assert all(volume.endswith(":ro") for volume in _services()[part].get("volumes", []))
+
+
+def test_the_doors_are_told_for_whom_the_mail_proxy_speaks() -> None:
+    assert "default-server send-proxy-v2" in _HAPROXY
+    assert len(_SECTIONS) == sum(map(len, _STANDARD.values())) == len(_services()["mail-proxy"]["ports"])
+    (networks,) = re.findall(r"^HOURPOST_MAIL_PROXIES=(.+)$", (_ROOT / "deploy/example.env").read_text(), re.MULTILINE)
+    assert Settings(_env_file=None, mail_proxies=networks).mail_proxy_networks
+    assert not {"::1", "127.0.0.1"} & {str(one.network_address) for one in map(ip_network, networks.split())}
+
+
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="there is no caddy here")
+def test_caddy_can_read_its_configuration(tmp_path: Path) -> None:
+    command = ["caddy", "adapt", "--adapter", "caddyfile", "--config", str(_ROOT / "deploy/Caddyfile")]
+    environment = {**os.environ, "HOME": str(tmp_path), "HOURPOST_HOSTNAME": "mail.example.com"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "mail.example.com" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="there is no haproxy here")
+def test_haproxy_can_read_its_configuration() -> None:
+    command = ["haproxy", "-c", "-f", str(_ROOT / "deploy/haproxy.cfg")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_proxy_leads_to_the_web_part() -> None:
-    assert f"reverse_proxy web:{_PORTS['http_port']}" in (_ROOT / "deploy/Caddyfile").read_text()
+    caddy = (_ROOT / "deploy/Caddyfile").read_text()
+    assert f"dynamic a web {_PORTS['http_port']} {{" in caddy
+    assert f"reverse_proxy web:{_PORTS['http_port']}" in caddy
     assert "443:443" in _services()["proxy"]["ports"]
     assert "ports" not in _services()["web"]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import IPv4Network
 
 import pytest
 
@@ -41,9 +42,12 @@ def new_door(certificate: Certificate) -> Iterator[Callable[..., RunningDoor]]:
     """Opens doors with other limits."""
     opened: list[RunningDoor] = []
 
-    def open_door(*, throttle: LoginThrottle | None = None, **changes: float) -> RunningDoor:
+    def open_door(
+        *, throttle: LoginThrottle | None = None, proxies: Sequence[IPv4Network] = (), **changes: float
+    ) -> RunningDoor:
         limits = Limits(**{**FAST, "drain_seconds": 1.0, **changes})
-        opened.append(RunningDoor(certificate, limits, throttle or LocalThrottle(FORGETFUL), tick_seconds=0.02))
+        throttle = throttle or LocalThrottle(FORGETFUL)
+        opened.append(RunningDoor(certificate, limits, throttle, tick_seconds=0.02, proxies=proxies))
         return opened[-1]
 
     yield open_door

@@ -6,7 +6,8 @@ import asyncio
 import ssl
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from ipaddress import IPv4Network
 from typing import Any
 
 import uvloop
@@ -32,7 +33,13 @@ class RunningDoor:
     """Ports: ``inbound``, ``submission`` (STARTTLS), ``submissions`` (TLS)."""
 
     def __init__(
-        self, certificate: Certificate, limits: Limits, throttle: LoginThrottle, *, tick_seconds: float = 1.0
+        self,
+        certificate: Certificate,
+        limits: Limits,
+        throttle: LoginThrottle,
+        *,
+        tick_seconds: float = 1.0,
+        proxies: Sequence[IPv4Network] = (),
     ) -> None:
         self.intake = RecordingIntake()
         self.mailroom = RecordingMailroom()
@@ -47,7 +54,7 @@ class RunningDoor:
             Listener("127.0.0.1", 0, role=role),
             Listener("127.0.0.1", 0, role=role, implicit_tls=True),
         ]
-        self.server = SmtpServer(self.door, listeners, tick_seconds=tick_seconds)
+        self.server = SmtpServer(self.door, listeners, proxies=proxies, tick_seconds=tick_seconds)
         self.tls = ssl.create_default_context(cafile=str(certificate.cert))
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
