@@ -1,12 +1,14 @@
 """Notices: who sends from a mailbox is told there what could not be delivered; others have events and webhooks.
 
-And what was delivered, where that was asked for (RFC 3461): here, or handed on to a relay that will not tell.
+And, where that was asked for (RFC 3461), what is delayed, and what was delivered: here, or handed on to a relay that
+will not tell.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -19,6 +21,7 @@ from hourpost.errors import HourpostError
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.parcels import NewMessage, Target
 from hourpost.mailboxes.store import MailStore
+from hourpost.rules.backoff import GIVE_UP_AFTER
 from hourpost.rules.delivery_notice import Action, Fate, Told, build_notice
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.report_wishes import ReportWishes, read_wishes
@@ -27,8 +30,10 @@ PREFIX = "ntc"
 _WORDS = {
     "suppressed": "Earlier mail to this address bounced or was complained about; your account sends nothing there."
 }
-_ACTIONS = {"sent": Action.RELAYED, "delivered": Action.DELIVERED}
+_ACTIONS = {"sent": Action.RELAYED, "delivered": Action.DELIVERED, "deferred": Action.DELAYED}
+_DELAY = timedelta(hours=4)
 
+# Whose delay is told is noted as -1, -2 …: what becomes of it is still to be told.
 # What a report has told came into the mailbox itself, or will where a relay reports. Without a word of the sender's
 # failures are told, and nothing else (RFC 3461 §4.1).
 _ENDED = HotStatement(
@@ -36,12 +41,15 @@ _ENDED = HotStatement(
 SELECT d.email_id, d.position, d.address, b.address AS mailbox, b.id AS mailbox_id, f.id AS inbox_id, e.subject,
   e.message_id, v.detail ->> 'source' AS source, CAST(v.detail ->> 'code' AS int) AS code,
   v.detail ->> 'enhanced' AS enhanced, coalesce(v.detail ->> 'reply', v.detail ->> 'reason', '') AS words, d.state,
-  v.detail ->> 'reports' AS reports, CAST(e.parts -> 'dsn' AS text) AS wishes, e.size_bytes, c.bytes AS content
+  v.detail ->> 'reports' AS reports, CAST(e.parts -> 'dsn' AS text) AS wishes, e.size_bytes, c.bytes AS content,
+  greatest(e.created_at, e.scheduled_at, d.released_at) AS leaves_at, e.expires_at
 FROM sent_copies s
 JOIN emails e ON e.id = s.email_id
 JOIN deliveries d ON d.email_id = s.email_id AND NOT d.position = ANY(s.noticed)
   AND (d.state IN ('bounced', 'expired', 'failed', 'suppressed') OR (d.state IN ('sent', 'delivered')
-    AND e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'SUCCESS'))
+    AND e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'SUCCESS')
+    OR (d.state = 'deferred' AND greatest(e.created_at, e.scheduled_at, d.released_at) < :late::timestamptz
+    AND NOT -1 - d.position = ANY(s.noticed) AND e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'DELAY'))
 JOIN mailboxes b ON b.id = s.mailbox_id AND b.deleted_at IS NULL
 JOIN folders f ON f.mailbox_id = b.id AND f.name = 'INBOX'
 LEFT JOIN content_chunks c ON c.content_id = e.content_id AND c.number = 0
@@ -71,16 +79,17 @@ class Notices:
         if not emails:
             return
         async with self._database.hot_statements() as connection:
-            rows = await _ENDED.run(connection, {"emails": list(emails)})
-        by_kind: dict[tuple[UUID, bool], list[Any]] = defaultdict(list)
+            rows = await _ENDED.run(connection, {"emails": list(emails), "late": self._clock.now() - _DELAY})
+        by_kind: dict[tuple[UUID, bool, bool], list[Any]] = defaultdict(list)
         for row in rows:
-            by_kind[row.email_id, row.state in _ACTIONS].append(row)
+            by_kind[row.email_id, row.state in _ACTIONS, row.state == "deferred"].append(row)
         for ended in by_kind.values():
             await self._tell(ended)
 
     async def _tell(self, ended: list[Any]) -> None:
-        """What became of an email for some recipients: for all failed, or for none."""
-        noted = partial(_note, email_id=ended[0].email_id, positions=[row.position for row in ended])
+        """What became of an email for some recipients: for all failed, for all delayed, or for none of both."""
+        positions = [-1 - row.position if row.state == "deferred" else row.position for row in ended]
+        noted = partial(_note, email_id=ended[0].email_id, positions=positions)
         wishes = read_wishes(ended[0].wishes)
         unknown = [row for row in ended if _is_news(row, wishes)]
         if not unknown:
@@ -103,7 +112,9 @@ async def _note(connection: asyncpg.Connection, email_id: UUID, positions: list[
 
 def _is_news(row: Any, wishes: ReportWishes) -> bool:
     """Whether its sender wants to hear it, and does not from anybody else."""
-    if row.state in _ACTIONS:  # found where success is to be told
+    if row.state == "deferred":  # found where that is to be told
+        return True
+    if row.state in _ACTIONS:  # likewise
         return row.source != "report" and row.reports is None
     return row.source != "report" and "FAILURE" in wishes.notify.get(row.address, "FAILURE")
 
@@ -125,4 +136,10 @@ def _told(ended: Sequence[Any], wishes: ReportWishes) -> Told:
         )
         for row in ended
     )
-    return Told(first.subject, first.message_id, returned, fates, is_whole, wishes.envid)
+    until = _tried_until(first) if action is Action.DELAYED else None
+    return Told(first.subject, first.message_id, returned, fates, is_whole, wishes.envid, until)
+
+
+def _tried_until(row: Any) -> datetime:
+    gives_up_at: datetime = row.leaves_at + GIVE_UP_AFTER
+    return min(gives_up_at, row.expires_at) if row.expires_at is not None else gives_up_at

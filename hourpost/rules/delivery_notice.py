@@ -21,8 +21,13 @@ class Action(StrEnum):
     """What became of it (RFC 3464 §2.3.3); relayed is handed on to where nobody will tell more."""
 
     FAILED = "failed"
+    DELAYED = "delayed"
     DELIVERED = "delivered"
     RELAYED = "relayed"
+
+
+_HEADLINES = {Action.FAILED: "Not delivered", Action.DELAYED: "Delayed"}
+_STATUS = {Action.FAILED: "5.0.0", Action.DELAYED: "4.0.0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,10 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The mail that a notice is about, and what became of it: for all failed, or for none.
+    """The mail that a notice is about, and what became of it: for all failed, for all delayed, or for none of both.
 
     ``returned`` is its header as it was sent, or with ``is_whole`` all of it. ``envid`` is as the sender wrote it.
+    ``until``: so long it is tried, where it is delayed.
     """
 
     subject: str
@@ -50,11 +56,12 @@ class Told:
     fates: tuple[Fate, ...]
     is_whole: bool = False
     envid: str = ""
+    until: datetime | None = None
 
     @property
-    def has_failed(self) -> bool:
-        """Whether it did not arrive."""
-        return self.fates[0].action is Action.FAILED
+    def action(self) -> Action:
+        """What became of it for the first of its recipients, and for all where it did not arrive."""
+        return self.fates[0].action
 
 
 def build_notice(mail: Told, to: str, hostname: str, notice_id: str, at: datetime) -> bytes:
@@ -73,7 +80,7 @@ def build_notice(mail: Told, to: str, hostname: str, notice_id: str, at: datetim
         b"Return-Path: <>\r\n",
         encode_header("From", f"Mail Delivery <postmaster@{hostname}>"),
         encode_header("To", to),
-        encode_header("Subject", f"{'Not delivered' if mail.has_failed else 'Delivered'}: {_subject(mail)}"),
+        encode_header("Subject", f"{_HEADLINES.get(mail.action, 'Delivered')}: {_subject(mail)}"),
         encode_header("Date", format_date(at)),
         encode_header("Message-ID", f"<{notice_id}@{hostname}>"),
         encode_header("In-Reply-To", make_safe(mail.message_id)) if mail.message_id else b"",
@@ -89,8 +96,11 @@ def _subject(mail: Told) -> str:
 
 
 def _words(mail: Told) -> str:
-    if mail.has_failed:
+    if mail.action is Action.FAILED:
         lines, end = ["Your email could not be delivered to:", ""], ["It will not be tried again."]
+    elif mail.action is Action.DELAYED:
+        until = f" until {format_date(mail.until)}" if mail.until else ""
+        lines, end = ["Your email has not been delivered yet to:", ""], [f"You need do nothing: it is tried{until}."]
     else:
         lines, end = ["Your email has been delivered, as you asked to be told:", ""], []
     for one in mail.fates:
@@ -110,7 +120,8 @@ def _explain(one: Fate) -> list[str]:
 
 def _status(mail: Told, hostname: str) -> bytes:
     envid = f"Original-Envelope-Id: {from_xtext(mail.envid)}\r\n" if mail.envid else ""
-    groups = [f"{envid}Reporting-MTA: dns; {hostname}\r\n", *map(_group, mail.fates)]
+    until = f"Will-Retry-Until: {format_date(mail.until)}\r\n" if mail.until else ""
+    groups = [f"{envid}Reporting-MTA: dns; {hostname}\r\n", *(_group(one) + until for one in mail.fates)]
     return "\r\n".join(groups).encode()
 
 
@@ -122,7 +133,7 @@ def _group(one: Fate) -> str:
         f"Original-Recipient: {kind}; {from_xtext(original)}" if original else "",
         f"Final-Recipient: rfc822; {one.address}",
         f"Action: {one.action.value}",
-        f"Status: {one.enhanced or ('5.0.0' if one.action is Action.FAILED else '2.0.0')}",
+        f"Status: {one.enhanced or _STATUS.get(one.action, '2.0.0')}",
         f"Diagnostic-Code: smtp; {one.code or ''} {words}" if words else "",
     ]
     return "".join(f"{field}\r\n" for field in fields if field)

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from email import policy
 from email.parser import BytesParser
 
@@ -19,8 +20,9 @@ from hourpost.mailboxes.changes import NewMailbox, create_mailbox
 from hourpost.mailboxes.folders import find_special_folder
 from hourpost.mailboxes.parcels import NewMessage
 from hourpost.mailboxes.store import MailStore
-from hourpost.rules.bounces import read_report
+from hourpost.rules.bounces import Action, read_report
 from hourpost.rules.incoming import read_incoming
+from hourpost.rules.mime import format_date
 from tests.cast import make_account, make_domain
 from tests.flow.letters import letter, make_standing, order
 from tests.flow.rounds import Rounds
@@ -254,6 +256,39 @@ async def test_who_asked_to_hear_of_success_hears_it_once(desk: Desk, state: str
         assert f"Action: {action}\n" in fields
         assert "Original-Envelope-Id: QQ+1\n" in fields
         assert "Original-Recipient: rfc822; y+ou@far.test\n" in fields
+
+
+async def test_who_asked_to_hear_of_a_delay_hears_it_once_and_then_what_became_of_it(desk: Desk):
+    mail = await wish(desk, ["DELAY", "FAILURE"], envid="QQ+2B1")
+    leaves_at = desk.rounds.clock.now()
+    await lose(desk, mail.email_id, 0, "deferred", code=451, enhanced="4.7.1", reply="greylisted")
+    desk.rounds.clock.advance(4 * 3600 - 1)
+    await desk.sweep()
+    assert await inbox(desk) == []
+    desk.rounds.clock.advance(2)
+    for _ in range(2):
+        await desk.sweep()
+    (notice,) = await inbox(desk)
+    message = BytesParser(policy=policy.default).parsebytes(notice)
+    assert message["Subject"] == "Delayed: hello"
+    assert "it is tried until" in message.get_body().get_content()
+    fields = message.get_payload(1).as_string()
+    assert "Action: delayed\nStatus: 4.7.1\n" in fields
+    assert f"Will-Retry-Until: {format_date(leaves_at + timedelta(hours=72))}\n" in fields
+    report = read_report(notice, read_incoming(notice), is_null_sender=True)
+    assert [one.action for one in report.recipients] == [Action.DELAYED]
+    await lose(desk, mail.email_id, 0, "expired", reason="no relay took it within 72 hours")
+    await desk.sweep()
+    assert [b"Subject: Not delivered" in one for one in await inbox(desk)] == [False, True]
+
+
+@pytest.mark.parametrize("notify", [[], ["FAILURE", "SUCCESS"], ["NEVER"]])
+async def test_a_delay_is_told_to_nobody_who_did_not_ask(desk: Desk, notify: list[str]):
+    mail = await wish(desk, notify)
+    await lose(desk, mail.email_id, 0, "deferred")
+    desk.rounds.clock.advance(5 * 3600)
+    await desk.sweep()
+    assert await inbox(desk) == []
 
 
 async def test_success_is_told_to_nobody_who_did_not_ask(desk: Desk):
