@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from hourpost.flow.limit import to_moment
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.gateways.metrics import RELEASED_DELIVERIES
+from hourpost.rules.delivery_state import State
 from hourpost.rules.hour import HOUR_US, slots_of
 from hourpost.rules.hour_tokens import Mode, Reading, Take, Taken, Want
 from hourpost.rules.ids import new_id
@@ -41,10 +42,16 @@ WITH RECURSIVE holding AS (
 SELECT account_id FROM holding WHERE account_id IS NOT NULL
 """
 )
+# What goes on from a mailbox has its sender's address in From; of all else both addresses are the account's own.
 _NEXT = text(
     """
 SELECT d.email_id, d.position, e.expires_at <= :now AS over,
-  EXISTS (SELECT 1 FROM suppressions s WHERE s.account_id = d.account_id AND s.address = lower(d.address)) AS suppressed
+  EXISTS (SELECT 1 FROM suppressions s WHERE s.account_id = d.account_id AND s.address = lower(d.address))
+    AS suppressed,
+  e.source IN ('api', 'smtp', 'mailbox') AND EXISTS (
+    SELECT 1 FROM unnest(array_remove(ARRAY[e.from_address, e.envelope_from], '')) AS sender
+    WHERE NOT EXISTS (SELECT 1 FROM domains o WHERE o.account_id = e.account_id AND o.status = 'verified'
+      AND o.name = lower(substring(sender FROM '[^@]*$')))) AS homeless
 FROM deliveries d JOIN emails e ON e.id = d.email_id
 WHERE d.account_id = :account AND d.state = 'held'
 ORDER BY d.due_at, d.email_id, d.position LIMIT :most
@@ -65,14 +72,21 @@ WITH w AS (
   SELECT account_id, CAST(:released AS timestamptz), count(*) FROM changed
   WHERE CAST(:released AS timestamptz) IS NOT NULL GROUP BY account_id
 ), told AS (
-  INSERT INTO events (email_id, id, position, account_id, kind, at)
-  SELECT email_id, event_id, position, account_id, :state, :now FROM changed
+  INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
+  SELECT email_id, event_id, position, account_id, :state, :now,
+    CASE WHEN CAST(:reason AS text) IS NOT NULL THEN jsonb_build_object('reason', CAST(:reason AS text)) END
+  FROM changed
   {told}
 ), calls AS ({calls})
 SELECT email_id FROM changed
 """
     )
 )
+_REASONS = {
+    "suppressed": "the address was suppressed while it waited",
+    "expired": "its expiry has passed",
+    "failed": "the domain that it is from is not verified for this account any more",
+}
 _ACCOUNT = text("SELECT plan, own_limit, suspended_at FROM accounts WHERE id = :account")
 _SPENDS = text(
     "SELECT spent_at, sum(count)::int AS count FROM spends"
@@ -143,9 +157,13 @@ class Releaser:
         if not rows:
             await self._forget_waiting(account)
             return Turn(0, None)
-        wanted = [(row.email_id, row.position) for row in rows if not row.over and not row.suppressed]
-        await self._end([row for row in rows if row.suppressed], "suppressed", account, now)
-        await self._end([row for row in rows if row.over and not row.suppressed], "expired", account, now)
+        wanted = []
+        ending = defaultdict(list)
+        for row in rows:
+            state = _ending(row)
+            (wanted if state is None else ending[state]).append((row.email_id, row.position))
+        for state, keys in ending.items():
+            await self._end(keys, state, account, now)
         allowed = hourly_limit(owner.plan, owner.own_limit)
         if owner.suspended_at is not None or allowed == 0:
             return Turn(0, 60.0)
@@ -194,12 +212,10 @@ class Releaser:
             await self._hour.adjust_waiting(taken.account, missing, generation)
         return len(emails)
 
-    async def _end(self, rows: Sequence[Any], state: str, account: UUID, now: datetime) -> None:
-        if not rows:
-            return
+    async def _end(self, keys: Sequence[tuple[UUID, int]], state: str, account: UUID, now: datetime) -> None:
         async with self._database.transaction() as connection:
             generations = await limit.lock_generations(connection, [account])
-            ended = await _change(connection, [(row.email_id, row.position) for row in rows], state, now, None)
+            ended = await _change(connection, keys, state, now, None)
         if account in generations:
             await self._hour.adjust_waiting(account, -len(ended), generations[account])
 
@@ -208,6 +224,15 @@ class Releaser:
         reading = await self._hour.peek(account, 1)
         if reading is not None and reading.waiting:
             await self.refill(account)
+
+
+def _ending(row: Any) -> str | None:
+    """The state in which a delivery ends in place of being released; None for most."""
+    if row.suppressed:
+        return State.SUPPRESSED.value
+    if row.over:
+        return State.EXPIRED.value
+    return State.FAILED.value if row.homeless else None
 
 
 async def _change(
@@ -226,6 +251,7 @@ async def _change(
             "state": state,
             "now": now,
             "released": released_at,
+            "reason": _REASONS.get(state),
         },
     )
     return list(rows.scalars())
