@@ -225,7 +225,10 @@ class UsageShape(Shape):
     window_seconds: int
     used: int
     remaining: int
-    resets_at: Annotated[datetime | None, Field(description="When the next token comes back.")]
+    resets_at: Annotated[
+        datetime | None,
+        Field(description="When all tokens are back, if nothing leaves until then; `RateLimit-Reset` is the next one."),
+    ]
     held: int
     next_release_at: Annotated[datetime | None, Field(description="When the next held delivery leaves.")]
     held_until: Annotated[datetime | None, Field(description="When the last of those held now leaves.")]

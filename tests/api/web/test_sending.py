@@ -7,13 +7,16 @@ import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import text
 
 from hourpost.credentials.changes import NewCredential
+from hourpost.database import Database
 from tests.api.web.conftest import Customer, NewCustomer
 
 
@@ -147,6 +150,18 @@ async def test_a_refusal_says_what_little_room_there_is(new_customer: NewCustome
     owner.http.post("/v1/emails/batch", json=[owner.email() for _ in range(998)])
     three = owner.send(on_limit="reject", to=[f"{name}@example.net" for name in "abc"])
     assert (three.status_code, three.headers["ratelimit-remaining"]) == (429, "2")
+
+
+async def test_the_usage_resets_when_the_last_token_is_back_and_the_header_says_when_the_next_is(
+    owner: Customer, database: Database
+) -> None:
+    spend = text("INSERT INTO spends (account_id, spent_at, count) VALUES (:account, now() - interval '30 minutes', 1)")
+    async with database.transaction() as connection:
+        await connection.execute(spend, {"account": owner.account.id})
+    owner.send()
+    usage = owner.http.get("/v1/usage")
+    left = datetime.fromisoformat(usage.json()["resets_at"]) - datetime.now(UTC)
+    assert int(usage.headers["RateLimit-Reset"]) <= 1800 < left.total_seconds()
 
 
 def test_what_takes_nothing_of_the_hour_is_told_of_it_all_the_same(owner: Customer) -> None:
