@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import pytest
 
+from api.smtp.message import read_submitted
 from api.web.dashboard.pricing import forecast, read_count
 from hourpost.rules.plans import PLANS
+from hourpost.rules.submission import OnLimit
 from tests.api.web.dashboard.people import Surfer, text_of
 
 
@@ -44,3 +49,12 @@ def test_help_has_the_ports_of_this_installation(nobody: Surfer) -> None:
         assert port in said
     for language in ("Python", "Node.js", "PHP", "Ruby", "Go", "curl"):
         assert f"<summary>{language}</summary>" in nobody.get("/help").text
+
+
+def test_the_headers_that_help_names_are_understood_and_taken_out(nobody: Surfer) -> None:
+    named = re.findall(r"<dt><code>([A-Z][\w-]+: [^<]+)</code>", nobody.get("/help").text)
+    head = "From: a@acme.test\r\n" + "".join(f"{unescape(one)}\r\n" for one in named)
+    message, on_limit = read_submitted(f"{head}\r\nHello\r\n".encode())
+    assert (message.idempotency_key, list(message.tags)) == ("order-7", ["kind=receipt"])
+    assert (message.metadata, on_limit) == ({"order": 7}, OnLimit.REJECT)
+    assert b"X-" not in message.raw
