@@ -157,8 +157,8 @@ class Releaser:
         if not rows:
             await self._forget_waiting(account)
             return Turn(0, None)
-        wanted = []
-        ending = defaultdict(list)
+        wanted: list[tuple[UUID, int]] = []
+        ending: defaultdict[str, list[tuple[UUID, int]]] = defaultdict(list)
         for row in rows:
             state = _ending(row)
             (wanted if state is None else ending[state]).append((row.email_id, row.position))

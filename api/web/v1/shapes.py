@@ -234,6 +234,27 @@ class UsageShape(Shape):
     held_until: Annotated[datetime | None, Field(description="When the last of those held now leaves.")]
 
 
+class Through(Shape):
+    """When so many emails would be through on a plan."""
+
+    name: str | None
+    limit: int
+    through_at: datetime
+    seconds: Annotated[int, Field(description="From now until `through_at`.")]
+
+
+class ForecastShape(Shape):
+    """When so many emails would be through if they came now."""
+
+    model_config = ConfigDict(title="Forecast")
+
+    object: Literal["forecast"]
+    emails: int
+    held: Annotated[int, Field(description="How many wait already and leave before them.")]
+    plan: Through
+    higher_plans: Annotated[list[Through], Field(description="With the fields of a plan, such as `price_cents`.")]
+
+
 class WebhookShape(Created):
     """An address that is called."""
 

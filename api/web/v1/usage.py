@@ -36,7 +36,7 @@ async def get_usage(caller: AnyCaller, parts: ThePartsOf) -> Response:
     return Json(_usage(caller, reading), headers=rate_headers(quota_of(usage)))
 
 
-@router.get("/forecast", **route("get_forecast"))
+@router.get("/forecast", **route("get_forecast", shapes.ForecastShape))
 async def get_forecast(
     caller: AnyCaller,
     parts: ThePartsOf,
