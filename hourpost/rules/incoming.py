@@ -22,6 +22,7 @@ _MAX_FROM = 10
 
 _FIELD = re.compile(rb"(?m)^([!-9;-~]++)[ \t]*+:([^\r\n]*+(?:\r\n[ \t][^\r\n]*+)*+)(?:\r\n|\Z)")
 _MESSAGE_ID = re.compile(r"<[^<>\s\"]{1,250}@[^<>\s]{1,250}>")
+_ONE_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _ADDRESS_DOMAIN = re.compile(r"@\s*([^\s<>@\"(),:;\[\]]{1,255})")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"|\([^()]*+\)')
 _FOLD = re.compile(r"\r\n(?=[ \t])")
@@ -136,10 +137,12 @@ def _read_domains(froms: list[str]) -> tuple[str, ...]:
     domains: dict[str, None] = {}
     for text in froms[:_MAX_FROM]:
         for domain in _ADDRESS_DOMAIN.findall(_QUOTED.sub(" ", text))[:_MAX_FROM]:
+            name = domain.rstrip(".")
             try:
-                domains[normalise_domain(domain.rstrip("."))] = None
+                domains[normalise_domain(name)] = None
             except AddressError:
-                continue
+                if _ONE_LABEL.fullmatch(name):  # root@localhost: a domain, of which nobody can publish anything
+                    domains[name.lower()] = None
     return tuple(domains)
 
 

@@ -22,6 +22,7 @@ from hourpost.gateways.authentication.dmarc_policies import organisation_of
 from hourpost.gateways.authentication.lookups import LookupFailed
 from hourpost.rules.authentication import Authentication
 from hourpost.rules.dkim import SigningKey, generate_keys, load_signing_key, sign
+from hourpost.rules.incoming import read_incoming
 from tests.fakes.dns_server import DnsServer, run_dns_server
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
@@ -208,3 +209,10 @@ async def test_name_servers_that_stay_silent_are_not_waited_for_again_and_again(
         with pytest.raises(LookupFailed):
             await asyncio.to_thread(servers.ask, f"n{number}.example.org", "TXT", 0.05)
     assert 4 <= len({name for name in server.questions if name.startswith("n")}) < 12
+
+
+async def test_a_sender_without_a_domain_that_could_publish_anything_has_no_policy(server, authenticator):
+    for content in (b"From: root@localhost\r\n\r\nx\r\n", b"From: cron <root@web-1.>\r\n\r\nx\r\n"):
+        domains = read_incoming(content).from_domains
+        found = await authenticator.authenticate(Received("192.0.2.7", "mx.example.org", "", domains, content))
+        assert (found.dmarc.result, found.dmarc.domain) == ("none", domains[0])

@@ -89,7 +89,7 @@ def _check_dmarc(lookups: Lookups, domains: tuple[str, ...], spf: Spf, signature
     found = []
     for domain in domains:
         try:
-            policy = find_policy(lookups, domain)
+            policy = find_policy(lookups, domain) if "." in domain else None
         except TimeoutError:
             found.append(Dmarc("temperror", domain))
         else:
