@@ -40,7 +40,10 @@ async def change(
         found = await get_named_account(connection, account)
         place = await find(connection, found.id, mailbox)
         done = await work(connection, found.id, place.id)
-        if act is not None:
+        is_open_already = (
+            find is not get_named_mailbox and place.deleted_at is None
+        )  # who restores again changes nothing
+        if act is not None and not is_open_already:
             await desk.note(connection, found.id, act, name=place.address)
         return done
 

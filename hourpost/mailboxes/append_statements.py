@@ -131,20 +131,24 @@ FROM room r LEFT JOIN (place p JOIN folders o ON o.id = p.id) ON o.mailbox_id = 
 """  # noqa: S608  # our own words
 )
 # Both for one message, which is a transaction by itself, of values instead of arrays: half the work for who sends and
-# who runs it. Content still comes before the locks: what is locked asks for it. Without room or folder there is a
-# division by zero, and nothing was stored.
+# who runs it. Content still comes before the locks: what is locked asks for it. A full mailbox gives no row. Without
+# the folder, or where the room goes to another between the look and the lock, a division by zero takes back what was.
 _ONE = HotStatement(
     f"""
-WITH chunks AS (
+WITH ready AS (
+  SELECT 1 FROM mailboxes
+  WHERE id = :mailbox AND deleted_at IS NULL AND used_bytes + :size <= quota_bytes
+), chunks AS (
   INSERT INTO content_chunks (content_id, number, bytes)
-  SELECT :id, k.number - 1, k.bytes FROM unnest(CAST(:chunks AS bytea[])) WITH ORDINALITY AS k(bytes, number)
+  SELECT :id, k.number - 1, k.bytes
+  FROM ready, unnest(CAST(:chunks AS bytea[])) WITH ORDINALITY AS k(bytes, number)
   RETURNING 1
 ), contents AS (
   INSERT INTO message_contents (content_id, size_bytes, parts, reference_ids, {_SCANNED})
-  VALUES (:id, :size, :parts, :reference_ids, {_SCANNED_VALUES})
+  SELECT :id, :size, :parts, :reference_ids, {_SCANNED_VALUES} FROM ready
   ON CONFLICT DO NOTHING RETURNING 1
 ), texts AS (
-  INSERT INTO message_texts (content_id, header, body) VALUES (:id, :search_header, :search_text)
+  INSERT INTO message_texts (content_id, header, body) SELECT :id, :search_header, :search_text FROM ready
   ON CONFLICT DO NOTHING RETURNING 1
 ), known AS (
   SELECT thread_id FROM thread_references WHERE mailbox_id = :mailbox AND reference = ANY(CAST(:names AS bigint[]))
@@ -152,10 +156,10 @@ WITH chunks AS (
 ), new_names AS (
   INSERT INTO thread_references (mailbox_id, reference, thread_id)
   SELECT :mailbox, n.reference, coalesce((SELECT thread_id FROM known), :id)
-  FROM unnest(CAST(:names AS bigint[])) AS n(reference)
+  FROM ready, unnest(CAST(:names AS bigint[])) AS n(reference)
   ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING 1
 ), room AS (
-  UPDATE mailboxes m SET used_bytes = m.used_bytes + :size
+  UPDATE mailboxes m SET used_bytes = m.used_bytes + :size FROM ready
   WHERE {_FIRST} AND m.id = :mailbox AND m.deleted_at IS NULL AND m.used_bytes + :size <= m.quota_bytes
   RETURNING m.id
 ), place AS (
@@ -172,7 +176,7 @@ WITH chunks AS (
   FROM place p
 )
 SELECT p.uidvalidity, p.first, p.modseq, 1 / (SELECT count(*) FROM place) AS stored
-FROM (VALUES (1)) one LEFT JOIN place p ON true
+FROM ready LEFT JOIN place p ON true
 """  # noqa: S608  # our own words
 )
 
@@ -242,9 +246,10 @@ async def store_one(connection: Connection, entry: Entry, now: datetime) -> Any:
         "now": now,
     }
     try:
-        return (await _ONE.run(connection, arguments))[0]
+        rows = await _ONE.run(connection, arguments)
     except DivisionByZeroError:
         return None
+    return rows[0] if rows else None
 
 
 class _Threads:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from hourpost.errors import MailboxFull, NotFound
+from hourpost.mailboxes import append_statements
 from hourpost.mailboxes.messages import Want, list_rows
 from hourpost.mailboxes.parcels import NewMessage, Target
 from hourpost.mailboxes.quota import get_quota
@@ -57,6 +58,13 @@ async def test_without_room_or_folder_nothing_is_stored(store, new_place, missin
         await store.append(place.mailbox.id, folder_id, with_id(content_id))
     assert await count_contents(store, [content_id]) == 0
     assert (await store.read(get_quota, place.mailbox.id)).used_bytes == 0
+
+
+async def test_of_a_full_mailbox_postgresql_has_nothing_to_complain(store, new_place, monkeypatch):
+    monkeypatch.setattr(append_statements, "DivisionByZeroError", ())  # which is for who comes in between alone
+    place = await new_place(quota_bytes=10)
+    with pytest.raises(MailboxFull):
+        await store.append(*place.ids, LETTER)
 
 
 async def test_single_messages_and_several_of_one_thread_do_not_lock_each_other_out(open_store, place):

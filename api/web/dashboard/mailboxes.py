@@ -189,7 +189,8 @@ async def post_restore(mailbox_id: str, visitor: Developer) -> Response:
     """Open it again."""
 
     async def work(connection: AsyncConnection, wanted: UUID) -> object:
-        await _note(connection, visitor, "mailbox_restored", wanted)
+        if (await queries.get_mailbox(connection, visitor.account.id, wanted)).deleted_at is not None:
+            await _note(connection, visitor, "mailbox_restored", wanted)
         return await changes.restore_mailbox(connection, visitor.account.id, wanted, visitor.now)
 
     return await _change(visitor, mailbox_id, work, "It is open again, with all that was in it.")

@@ -60,7 +60,11 @@ class MailboxChange(BaseModel):
     quota_bytes: int | None = None
     forward_to: list[Text] | None = Field(None, max_length=10, description="Gets what comes in; empty for nobody.")
     keeps_forwarded: bool | None = Field(None, description="Whether a copy stays here.")
-    files_sent: bool | None = Field(None, description="Whether what is sent from its address goes into Sent.")
+    files_sent: bool | None = Field(
+        None,
+        description="Whether what is sent from its address goes into Sent; of what the mailbox sends itself,"
+        " after ten minutes, where its mail program has filed no copy.",
+    )
     catch_all: bool | None = None
 
 
@@ -156,7 +160,8 @@ async def restore_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf
     found = await mailbox_of(mailbox, caller, parts, deleted_too=True)
     async with parts.database.transaction() as connection:
         restored = await changes.restore_mailbox(connection, caller.account_id, found.id, parts.clock.now())
-        await ledger.note(connection, caller, "mailbox_restored", name=found.address)
+        if found.deleted_at is not None:  # who asks again is told the same
+            await ledger.note(connection, caller, "mailbox_restored", name=found.address)
     return Json(view(restored))
 
 

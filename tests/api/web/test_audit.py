@@ -69,7 +69,8 @@ async def test_what_a_key_does_to_a_mailbox_is_written_down(owner: Customer, ent
     act(owner, "POST", f"{box}/aliases", {"alias": f"a@{owner.domain.name}"})
     act(owner, "DELETE", f"{box}/aliases/a@{owner.domain.name}")
     act(owner, "DELETE", box)
-    act(owner, "POST", f"{box}/restore")
+    for _ in range(2):  # the second time it changes nothing
+        act(owner, "POST", f"{box}/restore")
     told = await entries()
     assert [one.action for one in told] == [
         "mailbox_made",
