@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+import codecs
+from collections.abc import Iterator
+from typing import Any, Literal, TypeVar, cast
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from api.web.faults import faults_in
+from api.web.faults import faults_in, pointer_to
 from api.web.parameters import beside_the_query
 from hourpost.errors import Fault, MessageTooLarge, ValidationFailed
 from hourpost.rules.submission import MAX_MESSAGE_BYTES
 
 T = TypeVar("T")
+
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
+_MARK = "\ufdd0"  # means nothing in any text
+_MARK_FAULTS = "hourpost.mark"
+codecs.register_error(_MARK_FAULTS, lambda error: (_MARK, cast(UnicodeDecodeError, error).end))
 
 Extra = Literal["ignore", "forbid"]
 
@@ -48,7 +55,36 @@ def parse_json(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise ValidationFailed([Fault("", f"the body is not valid JSON: {error}")]) from None
+        faults = _faults_of_encoding(raw) or [Fault("", f"the body is not valid JSON: {error}")]
+        raise ValidationFailed(faults) from None
+
+
+def _faults_of_encoding(raw: bytes) -> list[Fault]:
+    """The fields that are not UTF-8, or where the first such byte stands; empty where all of it is."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        words = f"the body is not valid UTF-8: 0x{raw[error.start]:02X} at byte {error.start}"
+        if raw.startswith(_COMPRESSED):
+            words = "the body is compressed; send it as it is"
+    else:
+        return []
+    try:
+        marked = orjson.loads(raw.decode(errors=_MARK_FAULTS))
+    except orjson.JSONDecodeError:
+        return [Fault("", words)]
+    return [Fault(pointer_to(place), f"`{place[-1]}` is not valid UTF-8") for place in _places_of_mark(marked)] or [
+        Fault("", words)
+    ]
+
+
+def _places_of_mark(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, str):
+        if _MARK in value and place:
+            yield place
+    elif isinstance(value, dict | list):
+        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places_of_mark(inner, (*place, step))
 
 
 async def read_fields(request: Request, adapter: TypeAdapter[T]) -> T:

@@ -106,7 +106,8 @@ def test_at_the_root_unknown_fields_are_ignored(owner: Customer) -> None:
     [
         (b"", "empty"),
         (b"{", "not valid JSON"),
-        (b'{"subject": "\xff"}', "not valid JSON"),
+        (b'{"subject": "\xff"', "not valid UTF-8: 0xFF at byte 13"),
+        (b"\x1f\x8b\x08", "compressed"),
         (b'{"subject": "\\ud800"}', "not valid JSON"),
         (b'{"metadata": {"a": NaN}}', "not valid JSON"),
         (b"[1]", "must be an object"),
@@ -118,6 +119,14 @@ def test_what_is_no_json_object_is_said_to_be_none(owner: Customer, raw: bytes, 
     answer = owner.http.post("/v1/emails", content=raw)
     assert answer.status_code == 422
     assert words in answer.json()["message"]
+
+
+def test_what_is_not_utf_8_is_named_by_its_field(owner: Customer) -> None:
+    raw = b'{"subject": "\xff", "to": ["ada@example.net", "b\xc3@example.net"], "text": "\xc3\xa9"}'
+    answer = owner.http.post("/v1/emails", content=raw)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/subject", "/to/1"]
+    assert "`subject` is not valid UTF-8" in answer.json()["message"]
 
 
 def test_a_body_beyond_all_measure_is_refused_before_it_is_read(owner: Customer) -> None:

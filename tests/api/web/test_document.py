@@ -209,6 +209,7 @@ def test_the_browsable_copy_needs_nothing_from_elsewhere(nobody: httpx.Client) -
 
 def test_health_needs_no_key(nobody: httpx.Client) -> None:
     assert nobody.get("/healthz").json() == {"status": "alive"}
+    assert [nobody.head(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]  # as many monitors ask
     assert nobody.get("/readyz").json() == {"status": "ready", "checks": {"database": "ok", "redis": "ok"}}
 
 
