@@ -213,6 +213,12 @@ def test_kubernetes_runs_a_command_that_exists(part: str) -> None:
     assert part in _objects("PodDisruptionBudget")
 
 
+def test_kubernetes_takes_no_web_pod_out_of_service_while_redis_is_away() -> None:
+    web = _container("web")
+    assert web["startupProbe"]["httpGet"]["path"] == "/readyz"
+    assert web["readinessProbe"]["httpGet"]["path"] == web["livenessProbe"]["httpGet"]["path"] == "/healthz"
+
+
 @pytest.mark.parametrize("service", ["web", *_STANDARD])
 def test_services_lead_to_named_ports(service: str) -> None:
     names = {port["name"] for port in _container(service)["ports"]}
