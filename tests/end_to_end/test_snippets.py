@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +17,30 @@ from tests.embedded.running import eventually
 from tests.end_to_end.conftest import Service
 from tests.end_to_end.scene import first_steps, get
 
+PROGRAMS = Path(sys.executable).parent  # where the wheel of Node puts it, for machines that have none
 RUN = {
     "curl": ("sh", "-c"),
     "swaks": ("sh", "-c"),
     "Python": (sys.executable, "-c"),
     "Node.js": ("node", "--input-type=module", "-e"),
 }
+RUN_FILE = {"PHP": ("php", "send.php"), "Ruby": ("ruby", "send.rb"), "Go": ("go", "run", "send.go")}
+CHECK_FILE = {
+    "Node.js": ("node", "--check", "send.mjs"),
+    "PHP": ("php", "-l", "send.php"),
+    "Ruby": ("ruby", "-c", "send.rb"),
+    "Go": ("gofmt", "-e", "-d", "send.go"),
+}
+
+
+def run(words: Sequence[str], folder: Path) -> str:
+    """What it says; skips where there is no such program."""
+    program = shutil.which(words[0], path=os.pathsep.join((os.environ["PATH"], str(PROGRAMS))))
+    if program is None:
+        pytest.skip(f"{words[0]} is not installed")
+    done = subprocess.run([program, *words[1:]], cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def snippets_of(service: Service, kind: str) -> dict[str, str]:
@@ -43,17 +64,25 @@ def count_sent(service: Service, kind: str) -> int:
 
 @pytest.mark.parametrize(
     ("kind", "language"),
-    [("api", "curl"), ("api", "Python"), ("api", "Node.js"), ("smtp", "swaks"), ("smtp", "Python")],
+    [*(("api", one) for one in ("curl", "Python", "Node.js", *RUN_FILE)), ("smtp", "swaks"), ("smtp", "Python")],
 )
-def test_what_is_pasted_sends(service: Service, kind: str, language: str) -> None:
-    program = language if language == "swaks" else RUN[language][0]
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-    before = count_sent(service, kind)
+def test_what_is_pasted_sends(service: Service, tmp_path: Path, kind: str, language: str) -> None:
     snippet = snippets_of(service, kind)[language]
-    done = subprocess.run([*RUN[language], snippet], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    before = count_sent(service, kind)
+    if language in RUN_FILE:
+        words = RUN_FILE[language]
+        (tmp_path / words[-1]).write_text(snippet)
+    else:
+        words = (*RUN[language], snippet)
+    run(words, tmp_path)
     eventually(lambda: count_sent(service, kind) == before + 1)
+
+
+@pytest.mark.parametrize("language", CHECK_FILE)
+def test_what_cannot_run_here_is_at_least_well_formed(service: Service, tmp_path: Path, language: str) -> None:
+    (tmp_path / CHECK_FILE[language][-1]).write_text(snippets_of(service, "smtp")[language] + "\n")
+    said = run(CHECK_FILE[language], tmp_path)
+    assert language != "Go" or said == ""  # what gofmt would write otherwise
 
 
 def test_there_are_six_languages_for_each(service: Service) -> None:

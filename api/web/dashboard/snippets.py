@@ -27,7 +27,8 @@ resend.Emails.send({{
   body: JSON.stringify({{ from: "{sender}", to: "you@example.net", subject: "Hello", text: "It works." }}),
 }});
 console.log(answer.status, await answer.json());""",
-    "PHP": """$request = curl_init("{url}/v1/emails");
+    "PHP": """<?php
+$request = curl_init("{url}/v1/emails");
 curl_setopt_array($request, [
     CURLOPT_RETURNTRANSFER => true,
     CURLOPT_HTTPHEADER => ["Authorization: Bearer {token}", "Content-Type: application/json"],
@@ -42,12 +43,28 @@ answer = Net::HTTP.post(URI("{url}/v1/emails"),
   {{ from: "{sender}", to: "you@example.net", subject: "Hello", text: "It works." }}.to_json,
   "Authorization" => "Bearer {token}", "Content-Type" => "application/json")
 puts answer.body""",
-    "Go": """body := strings.NewReader(`{{"from": "{sender}", "to": "you@example.net",
-    "subject": "Hello", "text": "It works."}}`)
-request, _ := http.NewRequest("POST", "{url}/v1/emails", body)
-request.Header.Set("Authorization", "Bearer {token}")
-request.Header.Set("Content-Type", "application/json")
-answer, err := http.DefaultClient.Do(request)""",
+    "Go": """package main
+
+import (
+\t"io"
+\t"log"
+\t"net/http"
+\t"os"
+\t"strings"
+)
+
+func main() {{
+\tbody := `{{"from": "{sender}", "to": "you@example.net", "subject": "Hello", "text": "It works."}}`
+\trequest, _ := http.NewRequest("POST", "{url}/v1/emails", strings.NewReader(body))
+\trequest.Header.Set("Authorization", "Bearer {token}")
+\trequest.Header.Set("Content-Type", "application/json")
+\tanswer, err := http.DefaultClient.Do(request)
+\tif err != nil {{
+\t\tlog.Fatal(err)
+\t}}
+\tdefer answer.Body.Close()
+\tio.Copy(os.Stdout, answer.Body)
+}}""",
 }
 _SMTP = {
     "swaks": """swaks --server {host} --port {submission} --tls \\
@@ -62,14 +79,17 @@ message.set_content("It works.")
 with smtplib.SMTP_SSL("{host}", {submissions}) as server:
     server.login("{username}", "{password}")
     server.send_message(message)""",
-    "Node.js": """import nodemailer from "nodemailer";
+    "Node.js": """import nodemailer from "nodemailer"; // npm install nodemailer
 
 const transport = nodemailer.createTransport({{
   host: "{host}", port: {submissions}, secure: true,
   auth: {{ user: "{username}", pass: "{password}" }},
 }});
 await transport.sendMail({{ from: "{sender}", to: "you@example.net", subject: "Hello", text: "It works." }});""",
-    "PHP": """$mail = new PHPMailer\\PHPMailer\\PHPMailer(true);
+    "PHP": """<?php
+require "vendor/autoload.php";  // composer require phpmailer/phpmailer
+
+$mail = new PHPMailer\\PHPMailer\\PHPMailer(true);
 $mail->isSMTP();
 $mail->Host = "{host}";
 $mail->Port = {submissions};
@@ -82,16 +102,28 @@ $mail->addAddress("you@example.net");
 $mail->Subject = "Hello";
 $mail->Body = "It works.";
 $mail->send();""",
-    "Ruby": """require "mail"
+    "Ruby": """require "mail" # gem install mail
 
 Mail.defaults do
   delivery_method :smtp, address: "{host}", port: {submissions}, ssl: true,
     user_name: "{username}", password: "{password}", authentication: :plain
 end
 Mail.deliver {{ from "{sender}"; to "you@example.net"; subject "Hello"; body "It works." }}""",
-    "Go": """auth := smtp.PlainAuth("", "{username}", "{password}", "{host}")
-message := []byte("From: {sender}\\r\\nTo: you@example.net\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n")
-err := smtp.SendMail("{host}:{submission}", auth, "{sender}", []string{{"you@example.net"}}, message)""",
+    "Go": """package main
+
+import (
+\t"log"
+\t"net/smtp"
+)
+
+func main() {{
+\tauth := smtp.PlainAuth("", "{username}", "{password}", "{host}")
+\tmessage := []byte("From: {sender}\\r\\nTo: you@example.net\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n")
+\terr := smtp.SendMail("{host}:{submission}", auth, "{sender}", []string{{"you@example.net"}}, message)
+\tif err != nil {{
+\t\tlog.Fatal(err)
+\t}}
+}}""",
 }
 
 
