@@ -74,7 +74,9 @@ class Settings(BaseSettings):
     )
     tls_certificate: Path | None = Field(None, description="PEM chain of the mail doors; self-signed when not set.")
     tls_key: Path | None = Field(None, description="PEM key of the mail doors.")
-    embedded: bool = Field(False, description="Set by `hourpost up`: *.test domains verify by themselves.")
+    embedded: bool = Field(
+        False, description="Set by `hourpost up`: *.test, *.example and *.localhost verify by themselves."
+    )
     dns_servers: str = Field("", description="Name servers for verification, space-separated; the system's when empty.")
     outgoing_networks: str = Field(
         "", description="Networks besides the open internet that webhooks may call, space-separated; 10.1.0.0/16."
@@ -118,6 +120,20 @@ class Settings(BaseSettings):
     def own_sender(self) -> str | None:
         """From of our own mail; on embedded servers there is a domain for it. None: none can be sent."""
         return self.system_sender or (f"Hourpost <hello@{EMBEDDED_DOMAIN}>" if self.embedded else None)
+
+    @cached_property
+    def captured_in(self) -> Path | None:
+        """Where mail lands that nobody receives, with the capture relay of `hourpost up`; None with relays."""
+        relays = self.relays.get_secret_value()
+        is_ours = relays.startswith("smtp://hourpost:") and relays.endswith("/tls/authority.pem")
+        return self.home / "captured" if is_ours else None
+
+    @cached_property
+    def own_authority(self) -> Path | None:
+        """What vouches for the mail doors' certificate where `hourpost up` made it, for programs to trust."""
+        folder = self.home.resolve() / "tls"
+        is_ours = self.tls_certificate is not None and self.tls_certificate.resolve().parent == folder
+        return folder / "authority.pem" if is_ours else None
 
     @cached_property
     def is_loopback(self) -> bool:

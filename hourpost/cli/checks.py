@@ -133,7 +133,11 @@ async def _check_relays(settings: Settings) -> list[Check]:
         return [_failed("relays", "none is configured", _ADVICE["relays"])]
     pool = RelayPool(specs, hostname=settings.hostname)
     try:
-        return [_relay(check) for check in await pool.check()]
+        checks = await pool.check()
+        if settings.captured_in and all(check.is_ok for check in checks):
+            words = f"the capture relay, which keeps all mail in {settings.captured_in}"
+            return [Check("relay", Level.OK, words, f"to send it, {_ADVICE['relays']}")]
+        return [_relay(check) for check in checks]
     finally:
         await pool.drain(1)
 
@@ -141,8 +145,9 @@ async def _check_relays(settings: Settings) -> list[Check]:
 def _relay(check: RelayCheck) -> Check:
     if not check.is_ok:
         stage = f" at {check.stage}" if check.stage else ""
-        advice = "look at address, port, password and certificate in HOURPOST_RELAYS"
-        return _failed("relay", f"{check.relay}{stage}: {check.text}", advice)
+        return _failed(
+            "relay", f"{check.relay}{stage}: {check.text}", _RELAY_ADVICE.get(check.stage, _ADVICE["relays"])
+        )
     if check.tls_version is None:
         return _warning("relay", f"{check.relay}: logged in without TLS", "leave out tls=none where the relay has TLS")
     return _ok("relay", f"{check.relay}: logged in, {check.tls_version}, {check.seconds * 1000:.0f} ms")
@@ -268,6 +273,11 @@ _CHECKS: tuple[tuple[str, Checker], ...] = (
     ("stripe", _check_stripe),
     ("own mail", _check_own_mail),
 )
+_RELAY_ADVICE: dict[str | None, str] = {
+    "connect": "correct host and port in HOURPOST_RELAYS, or let this machine's firewall and network reach them",
+    "tls": "name the relay in HOURPOST_RELAYS as its certificate does; ?ca=FILE.pem trusts a CA of your own",
+    "auth": "correct user and password in HOURPOST_RELAYS, special characters percent-encoded (@ is %40)",
+}
 _ADVICE = {
     "database": "start PostgreSQL, or correct HOURPOST_DATABASE_URL",
     "redis": "start Redis, or correct HOURPOST_REDIS_URL; until then mail is accepted and held",

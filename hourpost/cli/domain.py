@@ -22,11 +22,20 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Domains: nobody sends from one that is not verified."
 )
 
+_NOT_YET = (
+    "The ownership record is not seen yet: publish it where the domain's DNS is kept, and verify again; "
+    "new records take from minutes to an hour to be seen."
+)
+
 DomainArgument = Annotated[str, typer.Argument(metavar="DOMAIN", help="Its name, or its id (dom_…).")]
 
 
 @app.command()
-def add(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) -> None:
+def add(
+    account: OfAccount,
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="Its name.")],
+    as_json: AsJson = False,
+) -> None:
     """Add a domain and print the DNS records to publish.
 
     Example: hourpost domain add --account Acme acme.example
@@ -65,6 +74,8 @@ def verify(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) 
     verified = at_desk(work)
     _print(verified, as_json)
     if verified["status"] != "verified":
+        if not as_json:
+            typer.echo(f"\n{_NOT_YET}", err=True)
         raise typer.Exit(1)
 
 

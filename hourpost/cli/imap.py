@@ -25,8 +25,9 @@ def imap() -> None:
     command that is under way.
     """
     settings = settings_with_servers()
+    certificate = find_certificate(settings)
     configure_logging(settings, "imap")
     serve_metrics(settings.host, metrics_port_of(settings, "imap"))
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.imap.entry").run
-    run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "imap"))
+    run(settings, certificate, lambda: mark_ready(settings.home, "imap"))

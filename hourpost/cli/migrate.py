@@ -6,8 +6,10 @@ import asyncio
 
 import typer
 
+from hourpost.cli.desk import fail
 from hourpost.database import Database
 from hourpost.embedded.instance import instance_settings
+from hourpost.errors import HourpostError
 from migrations.upgrade import upgrade
 
 app = typer.Typer(add_completion=False)
@@ -30,5 +32,8 @@ def migrate() -> None:
         finally:
             await database.close()
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except HourpostError as error:
+        fail(error)
     typer.echo("The database is up to date.")

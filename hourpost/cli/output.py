@@ -32,7 +32,7 @@ def print_object(shape: Shape, *, as_json: bool) -> None:
         return
     width = max((len(name) for name in shape), default=0)
     for name, value in shape.items():
-        if name != "object" and value is not None and not isinstance(value, list):
+        if name != "object" and value is not None and _fits_a_line(value):
             typer.echo(f"{name.replace('_', ' '):<{width}}  {_cell(value)}")
 
 
@@ -66,6 +66,11 @@ async def read_all(read: Callable[[Cursor], Awaitable[Page[T]]], key: Callable[[
     return found
 
 
+def _fits_a_line(value: object) -> bool:
+    """Whether a person reads it in one: lists of words do, of objects they do not, and an empty one says nothing."""
+    return not isinstance(value, list) or (value != [] and all(isinstance(one, str) for one in value))
+
+
 def _print_json(shape: Shape) -> None:
     typer.echo(orjson.dumps(shape, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
 
@@ -77,4 +82,6 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
     return str(value)

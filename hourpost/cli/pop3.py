@@ -25,8 +25,9 @@ def pop3() -> None:
     as deleted and not confirmed by QUIT stays.
     """
     settings = settings_with_servers()
+    certificate = find_certificate(settings)
     configure_logging(settings, "pop3")
     serve_metrics(settings.host, metrics_port_of(settings, "pop3"))
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.pop3.entry").run
-    run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "pop3"))
+    run(settings, certificate, lambda: mark_ready(settings.home, "pop3"))

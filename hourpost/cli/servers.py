@@ -7,6 +7,7 @@ import asyncio
 import typer
 
 from hourpost.assembly import broker_url, redis_url
+from hourpost.cli.faults import of_every_part, refuse_faults
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.redis_server import RedisServer, inspect_redis
@@ -16,11 +17,13 @@ from hourpost.settings import Settings
 def settings_with_servers() -> Settings:
     """The settings of a part, which has no servers of its own.
 
-    Raises: typer.BadParameter where they are not named, or are of a kind that nothing works on.
+    Raises: typer.BadParameter where they are not named, or are of a kind that nothing works on, and for every other
+    setting that cannot be.
     """
     settings = instance_settings()
     if settings.database_url is None or settings.redis_url is None:
         raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
+    refuse_faults(settings, of_every_part)
     if not settings.embedded:
         _refuse_clusters(settings)
     return settings

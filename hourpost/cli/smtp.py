@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from hourpost.cli.faults import of_certificate, refuse_faults
 from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.certificate import find_or_make
 from hourpost.embedded.doors import metrics_port_of
@@ -27,18 +28,18 @@ def smtp() -> None:
     like, on as many machines. SIGTERM sends idle sessions away and lets messages end first.
     """
     settings = settings_with_servers()
+    certificate = find_certificate(settings)
     configure_logging(settings, "smtp")
     serve_metrics(settings.host, metrics_port_of(settings, "smtp"))
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.smtp.entry").run
-    run(settings, find_certificate(settings), lambda: mark_ready(settings.home, "smtp"))
+    run(settings, certificate, lambda: mark_ready(settings.home, "smtp"))
 
 
 def find_certificate(settings: Settings) -> tuple[Path, Path]:
     """The PEM chain and key of the mail doors; made where none is configured. Raises: typer.BadParameter."""
-    if settings.tls_certificate is None:
+    refuse_faults(settings, of_certificate)
+    if settings.tls_certificate is None or settings.tls_key is None:
         made = find_or_make(settings.home / "tls", [settings.hostname, "localhost", "127.0.0.1"])
         return made.chain, made.key
-    if settings.tls_key is None:
-        raise typer.BadParameter("HOURPOST_TLS_CERTIFICATE is set, but HOURPOST_TLS_KEY is not.")
     return settings.tls_certificate, settings.tls_key

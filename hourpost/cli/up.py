@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from hourpost.cli.faults import list_faults, of_certificate, of_every_part, of_relays
 from hourpost.cli.parts import PARTS, Options, live, make_ready, words_of
 from hourpost.cli.welcome import welcome
 from hourpost.embedded import capture_part
@@ -30,6 +32,8 @@ from hourpost.embedded.redis import BROKER_DATABASE, COUNTER_DATABASE, EmbeddedR
 from hourpost.embedded.room import Room
 from hourpost.embedded.secrets import read_or_make, write_private
 from hourpost.embedded.supervisor import Supervisor
+from hourpost.errors import HourpostError
+from hourpost.gateways.redis_server import inspect_redis
 from hourpost.settings import Settings, load_settings
 from migrations.revision import newest_file_revision
 
@@ -55,12 +59,23 @@ def up() -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with lock_home(home):
+            _check_settings(settings)
             _check_ports(settings)
             Run(settings, home).main()
     except HomeTaken as taken:
         typer.echo(f"error: Hourpost already runs in {home} (process {taken.pid}).", err=True)
         typer.echo("       Stop it first, or set HOURPOST_HOME (and other ports) for a second one.", err=True)
         raise typer.Exit(1) from None
+
+
+def _check_settings(settings: Settings) -> None:
+    """Say what cannot work before anything starts. Raises: typer.Exit."""
+    faults = list_faults(settings, of_every_part, of_relays, of_certificate)
+    for fault in faults:
+        typer.echo(f"error: {fault}", err=True)
+    if faults:
+        typer.echo("       `hourpost settings` says what each of them means.", err=True)
+        raise typer.Exit(1)
 
 
 def _check_ports(settings: Settings) -> None:
@@ -110,6 +125,7 @@ class Run:
 
     def _start(self) -> bool:
         """Start everything; False when a signal came before it was ready."""
+        self._ask_redis()
         certificate = self._prepare_secrets()
         parts = [self._part(name, options) for name, options in PARTS.items()]
         if not self._settings.relays.get_secret_value():
@@ -150,6 +166,21 @@ class Run:
             self._instance["broker_url"] = redis.url(BROKER_DATABASE)
         return programs
 
+    def _ask_redis(self) -> None:
+        """What is elsewhere must be there: without it no part becomes ready. Raises: RuntimeError."""
+        for name in ("redis_url", "broker_url"):
+            url = getattr(self._settings, name)
+            if url is None:
+                continue
+            try:
+                server = asyncio.run(inspect_redis(url.get_secret_value()))
+            except (HourpostError, ValueError) as error:
+                cause = getattr(error, "cause", None) or error
+                raise RuntimeError(f"HOURPOST_{name.upper()}: Redis does not answer ({cause})") from error
+            fault = server.fault_as_counters if name == "redis_url" else server.fault_as_broker
+            if fault is not None:
+                raise RuntimeError(f"HOURPOST_{name.upper()}: {fault}")
+
     @property
     def _revision_file(self) -> Path:
         """Beside the data that it speaks of, so that it goes when they go."""
@@ -165,7 +196,7 @@ class Run:
 
     def _prepare_database(self) -> None:
         """Migrate and make the first account, in a process of its own that takes its memory with it."""
-        run((sys.executable, "-m", "hourpost.embedded.prepare", str(self._home)))
+        run((sys.executable, "-m", "hourpost.embedded.prepare", str(self._home)), name="preparing the database")
         if self._settings.database_url is None:
             write_private(self._revision_file, newest_file_revision() + "\n")
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hourpost.embedded.first_steps_file import FirstSteps
+from hourpost.gateways.relays import parse_relays
 from hourpost.settings import Settings
 
 
@@ -21,8 +22,11 @@ def welcome(console: Console, settings: Settings, steps: FirstSteps, seconds: fl
     console.out(_swaks(settings, steps), highlight=False)
     console.print("\nor by SMTP, with Python:\n", style="bold")
     console.out(_smtplib(settings, steps), highlight=False)
-    if "captured" in _relay(settings):
-        console.print(f"\nMail is captured, not delivered: see {settings.home.resolve() / 'captured'}", highlight=False)
+    if settings.captured_in:
+        console.print(f"\nMail is captured, not delivered: see {settings.captured_in.resolve()}", highlight=False)
+        console.print(
+            "HOURPOST_RELAYS, a variable or a line in .env, names a relay of yours: see README.", highlight=False
+        )
     console.print("Ctrl-C stops everything.\n", highlight=False)
 
 
@@ -50,10 +54,9 @@ def _table(settings: Settings, steps: FirstSteps, seconds: float) -> Table:
 
 
 def _relay(settings: Settings) -> str:
-    relays = settings.relays.get_secret_value()
-    if relays.startswith("smtp://hourpost:") and "@127.0.0.1:" in relays:
-        return "the capture relay: mail is captured in " + str(settings.home / "captured")
-    return f"{len(relays.split())} configured"
+    if settings.captured_in:
+        return f"the capture relay: mail is captured in {settings.captured_in}"
+    return ", ".join(relay.name for relay in parse_relays(settings.relays.get_secret_value()))
 
 
 def _curl(settings: Settings, steps: FirstSteps) -> str:
@@ -75,9 +78,7 @@ def _swaks(settings: Settings, steps: FirstSteps) -> str:
 
 
 def _smtplib(settings: Settings, steps: FirstSteps) -> str:
-    authority = settings.home.resolve() / "tls" / "authority.pem"
-    is_ours = settings.tls_certificate is not None and settings.tls_certificate.resolve().parent == authority.parent
-    trust = f"cafile={str(authority)!r}" if is_ours else ""
+    trust = f"cafile={str(settings.own_authority)!r}" if settings.own_authority else ""
     message = (
         f"From: hello@{steps.domain}\\r\\nTo: you@example.net\\r\\nSubject: Hello by SMTP\\r\\n\\r\\nIt works.\\r\\n"
     )

@@ -85,6 +85,8 @@ def _live(title: Iterable[str], work: Callable[[], object], output: int, tie: Ca
         work()
         code = 0
     except SystemExit as leaving:
+        if isinstance(leaving.code, str):
+            sys.stderr.write(f"{leaving.code}\n")
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BaseException:  # the outermost frame of a process: it says what happened and ends
         traceback.print_exc()

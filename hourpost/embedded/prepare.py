@@ -9,6 +9,7 @@ from pathlib import Path
 from hourpost.database import Database
 from hourpost.embedded.first_steps import prepare_first_account, prepare_own_account
 from hourpost.embedded.instance import instance_settings_of
+from hourpost.errors import HourpostError
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.encryption import Cipher
 from migrations.upgrade import upgrade
@@ -29,4 +30,7 @@ async def prepare(home: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(prepare(Path(sys.argv[1])))
+    try:
+        asyncio.run(prepare(Path(sys.argv[1])))
+    except HourpostError as error:
+        sys.exit(f"{error.message}{f' ({error.cause})' if error.cause else ''}")

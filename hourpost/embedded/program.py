@@ -76,8 +76,8 @@ def spawn(program: Program, *, output: int | None = None) -> subprocess.Popen[by
     )
 
 
-def run(argv: Sequence[str], *, identity: Identity | None = None, stdin: bytes = b"") -> None:
-    """Run a short program to its end. Raises: RuntimeError with its output when it fails."""
+def run(argv: Sequence[str], *, name: str = "", identity: Identity | None = None, stdin: bytes = b"") -> None:
+    """Run a short program to its end, ``name`` in words. Raises: RuntimeError with its output when it fails."""
     become = partial(_become, identity, os.getpid(), signal.SIGKILL)
     done = subprocess.run(  # noqa: S603  # fixed programs of ours
         list(argv),
@@ -89,7 +89,7 @@ def run(argv: Sequence[str], *, identity: Identity | None = None, stdin: bytes =
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"{Path(argv[0]).name} failed: {done.stdout.decode(errors='replace').strip()}")
+        raise RuntimeError(f"{name or Path(argv[0]).name} failed: {done.stdout.decode(errors='replace').strip()}")
 
 
 def wait_until_ready(program: Program, process: Process, timeout_seconds: float = 60.0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from uuid import uuid4
 
 import pytest
@@ -80,6 +81,9 @@ def test_aliases_and_settings_are_changed(hourpost: Run, acme: str, anna: str, d
     changed = hourpost("mailbox", "set", "--account", acme, anna, *settings, "--json").json
     assert (changed["aliases"], changed["catch_all"], changed["name"]) == ([f"a@{domain}"], [domain], "Anna")
     assert (changed["quota_bytes"], changed["forward_to"]) == (20 * 10**9, ["x@example.net"])
+    shown = hourpost("mailbox", "show", "--account", acme, anna).output
+    for name, value in (("aliases", f"a@{domain}"), ("catch all", domain), ("forward to", "x@example.net")):
+        assert re.search(rf"^{name} +{re.escape(value)}$", shown, re.MULTILINE)
     hourpost("mailbox", "alias", "remove", "--account", acme, anna, f"a@{domain}", "--json")
     hourpost("mailbox", "catch-all", "--account", acme, anna, "--off", "--json")
     changed = hourpost("mailbox", "set", "--account", acme, anna, "--forward-to", "", "--json").json

@@ -124,6 +124,7 @@ def test_a_domain_is_proved_in_dns(hourpost: Run, acme: str, name_server: DnsSer
     ownership = hourpost("domain", "add", "--account", acme, name, "--json").json["records"][0]
     pending = hourpost("domain", "verify", "--account", acme, name)
     assert (pending.exit_code, "pending" in pending.output) == (1, True)
+    assert "ownership record is not seen yet" in pending.error
     name_server.publish(ownership["name"], ownership["value"])
     assert hourpost("domain", "verify", "--account", acme, name, "--json").json["status"] == "verified"
 

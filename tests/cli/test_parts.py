@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hourpost.settings import Settings
 from tests.cli.conftest import Done, Run
+from tests.fixtures.certificates import self_signed
 from tests.gateways.conftest import nodes_of_a_cluster
 
 
@@ -83,3 +85,77 @@ def test_doctor_names_a_redis_cluster(hourpost: Run, cluster_url: str, monkeypat
     faults = {one["name"]: one["text"] for one in json.loads(done.output)["checks"] if one["status"] == "failed"}
     assert "cluster of 2 nodes" in faults["redis"]
     assert "cluster, which Celery cannot use" in faults["broker"]
+
+
+CANNOT_BE = {
+    "HOURPOST_RELAYS": "relay.example.com:587",
+    "HOURPOST_SECRET_KEY": "short",
+    "HOURPOST_SYSTEM_SENDER": "nobody",
+    "HOURPOST_BASE_URL": "post.example.com",
+    "HOURPOST_DNS_SERVERS": "one.example",
+    "HOURPOST_TLS_KEY": "/nowhere/key.pem",
+}
+EVERYWHERE = {"HOURPOST_SECRET_KEY", "HOURPOST_SYSTEM_SENDER", "HOURPOST_BASE_URL", "HOURPOST_DNS_SERVERS"}
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        ("up", set(CANNOT_BE)),
+        ("web", EVERYWHERE),
+        ("scheduler", EVERYWHERE),
+        ("worker", EVERYWHERE),
+        ("imap", EVERYWHERE),
+    ],
+)
+def test_what_cannot_work_is_all_told_before_anything_starts(
+    hourpost: Run, part: str, names: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOURPOST_HOME", str(tmp_path))
+    for name, value in CANNOT_BE.items():
+        monkeypatch.setenv(name, value)
+    done = hourpost(part)
+    assert done.exit_code in (1, 2)
+    assert {name for name in CANNOT_BE if name in done.error} == names
+    assert "short" not in done.error
+    assert "Traceback" not in done.error
+
+
+@pytest.mark.parametrize(
+    ("setting", "part", "said"),
+    [
+        ("HOURPOST_DATABASE_URL=junk", "web", "HOURPOST_DATABASE_URL must look like postgresql://"),
+        ("HOURPOST_REDIS_URL=junk", "web", "HOURPOST_REDIS_URL must look like redis://"),
+        ("HOURPOST_BROKER_URL=amqp://u:p@host", "worker", "HOURPOST_BROKER_URL must look like redis://"),
+        ("HOURPOST_RELAYS=smtp://u:p@two words@host:587", "worker", "write one in a password as %20"),
+        ("HOURPOST_TLS_CERTIFICATE=missing.pem", "smtp", "HOURPOST_TLS_KEY is not"),
+        ("HOURPOST_TLS_KEY=missing.pem", "pop3", "HOURPOST_TLS_CERTIFICATE is not"),
+    ],
+)
+def test_a_part_says_which_of_its_settings_cannot_work(
+    hourpost: Run, setting: str, part: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable, _, value = setting.partition("=")
+    monkeypatch.setenv(variable, value)
+    done = hourpost(part)
+    assert done.exit_code == 2
+    assert said in words_of(done)
+
+
+def test_a_certificate_that_is_not_there_or_not_the_keys_is_told(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOURPOST_TLS_CERTIFICATE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("HOURPOST_TLS_KEY", str(self_signed(tmp_path, "b.test").key))
+    assert "there is no file" in words_of(hourpost("imap"))
+    monkeypatch.setenv("HOURPOST_TLS_CERTIFICATE", str(self_signed(tmp_path, "a.test").cert))
+    assert "cannot be used together" in words_of(hourpost("imap"))
+
+
+def test_the_tables_of_a_database_that_does_not_answer_are_not_brought_up_to_date(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x")
+    done = hourpost("migrate")
+    assert done.exit_code == 1
+    assert done.error.startswith("error: ")

@@ -160,6 +160,15 @@ class TestForks:
         assert ("part", "ValueError: a fault") in log
         assert ("part", "ended with 1; starts again in 0.1 s") in log
 
+    def test_its_last_words_are_logged(self, supervisor: Supervisor, log: list[tuple[str, str]]) -> None:
+        def work() -> None:
+            raise SystemExit("error: no such certificate")
+
+        supervisor.start([Program("part", (), lambda: False, work=work)])
+        with pytest.raises(RuntimeError, match="ended with 1"):
+            supervisor.wait()
+        assert ("part", "error: no such certificate") in log
+
     def test_it_holds_none_of_our_descriptors(
         self, supervisor: Supervisor, tmp_path: Path, log: list[tuple[str, str]]
     ) -> None:

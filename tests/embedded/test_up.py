@@ -94,6 +94,15 @@ def test_commands_talk_to_the_running_instance(up: RunningUp) -> None:
     assert [account["name"] for account in accounts["data"]] == ["Acme", "Hourpost"]
 
 
+def test_where_captured_mail_lies_is_said_where_somebody_waits_for_it(up: RunningUp) -> None:
+    folder = str(up.home / "captured")
+    with urllib.request.urlopen(f"http://127.0.0.1:{up.ports['HTTP']}/signup/mailed", timeout=10) as page:
+        assert folder in page.read().decode()
+    checks = json.loads(up.call("doctor", "--json").stdout)["checks"]
+    relay = next(check for check in checks if check["name"] == "relay")
+    assert (relay["status"], folder in relay["text"], "HOURPOST_RELAYS" in relay["advice"]) == ("ok", True, True)
+
+
 def test_every_part_serves_metrics_of_its_own(up: RunningUp) -> None:
     base = int(up.environment["HOURPOST_METRICS_PORT"])
     for port in range(base, base + 5):  # worker, smtp, imap, pop3, the second worker
@@ -187,6 +196,21 @@ def test_a_port_that_is_taken_ends_everything_with_a_clear_message(new_up: NewUp
     assert "Traceback" not in running.said()
     assert not (running.home / "postgres").exists()
     assert not (running.home / "instance.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "said"),
+    [
+        ("HOURPOST_REDIS_URL", "redis://127.0.0.1:1/0", "error: HOURPOST_REDIS_URL: Redis does not answer"),
+        ("HOURPOST_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x", "error: preparing the database failed: "),
+        ("HOURPOST_TLS_CERTIFICATE", "missing.pem", "error: HOURPOST_TLS_CERTIFICATE is set, but HOURPOST_TLS_KEY"),
+    ],
+)
+def test_what_is_set_and_not_there_is_told_in_a_line(new_up: NewUp, name: str, address: str, said: str) -> None:
+    running = new_up(**{name: address})
+    assert running.process.wait(90) == 1
+    assert said in running.said()
+    assert "Traceback" not in running.said()
 
 
 def _has_metrics(port: int) -> bool:

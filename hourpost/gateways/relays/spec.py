@@ -95,10 +95,11 @@ def _split(url: str, place: str) -> SplitResult:
         _ = parts.port
     except ValueError:
         raise RelayUrlInvalid(
-            f"{place}: the address cannot be read; a password with / ? # @ : or % in it must be percent-encoded"
+            f"{place}: the address cannot be read; a space or / ? # @ : % in a password must be percent-encoded"
         ) from None
     if parts.scheme not in ("smtp", "smtps"):
-        raise RelayUrlInvalid(f"{place}: the URL must begin with smtp:// or smtps://")
+        spaces = "" if place == "relay 1" else "; spaces stand between relays: write one in a password as %20"
+        raise RelayUrlInvalid(f"{place}: the URL must begin with smtp:// or smtps://{spaces}")
     if parts.path not in ("", "/") or parts.fragment:
         raise RelayUrlInvalid(
             f"{place}: nothing may follow host and port but ?options; "

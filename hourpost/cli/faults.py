@@ -1,0 +1,96 @@
+"""What of the settings cannot work, told in a line each before anything starts.
+
+No line repeats what was given where that may hold a password.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+
+import typer
+
+from hourpost.gateways.dns import name_server
+from hourpost.gateways.encryption import Cipher
+from hourpost.gateways.relays import RelayUrlInvalid, parse_relays
+from hourpost.gateways.relays.login import tls_context
+from hourpost.rules.addresses import AddressError, parse_address
+from hourpost.settings import Settings
+
+Look = Callable[[Settings], Iterator[str]]
+
+
+def list_faults(settings: Settings, *looks: Look) -> list[str]:
+    """Every fault that the ``looks`` find, each with the variable to correct."""
+    return [fault for look in looks for fault in look(settings)]
+
+
+def refuse_faults(settings: Settings, *looks: Look) -> None:
+    """For a part by itself. Raises: typer.BadParameter with every fault."""
+    faults = list_faults(settings, *looks)
+    if faults:
+        raise typer.BadParameter("; ".join(faults))
+
+
+def of_every_part(settings: Settings) -> Iterator[str]:
+    """Of what each part reads."""
+    yield from _of_addresses(settings)
+    if settings.secret_key is not None:
+        try:
+            Cipher.from_settings(settings)
+        except ValueError as error:
+            yield str(error)
+    if settings.system_sender is not None:
+        try:
+            parse_address(settings.system_sender)
+        except AddressError as error:
+            yield f"HOURPOST_SYSTEM_SENDER: {error}; write it as Name <user@domain>"
+    for server in settings.dns_servers.split():
+        try:
+            name_server(server)
+        except ValueError:
+            yield f"HOURPOST_DNS_SERVERS: {server!r} is not an address such as 192.0.2.1 or 192.0.2.1:5353"
+
+
+def _of_addresses(settings: Settings) -> Iterator[str]:
+    if settings.base_url is not None and not settings.base_url.startswith(("http://", "https://")):
+        yield f"HOURPOST_BASE_URL: {settings.base_url!r} must begin with https:// or http://"
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+        if not url.startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
+            yield "HOURPOST_DATABASE_URL must look like postgresql://user:password@host:5432/database"
+    for name in ("redis_url", "broker_url"):
+        secret = getattr(settings, name)
+        if secret is not None and not secret.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            yield f"HOURPOST_{name.upper()} must look like redis://user:password@host:6379/0"
+
+
+def of_relays(settings: Settings) -> Iterator[str]:
+    """Of what a worker sends through."""
+    try:
+        for relay in parse_relays(settings.relays.get_secret_value()):
+            tls_context(relay)
+    except RelayUrlInvalid as error:
+        yield f"HOURPOST_RELAYS: {error}"
+
+
+def of_certificate(settings: Settings) -> Iterator[str]:
+    """Of what a mail door shows."""
+    if settings.tls_certificate is None:
+        if settings.tls_key is not None:
+            yield "HOURPOST_TLS_KEY is set, but HOURPOST_TLS_CERTIFICATE is not"
+        return
+    if settings.tls_key is None:
+        yield "HOURPOST_TLS_CERTIFICATE is set, but HOURPOST_TLS_KEY is not"
+        return
+    missing = False
+    for name, path in (("CERTIFICATE", settings.tls_certificate), ("KEY", settings.tls_key)):
+        if not path.is_file():
+            missing = True
+            yield f"HOURPOST_TLS_{name}: there is no file {path}"
+    if missing:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except OSError as error:  # ssl.SSLError is one
+        yield f"HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY cannot be used together: {error}"
