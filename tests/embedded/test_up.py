@@ -12,6 +12,7 @@ import stat
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -176,7 +177,8 @@ def test_nothing_outlives_a_killed_supervisor_and_the_home_starts_again_whatever
     running.paste("curl ")
     family = running.family()
     for process in family:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # the first, the supervisor, takes the others along
+            process.kill()
     running.process.wait(5)
     eventually(lambda: alive(family) == [])
     running.start()
