@@ -52,7 +52,7 @@ def list_all(account: OfAccount, as_json: AsJson = False) -> None:
             found = await get_named_account(connection, account)
             return await read_all(lambda cursor: list_routes(connection, found.id, cursor), lambda one: one.id)
 
-    empty = f"No route yet: hourpost inbound-route create --account {account}"
+    empty = f"No route yet: hourpost inbound-route create --account {account!r} support@acme.example https://you.example/mail"
     columns = ("id", "pattern", "url", "webhook_id")
     print_list([_shape(one) for one in at_desk(work)], columns, as_json=as_json, empty=empty)
 

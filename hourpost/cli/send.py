@@ -96,7 +96,10 @@ def _key(settings: Settings, key_stdin: bool, is_stdin_taken: bool) -> str:
         return settings.api_key.get_secret_value()
     if is_stdin_taken:
         raise Refused("standard input holds the text; put the API key into HOURPOST_API_KEY")
-    return read_secret("API key")
+    try:
+        return read_secret("API key")
+    except Refused as nothing:
+        raise Refused("no API key: put it into HOURPOST_API_KEY, or hand it over on standard input") from nothing
 
 
 def _outline(answer: dict[str, Any]) -> dict[str, Any]:

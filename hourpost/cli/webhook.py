@@ -56,7 +56,9 @@ def list_all(account: OfAccount, as_json: AsJson = False) -> None:
             return await read_all(lambda cursor: list_webhooks(connection, found.id, cursor), lambda one: one.id)
 
     columns = ("id", "endpoint", "status", "failing_since", "disabled_reason")
-    empty = f"No webhook yet: hourpost webhook create --account {account}"
+    empty = (
+        f"No webhook yet: hourpost webhook create --account {account!r} https://you.example/hook --event email.bounced"
+    )
     print_list([_shape(one) for one in at_desk(work)], columns, as_json=as_json, empty=empty)
 
 

@@ -24,7 +24,8 @@ async def replay(connection: AsyncConnection, order: Order, known: Known) -> Rec
     """The receipt of the first order, with states as they are now. Raises: Conflict when the body was another one."""
     if known.body_sha256 != order.body_sha256:
         raise Conflict(
-            "invalid_idempotent_request", "This idempotency key was used for another request in the last 24 hours."
+            "invalid_idempotent_request",
+            "This idempotency key was used for another request in the last 24 hours: what is new needs a new key.",
         )
     ids = [UUID(text_id) for text_id in known.answer["emails"]]
     rows = await connection.execute(_STATES, {"account": order.standing.account_id, "ids": ids})

@@ -87,7 +87,7 @@ async def get_named_mailbox(connection: AsyncConnection, account_id: UUID, name:
     if mailbox_id is not None:
         return await get_mailbox(connection, account_id, mailbox_id)
     mine = _mine(account_id).where(tables.Mailbox.address == name.lower())
-    return await _one(connection, mine)
+    return await _one(connection, mine, f"The account has no mailbox {name!r}.")
 
 
 async def get_restorable_mailbox(connection: AsyncConnection, account_id: UUID, name: str) -> Mailbox:
@@ -178,10 +178,12 @@ def _mine(account_id: UUID) -> Select[Any]:
     return select(*_COLUMNS).where(table.account_id == account_id, table.deleted_at.is_(None))
 
 
-async def _one(connection: AsyncConnection, statement: Select[Any]) -> Mailbox:
+async def _one(
+    connection: AsyncConnection, statement: Select[Any], missing: str = "There is no such mailbox."
+) -> Mailbox:
     rows = (await connection.execute(statement)).all()
     if not rows:
-        raise NotFound("There is no such mailbox.")
+        raise NotFound(missing)
     return (await _complete(connection, rows))[0]
 
 

@@ -48,6 +48,7 @@ def test_a_mailbox_is_shown_by_address_and_by_id(hourpost: Run, acme: str, anna:
     assert [one["address"] for one in listed] == [anna]
     shown = hourpost("mailbox", "show", "--account", acme, listed[0]["id"], "--json").json
     assert shown == hourpost("mailbox", "show", "--account", acme, anna, "--json").json
+    assert "no mailbox 'nobody@acme.test'" in hourpost("mailbox", "show", "--account", acme, "nobody@acme.test").error
 
 
 def test_an_address_must_be_on_a_verified_domain_and_free(hourpost: Run, acme: str, anna: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from uuid import uuid4
 
 import pytest
@@ -151,6 +152,13 @@ def test_where_nothing_runs_the_way_out_is_told(hourpost: Run, monkeypatch: pyte
 def test_without_a_secret_key_no_domain_is_added(hourpost: Run, acme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOURPOST_SECRET_KEY")
     assert "HOURPOST_SECRET_KEY is not set" in hourpost("domain", "add", "--account", acme, "acme.test").error
+
+
+@pytest.mark.parametrize("noun", ["webhook", "inbound-route"])
+def test_where_there_is_none_yet_the_whole_command_that_makes_one_is_told(hourpost: Run, acme: str, noun: str) -> None:
+    told = shlex.split(hourpost(noun, "list", "--account", acme).error.split("hourpost ")[1])
+    done = hourpost(*told)
+    assert done.exit_code != 2  # it may be refused, as its domain is nobody's, and is whole
 
 
 def test_a_webhook_is_made_listed_and_replayed(hourpost: Run, acme: str) -> None:

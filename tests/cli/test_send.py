@@ -53,7 +53,7 @@ def test_the_key_comes_by_standard_input_where_that_is_said(hourpost: Run, api: 
 
 def test_without_a_key_anywhere_it_is_asked_for(hourpost: Run, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOURPOST_API_KEY")
-    assert "no API key on standard input" in hourpost(*ONE).error
+    assert "no API key: put it into HOURPOST_API_KEY" in hourpost(*ONE).error
     assert "HOURPOST_API_KEY" in hourpost(*ONE[:-1], "-", stdin="Hello").error
     assert api.requests == []
 
