@@ -48,10 +48,11 @@ _NEXT = text(
 SELECT d.email_id, d.position, e.expires_at <= :now AS over,
   EXISTS (SELECT 1 FROM suppressions s WHERE s.account_id = d.account_id AND s.address = lower(d.address))
     AS suppressed,
-  e.source IN ('api', 'smtp', 'mailbox') AND EXISTS (
-    SELECT 1 FROM unnest(array_remove(ARRAY[e.from_address, e.envelope_from], '')) AS sender
-    WHERE NOT EXISTS (SELECT 1 FROM domains o WHERE o.account_id = e.account_id AND o.status = 'verified'
-      AND o.name = lower(substring(sender FROM '[^@]*$')))) AS homeless
+  e.source IN ('api', 'smtp', 'mailbox') AND (
+    NOT EXISTS (SELECT 1 FROM domains o WHERE o.account_id = e.account_id AND o.status = 'verified'
+      AND o.name = lower(substring(e.from_address FROM '[^@]*$')))
+    OR e.envelope_from <> '' AND NOT EXISTS (SELECT 1 FROM domains o WHERE o.account_id = e.account_id
+      AND o.status = 'verified' AND o.name = lower(substring(e.envelope_from FROM '[^@]*$')))) AS homeless
 FROM deliveries d JOIN emails e ON e.id = d.email_id
 WHERE d.account_id = :account AND d.state = 'held'
 ORDER BY d.due_at, d.email_id, d.position LIMIT :most
