@@ -26,7 +26,12 @@ class MessageFilters(BaseModel):
     """What a list of messages is narrowed to, and how long its pages are."""
 
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many items, at most.")
-    q: str = Field("", max_length=500, description="Every word stands in the header or the text, in any case.")
+    q: str = Field(
+        "",
+        max_length=500,
+        description="Every word stands in the header or the text, in any case; in quotes, several are one."
+        " `from:`, `to:`, `cc:` and `subject:` in front of a word look in that field.",
+    )
     unseen: bool = Field(False, description="Only those that nobody has read.")
     flagged: bool = Field(False, description="Only flagged ones.")
     with_attachments: bool = Field(False, description="Only those with something attached.")

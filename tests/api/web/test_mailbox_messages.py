@@ -71,6 +71,14 @@ async def test_a_list_is_searched_and_narrowed(box: Box) -> None:
     assert box.uids(q="grüße") == [third, second]
     assert box.uids(q="100% e_h") == [first]
     assert box.uids(q="1000%") == []
+    assert box.uids(q='"quarterly report"') == [first]
+    assert box.uids(q='"report quarterly"') == []
+    assert box.uids(q="subject:quarterly") == []
+    assert box.uids(q='SUBJECT:"letter 1" report') == [first]
+    assert second in box.uids(q="subject:GRÜSSE")
+    assert box.uids(q="from:ann@example.net") == box.uids(q="from:Ann") != []
+    assert box.uids(q="from:quarterly") == box.uids(q="to:ann@example.net") == []
+    assert box.uids(q="from:.*") == box.uids(q="from:(") == []  # nothing in it has a meaning of its own
     assert box.uids(with_attachments=True) == [third]
     box.owner.http.patch(box.folder("inbox", f"/messages/{second}"), json={"add": ["seen", "flagged"]})
     assert box.uids(unseen=True) == [third, first]
