@@ -63,6 +63,7 @@ class RedisFolderFeed:
         self._sending: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
+        self._is_deaf = False
 
     async def start(self) -> None:
         """Begin to hear; Redis may be away."""
@@ -144,13 +145,18 @@ class RedisFolderFeed:
             try:
                 await self._listen()
             except (RedisError, OSError) as error:
-                log.warning("changes of folders are not heard", cause=repr(error))
+                if not self._is_deaf:  # said once: an outage is long, and we try each second
+                    log.warning("changes of folders are not heard", cause=repr(error))
+                self._is_deaf = True
             await asyncio.sleep(_AWAY_SECONDS)
 
     async def _listen(self) -> None:
         """Hear until Redis goes away; what is subscribed follows what is watched."""
         async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(_CHANNEL)  # a channel that nobody uses keeps the connection in its mode
+            if self._is_deaf:
+                log.info("changes of folders are heard again")
+            self._is_deaf = False
             heard: set[UUID] = set()
             await self._follow(pubsub, heard)
             self._tell_everybody()

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.rules.ids import new_id
@@ -52,6 +53,29 @@ async def subscribed(redis_url: str, folder_id: UUID, wanted: int = 1) -> None:
     async with Redis.from_url(redis_url) as redis, asyncio.timeout(10):
         while (await redis.pubsub_numsub(f"folder:{folder_id.hex}"))[0][1] != wanted:  # noqa: ASYNC110  # Redis rings no bell
             await asyncio.sleep(0.01)
+
+
+async def test_that_redis_is_away_is_said_once_and_when_it_is_there_again_too(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hourpost.gateways.folder_feed._AWAY_SECONDS", 0.01)
+    feed, tries, listen = RedisFolderFeed(redis_url), 0, RedisFolderFeed._listen
+
+    async def fail_thrice(self: RedisFolderFeed) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise OSError("no route to host")
+        await listen(self)
+
+    monkeypatch.setattr(RedisFolderFeed, "_listen", fail_thrice)
+    with capture_logs() as log:
+        await feed.start()
+        async with asyncio.timeout(20):
+            while not any("heard again" in line["event"] for line in log):  # noqa: ASYNC110  # a log rings no bell
+                await asyncio.sleep(0.01)
+    await feed.stop()
+    assert [line["event"] for line in log] == ["changes of folders are not heard", "changes of folders are heard again"]
 
 
 async def test_word_goes_from_process_to_process(start: Start, redis_url: str) -> None:
