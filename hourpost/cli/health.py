@@ -57,7 +57,7 @@ def health(part: Annotated[Part, typer.Argument(help="The part of this machine."
 
 def _check_web(_max_age: int) -> None:
     settings = instance_settings()
-    url = f"http://{_reachable(settings.host)}:{settings.http_port}/readyz"
+    url = f"http://{_reachable(settings.host)}:{settings.http_port}/healthz"
     with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS):
         pass
 

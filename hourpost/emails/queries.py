@@ -267,7 +267,7 @@ def _page_of(account_id: UUID, filters: Filters, cursor: Cursor) -> Select[Any]:
 def _recipients(account_id: UUID, filters: Filters) -> Select[Any]:
     found = select(Delivery.email_id).where(Delivery.account_id == account_id)
     if filters.to is not None:
-        found = found.where(Delivery.address == filters.to)
+        found = found.where(func.lower(Delivery.address) == filters.to.lower())
     if filters.status is not None and filters.status not in _PROBED:
         # Written into the statement, so that the partial indexes over states can serve it
         found = found.where(Delivery.state == literal(filters.status.value, literal_execute=True))
@@ -306,7 +306,7 @@ def _sift(account_id: UUID, filters: Filters, emails: Subquery) -> ColumnElement
             Delivery.state.concat("") == filters.status.value,  # the key is the way to it
         )
         if filters.to is not None:
-            those = those.where(Delivery.address == filters.to)
+            those = those.where(func.lower(Delivery.address) == filters.to.lower())
         found.append(those.limit(1).scalar_subquery())
     return and_(*found)
 

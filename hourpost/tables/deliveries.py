@@ -34,7 +34,7 @@ class Delivery(Table):
     changed_at: Mapped[datetime]
 
     __table_args__ = (
-        Index(None, "account_id", "address", "email_id"),
+        Index("deliveries_account_id_address_email_id_idx", "account_id", text("lower(address)"), "email_id"),
         Index("deliveries_due_idx", "due_at", postgresql_where=text("state IN ('queued', 'deferred')")),
         Index(
             "deliveries_held_idx",

@@ -121,6 +121,11 @@ def _to_metadata(value: dict[str, Any] | None) -> dict[str, Any] | None:
     return value
 
 
+def _refuse_template(value: Any) -> None:
+    if value is not None:
+        raise ValueError("is not possible: no templates are kept here; fill yours in and send `html` or `text`")
+
+
 def _escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
@@ -244,6 +249,9 @@ class EmailFields(DraftFields):
         description="At most 50 recipients over `to`, `cc` and `bcc`."
     )
     subject: Annotated[str, AfterValidator(_to_subject)]
+    template: Annotated[Any, AfterValidator(_refuse_template)] = Field(
+        None, description="Refused: no templates are kept here; send `html` or `text`."
+    )
 
 
 def addresses_in(field: str | list[str] | None) -> tuple[Address, ...]:

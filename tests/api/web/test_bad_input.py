@@ -101,6 +101,13 @@ def test_at_the_root_unknown_fields_are_ignored(owner: Customer) -> None:
     assert owner.http.post("/emails", json=owner.email(colour="red", topic_id="x")).status_code == 202
 
 
+@pytest.mark.parametrize("path", ["/emails", "/v1/emails"])
+def test_a_template_is_refused_and_not_passed_over(owner: Customer, path: str) -> None:
+    answer = owner.http.post(path, json=owner.email(template={"id": "welcome"}))
+    assert (answer.status_code, [one["pointer"] for one in answer.json()["errors"]]) == (422, ["/template"])
+    assert "send `html` or `text`" in answer.json()["message"]
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
