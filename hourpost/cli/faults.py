@@ -5,8 +5,10 @@ No line repeats what was given where that may hold a password.
 
 from __future__ import annotations
 
+import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 
 import typer
 
@@ -16,6 +18,8 @@ from hourpost.gateways.relays import RelayUrlInvalid, parse_relays
 from hourpost.gateways.relays.login import tls_context
 from hourpost.rules.addresses import AddressError, parse_address
 from hourpost.settings import Settings
+
+_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 Look = Callable[[Settings], Iterator[str]]
 
@@ -52,7 +56,21 @@ def of_every_part(settings: Settings) -> Iterator[str]:
             yield f"HOURPOST_DNS_SERVERS: {server!r} is not an address such as 192.0.2.1 or 192.0.2.1:5353"
 
 
+def list_unknown(names: Iterable[str]) -> list[str]:
+    """What looks like a setting of ours and is none, each with the one that may be meant: it changes nothing."""
+    known = [f"HOURPOST_{name.upper()}" for name in Settings.model_fields]
+    strange = sorted(name for name in names if name.startswith("HOURPOST_") and name not in known)
+    return [f"{name} is no setting{_perhaps(name, known)}" for name in strange]
+
+
+def _perhaps(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"; is {near[0]} meant?" if near else ""
+
+
 def _of_addresses(settings: Settings) -> Iterator[str]:
+    if not _HOSTNAME.fullmatch(settings.hostname):
+        yield f"HOURPOST_HOSTNAME: {settings.hostname!r} is not a host name such as mail.example.com"
     if settings.base_url is not None and not settings.base_url.startswith(("http://", "https://")):
         yield f"HOURPOST_BASE_URL: {settings.base_url!r} must begin with https:// or http://"
     if settings.database_url is not None:

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from hourpost.cli.faults import list_faults, of_certificate, of_every_part, of_relays
+from hourpost.cli.faults import list_faults, list_unknown, of_certificate, of_every_part, of_relays
 from hourpost.cli.parts import PARTS, Options, live, make_ready, words_of
 from hourpost.cli.welcome import welcome
 from hourpost.embedded import capture_part
@@ -70,6 +70,8 @@ def up() -> None:
 
 def _check_settings(settings: Settings) -> None:
     """Say what cannot work before anything starts. Raises: typer.Exit."""
+    for unknown in list_unknown(os.environ):
+        typer.echo(f"warning: {unknown}", err=True)
     faults = list_faults(settings, of_every_part, of_relays, of_certificate)
     for fault in faults:
         typer.echo(f"error: {fault}", err=True)
