@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -147,3 +149,15 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """Read the environment and ``.env``; ``overrides`` win. Raises: pydantic.ValidationError."""
     return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each field
+
+
+def list_unknown_variables() -> list[str]:
+    """What of the environment looks like a setting and is none, each with the one that may be meant."""
+    known = [f"HOURPOST_{name.upper()}" for name in Settings.model_fields]
+    strange = sorted(name for name in os.environ if name.startswith("HOURPOST_") and name not in known)
+    return [f"{name} is no setting{_perhaps(name, known)}" for name in strange]
+
+
+def _perhaps(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"; is {near[0]} meant?" if near else ""

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator
 
 import typer
 
@@ -54,18 +53,6 @@ def of_every_part(settings: Settings) -> Iterator[str]:
             name_server(server)
         except ValueError:
             yield f"HOURPOST_DNS_SERVERS: {server!r} is not an address such as 192.0.2.1 or 192.0.2.1:5353"
-
-
-def list_unknown(names: Iterable[str]) -> list[str]:
-    """What looks like a setting of ours and is none, each with the one that may be meant: it changes nothing."""
-    known = [f"HOURPOST_{name.upper()}" for name in Settings.model_fields]
-    strange = sorted(name for name in names if name.startswith("HOURPOST_") and name not in known)
-    return [f"{name} is no setting{_perhaps(name, known)}" for name in strange]
-
-
-def _perhaps(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; is {near[0]} meant?" if near else ""
 
 
 def _of_addresses(settings: Settings) -> Iterator[str]:

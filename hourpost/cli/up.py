@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from hourpost.cli.faults import list_faults, list_unknown, of_certificate, of_every_part, of_relays
+from hourpost.cli.faults import list_faults, of_certificate, of_every_part, of_relays
 from hourpost.cli.parts import PARTS, Options, live, make_ready, words_of
 from hourpost.cli.welcome import welcome
 from hourpost.embedded import capture_part
@@ -34,7 +34,7 @@ from hourpost.embedded.secrets import read_or_make, write_private
 from hourpost.embedded.supervisor import Supervisor
 from hourpost.errors import HourpostError
 from hourpost.gateways.redis_server import inspect_redis
-from hourpost.settings import Settings, load_settings
+from hourpost.settings import Settings, list_unknown_variables, load_settings
 from migrations.revision import newest_file_revision
 
 app = typer.Typer(add_completion=False)
@@ -70,7 +70,7 @@ def up() -> None:
 
 def _check_settings(settings: Settings) -> None:
     """Say what cannot work before anything starts. Raises: typer.Exit."""
-    for unknown in list_unknown(os.environ):
+    for unknown in list_unknown_variables():
         typer.echo(f"warning: {unknown}", err=True)
     faults = list_faults(settings, of_every_part, of_relays, of_certificate)
     for fault in faults:
