@@ -126,8 +126,12 @@ def _addresses_of(text: str) -> list[str]:
     They stand in the column that the heading names so, or in the first; cells have commas, semicolons or tabs between
     them, as the first line has them.
     """
-    first = text.partition("\n")[0]
-    table = list(csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count)))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    first = lines.partition("\n")[0]
+    try:
+        table = list(csv.reader(io.StringIO(lines), delimiter=max(",;\t", key=first.count)))
+    except csv.Error as error:
+        raise ValidationFailed([Fault("/file", f"the file cannot be read as CSV: {error}")]) from None
     column = 0
     if table and not any("@" in cell for cell in table[0]):
         names = [cell.strip().lower() for cell in table.pop(0)]

@@ -101,3 +101,11 @@ def test_a_stranger_removes_nothing(cast: Cast) -> None:
     cast["owner"].post("/app/suppressions", {"email": "eve@far.test"})
     assert cast["stranger"].post("/app/suppressions/remove", {"id": "eve@far.test"}).status_code == 404
     assert cast["viewer"].post("/app/suppressions/remove", {"id": "eve@far.test"}).status_code == 403
+
+
+def test_a_file_with_line_ends_of_old_is_read_and_one_that_is_no_csv_is_refused_in_words(owner: Surfer) -> None:
+    assert send_file(owner, b"email\rold1@mac.test\rold2@mac.test\r").status_code == 303
+    assert "old2@mac.test" in owner.get("/app/suppressions?q=old2@mac.test").text
+    answer = send_file(owner, b"email\n" + b"x" * 200_000 + b"@far.test\n")
+    assert answer.status_code == 422
+    assert "cannot be read as CSV" in text_of(answer)
