@@ -10,7 +10,7 @@ from hourpost.mailboxes import answering, reading
 from hourpost.mailboxes.reading import ReadableMessage
 from hourpost.rules.addresses import AddressError, parse_address
 
-FIELDS = ("from", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "draft", "all")
+FIELDS = ("from", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "draft", "all", "nonce")
 PEOPLE = ("to", "cc", "bcc")
 _UNFINISHED = "X-Unfinished-"
 """Headers of a draft that hold what is no address yet."""

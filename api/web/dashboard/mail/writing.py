@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
@@ -21,7 +25,15 @@ from api.web.faults import faults_in
 from api.web.v1.email_fields import DRAFT
 from api.web.v1.email_reading import read_email
 from api.web.v1.mailbox_sending import to_draft
-from hourpost.errors import Conflict, Fault, HourpostError, NotFound, ServiceUnavailable, ValidationFailed
+from hourpost.errors import (
+    Conflict,
+    Fault,
+    HourpostError,
+    IdempotencyInFlight,
+    NotFound,
+    ServiceUnavailable,
+    ValidationFailed,
+)
 from hourpost.flow.post import Letter, Place, Post
 from hourpost.mailboxes import answering, drafts, reading
 from hourpost.mailboxes.deleting import delete_messages
@@ -37,7 +49,7 @@ async def get_write(request: Request, reader: TheReader) -> Response:
     """A new letter, an answer, a forward, or a draft to go on with."""
     names = ("answers", "forwards", "draft", "again", "all", "to")
     form = await begin(reader, {name: request.query_params.get(name, "") for name in names})
-    return await _show(reader, form)
+    return await _show(reader, form | {"nonce": secrets.token_urlsafe(12)})
 
 
 @router.post(PATH)
@@ -132,13 +144,27 @@ async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
     sender = replace(standing, kind="mailbox", scope="sending", addresses=frozenset(reader.mailbox.addresses))
     submission = read_email(asked, sender, reader.now, extra=extra_for(reader.request))
     answers = await place_of(reader, form["answers"]) if form["answers"] else None
-    letter = Letter(reader.mailbox.id, submission, answers, draft)
-    placed = (await Post(parts.mail, parts.intake.accept).send(sender, letter)).receipt.placed[0]
+    letter = Letter(reader.mailbox.id, submission, answers, draft, await _key(reader, form, asked))
     where = f"{HOME}/f/{(await reader.folder('sent')).public_id}"
-    if placed.held_by == "plan":
+    try:
+        receipt = (await Post(parts.mail, parts.intake.accept).send(sender, letter)).receipt
+    except IdempotencyInFlight:
+        return reader.redirect(where, "It is being sent already. Here you see what becomes of it.", "info")
+    if receipt.replayed:
+        return reader.redirect(where, "It was sent already. Here you see what became of it.", "info")
+    if receipt.placed[0].held_by == "plan":
         words = "The hour is full: it waits, and leaves by itself. Here you see when, and can take it back until then."
         return reader.redirect(where, words, "warn")
     return reader.redirect(where, "It is on its way. Here you see what becomes of it.")
+
+
+async def _key(reader: Reader, form: Form, asked: dict[str, Any]) -> str | None:
+    """What tells this letter from every other one: a form that comes twice, and is the same, is sent once."""
+    if not form["nonce"]:
+        return None
+    told = [asked.get(name) for name in ("from", *PEOPLE, "subject", "text", "attachments")]
+    named = [str(reader.mailbox.id), form["nonce"], *told]
+    return f"hourpost-mail-{await asyncio.to_thread(lambda: sha256(orjson.dumps(named)).hexdigest())}"
 
 
 async def _keep(reader: Reader, form: Form, files: list[dict[str, Any]], draft: Place | None) -> str:

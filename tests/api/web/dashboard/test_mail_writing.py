@@ -158,3 +158,20 @@ async def test_what_was_sent_is_written_anew_with_its_files(box: Inbox, act: str
     assert (line(page, "to"), line(page, "subject")) == ("bob@far.test", "Way")
     assert "map.txt" in page.text
     assert "See</textarea>" in page.text
+
+
+async def test_a_letter_that_a_browser_sends_twice_leaves_once(box: Inbox) -> None:
+    found = re.search(r'name="nonce" value="([^"]+)"', box.get("/mail/write").text)
+    assert found
+    nonce = found[1]
+    letter = {"to": "bob@far.test", "subject": "Once", "text": "See", "act": "send", "nonce": nonce}
+    first = box.post("/mail/write", letter, files=("a.txt", b"one"))
+    again = box.post("/mail/write", letter, files=("a.txt", b"one"))
+    assert first.status_code == again.status_code == 303
+    page = box.get(again.headers["location"]).text
+    assert "It was sent already" in page
+    other = box.post("/mail/write", letter, files=("a.txt", b"two"))  # not the same any more
+    assert other.status_code == 303
+    sent = await box.store.read(find_special_folder, box.mailbox.id, "sent")
+    assert sent is not None
+    assert sent.messages == 2
