@@ -139,12 +139,11 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class SentLetter:
-    """A sent letter and its recipients, ``MOST_RECIPIENTS`` of them; ``place`` as of one that waits."""
+    """A sent letter and its recipients, ``MOST_RECIPIENTS`` of them."""
 
     email_id: UUID
     is_own: bool
     fates: tuple[Fate, ...]
-    place: int | None
 
     @property
     def waits(self) -> bool:
@@ -175,8 +174,7 @@ async def find_sent(
         return None
     rows = await connection.execute(_FATES, {"email": found.id, "most": MOST_RECIPIENTS})
     fates = tuple(Fate(**dict(row._mapping) | {"state": State(row.state)}) for row in rows)
-    places = await _places(connection, account_id, [found.id]) if any(one.state == State.HELD for one in fates) else {}
-    return SentLetter(found.id, found.is_own, fates, places.get(found.id))
+    return SentLetter(found.id, found.is_own, fates)
 
 
 async def check_own(connection: AsyncConnection, account_id: UUID, mailbox_id: UUID, email_id: UUID) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from api.web.dashboard.meter import Meter, read_meter
 from api.web.parts import Parts
@@ -46,6 +47,10 @@ class Outgoing:
     def held_until(self) -> datetime | None:
         """About when the last of its own leaves."""
         return self.meter.leaves_at(max((one.place or 0 for one in self.letters), default=0) or None)
+
+    def leaves_at(self, email_id: UUID) -> datetime | None:
+        """About when the last held recipient of a letter leaves; None where that cannot be said."""
+        return self.meter.leaves_at(next((one.place for one in self.letters if one.email_id == email_id), None))
 
 
 async def read_outgoing(parts: Parts, mailbox: Mailbox) -> Outgoing:
