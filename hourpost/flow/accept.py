@@ -28,7 +28,7 @@ from hourpost.errors import (
 )
 from hourpost.flow import placing
 from hourpost.flow.boarding import Boarding
-from hourpost.flow.earlier import Known, find_earlier
+from hourpost.flow.earlier import Earlier, Known, find_earlier
 from hourpost.flow.enqueue import Enqueue
 from hourpost.flow.replay import replay
 from hourpost.flow.store import Bundle, Fate, store
@@ -49,6 +49,8 @@ _PATIENCE_SECONDS = 0.005
 _EMAILS_IN_A_FLIGHT = 500
 _BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
 _TRIES = 4
+_BEGIN_SECONDS = 2.0  # a PostgreSQL that stood still for longer must not store what was refused meanwhile
+_BYTES_A_SECOND = 2 * 1024 * 1024  # a slow road to it
 # For now, and not for ever: who keeps the mail and tries again loses nothing.
 _LAPSED = "The plan of this account has ended unpaid: choose or pay one in the dashboard. What waits already is kept."
 _LAPSED_SECONDS = 3600
@@ -210,7 +212,7 @@ class Intake:
             if not todo:
                 return
             await self._ask_hour(todo, give_up=attempt == _TRIES - 1)
-            todo = await self._commit(self._refuse(todo), suppressed, now)
+            todo = await self._commit(self._refuse(todo), earlier, now)
             if attempt:  # void again: nobody is filling the bucket, it was left behind
                 self._teller.doubt(pending.order.standing.account_id for pending in todo if pending.taken)
 
@@ -269,8 +271,9 @@ class Intake:
             self._later(self._give_back(refused))
         return going
 
-    async def _commit(self, todo: list[_Pending], suppressed: placing.Suppressed, now: datetime) -> list[_Pending]:
+    async def _commit(self, todo: list[_Pending], earlier: Earlier, now: datetime) -> list[_Pending]:
         """Store those whose debit still stands; gives the ones whose debit must be made again."""
+        suppressed = earlier.suppressed
         placements = [placing.place(one.order, one.request, one.answers, one.taken, suppressed, now) for one in todo]
         bundles = [
             Bundle(one.order, one.taken.reading.generation if one.taken else None, placement.stored)
@@ -278,7 +281,8 @@ class Intake:
         ]
         unseen = _held_unseen(zip(todo, placements, strict=True))
         async with self._database.hot_statements() as connection:
-            fates = await store(connection, bundles, unseen, now)
+            seconds = _BEGIN_SECONDS + sum(one.size_bytes for one in todo) / _BYTES_A_SECOND
+            fates = await store(connection, bundles, unseen, now, earlier.in_seconds(seconds))
         judged = list(zip(todo, placements, fates, strict=True))
         stored = [(one, placement) for one, placement, fate in judged if fate.is_confirmed and fate.is_new]
         _count(stored)

@@ -1,9 +1,14 @@
-"""Earlier: what is known already of the orders on board — recipients that are suppressed, keys that were used."""
+"""Earlier: what is known already of the orders on board — recipients that are suppressed, keys that were used.
+
+And what PostgreSQL's clock says, so that it can be told how long an order may be stored.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +25,7 @@ _EARLIER = HotStatement(
     " UNION ALL SELECT k.account_id, k.key, k.body_sha256, k.answer"
     " FROM unnest(:k_account::uuid[], :k_key::text[]) AS w(account, key)"
     " JOIN idempotency_keys k ON k.account_id = w.account AND k.key = w.key"
+    " UNION ALL SELECT NULL, extract(epoch FROM now())::text, NULL, NULL"
 )
 
 
@@ -33,10 +39,19 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """(account, address in lower case) that are suppressed, and (account, key) that were used before."""
+    """(account, address in lower case) that are suppressed, and (account, key) that were used before.
+
+    ``at`` is PostgreSQL's time, ``read_at`` the same moment or a little later of our own monotonic clock.
+    """
 
     suppressed: set[tuple[UUID, str]]
     known: dict[tuple[UUID, str], Known]
+    at: datetime
+    read_at: float
+
+    def in_seconds(self, seconds: float) -> datetime:
+        """PostgreSQL's time in so many seconds from now."""
+        return self.at + timedelta(seconds=monotonic() - self.read_at + seconds)
 
 
 async def find_earlier(connection: asyncpg.Connection, orders: Sequence[Order]) -> Earlier:
@@ -52,13 +67,15 @@ async def find_earlier(connection: asyncpg.Connection, orders: Sequence[Order]) 
             "k_key": [key for _, key in keys],
         },
     )
-    found = Earlier(set(), {})
+    suppressed, known, at = set(), {}, 0.0
     for account, name, body_sha256, answer in rows:
-        if body_sha256 is None:
-            found.suppressed.add((account, name))
+        if account is None:
+            at = float(name)
+        elif body_sha256 is None:
+            suppressed.add((account, name))
         else:
-            found.known[account, name] = Known(body_sha256, orjson.loads(answer))
-    return found
+            known[account, name] = Known(body_sha256, orjson.loads(answer))
+    return Earlier(suppressed, known, datetime.fromtimestamp(at, UTC), monotonic())
 
 
 def _recipients(orders: Iterable[Order]) -> Iterable[tuple[UUID, str]]:

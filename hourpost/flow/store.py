@@ -12,6 +12,7 @@ import asyncpg
 import orjson
 
 from hourpost.database import HotStatement
+from hourpost.errors import ServiceUnavailable
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
 from hourpost.rules.submission import Order, Submission
@@ -50,7 +51,7 @@ WITH orders AS MATERIALIZED (
   SELECT account_id, generation FROM hours WHERE account_id = ANY(:h_account::uuid[]) ORDER BY account_id FOR SHARE
 ), standing AS MATERIALIZED (
   SELECT o.*, l.generation AS current FROM orders o LEFT JOIN locked l ON l.account_id = o.account
-  WHERE o.generation IS NULL OR o.generation = l.generation
+  WHERE (o.generation IS NULL OR o.generation = l.generation) AND coalesce(now() < :until::timestamptz, true)
 ), fresh AS (
   INSERT INTO idempotency_keys (account_id, key, body_sha256, answer, created_at)
   SELECT account, key, body, answer::jsonb, :now::timestamptz FROM standing WHERE key IS NOT NULL ORDER BY 1, 2
@@ -98,7 +99,7 @@ WITH orders AS MATERIALIZED (
   SELECT email, event, position, account, state, :now::timestamptz FROM moving
   {told}
 ), calls AS ({calls})
-SELECT number, current, is_new FROM judged
+SELECT number, current, is_new FROM judged UNION ALL SELECT -1, NULL, false WHERE now() >= :until::timestamptz
 """
     )
 )
@@ -127,12 +128,19 @@ class Bundle:
 
 
 async def store(
-    connection: asyncpg.Connection, bundles: Sequence[Bundle], uncounted: Collection[UUID], now: datetime
+    connection: asyncpg.Connection,
+    bundles: Sequence[Bundle],
+    uncounted: Collection[UUID],
+    now: datetime,
+    until: datetime | None = None,
 ) -> list[Fate]:
     """Store orders with their keys, emails, contents, deliveries, spends and first events, in one statement.
 
     Locks the generations of the accounts that took tokens, and of those that are ``uncounted``, until the transaction
     ends; waits for other transactions that are storing the same keys.
+
+    ``until``: where PostgreSQL, by its own clock, begins only then, nothing is stored: nobody waits for it any more,
+    and who was told so may have come again. Raises: ServiceUnavailable.
     """
     accounts = {one.order.standing.account_id for one in bundles if one.generation is not None}.union(uncounted)
     emails = [(number, one) for number, bundle in enumerate(bundles) for one in bundle.emails]
@@ -146,10 +154,13 @@ async def store(
             **_copy_columns(emails),
             "h_account": list(accounts),
             "now": now,
+            "until": until,
         },
     )
     fates = [Fate(False, False, None)] * len(bundles)
     for number, generation, is_new in rows:
+        if number < 0:
+            raise ServiceUnavailable("The database is too slow.", retry_after_seconds=5)
         fates[number] = Fate(True, is_new, generation)
     return fates
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from hourpost import watch
 from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
+from hourpost.flow import accept
 from tests.cast import make_account
 from tests.flow.ledger import read_ledger
 from tests.flow.letters import letter, make_standing, order
@@ -134,6 +135,56 @@ async def test_an_order_with_a_key_is_stored_once_however_often_it_is_repeated(o
     ledger.check()
     assert ledger.states == {"queued": 20}
     assert {row.email_id for row in ledger.deliveries} == {receipt.placed[0].email_id for receipt in receipts}
+
+
+async def test_what_was_refused_while_it_stood_still_is_not_stored_when_it_goes_on(office, own_postgres, monkeypatch):
+    """Its statement lies in a socket, and who has no key comes again with the same email."""
+    account = await make_account(office.database)
+    for _ in range(3):  # every connection knows the statement, and is given all of it at once
+        await office.intake.accept(order(make_standing(account), letter()))
+    sessions, store = [], accept.store
+
+    async def store_late(connection, *arguments):
+        if not sessions:
+            sessions.append(connection.get_server_pid())
+            await asyncio.to_thread(own_postgres.freeze)
+        return await store(connection, *arguments)
+
+    monkeypatch.setattr(accept, "store", store_late)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(ServiceUnavailable):
+                await office.intake.accept(order(make_standing(account), letter("refused@x.test")))
+    finally:
+        await asyncio.to_thread(own_postgres.thaw)
+    await patiently(lambda: wait_for_the_end(office.database, sessions[0]))
+    await office.intake.accept(order(make_standing(account), letter()))
+    ledger = await read_ledger(office.database, account.id)
+    ledger.check()
+    assert ledger.states == {"queued": 4}
+    assert await office.releaser.compare(account.id)
+
+
+async def test_an_order_that_postgresql_begins_too_late_is_an_outage_and_costs_nothing(office, monkeypatch):
+    account = await make_account(office.database)
+    await office.intake.accept(order(make_standing(account), letter()))
+    monkeypatch.setattr(accept, "_BEGIN_SECONDS", -60.0)
+    with pytest.raises(ServiceUnavailable):
+        await office.intake.accept(order(make_standing(account), letter(), key="k"))
+    monkeypatch.undo()
+    await office.intake.accept(order(make_standing(account), letter(), key="k"))
+    ledger = await read_ledger(office.database, account.id)
+    ledger.check()
+    assert ledger.states == {"queued": 2}
+    assert await office.releaser.compare(account.id)
+
+
+async def wait_for_the_end(database, pid):
+    """Until that session has read what lies in its socket, and seen that nobody is there to be answered."""
+    query = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
+    async with database.reading() as connection, asyncio.timeout(PATIENCE):
+        while (await connection.execute(query, {"pid": pid})).scalar_one():  # noqa: ASYNC110  # PostgreSQL rings no bell
+            await asyncio.sleep(0.05)
 
 
 async def test_what_was_sent_while_it_stood_still_is_sent_once(office, own_postgres, tmp_path):
