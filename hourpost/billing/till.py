@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
-from hourpost.accounts.queries import Account
+import structlog
+
+from hourpost.accounts.queries import Account, get_account
 from hourpost.billing.changes import Found, add_customer, remember_checkout, write_found
 from hourpost.billing.lock import lock_billing
 from hourpost.billing.moves import Move, check_moment, current_of, move_of
@@ -18,6 +21,8 @@ from hourpost.gateways.clock import Clock
 from hourpost.gateways.stripe import NewCheckout, NewCustomer, Stripe, StripeUnknown
 from hourpost.rules.subscriptions import PAID, Entitlement, Price, Subscription
 from hourpost.settings import Settings
+
+log = structlog.get_logger()
 
 
 def plan_url(settings: Settings) -> str:
@@ -41,7 +46,13 @@ class Till:
         """Read Stripe anew and write what it says; None for an account that is no customer."""
         async with lock_billing(self._database, account_id):
             customer = await self._customer(account_id)
-            return None if customer is None else (await self._read(customer))[1]
+            if customer is None:
+                return None
+            subscriptions, entitlement = await self._read(customer)
+            if any(one.is_live for one in subscriptions) and await self._is_closed(account_id):
+                log.warning("an account that is deleted was paid for", account_id=str(account_id))
+                return await self._end_all(customer, subscriptions)
+            return entitlement
 
     async def check_out(self, account: Account, plan: str, nonce: str) -> str:
         """The address at which to pay for a first plan; the same ``nonce`` leads to the same checkout.
@@ -138,16 +149,28 @@ class Till:
             await self._read(customer)
 
     async def close(self, account_id: UUID) -> None:
-        """End every subscription at once, before an account is deleted: nobody would be there to cancel it later."""
+        """End every subscription at once, before an account is deleted: nobody would be there to cancel it later.
+
+        A checkout that is open somewhere can no more be paid on either.
+        """
         async with lock_billing(self._database, account_id):
             customer = await self._customer(account_id)
             if customer is None:
                 return
-            for one in (await self._read(customer))[0]:
-                if one.is_live or one.status == "incomplete":
-                    await self._release(one)
-                    await self._stripe.cancel_now(one)
-            await self._read(customer)
+            if customer.checkout_id is not None:
+                await self._expire(customer.checkout_id)
+            await self._end_all(customer, (await self._read(customer))[0])
+
+    async def _end_all(self, customer: Customer, subscriptions: Sequence[Subscription]) -> Entitlement:
+        for one in subscriptions:
+            if one.is_live or one.status == "incomplete":
+                await self._release(one)
+                await self._stripe.cancel_now(one)
+        return (await self._read(customer))[1]
+
+    async def _is_closed(self, account_id: UUID) -> bool:
+        async with self._database.reading() as connection:
+            return (await get_account(connection, account_id)).closed_at is not None
 
     async def _customer(self, account_id: UUID) -> Customer | None:
         async with self._database.reading() as connection:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from hourpost.accounts.audit import list_entries
 from hourpost.accounts.changes import set_plan
+from hourpost.accounts.closing import close_account
 from hourpost.accounts.queries import Account
 from hourpost.billing.notices import remind_unpaid
 from hourpost.billing.queries import find_current, list_alerts, list_invoices
@@ -217,6 +218,24 @@ async def test_an_account_that_goes_leaves_no_subscription_behind(shop: Shop) ->
     for one in (account, nobody):
         await shop.till.close(one.id)
     assert {one["status"] for one in shop.fake.state.all("subscription")} == {"canceled"}
+    assert (await shop.look(account)).plan is None
+
+
+async def test_a_checkout_that_is_open_somewhere_cannot_be_paid_on_once_its_account_goes(shop: Shop) -> None:
+    account = await shop.account()
+    await shop.till.check_out(account, "path", "another tab")
+    await shop.till.close(account.id)
+    assert [one["status"] for one in shop.fake.state.all("checkout.session")] == ["expired"]
+
+
+async def test_what_is_paid_for_an_account_that_is_deleted_meanwhile_ends_at_once(shop: Shop) -> None:
+    account = await shop.account()
+    url = await shop.till.check_out(account, "path", "another tab")
+    async with shop.database.transaction() as connection:
+        await close_account(connection, account.id, shop.clock.now())
+    shop.fake.pay(url)
+    await shop.receive()
+    assert [one["status"] for one in shop.fake.state.all("subscription")] == ["canceled"]
     assert (await shop.look(account)).plan is None
 
 
