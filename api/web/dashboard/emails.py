@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +22,7 @@ from hourpost.emails import changes, queries
 from hourpost.emails.again import read_again
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredAttempt, StoredEmail, StoredEvent
-from hourpost.errors import Fault, HourpostError, NotFound, Refused, ValidationFailed
+from hourpost.errors import Fault, HourpostError, IdempotencyInFlight, NotFound, Refused, ValidationFailed
 from hourpost.flow.leaving import read_leaving
 from hourpost.pages import Cursor, Page
 from hourpost.rules.delivery_state import CANCELABLE, State
@@ -103,16 +105,20 @@ async def post_reschedule(email_id: str, request: Request, visitor: Sender) -> R
 
 
 @router.post(PATH + "/{email_id}/again")
-async def post_again(email_id: str, visitor: Sender) -> Response:
-    """Send the same content to the same recipients as a new email."""
+async def post_again(email_id: str, request: Request, visitor: Sender) -> Response:
+    """Send the same content to the same recipients as a new email: as one, however often the page's form comes."""
+    nonce = (await read_form(request)).get("nonce", "")[:64]
     try:
         standing = await visitor.parts.standings.by_account(visitor.account.id)
         async with visitor.parts.database.reading() as connection:
             order = await read_again(connection, id_of_email(email_id), standing, visitor.now)
-        await visitor.parts.intake.accept(order)
+        key = f"hourpost-again-{email_id}-{nonce}" if nonce else None
+        receipt = await visitor.parts.intake.accept(replace(order, idempotency_key=key))
+    except IdempotencyInFlight:
+        return visitor.redirect(PATH, "It is being sent again already.", "info")
     except HourpostError as error:
         return _back(visitor, email_id, error)
-    new_id = to_text("em", order.submissions[0].email_id)
+    new_id = to_text("em", receipt.placed[0].email_id)
     return visitor.redirect(f"{PATH}/{new_id}", "It is on its way again, as a new email.")
 
 
@@ -164,6 +170,7 @@ async def _show(
         explain=explain,
         form=form or {},
         faults=faults or {},
+        nonce=secrets.token_urlsafe(12),
     )
 
 

@@ -170,6 +170,20 @@ async def test_it_is_sent_again_as_a_new_email(cast: Cast, owner: Surfer, databa
     assert owner.get(f"/app/emails/{email_id}/source").text != source
 
 
+async def test_a_page_s_button_sends_again_once_however_often_its_form_comes(
+    cast: Cast, owner: Surfer, database: Database
+) -> None:
+    domain = await make_domain(database, cast.account)
+    email_id = await make_email(database, cast.account, domain=domain.name, domain_id=domain.id)
+    nonces = [re.findall(r'name="nonce" value="([^"]+)"', owner.get(f"/app/emails/{email_id}").text)[0] for _ in "12"]
+    sent = [
+        owner.post(f"/app/emails/{email_id}/again", {"nonce": nonce}).headers["location"]
+        for nonce in (nonces[0], nonces[0], nonces[1])
+    ]
+    assert sent[0] == sent[1] != sent[2]
+    assert f"/app/emails/{email_id}" not in sent
+
+
 async def test_a_test_that_is_sent_again_stays_one(cast: Cast, owner: Surfer, database: Database) -> None:
     domain = await make_domain(database, cast.account)
     email_id = await make_email(database, cast.account, domain=domain.name, domain_id=domain.id)
