@@ -60,11 +60,13 @@ def picture(browser: Browser, up: RunningUp, pages: list[Page], places: dict[str
         for page in pages:
             if page.who == who:
                 tab.goto(page.path.format(**places), wait_until="load")
-                for frame in tab.locator("iframe.preview").all():
-                    frame.scroll_into_view_if_needed()  # what is out of sight is not drawn
+                if tab.locator("iframe.preview").count():  # a frame that is out of sight is not drawn
+                    height = int(tab.evaluate("document.documentElement.scrollHeight"))
+                    tab.set_viewport_size({"width": SIZES[size]["width"], "height": height})
                 tab.wait_for_timeout(500)  # charts and frames draw themselves
                 path = FOLDER / f"{page.name}-{size}-{scheme}.png"
                 tab.screenshot(path=path, full_page=True)
+                tab.set_viewport_size({"width": SIZES[size]["width"], "height": SIZES[size]["height"]})
                 print(path.relative_to(ROOT))
         context.close()
 
