@@ -22,7 +22,7 @@ from api.web.dashboard.mail.enclosures import list_kept, read_all, uploads, want
 from api.web.dashboard.mail.places import path_to, place_of
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
 from api.web.faults import faults_in
-from api.web.v1.email_fields import DRAFT
+from api.web.v1.email_fields import DRAFT, MAX_ATTACHMENTS
 from api.web.v1.email_reading import read_email
 from api.web.v1.mailbox_sending import to_draft
 from hourpost.errors import (
@@ -41,7 +41,8 @@ from hourpost.mailboxes.deleting import delete_messages
 router = APIRouter()
 
 PATH = HOME + "/write"
-_MOST_FILES = 20
+_MOST_TEXT_BYTES = 10 * 1024 * 1024
+"""Of one field; an answer quotes the whole of what it answers."""
 
 
 @router.get(PATH)
@@ -55,7 +56,7 @@ async def get_write(request: Request, reader: TheReader) -> Response:
 @router.post(PATH)
 async def post_write(request: Request, reader: TheReader) -> Response:
     """Send it, keep it as a draft, or give it up."""
-    async with request.form(max_files=_MOST_FILES, max_part_size=2 * 1024 * 1024) as data:
+    async with request.form(max_files=MAX_ATTACHMENTS, max_part_size=_MOST_TEXT_BYTES) as data:
         form = {name: str(data.get(name, "")).strip() for name in FIELDS}
         act, wanted = data.get("act"), wanted_of(data)
         try:

@@ -175,3 +175,13 @@ async def test_a_letter_that_a_browser_sends_twice_leaves_once(box: Inbox) -> No
     sent = await box.store.read(find_special_folder, box.mailbox.id, "sent")
     assert sent is not None
     assert sent.messages == 2
+
+
+def test_many_small_files_and_a_long_quote_are_a_letter_like_another(box: Inbox) -> None:
+    files = [("files", (f"{number}.txt", b"x")) for number in range(30)]
+    text = "> quoted\n" * 300_000  # of a message of some megabytes
+    letter = {"to": "bob@far.test", "subject": "Many", "text": text, "act": "send"}
+    answer = box.http.post("/mail/write", data=letter, files=files)
+    assert answer.status_code == 303, answer.text
+    page = box.get(f"{answer.headers['location']}/1").text
+    assert "29.txt" in page
