@@ -25,7 +25,7 @@ INSERT INTO emails (id, account_id, source, test, envelope_from, header_from, fr
   size_bytes, content_id, created_at)
 SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3) || '8'
     || substr(md5(n::text), 4, 15))::uuid,
-  $1, 'api', false, 'a@page.test', 'Acme <a@page.test>', 'a@page.test', 'Your receipt ' || n, '<' || n || '@page.test>',
+  $1, 'api', false, 'a@' || $4, 'Acme <a@' || $4 || '>', 'a@' || $4, 'Your receipt ' || n, '<' || n || '@page.test>',
   '{"to": ["c@d.example"], "cc": [], "bcc": [], "reply_to": []}', 2048, $2, at
 FROM (SELECT n, now() - n * interval '30 days' / $3 AS at FROM generate_series(1, $3) n) w
 """
@@ -90,7 +90,7 @@ async def prefill(url: str, domain: str, count: int, waiting: int) -> None:
         async with connection.transaction():
             query = "INSERT INTO content_chunks (content_id, number, bytes) VALUES ($1, 0, $2)"
             await connection.execute(query, content, b"Subject: Your receipt\r\n\r\nThank you.\r\n")
-            await connection.execute(_EMAILS, account, content, count)
+            await connection.execute(_EMAILS, account, content, count, domain)
             await connection.execute(_TAGS, account)
             await connection.execute(_DELIVERIES, account)
             await connection.execute("ANALYZE emails, deliveries")  # else the next statements are planned for few rows

@@ -46,7 +46,7 @@ _LOGGED_IN = {
     "emails, queued": "/app/emails?status=queued",
     "emails, held to one": "/app/emails?status=held&to=c999@d7.example",
     "emails, deferred of a tag": "/app/emails?status=deferred&tag=kind:receipt",
-    "emails, canceled, from one": "/app/emails?status=canceled&from=a@page.test",
+    "emails, canceled, from one": "/app/emails?status=canceled&from=a@{name}",
     "emails, being sent": "/app/emails?status=sending",
     "emails, delivered": "/app/emails?status=delivered",
     "emails, bounced": "/app/emails?status=bounced",
@@ -131,6 +131,7 @@ def _timed(port: int, steps: dict[str, str], places: dict[str, str]) -> Iterator
         log_in(http, places["address"], _PASSWORD, "/mail/login")
         hook = f"/app/webhooks/{places['webhook']}"
         places = places | {
+            "name": steps["domain"],
             "email": _first(http, "/app/emails", "em_"),
             "held": _first(http, "/app/emails?status=held", "em_"),
             "domain": _first(http, "/app/domains", "dom_"),

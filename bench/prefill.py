@@ -39,9 +39,10 @@ _CONTENT = "INSERT INTO content_chunks (content_id, number, bytes) VALUES ($1, 0
 _EMAILS = """
 INSERT INTO emails (id, account_id, source, test, envelope_from, header_from, from_address, subject, message_id, parts,
   size_bytes, content_id, created_at)
-SELECT id, ($2::uuid[])[1 + n % array_length($2::uuid[], 1)], 'api', false, 'a@crowd.test', 'a@crowd.test',
-  'a@crowd.test', 'waiting', '<' || id || '@crowd.test>', '{}', 2048, $3, now()
+SELECT w.id, d.account_id, 'api', false, 'a@' || d.name, 'a@' || d.name, 'a@' || d.name, 'waiting',
+  '<' || w.id || '@crowd.test>', '{}', 2048, $3, now()
 FROM unnest($1::uuid[]) WITH ORDINALITY w(id, n)
+JOIN domains d ON d.account_id = ($2::uuid[])[1 + n % array_length($2::uuid[], 1)]
 """
 # One half is held by the plan, the other was deferred by its relay and is due over the next hours.
 _WAITING = """
