@@ -57,6 +57,7 @@ async def all_at_once(database: Database, url: str, asked: list[tuple[str, dict[
         while (await connection.execute(_WAITING)).scalar_one() < len(asked):
             assert time.monotonic() < deadline, "they did not come together"
             await asyncio.sleep(0.02)
+            await connection.execute(text("SELECT pg_stat_clear_snapshot()"))  # else who connects later is not seen
     for surfer in surfers:
         surfer.http.close()
     return [await one for one in posting]
