@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -20,6 +21,7 @@ from hourpost.rules.roles import May
 from workers.schedule import Chore
 
 _BEGIN_SECONDS = 60.0
+_REMEMBERED = timedelta(days=1)
 
 log = structlog.get_logger()
 
@@ -37,6 +39,7 @@ class DomainChores:
         )
         self._checker = Checker(verifier, self._tell)
         self._round: asyncio.Task[None] | None = None
+        self._untold: list[tuple[Domain, Loss, datetime]] = []
 
     def chores(self) -> tuple[Chore, ...]:
         """For the schedule."""
@@ -49,20 +52,35 @@ class DomainChores:
 
     async def _look_up(self) -> None:
         try:
+            await self._tell_again()
             await self._checker.check_due()
         except ServiceUnavailable as error:
             log.warning("domains were not looked up", cause=error.cause)
         except Exception:  # the outermost of the task: the next round may do better
             log.exception("domains were not looked up")
 
+    async def _tell_again(self) -> None:
+        """A loss is written down before it is told, so nobody else comes back to it."""
+        untold, self._untold = self._untold, []
+        for domain, loss, since in untold:
+            if self._parts.clock.now() - since < _REMEMBERED:
+                await self._try(domain, loss, since)
+
     async def _tell(self, domain: Domain, loss: Loss) -> None:
-        if not self._postman.can_send:
-            return
-        link = f"{self._parts.settings.public_url}/app/domains/{domain.public_id}"
+        if self._postman.can_send:
+            await self._try(domain, loss, self._parts.clock.now())
+
+    async def _try(self, domain: Domain, loss: Loss, since: datetime) -> None:
         try:
-            async with self._parts.database.reading() as connection:
-                addresses = await list_addresses(connection, domain.account_id, May.DEVELOP)
-            for to in addresses:
-                await self._postman.post(tell_loss(domain, loss, to, link))
+            await self._write(domain, loss, since)
         except HourpostError as error:
             log.warning("the owner of a domain was not told", domain=domain.name, error=error.message)
+            self._untold.append((domain, loss, since))
+
+    async def _write(self, domain: Domain, loss: Loss, since: datetime) -> None:
+        link = f"{self._parts.settings.public_url}/app/domains/{domain.public_id}"
+        async with self._parts.database.reading() as connection:
+            addresses = await list_addresses(connection, domain.account_id, May.DEVELOP)
+        for to in addresses:  # once to each, however often a try stumbles between them
+            key = f"{domain.public_id}-{loss}-{since:%Y%m%d}-{to}"
+            await self._postman.post(tell_loss(domain, loss, to, link), key)

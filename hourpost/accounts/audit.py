@@ -78,6 +78,7 @@ WORDS: dict[str, str] = {
     "alias_removed": "took an address from a mailbox",
     "app_password_made": "made an app password",
     "app_password_revoked": "revoked an app password",
+    "suppression_added": "suppressed an address",
     "suppression_removed": "took an address off the suppressions",
     "suppressions_imported": "imported suppressions",
     "account_suspended": "suspended the account, as staff",

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from hourpost.domains.names import ownership_name
+from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.clock import SystemClock
 from hourpost.settings import Settings
 from tests.cast import make_account, make_domain
@@ -60,6 +61,26 @@ async def test_the_owner_of_a_domain_that_lost_its_proof_gets_a_letter(parts):
     assert (order.submissions[0].recipients, letter["From"]) == ((account.email,), "Hourpost <hello@post.example>")
     assert lost.name in letter["Subject"]
     assert f"https://post.example/app/domains/{lost.public_id}" in letter.get_body(("plain",)).get_content()
+
+
+async def test_a_letter_that_stumbled_is_written_with_the_next_round_once_to_each(parts):
+    ours = await make_domain(parts.database, await make_account(parts.database), "post.example")
+    account = await make_account(parts.database)
+    lost = await make_domain(parts.database, account)
+    parts.dns.publish(ownership_name(ours.name), f"hourpost-verification={ours.ownership_token}")
+    parts.dns.publish(f"{ours.dkim_selector}._domainkey.{ours.name}", ours.dkim_rsa_public)
+    parts.dns.publish(f"{lost.dkim_selector}._domainkey.{lost.name}", lost.dkim_rsa_public)
+    await age(parts)
+    chores = DomainChores(parts)
+    parts.intake.error = ServiceUnavailable("PostgreSQL is away")
+    await look_up(chores)
+    parts.intake.error = None
+    await look_up(chores)
+    await look_up(chores)
+    (order,) = parts.intake.orders
+    assert order.submissions[0].recipients == (account.email,)
+    assert account.email in order.idempotency_key
+    assert lost.public_id in order.idempotency_key
 
 
 async def test_a_letter_that_cannot_be_sent_stops_no_round(parts):

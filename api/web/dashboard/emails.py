@@ -18,6 +18,7 @@ from api.web.dependencies import cursor
 from api.web.faults import faults_in
 from api.web.v1.email_filters import EmailQuery, read_filters
 from api.web.v1.email_reading import read_future
+from hourpost.accounts import audit
 from hourpost.emails import changes, queries
 from hourpost.emails.again import read_again
 from hourpost.emails.hour import give_back
@@ -132,6 +133,7 @@ async def post_suppress(email_id: str, request: Request, visitor: Sender) -> Res
         raise NotFound("This email has no such recipient.")
     async with visitor.parts.database.transaction() as connection:
         await add_suppressions(connection, visitor.account.id, [address], visitor.now, email_id=email.id)
+        await audit.note(connection, visitor.actor(), "suppression_added", visitor.now, name=address)
     return visitor.redirect(f"{PATH}/{email_id}", f"Nothing is sent to {address} any more.")
 
 

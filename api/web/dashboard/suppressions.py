@@ -45,7 +45,10 @@ async def post_suppression(request: Request, visitor: Sender) -> Response:
     form = await read_form(request)
     try:
         async with visitor.parts.database.transaction() as connection:
-            await changes.add_suppressions(connection, visitor.account.id, [form.get("email", "")], visitor.now)
+            (added,) = await changes.add_suppressions(
+                connection, visitor.account.id, [form.get("email", "")], visitor.now
+            )
+            await audit.note(connection, visitor.actor(), "suppression_added", visitor.now, name=added.address)
     except ValidationFailed as error:
         faults = {"email": error.faults[0].detail}
         return await _list(request, visitor, form=form, faults=faults, status=422)

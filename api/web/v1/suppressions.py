@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -55,20 +56,23 @@ _NAMED = 10  # in the audit log
 
 
 @router.post("", **route("add_suppression", shapes.Created, 201, openapi_extra=body("NewSuppression")))
-async def add_suppression(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def add_suppression(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Suppress an address. One that is suppressed already stays as it is."""
     fields = await read_fields(request, NEW)
     async with parts.database.transaction() as connection:
         added = await _add(connection, caller.account_id, [fields.email], parts.clock.now(), "/email", indexed=False)
+        await ledger.note(connection, caller, "suppression_added", name=added[0].address)
     return Json(_view(added[0]), 201, {"Location": f"/v1/suppressions/{added[0].public_id}"})
 
 
 @router.post("/batch/add", **route("add_suppressions", shapes.Listed, openapi_extra=body("ManyAddresses")))
-async def add_suppressions(request: Request, caller: Manager, parts: ThePartsOf) -> Response:
+async def add_suppressions(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Suppress up to 1,000 addresses, all or none of them."""
     fields = await read_fields(request, MANY)
     async with parts.database.transaction() as connection:
         added = await _add(connection, caller.account_id, fields.emails, parts.clock.now(), "/emails")
+        if added:
+            await ledger.note(connection, caller, "suppression_added", name=_names(added), count=str(len(added)))
     return Json({"object": "list", "has_more": False, "data": [_view(one) for one in added]})
 
 
@@ -83,8 +87,7 @@ async def remove_suppressions(request: Request, caller: Manager, parts: TheParts
     async with parts.database.transaction() as connection:
         removed = await changes.remove_suppressions(connection, caller.account_id, keys)
         if removed:
-            names = ", ".join(one.address for one in removed[:_NAMED])
-            await ledger.note(connection, caller, "suppression_removed", name=names, count=str(len(removed)))
+            await ledger.note(connection, caller, "suppression_removed", name=_names(removed), count=str(len(removed)))
     return Json({"object": "list", "has_more": False, "data": [_removed(one) for one in removed]})
 
 
@@ -130,6 +133,10 @@ async def _add(
     except ValidationFailed as error:
         faults = [Fault(place + (one.pointer if indexed else ""), one.detail) for one in error.faults]
         raise ValidationFailed(faults) from error
+
+
+def _names(several: Sequence[Suppression]) -> str:
+    return ", ".join(one.address for one in several[:_NAMED])
 
 
 def _refuse_nul(keys: list[str]) -> None:

@@ -100,3 +100,14 @@ async def test_the_key_is_named_and_where_it_came_from(
     told = await entries()
     assert {(one.actor, one.user_id, one.address) for one in told} == {("API key deploy", None, "127.0.0.1")}
     assert [one.action for one in told] == ["webhook_added", "webhook_changed", "webhook_secret_rotated"]
+
+
+async def test_what_a_key_suppresses_is_written_down(owner: Customer, entries: Any) -> None:
+    act(owner, "POST", "suppressions", {"email": "A@far.test"})
+    act(owner, "POST", "suppressions/batch/add", {"emails": ["b@far.test", "c@far.test"]})
+    act(owner, "DELETE", "suppressions/b@far.test")
+    assert [(one.action, one.detail["name"]) for one in await entries()] == [
+        ("suppression_added", "a@far.test"),
+        ("suppression_added", "b@far.test, c@far.test"),
+        ("suppression_removed", "b@far.test"),
+    ]
