@@ -57,7 +57,7 @@ async def _store(url: str, account: str, waiting: Waiting) -> None:
 
 _EMAIL = """INSERT INTO emails (id, account_id, source, test, envelope_from, header_from, from_address, subject,
     message_id, parts, size_bytes, content_id, created_at)
-    VALUES (:email, :account, 'api', false, '', '', '', '', '', '{}', 0, :email, now())"""
+    VALUES (:email, :account, 'forward', false, '', '', '', '', '', '{}', 0, :email, now())"""  # of no domain
 _DELIVERY = """INSERT INTO deliveries (email_id, position, account_id, address, domain, state, due_at, attempts,
     crashes, waits_for, changed_at)
     VALUES (:email, 0, :account, 'a@x.net', 'x.net', :state, :due, 0, 0, :waits_for, now())"""
