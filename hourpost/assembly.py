@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from hourpost.credentials.listening import ChangeListener
 from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
@@ -110,10 +111,11 @@ def build_parts(settings: Settings, application: str) -> Parts:
     hints = CeleryHints(broker_url(settings))
     intake = Intake(database, hour, hints, clock)
     releaser = Releaser(database, hour, hints, clock)
-    standings = StandingCache(database, clock)
+    changes = ChangeListener(database)
+    standings = StandingCache(database, clock, changes)
     mail = MailStore(database, RedisFolderFeed(redis_url(settings)), clock)
     attempts, cipher = RedisAttempts(redis_url(settings)), Cipher.from_settings(settings)
-    logins = MailboxLogins(database, attempts, clock, cipher, key=_login_key(settings))
+    logins = MailboxLogins(database, attempts, clock, cipher, key=_login_key(settings), changes=changes)
     return Parts(settings, database, hour, hints, intake, releaser, standings, mail, logins, clock, throttle, attempts)
 
 

@@ -34,6 +34,7 @@ _COMPARED_AT_ONCE = 200
 _EXPIRE_SECONDS = 10.0
 _MEASURE_SECONDS = 15.0
 _TALLY_SECONDS = 10.0
+_BETWEEN_SECONDS = 0.5  # from the first turn of a chore to the first of the next
 _LOCK = 0x7363_6865  # "sche": one schedule at a time is enough; two would do no harm
 # A leader whose machine is gone without a word holds the lock until PostgreSQL notices.
 _NOTICE_DEATH = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
@@ -65,7 +66,9 @@ class Schedule:
         self._next: dict[UUID, float] = {}
         self._differs: set[UUID] = set()
         self._compared = UUID(int=0)  # the last of them
-        self._due: dict[str, float] = {}
+        # All at once would take a connection each, and keep it.
+        start = time.monotonic()
+        self._due = {chore.name: start + _BETWEEN_SECONDS * number for number, chore in enumerate(chores)}
         self._listener: asyncpg.Connection | None = None
         self._bell = asyncio.Event()
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -22,32 +23,42 @@ _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _log = structlog.get_logger(__name__)
 
 
-class ChangeListener:
-    """LISTENs, and again after every loss. While it does not hear, nothing may be remembered.
+@dataclass(frozen=True, slots=True)
+class _Subscriber:
+    on_change: Callable[[UUID], None]
+    on_silence: Callable[[], None]
 
-    ``on_change`` is told the id that each word on the channel names; ``on_silence`` is called whenever changes may
-    have been missed.
+
+class ChangeListener:
+    """LISTENs for all who remember something in this process, and again after every loss.
+
+    While it does not hear, nothing may be remembered.
     """
 
-    def __init__(
-        self, database: Database, channel: str, *, on_change: Callable[[UUID], None], on_silence: Callable[[], None]
-    ) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._channel = channel
-        self._on_change = on_change
-        self._on_silence = on_silence
+        self._subscribers: dict[str, _Subscriber] = {}
         self._task: asyncio.Task[None] | None = None
         self.hears = False
 
+    def subscribe(self, channel: str, *, on_change: Callable[[UUID], None], on_silence: Callable[[], None]) -> None:
+        """Before ``start``: who is told the id that each word on ``channel`` names.
+
+        ``on_silence`` is called whenever changes may have been missed.
+        """
+        self._subscribers[channel] = _Subscriber(on_change, on_silence)
+
     async def start(self) -> None:
-        """Begin to listen; returns when changes are heard. Raises: ServiceUnavailable."""
+        """Begin to listen, unless it does; returns when changes are heard. Raises: ServiceUnavailable."""
+        if self._task is not None:
+            return
         try:
             connection, ended = await self._connect()
         except _LOST as error:
             raise ServiceUnavailable(
                 "The database is not reachable.", retry_after_seconds=5, cause=repr(error)
             ) from error
-        self._task = asyncio.create_task(self._run(connection, ended), name=f"{self._channel} changes")
+        self._task = asyncio.create_task(self._run(connection, ended), name="changes")
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -62,7 +73,7 @@ class ChangeListener:
             try:
                 await _watch(connection, ended)
             except _LOST as error:
-                _log.warning("changes are not heard", channel=self._channel, cause=repr(error))
+                _log.warning("changes are not heard", cause=repr(error))
             finally:
                 self._fall_silent()
                 await _close(connection)
@@ -82,11 +93,12 @@ class ChangeListener:
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: self._end(ended))
         try:
-            await connection.add_listener(self._channel, self._heard)
+            for channel in self._subscribers:
+                await connection.add_listener(channel, self._heard)
         except BaseException:
             connection.terminate()
             raise
-        self._on_silence()
+        self._tell_silence()
         self.hears = True
         return connection, ended
 
@@ -97,15 +109,20 @@ class ChangeListener:
 
     def _fall_silent(self) -> None:
         self.hears = False
-        self._on_silence()
+        self._tell_silence()
 
-    def _heard(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+    def _tell_silence(self) -> None:
+        for subscriber in self._subscribers.values():
+            subscriber.on_silence()
+
+    def _heard(self, _connection: object, _pid: int, channel: str, payload: str) -> None:
+        subscriber = self._subscribers[channel]
         try:
             changed_id = UUID(payload)
         except ValueError:
-            self._on_silence()
+            subscriber.on_silence()
         else:
-            self._on_change(changed_id)
+            subscriber.on_change(changed_id)
 
 
 async def _watch(connection: asyncpg.Connection, ended: asyncio.Event) -> None:

@@ -32,24 +32,25 @@ _WRONG_LOGIN = "Authentication credentials invalid"
 class StandingCache:
     """The standings of one process. Until ``start`` and while PostgreSQL is away nothing is remembered."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, changes: ChangeListener | None = None) -> None:
         self._database = database
         self._clock = clock
         self._known: dict[bytes, tuple[float, Found | None]] = {}
         self._digests: dict[UUID, set[bytes]] = {}  # of what is known, by account
         self._loading: dict[bytes, asyncio.Task[Found | None]] = {}
-        self._listener = ChangeListener(database, STANDING_CHANNEL, on_change=self._forget, on_silence=self._forget_all)
+        self._changes = changes or ChangeListener(database)
+        self._changes.subscribe(STANDING_CHANNEL, on_change=self._forget, on_silence=self._forget_all)
         self._usage = UsageLog(database, clock)
 
     async def start(self) -> None:
         """Listen for changes, and write down from time to time what was used. Raises: ServiceUnavailable."""
-        await self._listener.start()
+        await self._changes.start()
         self._usage.start()
 
     async def stop(self) -> None:
         """Write down what was used, and stop listening."""
         await self._usage.stop()
-        await self._listener.stop()
+        await self._changes.stop()
         self._forget_all()
 
     async def by_token(self, token: str) -> Standing:
@@ -107,7 +108,7 @@ class StandingCache:
             async with self._database.hot_statements() as connection:
                 found = await look_up(connection)
             # Whoever was told of a change while we were reading has taken us out of here: then nothing is kept.
-            if self._loading.get(key) is asyncio.current_task() and self._listener.hears:
+            if self._loading.get(key) is asyncio.current_task() and self._changes.hears:
                 self._remember(key, found)
             return found
         finally:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from hourpost.accounts.passwords import is_password
+from hourpost.credentials.listening import ChangeListener
 from hourpost.credentials.usage import UsageLog
 from hourpost.database import Database
 from hourpost.errors import Forbidden, LimitExceeded, ServiceUnavailable
@@ -72,12 +73,21 @@ class Attempt:
 class MailboxLogins:
     """The logins of one process. ``key`` makes salts for addresses that do not exist, the same everywhere."""
 
-    def __init__(self, database: Database, attempts: Attempts, clock: Clock, cipher: Cipher, *, key: bytes) -> None:
+    def __init__(
+        self,
+        database: Database,
+        attempts: Attempts,
+        clock: Clock,
+        cipher: Cipher,
+        *,
+        key: bytes,
+        changes: ChangeListener | None = None,
+    ) -> None:
         self._database = database
         self._attempts = attempts
         self._cipher = cipher
         self._key = key
-        self._memory = LoginMemory(database)
+        self._memory = LoginMemory(database, changes)
         self._usage = UsageLog(database, clock, "app_passwords")
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -28,24 +28,23 @@ log = structlog.get_logger(__name__)
 class LoginMemory:
     """Nothing is remembered while changes are not heard; after every silence each session is looked at again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, changes: ChangeListener | None = None) -> None:
         self._database = database
         self._known: dict[bytes, tuple[float, MailboxLogin]] = {}
         self._sessions: dict[UUID, dict[object, tuple[MailboxLogin, OnEnd]]] = {}
         self._notices: dict[UUID, float] = {}  # when the mailbox last changed
         self._silent_at = monotonic()
         self._reviews: set[asyncio.Task[None]] = set()
-        self._listener = ChangeListener(
-            database, ACCESS_CHANNEL, on_change=self._hear, on_silence=self._lose_everything
-        )
+        self._changes = changes or ChangeListener(database)
+        self._changes.subscribe(ACCESS_CHANNEL, on_change=self._hear, on_silence=self._lose_everything)
 
     async def start(self) -> None:
         """Begin to hear of changes. Raises: ServiceUnavailable."""
-        await self._listener.start()
+        await self._changes.start()
 
     async def stop(self) -> None:
         """Forget, and stop hearing."""
-        await self._listener.stop()
+        await self._changes.stop()
         for task in self._reviews:
             task.cancel()
         self._known.clear()
@@ -57,7 +56,7 @@ class LoginMemory:
 
     def remember(self, key: bytes, login: MailboxLogin, looked_up_at: float) -> None:
         """Keep a right login, unless something has changed since the moment (monotonic) it was looked up."""
-        if not self._listener.hears or looked_up_at <= max(self._silent_at, self._noticed_at(login.mailbox_id)):
+        if not self._changes.hears or looked_up_at <= max(self._silent_at, self._noticed_at(login.mailbox_id)):
             return
         if len(self._known) >= _MOST_REMEMBERED:
             del self._known[next(iter(self._known))]  # the oldest

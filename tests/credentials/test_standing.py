@@ -276,7 +276,7 @@ async def test_when_the_listening_connection_is_lost_everything_is_forgotten_and
     await until(is_forgotten)
 
     async def is_heard() -> bool:
-        return process.cache._listener.hears
+        return process.cache._changes.hears
 
     await until(is_heard)
     await process.cache.by_token(issued.secret)
