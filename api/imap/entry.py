@@ -16,7 +16,7 @@ from api.imap.server import ImapServer, Listener
 from api.listening.capacity import allow_many_sessions
 from hourpost.assembly import Parts, build_parts, redis_url
 from hourpost.gateways.session_leases import RedisSessionLeases, SessionLeases
-from hourpost.gateways.tls import make_tls_context
+from hourpost.gateways.tls import RenewedTls
 from hourpost.settings import Settings
 
 
@@ -54,8 +54,8 @@ async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Call
 def build_server(settings: Settings, parts: Parts, leases: SessionLeases, certificate: tuple[Path, Path]) -> ImapServer:
     """The two ports of the settings on the running loop, not listening yet. Raises: OSError."""
     seconds = asyncio.get_running_loop().time
-    tls = make_tls_context(*certificate)
-    door = Door(settings.hostname, tls, seconds, parts.mail, parts.logins, parts.clock, leases)
+    tls = RenewedTls(*certificate)
+    door = Door(settings.hostname, tls.context, seconds, parts.mail, parts.logins, parts.clock, leases)
     return ImapServer(
         door,
         [
@@ -63,4 +63,5 @@ def build_server(settings: Settings, parts: Parts, leases: SessionLeases, certif
             Listener(settings.host, settings.imaps_port, implicit_tls=True),
         ],
         proxies=settings.mail_proxy_networks,
+        tls=tls,
     )

@@ -17,6 +17,7 @@ import structlog
 from api.listening.capacity import advice_on
 from api.listening.guard import Guard
 from api.listening.proxied import HeaderInvalid, HeaderMissing, read_address
+from hourpost.gateways.tls import RenewedTls
 
 log = structlog.get_logger()
 
@@ -96,16 +97,23 @@ class Server(ABC, Generic[R, L, C]):
     """Listens on several ports of one door. It accepts by itself, so that caps hold before the handshake.
 
     A door says how a connection is made (``connect``), and what it says to one too many and at the end. Who connects
-    from ``proxies`` says first, by the PROXY protocol, whom it speaks for.
+    from ``proxies`` says first, by the PROXY protocol, whom it speaks for. A ``tls`` that is renewed goes to the door.
     """
 
     refusal: bytes
     farewell: bytes
 
     def __init__(
-        self, door: R, listeners: Sequence[L], *, proxies: Sequence[Network] = (), tick_seconds: float = 1.0
+        self,
+        door: R,
+        listeners: Sequence[L],
+        *,
+        proxies: Sequence[Network] = (),
+        tls: RenewedTls | None = None,
+        tick_seconds: float = 1.0,
     ) -> None:
         self.door = door
+        self._tls = tls
         self._proxies = proxies
         self.ports: list[int] = []
         self.connections: set[C] = set()
@@ -222,6 +230,8 @@ class Server(ABC, Generic[R, L, C]):
     async def _keep_watch(self) -> None:
         while True:
             await asyncio.sleep(self._tick_seconds)
+            if self._tls is not None and self._tls.renew():
+                self.door.tls = self._tls.context
             now = self.door.seconds()
             for connection in list(self.connections):
                 connection.check_deadlines(now)

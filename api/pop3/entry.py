@@ -17,7 +17,7 @@ from api.pop3.limits import Limits
 from api.pop3.server import Listener, Pop3Server
 from hourpost.assembly import Parts, build_parts, redis_url
 from hourpost.gateways.maildrop_locks import RedisMaildropLocks
-from hourpost.gateways.tls import make_tls_context
+from hourpost.gateways.tls import RenewedTls
 from hourpost.mailboxes.maildrop import Maildrops
 from hourpost.settings import Settings
 
@@ -57,9 +57,10 @@ def build_server(
     settings: Settings, parts: Parts, locks: RedisMaildropLocks, certificate: tuple[Path, Path]
 ) -> Pop3Server:
     """The two ports of the settings on the running loop, not listening yet. Raises: OSError."""
+    tls = RenewedTls(*certificate)
     door = Door(
         settings.hostname,
-        make_tls_context(*certificate),
+        tls.context,
         asyncio.get_running_loop().time,
         MailboxEntrance(parts.logins),
         Maildrops(parts.mail, locks),
@@ -71,4 +72,5 @@ def build_server(
             Listener(settings.host, settings.pop3s_port, implicit_tls=True),
         ],
         proxies=settings.mail_proxy_networks,
+        tls=tls,
     )

@@ -19,7 +19,7 @@ from api.smtp.submit import Submitting
 from hourpost.assembly import Parts, build_keeper, build_parts
 from hourpost.flow.receive import Receiver
 from hourpost.gateways.authentication import Authenticates, MailAuthenticator, NameServers
-from hourpost.gateways.tls import make_tls_context
+from hourpost.gateways.tls import RenewedTls
 from hourpost.mailboxes.submitters import Submitters
 from hourpost.settings import Settings
 
@@ -60,7 +60,8 @@ def build_server(
 ) -> SmtpServer:
     """The three ports of the settings on the running loop, not listening yet. Raises: OSError."""
     seconds = asyncio.get_running_loop().time
-    door = Door(settings.hostname, make_tls_context(*certificate), seconds, throttle=parts.throttle)
+    tls = RenewedTls(*certificate)
+    door = Door(settings.hostname, tls.context, seconds, throttle=parts.throttle)
     submitting = Submitting(Submitters(parts.standings, parts.logins), parts.intake, parts.clock, settings.hostname)
     keeper = build_keeper(parts.database, parts.hour, parts.mail, parts.hints.ring)
     receiver = Receiver(keeper, authenticator, parts.clock, settings.hostname)
@@ -72,4 +73,5 @@ def build_server(
             Listener(settings.host, settings.submissions_port, role=submitting, implicit_tls=True),
         ],
         proxies=settings.mail_proxy_networks,
+        tls=tls,
     )

@@ -178,11 +178,15 @@ def _certificate(path: Path, now: datetime) -> Check:
     ends_at = certificate.not_valid_after_utc
     until = f"{ends_at:%Y-%m-%d}"
     if ends_at <= now:
-        return _failed("tls", f"the certificate ended on {until}", "renew it, then restart the mail doors")
+        return _failed(
+            "tls", f"the certificate ended on {until}", "renew it in its place; the mail doors take it by themselves"
+        )
     if certificate.not_valid_before_utc > now:
         return _failed("tls", "the certificate is not valid yet", "look at the clock of this machine")
     if ends_at - now < _RENEW_BEFORE:
-        return _warning("tls", f"the certificate ends on {until}", "renew it, then restart the mail doors")
+        return _warning(
+            "tls", f"the certificate ends on {until}", "renew it in its place; the mail doors take it by themselves"
+        )
     return _ok("tls", f"the certificate is valid until {until}")
 
 

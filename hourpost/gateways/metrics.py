@@ -76,6 +76,11 @@ RETURNED_DELIVERIES = Counter("hourpost_returned_deliveries_total", "Deliveries 
 OLDEST_WAITING_SECONDS = Gauge(
     "hourpost_oldest_waiting_seconds", "Age of the oldest delivery that waits, by cause; the scheduler's.", ["cause"]
 )
+CERTIFICATE_ENDS = Gauge(
+    "hourpost_certificate_ends_timestamp_seconds",
+    "When the certificate of this mail door ends, as Unix time.",
+    ["file"],
+)
 BILLING_ALERTS = Counter("hourpost_billing_alerts_total", "What of billing an operator ought to look at.", ["kind"])
 STRIPE_EVENTS = Counter("hourpost_stripe_events_total", "Stripe's webhooks, by what became of them.", ["outcome"])
 WEBHOOK_CALLS = Counter("hourpost_webhook_calls_total", "Calls of customers' webhooks, by outcome.", ["outcome"])
