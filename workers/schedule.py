@@ -105,6 +105,7 @@ class Schedule:
     async def _lead(self) -> None:
         if self._listener is not None and not self._listener.is_closed():
             return
+        OLDEST_WAITING_SECONDS.clear()  # what is measured by another now must not stand still here
         listener = await self._database.listen()
         try:
             await listener.execute(_NOTICE_DEATH, timeout=_ANSWER_SECONDS)

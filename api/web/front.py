@@ -92,7 +92,8 @@ class Front:
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         method, path = scope["method"], scope["path"]
         is_hot = (method, path) in self._hot
-        route = path.removeprefix("/v1") if is_hot else getattr(scope.get("route"), "path", None) or "other"
+        found = path.removeprefix("/v1") if is_hot else getattr(scope.get("route"), "path", None)
+        route = "other" if found is None else f"/v1{found}" if path.startswith("/v1/") else found
         self._count(method, route, status, seconds)
         if path in _QUIET:
             return

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import imaplib
 import poplib
 import smtplib
 import socket
 import urllib.request
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost.cli.desk import Desk, at_desk, fail
 from hourpost.emails.oldest import read_oldest_seconds, read_worker_signs
@@ -21,7 +23,7 @@ from hourpost.errors import ServiceUnavailable
 
 app = typer.Typer(add_completion=False)
 
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 4.0
 
 
 class Part(StrEnum):
@@ -44,7 +46,9 @@ def health(part: Annotated[Part, typer.Argument(help="The part of this machine."
     """Is this part of this machine doing its work? Exits with 1 when it is not.
 
     web, smtp, imap and pop3 must answer; a worker must renew its lease, and take something when something is due;
-    the scheduler must release what was scheduled. Example: hourpost health worker
+    the scheduler must release what was scheduled. While PostgreSQL is away nothing is said against these two: they go
+    on by themselves when it is back, and a worker that was ended meanwhile would take along what it knows of mail that
+    is sent already. Example: hourpost health worker
     """
     try:
         _CHECKS[part](max_age)
@@ -91,30 +95,40 @@ def _check_pop3(_max_age: int) -> None:
 
 
 def _check_worker(max_age: int) -> None:
-    async def work(desk: Desk) -> str | None:
-        async with desk.database.reading() as connection:
-            now = desk.clock.now()
-            leased_until, claimed_at = await read_worker_signs(connection, socket.gethostname())
-            waits = (await read_oldest_seconds(connection, now))["worker"]
+    async def look(connection: AsyncConnection, now: datetime) -> str | None:
+        leased_until, claimed_at = await read_worker_signs(connection, socket.gethostname())
+        waits = (await read_oldest_seconds(connection, now))["worker"]
         if leased_until is None or leased_until < now:
             return "no worker of this machine has a lease"
         if waits > max_age and (claimed_at is None or claimed_at < now - timedelta(seconds=max_age)):
             return f"something has been due for {waits:.0f} s, and no worker of this machine takes it"
         return None
 
-    _report(at_desk(work))
+    _ask_database(look)
 
 
 def _check_scheduler(max_age: int) -> None:
-    async def work(desk: Desk) -> str | None:
-        async with desk.database.reading() as connection:
-            waits = (await read_oldest_seconds(connection, desk.clock.now()))["schedule"]
+    async def look(connection: AsyncConnection, now: datetime) -> str | None:
+        waits = (await read_oldest_seconds(connection, now))["schedule"]
         return f"something scheduled is {waits:.0f} s late" if waits > max_age else None
 
-    _report(at_desk(work))
+    _ask_database(look)
 
 
-def _report(fault: str | None) -> None:
+def _ask_database(look: Callable[[AsyncConnection, datetime], Awaitable[str | None]]) -> None:
+    """Raises: ServiceUnavailable for a fault that ``look`` finds."""
+
+    async def work(desk: Desk) -> str | None:
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS), desk.database.reading() as connection:
+                return await look(connection, desk.clock.now())
+        except (ServiceUnavailable, TimeoutError):
+            typer.echo(
+                "PostgreSQL does not answer, so nothing can be said of this part; see `hourpost doctor`", err=True
+            )
+            return None
+
+    fault = at_desk(work)
     if fault:
         raise ServiceUnavailable(fault)
 

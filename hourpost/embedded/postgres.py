@@ -67,6 +67,8 @@ _TUNING = {
 }
 _DURABLE = {"shared_buffers": "512MB", "min_wal_size": "512MB", "fsync": "on", "synchronous_commit": "on"}
 _FLEETING = {"shared_buffers": "128MB", "min_wal_size": "80MB", "fsync": "off", "full_page_writes": "off"}
+LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+"""An order of text that no upgrade of the system's libraries changes under the indexes."""
 _NOISE = re.compile(r"^LOG:  (?!.*(?:invalid|corrupt|recover|crash|terminated))")
 
 
@@ -132,9 +134,8 @@ class EmbeddedPostgres:
         with suppress(FileNotFoundError):
             self.folder.rmdir()
         sync = () if self._durable else ("--no-sync",)
-        locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         role = ("--username", _ROLE, "--auth=trust", "--wal-segsize=4")
-        run((str(binary("initdb")), "-D", str(fresh), *locale, *role, *sync), identity=self.identity)
+        run((str(binary("initdb")), "-D", str(fresh), *LOCALE, *role, *sync), identity=self.identity)
         single = (str(binary("postgres")), "--single", "-D", str(fresh), "-c", "log_min_messages=fatal", "postgres")
         run(single, identity=self.identity, stdin=b"CREATE DATABASE hourpost\n")
         fresh.rename(self.folder)

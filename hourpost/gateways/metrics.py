@@ -5,7 +5,11 @@ from __future__ import annotations
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
-REQUESTS = Counter("hourpost_http_requests_total", "HTTP requests by route and status.", ["method", "route", "status"])
+REQUESTS = Counter(
+    "hourpost_http_requests_total",
+    "HTTP requests by route and status; the routes of REST begin with /v1.",
+    ["method", "route", "status"],
+)
 REQUEST_SECONDS = Histogram(
     "hourpost_http_request_seconds",
     "Time from the first byte of a request to the last of its answer.",

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from hourpost.cli import _COMMANDS
+from hourpost.embedded.postgres import _DURABLE, _TUNING, LOCALE
 from hourpost.gateways.relays import parse_relays
 from hourpost.settings import Settings
 
@@ -35,6 +36,7 @@ _HAPROXY = (_ROOT / "deploy/haproxy.cfg").read_text()
 _SECTIONS = dict(re.findall(r"^listen (\w+)\n((?:\t.*\n)+)", _HAPROXY, re.MULTILINE))
 _DRAIN_SECONDS = 25
 _MOST_SESSIONS = 10_200
+_CONNECTIONS = 15  # of one process: its pool, the hot ones, those that listen, and one that asks for a sign of life
 # Left to their defaults: ports inside of containers, what is tuned, what only commands, tests and `hourpost up` use.
 _AT_HOME = {name.upper() for name in _PORTS if name != "metrics_port"} | {
     "API_KEY",
@@ -211,6 +213,31 @@ def test_kubernetes_runs_a_command_that_exists(part: str) -> None:
     assert _container(part)["args"] == [part]
     assert "livenessProbe" in _container(part)
     assert part in _objects("PodDisruptionBudget")
+
+
+def test_a_pod_that_ends_is_asked_for_nothing_any_more() -> None:
+    """It takes seconds until every node and load balancer has heard that it goes; ports closed before refuse people."""
+    for part in ("web", *_STANDARD):
+        pod = _objects("Deployment")[part]["spec"]["template"]["spec"]
+        command, seconds = _container(part)["lifecycle"]["preStop"]["exec"]["command"]
+        assert command == "sleep"
+        assert pod["terminationGracePeriodSeconds"] > int(seconds) + _DRAIN_SECONDS
+
+
+def test_who_scales_by_itself_is_not_set_back_by_the_next_apply() -> None:
+    scaled = _objects("HorizontalPodAutoscaler")
+    for part in _PARTS:
+        assert ("replicas" in _objects("Deployment")[part]["spec"]) is (part not in scaled)
+    assert all(one["spec"]["minReplicas"] >= 2 for one in scaled.values())
+
+
+def test_postgres_has_a_connection_for_whoever_wants_one_and_is_tuned_as_at_home() -> None:
+    postgres = _services()["postgres"]
+    given = dict(word.removeprefix("--").split("=", 1) for word in postgres["command"][1:])
+    processes = sum(_services()[part].get("deploy", {}).get("replicas", 1) for part in _PARTS)
+    assert int(given.pop("max_connections")) >= 2 * processes * _CONNECTIONS
+    assert given.items() <= {**_TUNING, **_DURABLE}.items()
+    assert postgres["environment"]["POSTGRES_INITDB_ARGS"].split() == list(LOCALE)
 
 
 def test_kubernetes_takes_no_web_pod_out_of_service_while_redis_is_away() -> None:

@@ -142,6 +142,17 @@ async def test_the_leader_that_lost_its_session_leads_again(rounds, tick):
     await rounds.until(lambda now: now.row(email_id).state == "queued")
 
 
+async def test_who_leads_no_longer_measures_nothing(rounds, tick):
+    """What it measured last would stand in Prometheus for ever, beside what the new leader says."""
+    leader = tick()
+    await rounds.until(lambda _: leader.schedule._listener is not None)
+    module.OLDEST_WAITING_SECONDS.labels("worker").set(600)
+    leader.schedule._listener.terminate()
+    await rounds.until(
+        lambda _: not any(one.value == 600 for one in module.OLDEST_WAITING_SECONDS.collect()[0].samples)
+    )
+
+
 async def test_an_error_of_our_own_does_not_end_it(rounds, tick, monkeypatch):
     stumbled = asyncio.Event()
     come_due = rounds.office.releaser.come_due

@@ -1,0 +1,43 @@
+"""``hourpost health``: what an orchestrator ends a part for, and what not."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """An address at which somebody listens and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"postgresql://nobody@127.0.0.1:{listening.getsockname()[1]}/x"
+
+
+def test_a_part_that_is_not_there_is_not_well(hourpost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOURPOST_SUBMISSION_PORT", "1")
+    done = hourpost("health", "smtp")
+    assert done.exit_code == 1
+    assert "smtp does not answer" in done.error
+    no_lease = hourpost("health", "worker")
+    assert no_lease.exit_code == 1
+    assert "no worker of this machine has a lease" in no_lease.error
+
+
+@pytest.mark.parametrize("part", ["worker", "scheduler"])
+def test_nobody_is_ended_because_postgres_is_away(hourpost: Run, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """A worker keeps what it knows of mail that is sent until it can be written; ended, that mail is sent twice."""
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x")
+    done = hourpost("health", part)
+    assert done.exit_code == 0
+    assert "PostgreSQL does not answer" in done.error
+
+
+def test_nobody_is_ended_because_postgres_is_frozen(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, silent_server: str
+) -> None:
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", silent_server)
+    assert hourpost("health", "worker").exit_code == 0
