@@ -84,7 +84,10 @@ class NotAuthenticated(Refused):
 
 
 class Forbidden(Refused):
-    """The credential may not do this; ``name`` is one of invalid_api_key, restricted_api_key, domain_not_verified."""
+    """The credential may not do this.
+
+    ``name`` is one of invalid_api_key, restricted_api_key, domain_not_verified; of a link, invalid_access.
+    """
 
     def __init__(self, name: str, message: str, *, faults: list[Fault] | None = None) -> None:
         super().__init__(message)

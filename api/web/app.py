@@ -22,6 +22,7 @@ from api.web.parts import Parts
 from api.web.v1 import (
     api_keys,
     domains,
+    downloads,
     emails,
     explained,
     health,
@@ -35,6 +36,7 @@ from api.web.v1 import (
     mailbox_sending,
     mailboxes,
     plans,
+    receiving,
     smtp_credentials,
     suppressions,
     usage,
@@ -55,7 +57,9 @@ HOT: dict[tuple[str, str], Endpoint] = {
     ("POST", "/emails/batch"): send_batch,
 }
 _NOUNS = (
+    receiving,  # before emails, whose ids its name would be taken for
     emails,
+    downloads,
     domains,
     api_keys,
     smtp_credentials,

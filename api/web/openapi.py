@@ -82,7 +82,9 @@ TAGS = [
     {"name": "usage", "description": "Your plan and its hour."},
     {"name": "health", "description": "For operators."},
 ]
-_OPEN = ("/healthz", "/readyz")
+_OPEN = {"/healthz": (), "/readyz": (), "/v1/downloads/{file_of}/{place}": ("403", "404", "422")}
+"""What asks for no key, and how it may fail besides what befalls every request."""
+_ALWAYS = ("200", "405", "500", "503")
 
 
 def install(app: FastAPI) -> None:
@@ -119,7 +121,7 @@ def _finish(document: dict[str, Any]) -> dict[str, Any]:
         if path in _OPEN:
             for operation in methods.values():
                 operation["security"] = []
-                for status in [code for code in operation["responses"] if code not in ("200", "405", "500", "503")]:
+                for status in [code for code in operation["responses"] if code not in (*_ALWAYS, *_OPEN[path])]:
                     del operation["responses"][status]
     for methods in document["paths"].values():
         for operation in methods.values():

@@ -137,8 +137,8 @@ class Keeper:
                 arrival_id = new_id() if works or incoming.content_id is not None else incoming.id
                 arrival = _arrival(incoming, arrival_id, one, one.route, now)
                 is_small = len(arrival.content) <= _SMALL_BYTES
-                payload = arrival.tell() if is_small else await asyncio.to_thread(arrival.tell)
-                works.append(partial(store_arrival, arrival=arrival, payload=payload))
+                told = arrival.tell() if is_small else await asyncio.to_thread(arrival.tell)
+                works.append(partial(store_arrival, arrival=arrival, told=told))
         return works
 
     async def _plan_answers(self, incoming: Incoming, accounts: Sequence[UUID]) -> list[Work]:

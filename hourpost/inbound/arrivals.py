@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -14,13 +14,15 @@ from hourpost.database import HotStatement
 from hourpost.inbound.addressees import PREFIX, Route
 from hourpost.rules.authentication import Authentication
 from hourpost.rules.ids import new_id, to_text
-from hourpost.rules.mail.attachments import list_attachments, name_of
-from hourpost.rules.mail.decoding import decode_part
+from hourpost.rules.mail.address_lists import parse_addresses
+from hourpost.rules.mail.attachments import describe_attachment, list_attachments
+from hourpost.rules.mail.fields import find_header_end, first_values, list_fields
 from hourpost.rules.mime_reading import read_message
 
 ROUTE_PREFIX = "rte"
 CHUNK_BYTES = 256 * 1024
 _TEXT_CHARACTERS = 256 * 1024
+_MOST_ADDRESSES = 100
 
 _STORE = HotStatement(
     """
@@ -29,9 +31,9 @@ WITH chunks AS (
   SELECT :id, c.number, c.bytes FROM unnest(CAST(:number AS int[]), CAST(:bytes AS bytea[])) AS c(number, bytes)
 )
 INSERT INTO inbound_emails (id, account_id, route_id, recipient, envelope_from, header_from, subject, message_id,
-  authentication, size_bytes, received_at)
+  authentication, listing, size_bytes, received_at)
 VALUES (:id, :account, :route, :recipient, :envelope_from, :header_from, :subject, :message_id,
-  CAST(CAST(:authentication AS text) AS jsonb), :size, :now)
+  CAST(CAST(:authentication AS text) AS jsonb), CAST(CAST(:listing AS text) AS jsonb), :size, :now)
 """
 )
 # The route's own webhook, and those of the account that ask for every mail that comes in
@@ -59,13 +61,22 @@ class Arrival:
     content: bytes = field(repr=False)
     received_at: datetime
 
-    def tell(self) -> str:
-        """What the webhooks are told, as JSON: the mail is read for it, which takes a while for a large one."""
-        return orjson.dumps(_payload(self)).decode()
+    def tell(self) -> Told:
+        """What is told about it: the mail is read for it, which takes a while for a large one."""
+        payload = _payload(self)
+        listing = list_addresses(self.content) | {"attachments": payload["attachments"]}
+        return Told(orjson.dumps(payload).decode(), orjson.dumps(listing).decode())
 
 
-async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, payload: str) -> None:
-    """Keep it, and have the webhooks called with ``payload``."""
+class Told(NamedTuple):
+    """What the webhooks are told about a mail, and what lists show of its content; both JSON."""
+
+    payload: str
+    listing: str
+
+
+async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, told: Told) -> None:
+    """Keep it, and have the webhooks called."""
     now = arrival.received_at
     content, route = arrival.content, arrival.route
     starts = range(0, len(content) or 1, CHUNK_BYTES)
@@ -84,12 +95,13 @@ async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, payloa
             "subject": arrival.subject,
             "message_id": arrival.message_id,
             "authentication": orjson.dumps(found).decode() if found else None,
+            "listing": told.listing,
             "size": len(content),
             "now": now,
         },
     )
     arguments = {"account": route.account_id, "webhook": route.webhook_id, "event": new_id(), "now": now}
-    await _CALL.run(connection, arguments | {"payload": payload})
+    await _CALL.run(connection, arguments | {"payload": told.payload})
 
 
 def describe_authentication(found: Authentication | None) -> dict[str, Any] | None:
@@ -110,17 +122,21 @@ def describe_content(content: bytes) -> dict[str, Any]:
         "text": _cut(read.text),
         "html": _cut(read.html),
         "headers": [{"name": name, "value": value} for name, value in read.headers],
-        "attachments": [
-            {
-                "id": part.section,
-                "filename": name_of(part),
-                "content_type": f"{part.media_type}/{part.media_subtype}",
-                "content_id": part.content_id,
-                "size": len(decode_part(content, part)),
-            }
-            for part in list_attachments(content)
-        ],
+        "attachments": [describe_attachment(content, part) for part in list_attachments(content)],
     }
+
+
+def list_addresses(content: bytes) -> dict[str, Any]:
+    """The addresses that a message names beside its sender, for JSON."""
+    end = find_header_end(content, 0, len(content))
+    fields = first_values(list_fields(content, 0, end))
+    return {name: _addresses(fields.get(name.replace("_", "-").encode())) for name in ("to", "cc", "reply_to")}
+
+
+def _addresses(value: bytes | None) -> list[str]:
+    found = parse_addresses(value, _MOST_ADDRESSES) if value else []
+    named = ((one.display_name, one.spec) for one in found if one.mailbox and one.host)
+    return [f"{name} <{spec}>" if name else spec for name, spec in named]
 
 
 def _payload(arrival: Arrival) -> dict[str, Any]:

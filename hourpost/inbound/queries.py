@@ -50,6 +50,7 @@ class StoredInbound:
     subject: str
     message_id: str
     authentication: dict[str, Any] | None
+    listing: dict[str, Any]
     size_bytes: int
     received_at: datetime
 

@@ -45,6 +45,7 @@ class InboundEmail(Table):
     subject: Mapped[str]
     message_id: Mapped[str]
     authentication: Mapped[dict[str, Any] | None]
+    listing: Mapped[dict[str, Any]] = mapped_column(server_default="{}")  # what lists show of its content
     size_bytes: Mapped[int]
     received_at: Mapped[datetime]
 

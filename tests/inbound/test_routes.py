@@ -51,9 +51,12 @@ async def test_mail_for_a_route_is_kept_and_its_webhook_called(house: House):
     assert payload["type"] == "email.received"
     data = payload["data"]
     assert (data["from"], data["subject"], data["text"]) == ("Ada <ada@far.example>", "help", "It does not work.")
-    assert data["attachments"] == [
-        {"id": "2", "filename": "s.png", "content_type": "image/png", "content_id": None, "size": 4}
-    ]
+    (attached,) = data["attachments"]
+    assert attached == {"id": "2", "filename": "s.png", "size": 4, "content_type": "image/png"} | {
+        "content_id": None,
+        "content_disposition": "attachment",
+    }
+    assert row.listing["attachments"] == [attached]
     assert data["authentication"]["dmarc"]["result"] == "none"
 
 

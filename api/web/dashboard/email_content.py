@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
-from api.web.dashboard.downloads import download, stream
 from api.web.dashboard.visitors import Reader, Visitor
 from api.web.dependencies import id_of
+from api.web.saved_files import download, stream
 from hourpost.emails import queries
 from hourpost.emails.queries import StoredEmail
 from hourpost.errors import NotFound

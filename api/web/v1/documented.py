@@ -14,7 +14,7 @@ Answers = dict[int | str, dict[str, Any]]
 _ERRORS: dict[int, str] = {
     400: "The idempotency key is not well-formed: `invalid_idempotency_key`.",
     401: "No API key: `missing_api_key`.",
-    403: "`invalid_api_key`, `restricted_api_key` or `domain_not_verified`.",
+    403: "`invalid_api_key`, `restricted_api_key` or `domain_not_verified`; of a link that was made, `invalid_access`.",
     404: "`not_found`; also for what belongs to somebody else.",
     405: "`method_not_allowed`.",
     409: "The state does not allow it; `invalid_idempotent_request`, `concurrent_idempotent_requests`.",
@@ -120,6 +120,8 @@ LIST_EMAILS = route("list_emails", shapes.EmailsListed)
 GET_EMAIL = route("get_email", shapes.EmailShape)
 LIST_EVENTS = route("list_email_events", shapes.Listed)
 LIST_ATTEMPTS = route("list_email_attempts", shapes.Listed)
+LIST_ATTACHMENTS = route("list_email_attachments", shapes.AttachmentsListed)
+GET_ATTACHMENT = route("get_email_attachment", shapes.AttachmentShape)
 GET_RAW = download("get_email_raw", "message/rfc822", "The message.")
 CANCEL_EMAIL = route("cancel_email", shapes.EmailShape)
 RESCHEDULE_EMAIL = route("reschedule_email", shapes.EmailShape, openapi_extra=body("Reschedule"))

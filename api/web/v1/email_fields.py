@@ -126,6 +126,11 @@ def _refuse_template(value: Any) -> None:
         raise ValueError("is not possible: no templates are kept here; fill yours in and send `html` or `text`")
 
 
+def _refuse_topic(value: Any) -> None:
+    if value is not None:
+        raise ValueError("is not possible: no topics are kept here, nor who has left one; choose your recipients")
+
+
 def _escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
@@ -251,6 +256,9 @@ class EmailFields(DraftFields):
     subject: Annotated[str, AfterValidator(_to_subject)]
     template: Annotated[Any, AfterValidator(_refuse_template)] = Field(
         None, description="Refused: no templates are kept here; send `html` or `text`."
+    )
+    topic_id: Annotated[Any, AfterValidator(_refuse_topic)] = Field(
+        None, description="Refused: no topics are kept here, nor who has left one."
     )
 
 

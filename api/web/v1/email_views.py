@@ -10,6 +10,8 @@ from hourpost.emails.queries import StoredAttempt, StoredDelivery, StoredEmail, 
 from hourpost.emails.status import last_event_of, status_of
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import delivery_to_text, to_text
+from hourpost.rules.mail.attachments import describe_attachment, list_attachments
+from hourpost.rules.mail.scanned import Part
 from hourpost.rules.mime import read_message
 
 
@@ -55,15 +57,7 @@ def content_view(content: bytes) -> dict[str, Any]:
         "html": message.html,
         "text": message.text,
         "headers": [{"name": name, "value": value} for name, value in message.headers],
-        "attachments": [
-            {
-                "filename": item.filename,
-                "content_type": item.content_type,
-                "content_id": item.content_id,
-                "size_bytes": item.size_bytes,
-            }
-            for item in message.attachments
-        ],
+        "attachments": [_attachment(content, part) for part in list_attachments(content)],
     }
 
 
@@ -110,6 +104,11 @@ def _recipient(email: StoredEmail, one: StoredDelivery, leaving: Mapping[int, da
         "next_at": one.due_at if is_due else leaving.get(one.position),
         "changed_at": one.changed_at,
     }
+
+
+def _attachment(content: bytes, part: Part) -> dict[str, Any]:
+    described = describe_attachment(content, part)
+    return described | {"size_bytes": described["size"]}
 
 
 def _waits_for(one: StoredDelivery) -> str | None:

@@ -8,17 +8,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
 
+from api.web import saved_files
 from api.web.answers import Json, search_of
 from api.web.bodies import read_fields
 from api.web.dependencies import AnyCaller, BoundedManager, Sender, ThePartsOf, cursor, id_of
 from api.web.parts import Parts
 from api.web.v1 import documented as doc
+from api.web.v1.attachments import NOT_KEPT, Attached, AttachmentPaging
 from api.web.v1.email_filters import EmailPage, read_filters
 from api.web.v1.email_reading import read_future
 from api.web.v1.email_views import attempt_view, content_view, email_view, event_view, list_view
 from api.web.v1.sending import send_batch, send_email
+from hourpost.aside import aside
 from hourpost.emails import changes, queries
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredEmail
@@ -26,12 +28,11 @@ from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.flow.leaving import read_leaving
 from hourpost.mailboxes.reading import open_raw
 from hourpost.pages import Cursor, Page
+from hourpost.rules.ids import to_text
 from hourpost.rules.moments import MomentError
 from hourpost.rules.submission import Standing
 
 router = APIRouter(prefix="/emails", tags=["emails"])
-
-_NOT_KEPT = "The content of this email is no longer kept."
 
 
 class Reschedule(BaseModel):
@@ -95,7 +96,8 @@ async def get_email(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Resp
     async with parts.database.reading() as connection:
         email = await _find(connection, caller, email_id)
         content = await queries.read_content(connection, email)
-    return Json(await _view(parts, caller, email) | content_view(content))
+    shown = await aside(len(content), lambda: content_view(content))
+    return Json(await _view(parts, caller, email) | shown)
 
 
 @router.get("/{email_id}/events", **doc.LIST_EVENTS)
@@ -116,18 +118,27 @@ async def list_attempts(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> 
     return Json({"object": "list", "has_more": False, "data": [attempt_view(email, one) for one in attempts]})
 
 
+@router.get("/{email_id}/attachments", **doc.LIST_ATTACHMENTS)
+async def list_email_attachments(
+    email_id: str, caller: AnyCaller, parts: ThePartsOf, asked: AttachmentPaging
+) -> Response:
+    """List what is attached to an email, each with a link to fetch it by within an hour, without a key."""
+    return await (await _attached(parts, caller, email_id)).list(asked)
+
+
+@router.get("/{email_id}/attachments/{attachment_id}", **doc.GET_ATTACHMENT)
+async def get_email_attachment(email_id: str, attachment_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
+    """Get one attachment of an email, with a link to fetch it by within an hour, without a key."""
+    return await (await _attached(parts, caller, email_id)).get(attachment_id)
+
+
 @router.get("/{email_id}/raw", **doc.GET_RAW)
 async def get_raw(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
     """Get the message as it was accepted, byte for byte; signatures are added on the way out."""
     async with parts.database.reading() as connection:
         email = await _find(connection, caller, email_id)
-    pieces = await open_raw(parts.mail, email.content_id, email.size_bytes, _NOT_KEPT)
-    headers = {
-        "Content-Disposition": f'attachment; filename="{email_id}.eml"',
-        "Content-Length": str(email.size_bytes),
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingResponse(pieces, media_type="message/rfc822", headers=headers)
+    pieces = await open_raw(parts.mail, email.content_id, email.size_bytes, NOT_KEPT)
+    return saved_files.stream(pieces, email.size_bytes, "message/rfc822", f"{email_id}.eml")
 
 
 @router.post("/{email_id}/cancel", **doc.CANCEL_EMAIL)
@@ -162,6 +173,13 @@ async def _find(connection: Any, caller: Standing, email_id: str) -> StoredEmail
     if is_anothers or not caller.reach.has_email(email.from_address, test=email.test):
         raise NotFound("There is no such email.")
     return email
+
+
+async def _attached(parts: Parts, caller: Standing, email_id: str) -> Attached:
+    async with parts.database.reading() as connection:
+        email = await _find(connection, caller, email_id)
+        content = await queries.read_content(connection, email)
+    return Attached(parts, caller.account_id, to_text("em", email.id), content)
 
 
 async def _changed(parts: Parts, caller: Standing, email_id: str, given: changes.GivenBack) -> Response:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
 
+from api.web import saved_files
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
+from api.web.v1.attachments import NOT_KEPT, find_attachment
 from api.web.v1.documented import body, download, route
+from hourpost.aside import aside
 from hourpost.errors import NotFound
 from hourpost.gateways.outgoing import allowed_networks
 from hourpost.inbound import changes, queries
@@ -24,13 +25,10 @@ from hourpost.inbound.arrivals import ROUTE_PREFIX, describe_content
 from hourpost.inbound.queries import Filters, StoredInbound, StoredRoute
 from hourpost.mailboxes.reading import open_raw
 from hourpost.rules.ids import to_text
-from hourpost.rules.mail.attachments import list_attachments, name_of
+from hourpost.rules.mail.attachments import name_of
 from hourpost.rules.mail.decoding import decode_part
 
 router = APIRouter(prefix="/inbound", tags=["inbound"])
-
-_NOT_KEPT = "The content of this email is no longer kept."
-_SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 class NewInboundRoute(BaseModel):
@@ -108,7 +106,7 @@ async def list_inbound(
 async def get_inbound(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get an incoming email: its texts, headers, and the list of its attachments."""
     email, content = await _load(inbound_id, caller.account_id, parts)
-    return Json(_view(email) | describe_content(content))
+    return Json(_view(email) | await aside(len(content), lambda: describe_content(content)))
 
 
 @router.get("/{inbound_id}/raw", **download("get_inbound_raw", "message/rfc822", "The message."))
@@ -117,12 +115,8 @@ async def get_inbound_raw(inbound_id: str, caller: Manager, parts: ThePartsOf) -
     wanted = id_of(PREFIX, inbound_id, "email")
     async with parts.database.reading() as connection:
         email = await queries.get_inbound(connection, caller.account_id, wanted)
-    pieces = await open_raw(parts.mail, email.id, email.size_bytes, _NOT_KEPT)
-    about = {
-        "Content-Disposition": f'attachment; filename="{inbound_id}.eml"',
-        "Content-Length": str(email.size_bytes),
-    }
-    return StreamingResponse(pieces, media_type="message/rfc822", headers=_SAFE_HEADERS | about)
+    pieces = await open_raw(parts.mail, email.id, email.size_bytes, NOT_KEPT)
+    return saved_files.stream(pieces, email.size_bytes, "message/rfc822", f"{inbound_id}.eml")
 
 
 @router.get(
@@ -132,12 +126,9 @@ async def get_inbound_raw(inbound_id: str, caller: Manager, parts: ThePartsOf) -
 async def get_inbound_attachment(inbound_id: str, attachment: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get what is attached to an incoming email."""
     _, content = await _load(inbound_id, caller.account_id, parts)
-    part = next((one for one in list_attachments(content) if one.section == attachment), None)
-    if part is None:
-        raise NotFound("There is no such attachment.")
-    disposition = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name_of(part), safe='')}"}
-    decoded = decode_part(content, part)
-    return Response(decoded, media_type="application/octet-stream", headers=_SAFE_HEADERS | disposition)
+    part = await aside(len(content), lambda: find_attachment(content, attachment))
+    decoded = await aside(part.body_size, lambda: decode_part(content, part))
+    return saved_files.download(decoded, "application/octet-stream", name_of(part))
 
 
 async def _load(inbound_id: str, account_id: Any, parts: Any) -> tuple[StoredInbound, bytes]:
@@ -146,7 +137,7 @@ async def _load(inbound_id: str, account_id: Any, parts: Any) -> tuple[StoredInb
         email = await queries.get_inbound(connection, account_id, wanted)
         content = await queries.read_content(connection, email)
     if not content:
-        raise NotFound(_NOT_KEPT)
+        raise NotFound(NOT_KEPT)
     return email, content
 
 

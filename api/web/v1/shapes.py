@@ -178,6 +178,27 @@ class Listed(Shape):
     data: list[dict[str, Any]]
 
 
+class AttachmentShape(Shape):
+    """A file that is attached to an email."""
+
+    model_config = ConfigDict(title="StoredAttachment")
+
+    id: Annotated[str, Field(examples=["2"])]
+    filename: str
+    content_type: str
+    content_id: str | None
+    content_disposition: Literal["inline", "attachment"]
+    size: Annotated[int, Field(description="Bytes, once decoded.")]
+    download_url: Annotated[str, Field(description="Asks for no key; for this file alone.")]
+    expires_at: Annotated[datetime, Field(description="When `download_url` ends.")]
+
+
+class AttachmentsListed(Listed):
+    """One page of an email's attachments, in the order of the message."""
+
+    data: list[AttachmentShape]  # type: ignore[assignment]  # narrower on purpose
+
+
 class EmailsListed(Listed):
     """One page of emails."""
 

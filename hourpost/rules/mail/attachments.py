@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hourpost.rules.mail.decoding import decode_part
 from hourpost.rules.mail.scan import scan
 from hourpost.rules.mail.scanned import Part
 
@@ -16,6 +19,18 @@ def is_attachment(part: Part) -> bool:
     if part.media_type == "multipart":
         return False
     return bool(part.filename) or part.disposition == "attachment" or part.media_type not in ("text", "message")
+
+
+def describe_attachment(content: bytes, part: Part) -> dict[str, Any]:
+    """What there is to say of an attachment, for JSON; its size is that of the file, decoded."""
+    return {
+        "id": part.section,
+        "filename": name_of(part),
+        "content_type": f"{part.media_type}/{part.media_subtype}",
+        "content_id": part.content_id,
+        "content_disposition": "inline" if part.disposition != "attachment" and part.content_id else "attachment",
+        "size": len(decode_part(content, part)),
+    }
 
 
 def name_of(part: Part) -> str:

@@ -14,9 +14,18 @@ from hourpost.accounts.queries import Account
 from hourpost.credentials.changes import NewCredential
 from hourpost.database import Database
 from hourpost.domains.queries import Domain
+from hourpost.flow.forward import Forwarding
+from hourpost.flow.keep import Keeper
+from hourpost.flow.receive import Receiver
+from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.folder_feed import RedisFolderFeed
+from hourpost.gateways.hour import RedisHour
+from hourpost.mailboxes.store import MailStore
 from hourpost.settings import Settings
 from tests.api.web.running import RunningWeb
 from tests.cast import make_account, make_domain, make_key
+from tests.fakes.bell import Bell
+from tests.inbound.house import HOSTNAME, FixedAuthentication
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,16 @@ async def owner(new_customer: NewCustomer) -> Customer:
 @pytest_asyncio.fixture
 async def stranger(new_customer: NewCustomer) -> Customer:
     return await new_customer()
+
+
+@pytest_asyncio.fixture
+async def receiver(database: Database, redis_url: str) -> AsyncIterator[Receiver]:
+    """What port 25 hands mail to."""
+    clock, hour = SystemClock(), RedisHour(redis_url)
+    forwarding = Forwarding(database, hour, Bell().ring, clock)
+    keeper = Keeper(database, MailStore(database, RedisFolderFeed(redis_url), clock), forwarding, clock)
+    yield Receiver(keeper, FixedAuthentication(), clock, HOSTNAME)
+    await hour.aclose()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ PLACES = [
     ("GET", "/v1/emails/{email}/events"),
     ("GET", "/v1/emails/{email}/attempts"),
     ("GET", "/v1/emails/{email}/raw"),
+    ("GET", "/v1/emails/{email}/attachments"),
     ("POST", "/v1/emails/{email}/cancel"),
     ("PATCH", "/v1/emails/{email}"),
     ("GET", "/v1/domains/{domain}"),

@@ -98,13 +98,14 @@ def test_a_sender_of_somebody_elses_domain_is_forbidden(owner: Customer, strange
 
 
 def test_at_the_root_unknown_fields_are_ignored(owner: Customer) -> None:
-    assert owner.http.post("/emails", json=owner.email(colour="red", topic_id="x")).status_code == 202
+    assert owner.http.post("/emails", json=owner.email(colour="red", audience="x")).status_code == 202
 
 
 @pytest.mark.parametrize("path", ["/emails", "/v1/emails"])
-def test_a_template_is_refused_and_not_passed_over(owner: Customer, path: str) -> None:
-    answer = owner.http.post(path, json=owner.email(template={"id": "welcome"}))
-    assert (answer.status_code, [one["pointer"] for one in answer.json()["errors"]]) == (422, ["/template"])
+def test_a_template_and_a_topic_are_refused_and_not_passed_over(owner: Customer, path: str) -> None:
+    answer = owner.http.post(path, json=owner.email(template={"id": "welcome"}, topic_id="news"))
+    found = (answer.status_code, {one["pointer"] for one in answer.json()["errors"]})
+    assert found == (422, {"/template", "/topic_id"})
     assert "send `html` or `text`" in answer.json()["message"]
 
 

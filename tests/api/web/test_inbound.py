@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
-
-import pytest_asyncio
-
-from hourpost.database import Database
-from hourpost.flow.forward import Forwarding
-from hourpost.flow.keep import Keeper
-from hourpost.flow.receive import Envelope, Receiver
-from hourpost.gateways.clock import SystemClock
-from hourpost.gateways.folder_feed import RedisFolderFeed
-from hourpost.gateways.hour import RedisHour
-from hourpost.mailboxes.store import MailStore
+from hourpost.flow.receive import Receiver
+from tests.api.web.arriving import arrive, make_route
 from tests.api.web.conftest import Customer
-from tests.fakes.bell import Bell
-from tests.inbound.house import HOP, HOSTNAME, FixedAuthentication
 
 LETTER = (
     b'From: Ada <ada@far.example>\r\nSubject: help\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
@@ -26,30 +13,11 @@ LETTER = (
 )
 
 
-@pytest_asyncio.fixture
-async def receiver(database: Database, redis_url: str) -> AsyncIterator[Receiver]:
-    clock, hour = SystemClock(), RedisHour(redis_url)
-    forwarding = Forwarding(database, hour, Bell().ring, clock)
-    keeper = Keeper(database, MailStore(database, RedisFolderFeed(redis_url), clock), forwarding, clock)
-    yield Receiver(keeper, FixedAuthentication(), clock, HOSTNAME)
-    await hour.aclose()
-
-
-def make_route(owner: Customer, **fields: Any) -> dict[str, Any]:
-    body = {"pattern": f"Support@{owner.domain.name}", "url": "https://acme.example/inbound"} | fields
-    answer = owner.http.post("/v1/inbound/routes", json=body)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
-
-
 async def test_mail_that_comes_by_a_route_is_listed_and_read(receiver: Receiver, owner: Customer, stranger: Customer):
     route = make_route(owner)
     assert route["signing_secret"].startswith("whsec_")
     assert route["pattern"] == f"support@{owner.domain.name}"
-    found = await receiver.find(route["pattern"])
-    assert found is not None
-    await receiver.receive(Envelope(HOP, "ada@far.example", (found,)), LETTER)
+    await arrive(receiver, route["pattern"], LETTER)
     (one,) = owner.http.get("/v1/inbound", params={"to": route["pattern"]}).json()["data"]
     assert (one["from"], one["subject"], one["route_id"]) == ("Ada <ada@far.example>", "help", route["id"])
     read = owner.http.get(f"/v1/inbound/{one['id']}").json()

@@ -17,9 +17,14 @@ from tests.cast import make_domain, make_key
 
 KINDS = ("full", "sending", "reading", "test", "domain")
 ALL = set(KINDS)
-ANYBODY = {("GET", f"/v1/{place}"): ALL for place in ("plans", "usage", "usage/forecast")} | {
-    ("GET", f"/v1/emails/{{email_id}}{part}"): ALL for part in ("", "/events", "/attempts", "/raw")
-}
+ANYBODY = (
+    {("GET", f"/v1/{place}"): ALL for place in ("plans", "usage", "usage/forecast")}
+    | {
+        ("GET", f"/v1/emails/{{email_id}}{part}"): ALL
+        for part in ("", "/events", "/attempts", "/raw", "/attachments", "/attachments/{attachment_id}")
+    }
+    | {("GET", "/v1/downloads/{file_of}/{place}"): ALL}
+)
 SENDERS = {
     (method, f"/v1/emails{part}"): {"full", "sending", "test", "domain"}
     for method, part in (("POST", ""), ("POST", "/batch"), ("POST", "/{email_id}/cancel"), ("PATCH", "/{email_id}"))

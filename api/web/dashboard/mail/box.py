@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
-from api.web.dashboard.downloads import download, stream
 from api.web.dashboard.mail.letters import file_name
 from api.web.dashboard.mail.outgoing import Outgoing
 from api.web.dashboard.mail.pictures import KINDS, embed_pictures
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
+from api.web.saved_files import download, stream
 from api.web.v1.message_query import read_spot, spot_text
 from hourpost.errors import NotFound
 from hourpost.mailboxes import listing, reading

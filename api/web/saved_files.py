@@ -22,6 +22,7 @@ def stream(pieces: AsyncIterator[bytes], size_bytes: int, media_type: str, filen
 def _headers(filename: str) -> dict[str, str]:
     plain = "".join(one if one.isascii() and one.isprintable() and one not in '"\\%;' else "_" for one in filename)
     return {
+        "Cache-Control": "private, no-store",
         "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
