@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
 import typer
 
@@ -10,30 +11,42 @@ from hourpost.cli.desk import fail
 from hourpost.database import Database
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import HourpostError
+from hourpost.gateways.clock import SystemClock
+from hourpost.mailboxes.restoring import outdate_clients
 from migrations.upgrade import upgrade
 
 app = typer.Typer(add_completion=False)
 
+Restored = Annotated[bool, typer.Option("--restored", help="The database is a backup that has just been restored.")]
+
 
 @app.command()
-def migrate() -> None:
+def migrate(restored: Restored = False) -> None:
     """Bring the database to this version's tables; run it once, before every other part starts.
 
     Several at once are harmless: they wait for one another, and all but the first find nothing to do.
+    With --restored, run before any part starts, mail programs also read their folders anew: messages that come now are
+    given the numbers of those that the backup did not have.
     """
     settings = instance_settings()
     if settings.database_url is None:
         raise typer.BadParameter("HOURPOST_DATABASE_URL is not set, and no `hourpost up` runs.")
     database = Database(settings.database_url.get_secret_value(), pool_size=2, application="hourpost migrate")
 
-    async def run() -> None:
+    async def run() -> int:
         try:
             await upgrade(database)
+            if not restored:
+                return 0
+            async with database.transaction() as connection:
+                return await outdate_clients(connection, SystemClock().now())
         finally:
             await database.close()
 
     try:
-        asyncio.run(run())
+        folders = asyncio.run(run())
     except HourpostError as error:
         fail(error)
     typer.echo("The database is up to date.")
+    if restored:
+        typer.echo(f"Mail programs read {folders} folders anew.")
