@@ -1,21 +1,18 @@
-"""Where the POP3 process begins: the real parts put together, the ports opened, and all of it ended by SIGTERM."""
+"""Where the POP3 process begins: what opens its ports, on the real parts."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-import uvloop
-
-from api.listening.capacity import allow_many_sessions
+from api.listening.serving import serve
 from api.pop3.door import Door
 from api.pop3.entrance import MailboxEntrance
 from api.pop3.limits import Limits
 from api.pop3.server import Listener, Pop3Server
-from hourpost.assembly import Parts, build_parts, redis_url
+from hourpost.assembly import Parts, redis_url
 from hourpost.gateways.maildrop_locks import RedisMaildropLocks
 from hourpost.gateways.tls import RenewedTls
 from hourpost.mailboxes.maildrop import Maildrops
@@ -23,34 +20,17 @@ from hourpost.settings import Settings
 
 
 def run(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; ``ready`` is called when both ports listen.
+    """Serve until SIGTERM or SIGINT; ``ready`` is called when all ports listen.
 
     ``certificate`` is the PEM chain and its key. Raises: OSError for a port that is taken, ServiceUnavailable.
     """
-    allow_many_sessions(Limits().connections)
-    uvloop.run(_serve(settings, certificate, ready))
 
+    def build(parts: Parts, stack: AsyncExitStack) -> Pop3Server:
+        locks = RedisMaildropLocks(redis_url(settings))
+        stack.push_async_callback(locks.aclose)
+        return build_server(settings, parts, locks, certificate)
 
-async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], None]) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    parts = build_parts(settings, "hourpost pop3")
-    locks = RedisMaildropLocks(redis_url(settings))
-    await parts.start()
-    try:
-        server = build_server(settings, parts, locks, certificate)
-        await server.start()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 100)
-        ready()
-        await stopped.wait()
-        await server.drain()
-    finally:
-        await locks.aclose()
-        await parts.stop()
+    serve(settings, "hourpost pop3", Limits().connections, build, ready)
 
 
 def build_server(

@@ -1,22 +1,19 @@
-"""Where the SMTP process begins: the real parts put together, the ports opened, and all of it ended by SIGTERM."""
+"""Where the SMTP process begins: what opens its ports, on the real parts."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-import uvloop
-
-from api.listening.capacity import allow_many_sessions
+from api.listening.serving import serve
 from api.smtp.door import Door
 from api.smtp.inbound import Inbound
 from api.smtp.limits import Limits
 from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
-from hourpost.assembly import Parts, build_keeper, build_parts
+from hourpost.assembly import Parts, build_keeper
 from hourpost.flow.receive import Receiver
 from hourpost.gateways.authentication import Authenticates, MailAuthenticator, NameServers
 from hourpost.gateways.tls import RenewedTls
@@ -29,30 +26,13 @@ def run(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], 
 
     ``certificate`` is the PEM chain and its key. Raises: OSError for a port that is taken, ServiceUnavailable.
     """
-    allow_many_sessions(Limits().connections)
-    uvloop.run(_serve(settings, certificate, ready))
 
+    def build(parts: Parts, stack: AsyncExitStack) -> SmtpServer:
+        authenticator = MailAuthenticator(NameServers(settings.dns_servers))
+        stack.callback(authenticator.close)
+        return build_server(settings, parts, authenticator, certificate)
 
-async def _serve(settings: Settings, certificate: tuple[Path, Path], ready: Callable[[], None]) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    parts = build_parts(settings, "hourpost smtp")
-    authenticator = MailAuthenticator(NameServers(settings.dns_servers))
-    await parts.start()
-    try:
-        server = build_server(settings, parts, authenticator, certificate)
-        await server.start()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 100)
-        ready()
-        await stopped.wait()
-        await server.drain()
-    finally:
-        authenticator.close()
-        await parts.stop()
+    serve(settings, "hourpost smtp", Limits().connections, build, ready)
 
 
 def build_server(
