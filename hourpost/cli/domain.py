@@ -113,7 +113,7 @@ def delete(account: OfAccount, domain: DomainArgument, as_json: AsJson = False) 
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             gone = await get_named_domain(connection, found.id, domain)
-            await delete_domain(connection, found.id, gone.id)
+            await delete_domain(connection, found.id, gone.id, desk.clock.now())
             await desk.note(connection, found.id, "domain_deleted", name=gone.name)
         return {"object": "domain", "id": gone.public_id, "name": gone.name, "deleted": True}
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
 from hourpost.accounts.notices import announce_change
+from hourpost.domains.leaving import wake_mail
 from hourpost.domains.names import key_row
 from hourpost.domains.queries import Domain, Status, get_domain
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
@@ -95,8 +96,9 @@ async def record_findings(
     """Store what DNS said. Raises: NotFound; Conflict when the domain is another account's already."""
     domain = await get_domain(connection, account_id, domain_id)
     rsa, ed25519 = findings.seen
+    status = _status(domain, findings, now)
     values: dict[str, Any] = {
-        "status": _status(domain, findings, now),
+        "status": status,
         "proof_missing_since": _missing_since(domain, findings, now),
         "last_checked_at": now,
         "verified_at": (domain.verified_at or now) if findings.owned else domain.verified_at,
@@ -114,6 +116,8 @@ async def record_findings(
             raise
         message = f"{domain.name} is verified for another account; it must be deleted there first."
         raise Conflict("domain_taken", message) from error
+    if domain.status is Status.VERIFIED and status is not Status.VERIFIED:
+        await wake_mail(connection, account_id, domain.name, now)
     await announce_change(connection, account_id)
     return await get_domain(connection, account_id, domain_id)
 
@@ -131,11 +135,16 @@ async def set_signatures(
     return await get_domain(connection, account_id, domain_id)
 
 
-async def delete_domain(connection: AsyncConnection, account_id: UUID, domain_id: UUID) -> None:
-    """Delete a domain with its keys and the credentials that were restricted to it. Raises: NotFound."""
+async def delete_domain(connection: AsyncConnection, account_id: UUID, domain_id: UUID, now: datetime) -> None:
+    """Delete a domain with its keys and the credentials that were restricted to it. Raises: NotFound.
+
+    Mail from it that waits ends as ``failed``: each delivery when it is next looked at, deferred ones at once.
+    """
     mine = delete(tables.Domain).where(tables.Domain.account_id == account_id, tables.Domain.id == domain_id)
-    if (await connection.execute(mine.returning(tables.Domain.id))).one_or_none() is None:
+    name = (await connection.execute(mine.returning(tables.Domain.name))).scalar_one_or_none()
+    if name is None:
         raise NotFound("There is no such domain.")
+    await wake_mail(connection, account_id, name, now)
     await announce_change(connection, account_id)
 
 

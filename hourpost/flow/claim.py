@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost.database import HotStatement
+from hourpost.flow.senders import IS_HOMELESS
 
 # `state || ''` keeps the planner on the primary key: the partial indexes look tiny to it, but are full of what has
 # just left them. What lost its worker twice is a suspect: taken alone, so that poison cannot park its neighbours.
@@ -34,7 +35,7 @@ WITH due AS (
 )
 SELECT c.lease, c.email_id, e.account_id, e.domain_id, e.test, e.envelope_from, e.size_bytes, e.content_id,
   e.expires_at, e.created_at, greatest(e.created_at, e.scheduled_at, c.released_at), a.unknown_policy = 'park',
-  a.suspended_at IS NOT NULL, a.plan IS NULL, CAST(e.parts -> 'dsn' AS text),
+  a.suspended_at IS NOT NULL, a.plan IS NULL, {homeless}, CAST(e.parts -> 'dsn' AS text),
   c.position, c.address, c.attempts, c.waits_for,
   (SELECT true FROM suppressions s WHERE s.account_id = e.account_id AND s.address = lower(c.address) LIMIT 1) IS TRUE,
   h.id IS NOT NULL AND (
@@ -43,14 +44,20 @@ SELECT c.lease, c.email_id, e.account_id, e.domain_id, e.test, e.envelope_from, 
 FROM claimed c JOIN emails e ON e.id = c.email_id JOIN accounts a ON a.id = e.account_id
   LEFT JOIN domains h ON h.name = c.domain AND h.status = 'verified'
 """
-_HINTED = HotStatement(_CLAIM.format(pick=_PICK["hinted"]))
-_DUE = HotStatement(_CLAIM.format(pick=_PICK["due"]))
+
+
+def _claim(which: str) -> str:
+    return _CLAIM.format(pick=_PICK[which], homeless=IS_HOMELESS)
+
+
+_HINTED = HotStatement(_claim("hinted"))
+_DUE = HotStatement(_claim("due"))
 _WAKE = HotStatement(
     "UPDATE deliveries d SET due_at = :now FROM (SELECT email_id, position FROM deliveries"
     " WHERE state IN ('queued', 'deferred') AND due_at > :now AND waits_for = 'relay' ORDER BY due_at LIMIT :most"
     " FOR UPDATE SKIP LOCKED) AS w WHERE d.email_id = w.email_id AND d.position = w.position RETURNING d.position"
 )
-_SUSPECT = text(_CLAIM.format(pick=_PICK["suspect"]))
+_SUSPECT = text(_claim("suspect"))
 _CONTENT = HotStatement(
     "SELECT content_id, bytes FROM content_chunks WHERE content_id = ANY(CAST(:ids AS uuid[]))"
     " ORDER BY content_id, number"
@@ -101,6 +108,7 @@ class Claimed(NamedTuple):
     parks_unknown: bool
     is_suspended: bool
     is_unpaid: bool  # its account has no plan
+    is_homeless: bool  # a domain that it is from is not its account's any more
     wishes: str | None  # of its sender about reports, as JSON
     recipients: tuple[Recipient, ...]
 

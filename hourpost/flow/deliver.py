@@ -261,12 +261,8 @@ class Courier:
 
     async def _try(self, email: Claimed, content: list[bytes] | None) -> list[Verdict]:
         now = self._clock.now()
-        if email.expires_at is not None and email.expires_at <= now:
-            return [verdicts.expired(email, one, now) for one in email.recipients]
-        if email.test:
-            return [verdicts.rehearsed(email, one, now) for one in email.recipients]
-        if email.is_suspended or email.is_unpaid:
-            return [verdicts.stopped(email, one, now) for one in email.recipients]
+        if (found := verdicts.without_trying(email, now)) is not None:
+            return found
         if content is not None:
             return await self._send(email, content)
         async with self._large:

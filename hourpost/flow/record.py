@@ -90,12 +90,9 @@ _SUPPRESS = HotStatement(
 )
 
 
-_MORE = frozenset({State.DELIVERED, State.SUPPRESSED})
-
-
 def is_one_statement(verdicts: Sequence[Verdict]) -> bool:
     """Whether ``record`` runs one statement for these, which needs no transaction around it."""
-    return not any(verdict.suppresses or verdict.state in _MORE for verdict in verdicts)
+    return not any(one.suppresses or one.is_unused or one.state is State.DELIVERED for one in verdicts)
 
 
 async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> int:
@@ -112,7 +109,7 @@ async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequenc
                 "now": now,
             },
         )
-    if unused := [verdict for verdict in verdicts if verdict.state is State.SUPPRESSED]:
+    if unused := [verdict for verdict in verdicts if verdict.is_unused]:
         email, position = [one.email_id for one in unused], [one.position for one in unused]
         await _UNSPEND.run(connection, {"email": email, "position": position, "worker": worker})
     told = await _RECORD.run(connection, {**_columns(verdicts), "worker": worker, "now": now})

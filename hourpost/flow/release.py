@@ -16,6 +16,7 @@ from hourpost.database import Database
 from hourpost.flow import limit
 from hourpost.flow.enqueue import Enqueue
 from hourpost.flow.limit import to_moment
+from hourpost.flow.senders import IS_HOMELESS, NOT_VERIFIED
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.gateways.metrics import RELEASED_DELIVERIES
@@ -42,21 +43,16 @@ WITH RECURSIVE holding AS (
 SELECT account_id FROM holding WHERE account_id IS NOT NULL
 """
 )
-# What goes on from a mailbox has its sender's address in From; of all else both addresses are the account's own.
 _NEXT = text(
-    """
+    f"""
 SELECT d.email_id, d.position, e.expires_at <= :now AS over,
   EXISTS (SELECT 1 FROM suppressions s WHERE s.account_id = d.account_id AND s.address = lower(d.address))
     AS suppressed,
-  e.source IN ('api', 'smtp', 'mailbox') AND (
-    NOT EXISTS (SELECT 1 FROM domains o WHERE o.account_id = e.account_id AND o.status = 'verified'
-      AND o.name = lower(substring(e.from_address FROM '[^@]*$')))
-    OR e.envelope_from <> '' AND NOT EXISTS (SELECT 1 FROM domains o WHERE o.account_id = e.account_id
-      AND o.status = 'verified' AND o.name = lower(substring(e.envelope_from FROM '[^@]*$')))) AS homeless
+  {IS_HOMELESS} AS homeless
 FROM deliveries d JOIN emails e ON e.id = d.email_id
 WHERE d.account_id = :account AND d.state = 'held'
 ORDER BY d.due_at, d.email_id, d.position LIMIT :most
-"""
+"""  # noqa: S608  # words of ours
 )
 _CHANGE = text(
     with_calls(
@@ -86,7 +82,7 @@ SELECT email_id FROM changed
 _REASONS = {
     "suppressed": "the address was suppressed while it waited",
     "expired": "its expiry has passed",
-    "failed": "the domain that it is from is not verified for this account any more",
+    "failed": NOT_VERIFIED,
 }
 _ACCOUNT = text("SELECT plan, own_limit, suspended_at FROM accounts WHERE id = :account")
 _SPENDS = text(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from hourpost.flow.claim import Claimed, Recipient
+from hourpost.flow.senders import NOT_VERIFIED
 from hourpost.gateways.relays import Outcome, Postponed, Stage
 from hourpost.rules.backoff import GIVE_UP_AFTER, next_attempt_delay
 from hourpost.rules.delivery_state import State
@@ -46,6 +47,7 @@ class Verdict(NamedTuple):
     detail: Mapping[str, Any] = _NOTHING
     is_quiet: bool = False  # the state says nothing new, so no event is written
     suppresses: str | None = None  # the address to suppress
+    is_unused: bool = False  # its token comes back, unless it may have left at an earlier try
 
 
 def of_outcome(email: Claimed, recipient: Recipient, outcome: Outcome, now: datetime, jitter: float) -> Verdict:
@@ -158,7 +160,22 @@ def expired(email: Claimed, recipient: Recipient, now: datetime, reason: str = "
 def suppressed(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
     """The verdict for an address that was suppressed while the delivery waited."""
     detail = {"reason": "the address was suppressed while it waited"}
-    return Verdict(email.email_id, recipient.position, State.SUPPRESSED, now, "suppressed", detail=detail)
+    return Verdict(
+        email.email_id, recipient.position, State.SUPPRESSED, now, "suppressed", detail=detail, is_unused=True
+    )
+
+
+def without_trying(email: Claimed, now: datetime) -> list[Verdict] | None:
+    """The verdicts for what is not handed over now, whatever it holds; None for most."""
+    if email.expires_at is not None and email.expires_at <= now:
+        return [expired(email, one, now) for one in email.recipients]
+    if email.is_homeless:
+        return [failed(email, one, now, NOT_VERIFIED)._replace(is_unused=True) for one in email.recipients]
+    if email.test:
+        return [rehearsed(email, one, now) for one in email.recipients]
+    if email.is_suspended or email.is_unpaid:
+        return [stopped(email, one, now) for one in email.recipients]
+    return None
 
 
 def failed(email: Claimed, recipient: Recipient, now: datetime, reason: str) -> Verdict:

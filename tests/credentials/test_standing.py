@@ -224,7 +224,7 @@ async def test_a_suspension_and_a_lost_domain_are_seen_at_once(database: Databas
     await process.cache.by_token(issued.secret)
     async with database.transaction() as connection:
         await suspend_account(connection, account.id, NOW)
-        await delete_domain(connection, account.id, domain.id)
+        await delete_domain(connection, account.id, domain.id, datetime.now(UTC))
 
     async def is_seen() -> bool:
         found = await process.cache.by_token(issued.secret)

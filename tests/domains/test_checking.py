@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -138,7 +138,7 @@ async def test_a_domain_that_is_deleted_meanwhile_is_nobodys_trouble(
 
     async def look_up_late(self: Verifier, one: Domain) -> Findings:
         async with watch.database.transaction() as connection:
-            await delete_domain(connection, one.account_id, one.id)
+            await delete_domain(connection, one.account_id, one.id, datetime.now(UTC))
         return await look_up(self, one)
 
     monkeypatch.setattr(Verifier, "look_up", look_up_late)

@@ -222,7 +222,7 @@ async def test_a_domain_is_verified_for_one_account_only(
         await verifier.verify(second.account_id, second.id)
     assert caught.value.name == "domain_taken"
     async with database.transaction() as connection:
-        await delete_domain(connection, first.account_id, first.id)
+        await delete_domain(connection, first.account_id, first.id, datetime.now(UTC))
     assert (await verifier.verify(second.account_id, second.id)).status is Status.VERIFIED
 
 
@@ -253,7 +253,7 @@ async def test_a_stranger_has_no_part_in_a_domain(database: Database, verifier: 
         for attempt in (
             get_domain(connection, stranger.id, domain.id),
             get_named_domain(connection, stranger.id, domain.name),
-            delete_domain(connection, stranger.id, domain.id),
+            delete_domain(connection, stranger.id, domain.id, datetime.now(UTC)),
         ):
             with pytest.raises(NotFound):
                 await attempt
@@ -275,10 +275,10 @@ async def test_a_deleted_domain_takes_its_keys_along(database: Database) -> None
     domain = await make_domain(database, account)
     await make_key(database, account, NewCredential("k", domain_id=domain.id))
     async with database.transaction() as connection:
-        await delete_domain(connection, account.id, domain.id)
+        await delete_domain(connection, account.id, domain.id, datetime.now(UTC))
         assert (await list_credentials(connection, account.id, Kind.API_KEY, Cursor())).data == []
         with pytest.raises(NotFound):
-            await delete_domain(connection, account.id, domain.id)
+            await delete_domain(connection, account.id, domain.id, datetime.now(UTC))
 
 
 async def test_the_signing_keys_come_back_as_they_were_made(database: Database) -> None:

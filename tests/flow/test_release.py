@@ -37,7 +37,7 @@ async def test_nothing_leaves_from_a_domain_that_was_lost_while_it_waited(office
         if fate == "failed":
             await connection.execute(_FAIL, {"id": lost.id})
         else:
-            await delete_domain(connection, account.id, lost.id)
+            await delete_domain(connection, account.id, lost.id, office.clock.now())
     if fate == "taken":
         await make_domain(database, await new_account(), lost.name)
     office.clock.advance(300)

@@ -108,7 +108,7 @@ async def post_delete(domain_id: str, visitor: Developer) -> Response:
     """Delete it with its keys."""
     async with visitor.parts.database.transaction() as connection:
         domain = await queries.get_domain(connection, visitor.account.id, _id(domain_id))
-        await changes.delete_domain(connection, visitor.account.id, domain.id)
+        await changes.delete_domain(connection, visitor.account.id, domain.id, visitor.now)
         await audit.note(connection, visitor.actor(), "domain_deleted", visitor.now, name=domain.name)
     return visitor.redirect(PATH, f"{domain.name} is deleted.")
 

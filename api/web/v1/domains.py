@@ -115,11 +115,14 @@ async def verify_domain(domain_id: str, caller: DomainManager, parts: ThePartsOf
 
 @router.delete("/{domain_id}", **route("delete_domain", shapes.Deleted))
 async def delete_domain(domain_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
-    """Delete a domain with its keys, and the credentials that were restricted to it."""
+    """Delete a domain with its keys, and the credentials that were restricted to it.
+
+    What has not left from it yet ends as `failed`.
+    """
     wanted = _id_of(domain_id, caller)
     async with parts.database.transaction() as connection:
         domain = await queries.get_domain(connection, caller.account_id, wanted)
-        await changes.delete_domain(connection, caller.account_id, wanted)
+        await changes.delete_domain(connection, caller.account_id, wanted, parts.clock.now())
         await ledger.note(connection, caller, "domain_deleted", name=domain.name)
     return Json({"object": "domain", "id": domain_id, "deleted": True})
 
