@@ -17,19 +17,13 @@ from uuid import UUID
 import structlog
 
 from hourpost.database import STATEMENT_FAULTS, Database
-from hourpost.errors import (
-    Fault,
-    Forbidden,
-    HourpostError,
-    IdempotencyInFlight,
-    LimitExceeded,
-    ServiceUnavailable,
-    ValidationFailed,
-)
+from hourpost.errors import HourpostError, IdempotencyInFlight, ServiceUnavailable
 from hourpost.flow import placing
+from hourpost.flow.admit import admit
 from hourpost.flow.boarding import Boarding
 from hourpost.flow.earlier import Earlier, Known, find_earlier
 from hourpost.flow.enqueue import Enqueue
+from hourpost.flow.parting import part
 from hourpost.flow.replay import replay
 from hourpost.flow.store import Bundle, Fate, store
 from hourpost.flow.teller import Teller
@@ -38,8 +32,7 @@ from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.rules.delivery_state import State
 from hourpost.rules.hour_tokens import Answer, Take, Taken
-from hourpost.rules.plans import BACKLOG_HOURS
-from hourpost.rules.submission import OnLimit, Order, Receipt
+from hourpost.rules.submission import Order, Receipt
 
 _FLIGHTS = 2
 _CROWD = 100  # emails; a commit costs about 2 ms whatever is in it, so two of a few cost more than they save
@@ -51,9 +44,6 @@ _BYTES_IN_A_FLIGHT = 16 * 1024 * 1024
 _TRIES = 4
 _BEGIN_SECONDS = 2.0  # a PostgreSQL that stood still for longer must not store what was refused meanwhile
 _BYTES_A_SECOND = 2 * 1024 * 1024  # a slow road to it
-# For now, and not for ever: who keeps the mail and tries again loses nothing.
-_LAPSED = "The plan of this account has ended unpaid: choose or pay one in the dashboard. What waits already is kept."
-_LAPSED_SECONDS = 3600
 
 log = structlog.get_logger()
 
@@ -74,6 +64,12 @@ class _Pending:
     @property
     def size_bytes(self) -> int:
         return sum(len(one.content) for one in self.order.submissions)
+
+    def part(self) -> None:
+        """Go on without what was refused, where the others of its order do not depend on it."""
+        if self.order.tell is not None and self.taken is not None:
+            parted = part(self.order, self.request, self.answers, self.taken)
+            self.order, self.request, self.answers = parted
 
     def resolve(self, receipt: Receipt) -> None:
         if not self.answer.done():
@@ -123,7 +119,7 @@ class Intake:
             IdempotencyInFlight: the first order with this key has not ended.
             ServiceUnavailable: PostgreSQL is away; whether it was stored is then not known.
         """
-        check_order(order)
+        order = admit(order)
         pending = _Pending(order, asyncio.get_running_loop().create_future())
         key = pending.key
         if key is None:
@@ -260,6 +256,7 @@ class Intake:
         """Answer those for which there is no room, and give back what else they took; the others go on."""
         going, refused = [], []
         for pending in todo:
+            pending.part()
             error = placing.refusal_of(pending.order, pending.answers, pending.taken) or _must_ask(pending)
             if error is None:
                 going.append(pending)
@@ -318,42 +315,6 @@ class Intake:
         task = asyncio.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
-
-
-def check_order(order: Order) -> None:
-    """Refuse what the account may not send at all. Raises: Forbidden, LimitExceeded, ValidationFailed."""
-    standing = order.standing
-    if standing.suspended:
-        raise Forbidden("restricted_api_key", "This account is suspended; write to support.")
-    if standing.test:
-        return
-    if standing.plan is None and standing.lapsed:
-        raise LimitExceeded("plan", _LAPSED, retry_after_seconds=_LAPSED_SECONDS)
-    if standing.plan is None:
-        raise Forbidden("restricted_api_key", "This account has no plan: choose one, or send with a test key.")
-    large = [one for one in order.submissions if len(one.recipients) > standing.limit]
-    if large:
-        detail = "{} recipients are more than the plan's whole hour ({})."
-        raise ValidationFailed(
-            [Fault(f"{one.place}/to", detail.format(len(one.recipients), standing.limit)) for one in large]
-        )
-    _check_together(order)
-
-
-def _check_together(order: Order) -> None:
-    """Refuse what has room in no hour and no waiting room, however long one tries. Raises: ValidationFailed."""
-    limit = order.standing.limit
-    impatient = [one for one in order.submissions if one.on_limit is OnLimit.REJECT]
-    at_once = sum(len(one.recipients) for one in impatient)
-    if at_once > limit:
-        detail = f"{at_once} recipients that must leave at once are more than the whole hour ({limit})."
-        raise ValidationFailed([Fault(f"{impatient[0].place}/on_limit", detail)])
-    now_or_held = sum(len(one.recipients) for one in order.submissions if one.scheduled_at is None)
-    most = limit * (1 + BACKLOG_HOURS)
-    if now_or_held > most:
-        detail = f"{now_or_held} recipients are more than the plan's hour and the day of it that may wait ({most})."
-        list_of_all = order.submissions[0].place.rpartition("/")[0]
-        raise ValidationFailed([Fault(list_of_all, f"{detail} Send fewer at once.")])
 
 
 def _count(placements: Sequence[tuple[_Pending, placing.Placement]]) -> None:

@@ -32,7 +32,10 @@ def request_of(order: Order, suppressed: Suppressed, now: datetime) -> Request:
     queueing = [i for i, one in enumerate(order.submissions) if counts[i] and one.on_limit is OnLimit.QUEUE]
     wants = [Want(counts[i], Mode.SOME) for i in queueing]
     shares: list[tuple[int, ...]] = [(i,) for i in queueing]
-    if rejecting:
+    if order.tell is not None:  # each for itself
+        wants = [Want(counts[i], Mode.ALL) for i in rejecting] + wants
+        shares = [(i,) for i in rejecting] + shares
+    elif rejecting:
         wants.insert(0, Want(sum(counts[i] for i in rejecting), Mode.ALL))
         shares.insert(0, tuple(rejecting))
     return Request(tuple(wants), tuple(shares))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from hourpost.errors import HourpostError
 from hourpost.rules.delivery_state import State
 from hourpost.rules.reach import Reach
 
@@ -103,13 +105,18 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is stored as a whole or not at all: one email, or a strict batch; a key covers all of it."""
+    """What is stored as a whole or not at all: one email, or a strict batch; a key covers all of it.
+
+    A partial batch leaves out those of its emails that are refused: ``tell`` is how its door tells of one in ``errors``
+    (with its ``index``).
+    """
 
     standing: Standing
     submissions: tuple[Submission, ...]
     idempotency_key: str | None = None
     body_sha256: bytes = b""
     errors: tuple[dict[str, Any], ...] = ()  # of a partial batch; kept for replays
+    tell: Callable[[Submission, HourpostError], dict[str, Any]] | None = None  # of a partial batch only
 
 
 @dataclass(frozen=True, slots=True)

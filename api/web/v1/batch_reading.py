@@ -120,6 +120,11 @@ def _together(refused: list[tuple[int, Refused]]) -> Refused:
     return MessageTooLarge(message, faults=faults[:MAX_FAULTS])
 
 
+def told(one: Submission, error: HourpostError) -> dict[str, Any]:
+    """What ``errors`` says of an email that was read well and is refused."""
+    return _told(int(one.place.rpartition("/")[2]), error)
+
+
 def _told(index: int, error: HourpostError) -> dict[str, Any]:
     told: dict[str, Any] = {
         "index": index,

@@ -14,7 +14,7 @@ from api.web.dependencies import sender
 from api.web.errors import BadRequest
 from api.web.parameters import beside_the_query
 from api.web.parts import Parts, parts_of
-from api.web.v1.batch_reading import read_batch
+from api.web.v1.batch_reading import read_batch, told
 from api.web.v1.email_reading import read_email
 from hourpost.aside import aside
 from hourpost.emails.queries import get_email
@@ -64,7 +64,7 @@ async def send_batch(request: Request) -> Json:
     with beside_the_query(request):
         batch = await read_batch(raw, standing, parts.clock.now(), extra=extra_for(request), validation=asked)
     digest = await aside(len(raw), lambda: sha256(raw).digest() if key else b"")
-    order = Order(standing, batch.submissions, key, digest, batch.errors)
+    order = Order(standing, batch.submissions, key, digest, batch.errors, told if batch.is_partial else None)
     receipt = await _accept(parts, order)
     ids = [to_text("em", placed.email_id) for placed in receipt.placed]
     request.scope["state"]["emails"] = (f"{len(ids)} from {ids[0]}",) if ids else ()

@@ -130,3 +130,36 @@ async def test_a_batch_that_can_never_wait_is_not_told_to_come_back(owner: Custo
     assert owner.http.post("/v1/emails/batch", json={"emails": never["emails"][1:]}).status_code == 202
     full = owner.http.post("/v1/emails/batch", json=[owner.email()] * 2)
     assert (full.status_code, full.json()["limit"]) == (429, "backlog")
+
+
+async def test_of_a_partial_batch_only_what_does_not_wait_is_refused_when_the_hour_is_full(
+    owner: Customer, database: Database
+) -> None:
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, "path", 3)
+    email = owner.email()
+    assert owner.http.post("/v1/emails/batch", json=[email, email]).status_code == 202
+    impatient = email | {"on_limit": "reject"}
+    emails = [email, impatient, email, owner.email(to="bob"), impatient]
+    headers = {"x-batch-validation": "permissive", "Idempotency-Key": "mixed"}
+    first, again = (owner.http.post("/emails/batch", json=emails, headers=headers) for _ in range(2))
+    assert (first.status_code, again.json()) == (202, first.json())
+    body = first.json()
+    told = [(one["index"], one["statusCode"], one["name"]) for one in body["errors"]]
+    assert told == [(3, 422, "validation_error"), (4, 429, "rate_limit_exceeded")]
+    states = [owner.http.get(f"/v1/emails/{one['id']}").json()["recipients"][0]["status"] for one in body["data"]]
+    assert sorted(states) == ["held", "held", "queued"]
+    assert owner.http.post("/emails/batch", json=emails).status_code == 422
+    answer = owner.http.post("/emails/batch", json=[impatient], headers={"x-batch-validation": "permissive"})
+    assert (answer.status_code, answer.json()["name"]) == (429, "rate_limit_exceeded")
+
+
+async def test_of_a_partial_batch_only_what_has_more_recipients_than_the_hour_is_refused(
+    owner: Customer, database: Database
+) -> None:
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, "path", 1)
+    large = owner.email(to=["a@example.net", "b@example.net"])
+    answer = owner.http.post("/v1/emails/batch", json={"mode": "partial", "emails": [large, owner.email()]})
+    assert [(one["index"], one["errors"][0]["pointer"]) for one in answer.json()["errors"]] == [(0, "/emails/0/to")]
+    assert len(answer.json()["data"]) == 1
