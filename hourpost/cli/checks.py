@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from hourpost.assembly import broker_url
 from hourpost.database import Database
+from hourpost.emails.relays import read_relays_now
 from hourpost.embedded.room import NONE_BYTES, describe
 from hourpost.errors import HourpostError
 from hourpost.flow.postman import find_owner
@@ -85,7 +86,9 @@ async def _check_database(settings: Settings) -> list[Check]:
             after = datetime.now(UTC)
         version, now = " ".join(str(row[0]).split()[:2]), row[1]
         skew = max((before - now).total_seconds(), (now - after).total_seconds(), 0.0)
-        return [_ok("database", version), await _check_migrations(database), _skew("PostgreSQL", skew)]
+        migrations = await _check_migrations(database)
+        refused = await _check_logins(database) if migrations.level is Level.OK else []
+        return [_ok("database", version), migrations, _skew("PostgreSQL", skew), *refused]
     finally:
         await database.close()
 
@@ -95,6 +98,21 @@ async def _check_migrations(database: Database) -> Check:
     if current == newest:
         return _ok("migrations", f"at {current}")
     return _failed("migrations", f"at {current or 'none'}, this code expects {newest}", "run `hourpost migrate`")
+
+
+async def _check_logins(database: Database) -> list[Check]:
+    """What the workers that run now were told, with the settings that they have."""
+    async with database.reading() as connection:
+        found = [one for one in await read_relays_now(connection) if one.refuses_login]
+    words = "{} refuses the log-in of {} of {} workers that run, since {:%Y-%m-%d %H:%M} UTC: {}"
+    return [
+        _failed(
+            "relay login",
+            words.format(one.relay, one.of_workers, one.workers, one.since, one.last_fault),
+            f"{_RELAY_ADVICE['auth']}; restart the workers, which then try at once",
+        )
+        for one in found
+    ]
 
 
 async def _check_redis(settings: Settings) -> list[Check]:

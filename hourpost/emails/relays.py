@@ -41,6 +41,7 @@ class RelayNow:
     last_reply: str | None
     last_reply_at: datetime | None
     last_fault: str | None
+    refuses_login: bool  # for one worker at least
 
     @property
     def is_asked(self) -> bool:
@@ -77,6 +78,7 @@ def _together(relay: str, told: Sequence[tuple[dict[str, Any], datetime]]) -> Re
         last_reply=last,
         last_reply_at=last_at,
         last_fault=next((one["last_fault"] for one, _ in those if one["last_fault"]), None),
+        refuses_login=any(one.get("refuses_login", False) for one, _ in told),
     )
 
 

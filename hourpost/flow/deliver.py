@@ -234,7 +234,7 @@ class Courier:
     def _put_off(self, email: Claimed, postponed: Postponed) -> list[Verdict]:
         now, jitter = self._clock.now(), self._jitter()
         if postponed.is_away:
-            self._is_away = True
+            self._is_away, self._wakes = True, False
             self._put_off_for_it.add(email.email_id)
             if now >= self._probe_at:  # it finds out whether a relay is back
                 self._probe_at, jitter = now + timedelta(seconds=postponed.seconds), 0.0
@@ -365,10 +365,13 @@ class Courier:
     async def _register(self) -> None:
         while not self._stopping:
             try:
-                return await self._leases.renew()
+                await self._leases.renew()
+                self._wakes = await self._wake(_CLAIM_AT_ONCE)  # since the last worker's end its relays may be others
             except ServiceUnavailable as error:
                 log.warning("the worker waits for the database", cause=error.cause)
                 await asyncio.sleep(1)
+            else:
+                return
 
 
 def _has_ascii_header(first: bytes) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
+from hourpost.gateways.metrics import RELAY_REFUSES_LOGIN, RELAY_TRUSTED
 from hourpost.gateways.relays import LaneHealth
 
 _EVERY_SECONDS = 4.0
@@ -46,8 +47,12 @@ class RelayNews:
             await self._try(self.fall_silent)
 
     async def tell(self) -> None:
-        """Write beside the lease how each relay does. Raises: ServiceUnavailable."""
-        await self._write([_news(one) for one in self._health()])
+        """Write beside the lease, and show Prometheus, how each relay does. Raises: ServiceUnavailable."""
+        found = self._health()
+        for one in found:
+            RELAY_TRUSTED.labels(one.relay).set(one.breaker == "closed")
+            RELAY_REFUSES_LOGIN.labels(one.relay).set(one.refuses_login)
+        await self._write([_news(one) for one in found])
 
     async def fall_silent(self) -> None:
         """Take it back: this worker sends no more. Raises: ServiceUnavailable."""
@@ -82,4 +87,5 @@ def _news(one: LaneHealth) -> dict[str, Any]:
         "last_reply": one.last_reply,
         "last_reply_seconds": one.last_reply_seconds,
         "last_fault": one.last_fault,
+        "refuses_login": one.refuses_login,
     }

@@ -76,6 +76,10 @@ VERDICT_SECONDS = Histogram(
 )
 VERDICTS = Counter("hourpost_verdicts_total", "Attempts by relay and the state they led to.", ["relay", "state"])
 SEND_SECONDS = Counter("hourpost_send_seconds_total", "Seconds that attempts took, by relay.", ["relay"])
+RELAY_TRUSTED = Gauge("hourpost_relay_trusted", "Whether a relay works: 1, or 0 while it is left alone.", ["relay"])
+RELAY_REFUSES_LOGIN = Gauge(
+    "hourpost_relay_refuses_login", "1 while a relay refuses our user name and password.", ["relay"]
+)
 RETURNED_DELIVERIES = Counter("hourpost_returned_deliveries_total", "Deliveries put back after their worker was lost.")
 OLDEST_WAITING_SECONDS = Gauge(
     "hourpost_oldest_waiting_seconds", "Age of the oldest delivery that waits, by cause; the scheduler's.", ["cause"]

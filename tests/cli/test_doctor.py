@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from hourpost.database import Database
+from hourpost.flow.claim import enrol
+from hourpost.rules.ids import new_id
 from tests.cli.conftest import Run
 from tests.fakes.dns_server import DnsServer
 from tests.fixtures.certificates import self_signed
@@ -80,3 +85,33 @@ def test_people_see_the_advice_below_the_fault(hourpost: Run) -> None:
     done = hourpost("doctor")
     assert "FAILED   relays" in done.output
     assert "→ set HOURPOST_RELAYS" in done.output
+
+
+def test_a_relay_that_refuses_the_log_in_of_the_workers_that_run_is_told(hourpost: Run, database: Database) -> None:
+    told = {"relay": "mx.far.test:587", "state": "open", "state_seconds": 90.0, "last_fault": "auth: 535 5.7.8 no"}
+    asyncio.run(_enrol(database.url, [_QUIET | told | {"refuses_login": True}]))
+    check = examine(hourpost)["relay login"]
+    assert check["status"] == "failed"
+    assert "mx.far.test:587 refuses the log-in of 1 of 1 workers" in check["text"]
+    assert check["text"].endswith("auth: 535 5.7.8 no")
+    assert "restart the workers" in check["advice"]
+
+
+_QUIET = {
+    "in_use": 0,
+    "connections": 0,
+    "most_connections": 1,
+    "waiting": 0,
+    "median_seconds": None,
+    "last_reply": None,
+    "last_reply_seconds": None,
+}
+
+
+async def _enrol(url: str, relays: list[dict[str, Any]]) -> None:
+    database, worker = Database(url, pool_size=2), new_id()
+    async with database.transaction() as connection:
+        await enrol(connection, worker, f"ada:{worker}", 60)
+        statement = text("UPDATE workers SET relays = CAST(:relays AS jsonb), told_at = now() WHERE id = :id")
+        await connection.execute(statement, {"relays": json.dumps(relays), "id": worker})
+    await database.close()

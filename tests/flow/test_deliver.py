@@ -27,6 +27,16 @@ class Relay:
         return self._answer
 
 
+class Counting(Relay):
+    """Relays that count how often they are asked."""
+
+    asked = 0
+
+    async def send(self, *arguments):
+        self.asked += 1
+        return await super().send(*arguments)
+
+
 async def test_an_email_is_sent_and_every_fact_is_kept(rounds):
     email_id = await rounds.post("a@far.test")
     ledger = await rounds.round()
@@ -318,3 +328,27 @@ async def test_hints_for_emails_with_many_recipients_are_all_followed(rounds):
         second = await claim(connection, new_id(), rounds.clock.now(), 40, None)
     assert sum(len(email.recipients) for email in first) == 40
     assert second == []  # nobody who is not among the workers leases anything
+
+
+async def test_a_worker_that_starts_asks_the_relay_at_once_for_what_waits_for_it(rounds):
+    """Its settings may have been corrected."""
+    await rounds.post("a@x.test")
+    courier = rounds.start()
+    courier._relays = Relay(Postponed("relay", 300.0, "auth: 535 no", is_away=True))
+    await rounds.until(lambda now: now.count("deferred") == 1)
+    await rounds.stop()
+    rounds.start()
+    (await rounds.until(lambda now: now.count("sent") == 1)).check()
+
+
+async def test_what_a_relay_refuses_to_be_asked_is_not_woken_over_and_over(rounds):
+    for number in range(3):
+        await rounds.post(f"a{number}@x.test")
+    rounds.start()._relays = relay = Counting(Postponed("relay", 300.0, "auth: 535 no", is_away=True))
+    await rounds.until(lambda now: now.count("deferred") == 3)
+    await rounds.stop()
+    courier = rounds.start()
+    courier._relays = relay
+    await rounds.until(lambda _: relay.asked >= 6)
+    await rounds.until(lambda now: now.count("deferred") == 3)
+    assert not courier._wakes

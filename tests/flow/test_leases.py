@@ -274,11 +274,11 @@ async def test_after_postgresql_has_started_nobody_is_taken_for_dead_for_a_lease
 
 
 class Unanswered:
-    """A database whose first hot statement happens, and is not answered."""
+    """A database whose second hot statement, the first claim of a courier, happens and is not answered."""
 
     def __init__(self, database):
         self._database = database
-        self._is_answering = False
+        self._statements = 0
 
     def __getattr__(self, name):
         return getattr(self._database, name)
@@ -287,8 +287,8 @@ class Unanswered:
     async def hot_statements(self):
         async with self._database.hot_statements() as connection:
             yield connection
-        if not self._is_answering:
-            self._is_answering = True
+        self._statements += 1
+        if self._statements == 2:
             raise ServiceUnavailable("no answer")
 
 

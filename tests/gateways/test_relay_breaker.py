@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hourpost.gateways.relays import Breaker
+from hourpost.gateways.relays.breaker import Breaker, Trouble
 
 
 def breaker(threshold: int = 3) -> Breaker:
@@ -60,11 +60,17 @@ def test_jitter_shortens_the_delay_by_a_fifth_at_most() -> None:
 
 def test_a_relay_that_refuses_us_is_asked_less_often_than_one_that_is_away() -> None:
     delays = []
-    for refuses in (False, True):
+    for trouble in Trouble:
         subject, now = Breaker(threshold=1, longest_delay=5.0, refused_delay=15.0, jitter=lambda: 0.0), 0.0
-        for _ in range(8):
-            subject.failed(now, refuses=refuses)
+        for _ in range(12):
+            subject.failed(now, trouble)
             left = subject.seconds_left(now)
             now += left
         delays.append(left)
-    assert delays == [5.0, 15.0]
+    assert delays == [5.0, 15.0, 300.0]
+
+
+def test_a_refused_log_in_opens_it_at_once() -> None:
+    subject = breaker(3)
+    subject.failed(0.0, Trouble.REFUSES_LOGIN)
+    assert subject.state(0.0) == "open"

@@ -12,6 +12,7 @@ import structlog
 
 from bench.sink_state import Config, Fault
 from hourpost.gateways.relays import Outcome, Patience, Postponed, RelayPool, Stage
+from hourpost.gateways.relays.lane import LOGIN_REFUSED
 from tests.gateways.relay_partners import (
     CONTENT,
     envelope,
@@ -422,3 +423,25 @@ async def test_what_one_relay_finds_slow_goes_through_the_other() -> None:
         await settle(lambda: fast.stats.messages >= 190)
         assert ("far.test" in slow._destinations.slow, other._destinations.slow) == (True, frozenset())
         await cancel(sent)
+
+
+async def test_a_relay_that_refuses_our_log_in_is_left_alone_for_minutes_and_that_is_said_once() -> None:
+    clock, config = Clock(), Config("user", "right")
+    async with sink_for(config) as (_, port):
+        login = {"username": "user", "password": "wrong"}
+        async with pool_of(plain(port, **login), clock=clock) as pool:
+            with structlog.testing.capture_logs() as said:
+                for _ in range(60):
+                    answer = await pool.send(envelope(), CONTENT)
+                    assert isinstance(answer, Postponed)
+                    clock.now += 60.0
+            health = pool.health()[0]
+            assert health.refuses_login
+            assert health.counts.login_failures <= 25  # in an hour; at first it may be a matter of seconds
+            assert [one["event"] for one in said if one["log_level"] == "error"] == [LOGIN_REFUSED]
+            assert "535" in next(one["fault"] for one in said if one["log_level"] == "error")
+            config.password, clock.now = "wrong", clock.now + 600.0
+            with structlog.testing.capture_logs() as said:
+                assert (await send_one(pool)).is_accepted
+            assert [one["event"] for one in said] == ["a relay works again"]
+            assert not pool.health()[0].refuses_login

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Literal
 
 BreakerState = Literal["closed", "open", "half-open"]
+
+
+class Trouble(StrEnum):
+    """What a failure says of a relay, and so how long it is worth waiting for."""
+
+    AWAY = "away"  # no answer: it may be back at any moment
+    REFUSES = "refuses"  # it has answered, and does not want us: it may count
+    REFUSES_LOGIN = "refuses_login"  # our user name and password: only a person mends that
 
 
 class Breaker:
@@ -14,7 +23,7 @@ class Breaker:
 
     Moments are seconds of any monotonic clock; the delay doubles from ``first_delay`` to ``longest_delay``, or for one
     that refuses us to ``refused_delay``: it may count. Each is up to a fifth less, so that many processes do not come
-    back together.
+    back together. One that refuses our log-in opens it at once, up to ``login_delay``: it may lock us out.
     """
 
     def __init__(
@@ -24,12 +33,16 @@ class Breaker:
         first_delay: float = 1.0,
         longest_delay: float = 5.0,
         refused_delay: float = 15.0,
+        login_delay: float = 300.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._threshold = threshold
         self._first_delay = first_delay
-        self._longest_delay = longest_delay
-        self._refused_delay = refused_delay
+        self._longest = {
+            Trouble.AWAY: longest_delay,
+            Trouble.REFUSES: refused_delay,
+            Trouble.REFUSES_LOGIN: login_delay,
+        }
         self._jitter = jitter
         self._opened = 0
         self._failures = 0
@@ -50,17 +63,13 @@ class Breaker:
         """How long the relay is to be left alone; 0 when it may be tried."""
         return max(0.0, self._open_until - now) if self.is_tripped else 0.0
 
-    def failed(self, now: float, *, refuses: bool = False) -> None:
-        """Counts a failure; those that arrive while it is open belong to tries begun before.
-
-        ``refuses``: the relay has answered, and does not want us.
-        """
+    def failed(self, now: float, trouble: Trouble = Trouble.AWAY) -> None:
+        """Counts a failure; those that arrive while it is open belong to tries begun before."""
         if self.seconds_left(now) > 0:
             return
-        self._failures += 1
+        self._failures += self._threshold if trouble is Trouble.REFUSES_LOGIN else 1
         if self.is_tripped:
-            longest = self._refused_delay if refuses else self._longest_delay
-            delay = min(longest, self._first_delay * 2.0 ** min(self._opened, 30))
+            delay = min(self._longest[trouble], self._first_delay * 2.0 ** min(self._opened, 30))
             self._open_until = now + delay * (1 - 0.2 * self._jitter())
             self._opened += 1
 

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
-from hourpost.gateways.relays.breaker import BreakerState
+from hourpost.gateways.relays.breaker import BreakerState, Trouble
 from hourpost.gateways.relays.outcome import Outcome, Stage
 
 _REMEMBERED = 255
@@ -53,6 +53,7 @@ class LaneHealth:
     median_seconds: float | None
     slow_destinations: tuple[str, ...]
     last_fault: str | None
+    refuses_login: bool  # its last answer to our user name and password was no
     last_reply: str | None
     last_reply_seconds: float | None  # ago
     counts: Counts
@@ -61,12 +62,13 @@ class LaneHealth:
 class Diary:
     """What a relay answered lately, and since when it is trusted or not. Moments are readings of the pool's clock."""
 
-    __slots__ = ("_seconds", "last_fault", "last_outcome", "turned_at")
+    __slots__ = ("_seconds", "last_fault", "last_outcome", "trouble", "turned_at")
 
     def __init__(self, now: float) -> None:
         self.turned_at = now
         self.last_fault: str | None = None
         self.last_outcome: Outcome | None = None
+        self.trouble: Trouble | None = None  # since it last worked
         self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
 
     def ended(self, seconds: float) -> None:

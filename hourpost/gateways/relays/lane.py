@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from hourpost.gateways.relays.breaker import Breaker
+from hourpost.gateways.relays.breaker import Breaker, Trouble
 from hourpost.gateways.relays.connection import RelayConnection
 from hourpost.gateways.relays.exchange import Exchange, Surroundings
 from hourpost.gateways.relays.health import Counts, Diary, LaneHealth, Patience, describe
@@ -25,6 +25,8 @@ _OVERLAP_FAULTS = 3
 _SHORTEST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _PROVING_PAUSE = 3.0
+LOGIN_REFUSED = "a relay refuses our user name and password: it is tried every few minutes only"
+_LOGIN_ADVICE = "correct HOURPOST_RELAYS and restart the worker, which then tries at once"
 
 log = structlog.get_logger()
 
@@ -148,6 +150,7 @@ class Lane:
             median_seconds=diary.median_seconds,
             slow_destinations=tuple(sorted(self._destinations.slow)),
             last_fault=diary.last_fault,
+            refuses_login=diary.trouble is Trouble.REFUSES_LOGIN,
             last_reply=diary.last_reply,
             last_reply_seconds=None if last is None else now - last.finished_at,
             counts=replace(self._counts),
@@ -308,16 +311,23 @@ class Lane:
                 log.info("a relay works again", relay=self.spec.name)
                 self._diary.turned_at = self._around.clock()
             self._breaker.succeeded()
+            self._diary.trouble = None
         elif not broken.withdrawn:
-            self._failed(describe(broken.stage, broken.code, broken.text), refuses=broken.code is not None)
+            trouble = Trouble.AWAY if broken.code is None else Trouble.REFUSES
+            self._failed(describe(broken.stage, broken.code, broken.text), trouble)
             if self._breaker.is_tripped:
                 self._postpone_all()
 
-    def _failed(self, fault: str, *, refuses: bool) -> None:
-        was_trusted, self._diary.last_fault, now = not self._breaker.is_tripped, fault, self._around.clock()
-        self._breaker.failed(now, refuses=refuses)
+    def _failed(self, fault: str, trouble: Trouble) -> None:
+        was_trusted, before, now = not self._breaker.is_tripped, self._diary.trouble, self._around.clock()
+        self._diary.last_fault, self._diary.trouble = fault, trouble
+        self._breaker.failed(now, trouble)
         if was_trusted and self._breaker.is_tripped:
             self._diary.turned_at = now
+        is_new = trouble is not before and Trouble.REFUSES_LOGIN in (trouble, before)
+        if is_new and trouble is Trouble.REFUSES_LOGIN:
+            log.error(LOGIN_REFUSED, relay=self.spec.name, fault=fault, advice=_LOGIN_ADVICE)
+        elif self._breaker.is_tripped and (was_trusted or is_new):
             log.warning("a relay fails and is tried from time to time only", relay=self.spec.name, fault=fault)
 
     def _judge_overlap(self, exchange: Exchange) -> None:
@@ -351,7 +361,7 @@ class Lane:
             self._diary.last_fault = fault
             self._supply.lower_ceiling()
             return
-        self._failed(fault, refuses=error.code is not None)
+        self._failed(fault, error.trouble)
         if self._breaker.is_tripped:
             self._postpone_all()
         else:

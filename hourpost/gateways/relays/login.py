@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from base64 import b64encode
 
+from hourpost.gateways.relays.breaker import Trouble
 from hourpost.gateways.relays.capabilities import parse_capabilities
 from hourpost.gateways.relays.connection import Answer, RelayConnection
 from hourpost.gateways.relays.outcome import Stage
@@ -23,6 +24,14 @@ class LoginFailed(Exception):
         self.text = text
         self.code = code
         self.enhanced = enhanced
+
+    @property
+    def trouble(self) -> Trouble:
+        """What it says of the relay."""
+        if self.code is None:
+            return Trouble.AWAY
+        is_ours = self.stage is Stage.AUTH and 500 <= self.code < 600
+        return Trouble.REFUSES_LOGIN if is_ours else Trouble.REFUSES
 
 
 def tls_context(spec: RelaySpec) -> ssl.SSLContext | None:
