@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from api.pop3 import replies
 from api.pop3.door import Door, Entered
 from api.pop3.drop import Drop
@@ -12,6 +14,8 @@ from api.pop3.sasl import Login
 from hourpost.errors import Forbidden, HourpostError, NotAuthenticated
 from hourpost.gateways.maildrop_locks import new_token
 from hourpost.gateways.metrics import POP3_LOGINS
+
+log = structlog.get_logger()
 
 
 class Visit:
@@ -72,6 +76,7 @@ class Visit:
             return await door.entrance.log_in(login.username, login.password, self._address)
         except (NotAuthenticated, Forbidden):
             POP3_LOGINS.labels("refused").inc()
+            log.info("login refused", address=self._address, username=login.username[:100])
             self._failed_logins += 1
             if self._failed_logins >= door.limits.failed_logins:
                 raise Refusal(replies.BAD_LOGIN + replies.TOO_MANY_LOGINS, ends=True) from None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +19,8 @@ from hourpost.gateways.attempts import Counted, Home
 from hourpost.rules.networks import network_of
 from hourpost.users.desk import Desk
 from hourpost.users.sessions import Browser, start_session
+
+log = structlog.get_logger()
 
 _FREE_BY_USER, _FREE_FROM_HERE = 5, 10
 _FREE_BY_ADDRESS = 50
@@ -45,6 +48,7 @@ async def log_in(desk: Desk, email: str, password: str, browser: Browser) -> Log
         user = await find_user_by_email(connection, email)
     is_right = await is_password(password, user.password_hash if user else None)
     if user is None or not is_right:
+        log.info("login refused", address=browser.address, username=email[:100])
         if user is not None:
             desk.afterwards.begin(_note_failure(desk, user, browser))
         raise ValidationFailed([Fault("", _WRONG)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from api.imap import replies
 from api.imap.capabilities import write_capabilities
 from api.imap.grammar.access import Login
@@ -12,22 +14,25 @@ from hourpost.errors import Forbidden, HourpostError
 from hourpost.gateways.metrics import IMAP_LOGINS
 from hourpost.mailboxes.login_lookup import MailboxLogin
 
+log = structlog.get_logger()
+
 
 async def enter(session: Session, login: Login) -> str:
     """Log in with a password. Raises: No; HourpostError when nobody can say who it is."""
     try:
         entered = await session.door.logins.log_in(session.attempt(login.username), login.password)
     except Forbidden:
-        raise refuse_login(session) from None
+        raise refuse_login(session, login.username) from None
     except HourpostError:
         IMAP_LOGINS.labels("unavailable").inc()
         raise
     return await come_in(session, entered)
 
 
-def refuse_login(session: Session) -> No:
+def refuse_login(session: Session, username: str) -> No:
     """Count a wrong password; too many end the session."""
     IMAP_LOGINS.labels("refused").inc()
+    log.info("login refused", address=session.address, username=username[:100])
     session.failed_logins += 1
     if session.failed_logins >= session.door.limits.failed_logins:
         session.outlet.write(replies.TOO_MANY_LOGINS)

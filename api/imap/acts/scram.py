@@ -74,7 +74,7 @@ async def _prove(session: Session, exchange: _Exchange, line: bytes) -> tuple[Ma
     try:
         login = await session.door.logins.finish_scram(exchange.attempt, candidate)
     except Forbidden:
-        raise refuse_login(session) from None
+        raise refuse_login(session, exchange.attempt.address) from None
     assert candidate is not None
     return login, sign(candidate.keys, proven.auth_message)
 

@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from hourpost.database import Database
 from hourpost.mailboxes.app_passwords import (
@@ -116,7 +117,10 @@ def test_scram_refuses_a_wrong_password_and_a_stranger_alike(
 ) -> None:
     with Client(door) as client:
         client.response()
-        wrong = prove(client, box.address, "hp_mbx_wrong")
-        stranger = prove(client, "nobody@nowhere.test", app_password.secret)
+        with capture_logs() as lines:
+            wrong = prove(client, box.address, "hp_mbx_wrong")
+            stranger = prove(client, "nobody@nowhere.test", app_password.secret)
+        refused = [line["username"] for line in lines if line["event"] == "login refused"]
+        assert refused == [box.address, "nobody@nowhere.test"]
         assert wrong == stranger
         assert wrong[-1].startswith(b"s NO [AUTHENTICATIONFAILED]")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from hourpost.gateways.maildrop_locks import RedisMaildropLocks, new_token
 from hourpost.mailboxes.messages import list_rows, list_uids
@@ -257,6 +258,16 @@ def test_access_that_ends_ends_the_session(person: Person) -> None:
     door.wait_until_empty()
     assert door.entrance.watched == []
     assert uids_of(person) == [1]
+
+
+def test_who_guesses_is_written_down_for_those_who_lock_out(person: Person) -> None:
+    with Client(person.door) as client, capture_logs() as lines:
+        client.line()
+        client.ask(f"USER {person.username}\r\n".encode())
+        assert client.ask(b"PASS wrong\r\n").startswith("-ERR [AUTH]")
+    (line,) = [one for one in lines if one["event"] == "login refused"]
+    assert (line["address"], line["username"]) == ("127.0.0.1", person.username)
+    assert "wrong" not in line.values()
 
 
 def test_a_database_that_is_away_is_no_wrong_password(person: Person) -> None:

