@@ -220,6 +220,39 @@ async def test_another_relay_is_asked_where_one_is_too_small() -> None:
         assert large.stats.messages == 1
 
 
+async def test_what_one_relay_is_too_small_for_waits_while_a_larger_one_is_away(unused_tcp_port: int) -> None:
+    async with (
+        sink_for(Config(size=50)) as (_, small),
+        pool_of(plain(small, weight=100), plain(unused_tcp_port)) as pool,
+    ):
+        for _ in range(10):
+            result = await pool.send(envelope(), CONTENT)
+            assert isinstance(result, Postponed)
+        assert "no connection" in result.reason
+        assert (await send_one(pool, content=b"a\r\n")).is_accepted
+
+
+async def test_a_relay_that_is_too_small_does_not_make_final_what_another_put_off() -> None:
+    names = ("bounce+421@x.test", "c@x.test")
+    async with (
+        sink_for() as (_, large),
+        sink_for(Config(size=50)) as (_, small),
+        pool_of(plain(large, weight=100), plain(small)) as pool,
+    ):
+        result = outcomes_of(await pool.send(envelope(*names), CONTENT))
+    assert [outcome.code for outcome in result] == [421, 421]
+
+
+async def test_an_address_that_needs_utf8_keeps_no_other_recipient_from_its_mail() -> None:
+    names = ("a@x.test", "j\xf6rg@x.test", "bounce+550@x.test", "c@x.test")
+    async with sink_for(Config(extensions=("8BITMIME",))) as (sink, port), pool_of(plain(port)) as pool:
+        result = outcomes_of(await pool.send(envelope(*names), CONTENT))
+        assert [(outcome.recipient, outcome.code) for outcome in result] == list(
+            zip(names, (250, 550, 550, 250), strict=True)
+        )
+        assert sink.stats.messages == 1
+
+
 async def test_utf8_addresses_go_where_they_are_taken() -> None:
     async with sink_for() as (_, port), pool_of(plain(port)) as pool:
         assert (await send_one(pool, "j\xf6rg@example.net", content=b"a\xc3\xa4\r\n")).is_accepted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hourpost.gateways.relays.breaker import Breaker
@@ -97,9 +97,19 @@ class RelayPool:
         if self._reviewer is None:
             self._review()
         parcel = Parcel(envelope, content, before_dot)
+        result = await self._ask(parcel)
+        if isinstance(result, Postponed) or not (plain := _kept_by_others(envelope, result)):
+            return result
+        again = await self._ask(parcel.for_recipients(plain))
+        if isinstance(again, Postponed):
+            return again
+        answers = {outcome.recipient: outcome for outcome in (*result, *again)}
+        return [answers[recipient] for recipient in envelope.recipients]
+
+    async def _ask(self, parcel: Parcel) -> list[Outcome] | Postponed:
         lane = self._choose(())
         if lane is None:
-            return self._all_closed()
+            return self._all_closed(self._lanes)
         result = await lane.send(parcel)
         if isinstance(result, Postponed) or result[0].may_fail_over or result[-1].may_fail_over:
             return await self._fail_over(parcel, lane, result)
@@ -108,7 +118,10 @@ class RelayPool:
     async def _fail_over(
         self, parcel: Parcel, lane: Lane | None, result: list[Outcome] | Postponed
     ) -> list[Outcome] | Postponed:
-        """Asks the other relays for the recipients that the first one could not take for reasons of its own."""
+        """Asks the other relays for the recipients that the first one could not take for reasons of its own.
+
+        What one relay is too small or too old for is refused for good only where no other may take it later.
+        """
         tried: list[Lane] = []
         postponed: Postponed | None = None
         known: dict[str, Outcome] = {}
@@ -117,14 +130,17 @@ class RelayPool:
             if isinstance(result, Postponed):
                 postponed = result if postponed is None or result.seconds < postponed.seconds else postponed
             else:
-                known.update((outcome.recipient, outcome) for outcome in result)
+                known.update((one.recipient, one) for one in result if not (one.is_local and one.recipient in known))
             left = [name for name in parcel.envelope.recipients if name not in known or known[name].may_fail_over]
             lane = self._choose(tried) if left else None
             if lane is not None:
                 result = await lane.send(parcel.for_recipients(left))
-        if known:
-            return [known[recipient] for recipient in parcel.envelope.recipients]
-        return postponed or self._all_closed()
+        unasked = [one for one in self._lanes if one not in tried]
+        if not known:
+            return postponed or self._all_closed(unasked)
+        if (postponed or unasked) and all(one.is_local for one in known.values()):
+            return replace(postponed or self._all_closed(unasked), is_away=False)  # one of them does answer
+        return [known[recipient] for recipient in parcel.envelope.recipients]
 
     def _choose(self, tried: Sequence[Lane]) -> Lane | None:
         """Smooth weighted choice among the relays that have room, else the one that frees a connection first."""
@@ -143,9 +159,9 @@ class RelayPool:
         credit[chosen] -= sum(lane.spec.weight for lane in roomy)
         return chosen
 
-    def _all_closed(self) -> Postponed:
+    def _all_closed(self, lanes: Sequence[Lane]) -> Postponed:
         now = self._clock()
-        soonest = min(self._lanes, key=lambda lane: lane.seconds_closed(now))
+        soonest = min(lanes, key=lambda lane: lane.seconds_closed(now))
         health = soonest.health(now)
         is_away = health.breaker != "closed" and not self._is_closing
         pause = max(1.0, soonest.seconds_closed(now))
@@ -197,3 +213,12 @@ class RelayPool:
             lane.review(now)
         if not self._is_closing:
             self._reviewer = asyncio.get_running_loop().call_later(_REVIEW_SECONDS, self._review)
+
+
+def _kept_by_others(envelope: Envelope, result: Sequence[Outcome]) -> tuple[str, ...]:
+    """The recipients that were refused only for the addresses of others beside them, which need SMTPUTF8."""
+    if envelope.smtputf8 or not (result[0].is_local or result[-1].is_local):
+        return ()
+    refused = [one.recipient for one in result if one.is_local]
+    plain = tuple(filter(str.isascii, refused))
+    return plain if len(plain) < len(refused) and envelope.sender.isascii() else ()
