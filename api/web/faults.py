@@ -102,18 +102,24 @@ def _faults_at(start: str, pointer: str, errors: list[dict[str, Any]]) -> list[F
         cause = one.get("ctx", {}).get("error")
         if isinstance(cause, FieldError):
             for inner, detail in cause.faults:
-                faults[inner, detail] = Fault(start + pointer + inner, detail)
+                faults[inner, detail] = Fault(start + pointer + inner, _named(name, inner, detail))
             continue
-        detail = _detail(name, one)
+        detail = _detail(name, one, whole="the email" if start else "the body")
         faults["", detail] = Fault(start + pointer, detail, one["type"] == "missing")
     return list(faults.values())
 
 
-def _detail(name: str, one: dict[str, Any]) -> str:
+def _named(name: str, inner: str, detail: str) -> str:
+    """What is wrong inside a field, with the field or the item of it, unless it says so itself as headers do."""
+    place = name + inner.replace("/", ".") if inner[1:].isdecimal() else name
+    return f"`{place}`: {detail}" if place and not detail.startswith("header ") else detail
+
+
+def _detail(name: str, one: dict[str, Any], *, whole: str) -> str:
     if one["type"] == "extra_forbidden":
         return f"`{name}` is not a field that is known here"
     words = _WORDS.get(one["type"]) or str(one["msg"]).removeprefix("Value error, ")
     words = words[0].lower() + words[1:] if words else "is not valid"
     if not name:
-        return f"the body {words}"
+        return f"{whole} {words}"
     return f"`{name}` {words}" if words.startswith(("is ", "must ", "may ", "holds ")) else f"`{name}`: {words}"

@@ -64,6 +64,7 @@ def test_each_fault_is_named_by_its_place(owner: Customer, fields: dict[str, Any
     assert (answer.status_code, body["name"]) == (422, "validation_error")
     assert [fault["pointer"] for fault in body["errors"]] == [pointer]
     assert body["message"] == body["detail"] == body["errors"][0]["detail"]
+    assert pointer.split("/")[1].removesuffix("s") in body["message"]
     assert owner.http.get("/v1/emails").json()["data"] == []
 
 

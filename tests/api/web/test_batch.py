@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.web.bodies import MAX_BODY_BYTES
 from hourpost.accounts.changes import set_plan
 from hourpost.database import Database
 from tests.api.web.conftest import Customer
@@ -97,6 +98,16 @@ def test_a_body_that_is_no_batch_is_told_so(owner: Customer) -> None:
     for body, pointer in (({"mode": "strict"}, "/emails"), ({"emails": [], "x": 1}, "/x"), ("a", ""), ([1], "/0")):
         answer = owner.http.post("/v1/emails/batch", json=body)
         assert pointer in [error["pointer"] for error in answer.json()["errors"]], body
+
+
+def test_what_is_no_email_is_told_where_it_stands(owner: Customer) -> None:
+    answer = owner.http.post("/v1/emails/batch", json=[owner.email(), 5])
+    assert (answer.status_code, answer.json()["message"]) == (422, "emails[1]: the email must be an object")
+
+
+def test_the_document_says_how_large_a_whole_batch_may_be(owner: Customer) -> None:
+    described = owner.http.get("/openapi.json").json()["paths"]["/v1/emails/batch"]["post"]["description"]
+    assert f"at most {MAX_BODY_BYTES // 1024 // 1024} MB" in described
 
 
 async def test_more_recipients_than_the_hour_are_shown_where_they_stand(owner: Customer, database: Database) -> None:
