@@ -20,12 +20,13 @@ from hourpost.accounts.queries import get_account
 from hourpost.billing.notices import notices_of, write_notices
 from hourpost.billing.queries import get_entitlement
 from hourpost.gateways.metrics import BILLING_ALERTS
-from hourpost.gateways.stripe import Invoice
+from hourpost.gateways.stripe import Checkout, Invoice
 from hourpost.rules.subscriptions import Entitlement, Subscription, judge
 
 log = structlog.get_logger()
 
 _DISPUTE_LASTS = timedelta(days=120)
+_NO_CHECKOUT = {"checkout_plan": None, "checkout_url": None, "checkout_until": None}
 
 # What was put off because nobody paid need not wait for its next look.
 _WAKE = text(
@@ -50,10 +51,20 @@ async def add_customer(connection: AsyncConnection, customer_id: str, account_id
     await connection.execute(insert(tables.Customer).values(row).on_conflict_do_nothing())
 
 
-async def remember_checkout(connection: AsyncConnection, customer_id: str, checkout_id: str) -> None:
-    """Keep which checkout was opened last."""
-    statement = update(tables.Customer).where(tables.Customer.id == customer_id).values(checkout_id=checkout_id)
-    await connection.execute(statement)
+async def remember_checkout(connection: AsyncConnection, customer_id: str, checkout: Checkout, plan: str) -> None:
+    """Keep which checkout was opened last, for which plan."""
+    values = {
+        "checkout_id": checkout.id,
+        "checkout_plan": plan,
+        "checkout_url": checkout.url,
+        "checkout_until": checkout.expires_at,
+    }
+    await connection.execute(update(tables.Customer).where(tables.Customer.id == customer_id).values(values))
+
+
+async def forget_checkout(connection: AsyncConnection, customer_id: str) -> None:
+    """Know that the checkout that was opened last is over."""
+    await connection.execute(update(tables.Customer).where(tables.Customer.id == customer_id).values(_NO_CHECKOUT))
 
 
 async def write_found(connection: AsyncConnection, account_id: UUID, found: Found, now: datetime) -> Entitlement:
@@ -116,6 +127,8 @@ def _row_of(one: Subscription, account_id: UUID) -> dict[str, Any]:
 
 async def _mark_synced(connection: AsyncConnection, found: Found, now: datetime) -> None:
     values: dict[str, Any] = {"synced_at": now} if found.exists else {"synced_at": now, "deleted_at": now}
+    if any(one.is_live for one in found.subscriptions):
+        values |= _NO_CHECKOUT
     await connection.execute(update(tables.Customer).where(tables.Customer.id == found.customer_id).values(values))
     if not found.exists:
         gone = update(tables.PlanSubscription).where(tables.PlanSubscription.customer_id == found.customer_id)

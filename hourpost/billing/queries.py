@@ -26,6 +26,15 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenCheckout:
+    """A checkout on which nobody has paid, as far as we know; ``until`` is when it ends by itself."""
+
+    plan: str
+    url: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A subscription as it was read last."""
 
@@ -74,6 +83,16 @@ async def find_customer(connection: AsyncConnection, account_id: UUID) -> Custom
     statement = select(*_columns(table, Customer)).where(table.account_id == account_id, table.deleted_at.is_(None))
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else Customer(**row._mapping)
+
+
+async def find_checkout(connection: AsyncConnection, account_id: UUID, now: datetime) -> OpenCheckout | None:
+    """The checkout that the account opened last, as long as it is not known to be over."""
+    table = tables.Customer
+    statement = select(table.checkout_plan, table.checkout_url, table.checkout_until).where(
+        table.account_id == account_id, table.deleted_at.is_(None), table.checkout_until > now
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else OpenCheckout(row.checkout_plan, row.checkout_url, row.checkout_until)
 
 
 async def find_account_of(connection: AsyncConnection, customer_id: str) -> UUID | None:

@@ -5,24 +5,45 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost.accounts import audit
+from hourpost.accounts.audit import Actor
 from hourpost.accounts.queries import Account, get_account
-from hourpost.billing.changes import Found, add_customer, remember_checkout, write_found
+from hourpost.billing.changes import Found, add_customer, forget_checkout, remember_checkout, write_found
 from hourpost.billing.lock import lock_billing
 from hourpost.billing.moves import Move, check_moment, current_of, move_of
 from hourpost.billing.queries import Customer, count_customers, find_customer, get_entitlement
 from hourpost.database import Database
 from hourpost.errors import Conflict, NotFound
 from hourpost.gateways.clock import Clock
-from hourpost.gateways.stripe import NewCheckout, NewCustomer, Stripe, StripeUnknown
+from hourpost.gateways.stripe import NewCheckout, NewCustomer, Stripe, StripeRefused, StripeUnknown
 from hourpost.rules.subscriptions import PAID, Entitlement, Price, Subscription
 from hourpost.settings import Settings
 
 log = structlog.get_logger()
+
+_ASKED = {"upgrade": "upgrade_asked", "downgrade": "downgrade_asked", "same": "plan_kept"}
+"""What is written down of each kind of change; that the plan has changed is told by Stripe, when it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """A line for the audit log; none where nobody is said to have done it."""
+
+    by: Actor | None
+    action: str
+    plan: str | None
+
+    async def write(self, connection: AsyncConnection, now: datetime) -> None:
+        if self.by is not None:
+            detail = {"plan": self.plan} if self.plan else {}
+            await audit.note(connection, self.by, self.action, now, **detail)
 
 
 def plan_url(settings: Settings) -> str:
@@ -54,7 +75,7 @@ class Till:
                 return await self._end_all(customer, subscriptions)
             return entitlement
 
-    async def check_out(self, account: Account, plan: str, nonce: str) -> str:
+    async def check_out(self, account: Account, plan: str, nonce: str, by: Actor | None = None) -> str:
         """The address at which to pay for a first plan; the same ``nonce`` leads to the same checkout.
 
         Raises: Conflict while there is a subscription that is not over.
@@ -76,7 +97,8 @@ class Till:
             if customer.checkout_id not in (None, checkout.id):
                 await self._expire(customer.checkout_id or "")
             async with self._database.transaction() as connection:
-                await remember_checkout(connection, customer.id, checkout.id)
+                await remember_checkout(connection, customer.id, checkout, plan)
+                await _Note(by, "checkout_opened", plan).write(connection, self._clock.now())
             return checkout.url
 
     async def come_back(self, account_id: UUID, checkout_id: str) -> Entitlement:
@@ -109,9 +131,10 @@ class Till:
             return move
         return move.costing(await self._stripe.preview(current, price.id, now))
 
-    async def change(self, account_id: UUID, plan: str, at: datetime) -> Move:
+    async def change(self, account_id: UUID, plan: str, at: datetime, by: Actor | None = None) -> Move:
         """Change the plan as was previewed at ``at``: upwards now, downwards when the paid period ends.
 
+        What it was is noted with what is then found, in one transaction; the same holds of all that takes ``by``.
         Raises: Conflict, also when the preview is too old to be charged.
         """
         async with lock_billing(self._database, account_id):
@@ -125,10 +148,10 @@ class Till:
                 await self._stripe.schedule_price(current, price.id)
             else:
                 await self._release(current)
-            await self._read(customer)
+            await self._read(customer, _Note(by, _ASKED[move.kind], plan))
             return move
 
-    async def cancel(self, account_id: UUID) -> None:
+    async def cancel(self, account_id: UUID, by: Actor | None = None) -> None:
         """Let the subscription end with what is paid for: at once where that is over. Raises: Conflict."""
         async with lock_billing(self._database, account_id):
             customer = await self._paying_customer(account_id)
@@ -139,14 +162,30 @@ class Till:
                 await self._stripe.cancel_now(current)
             else:
                 await self._stripe.cancel_at_period_end(current, wanted=True)
-            await self._read(customer)
+            await self._read(customer, _Note(by, "plan_canceled", current.price.plan))
 
-    async def resume(self, account_id: UUID) -> None:
+    async def resume(self, account_id: UUID, by: Actor | None = None) -> None:
         """Let a subscription go on that was canceled for later. Raises: Conflict."""
         async with lock_billing(self._database, account_id):
             customer, current = await self._current(account_id)
             await self._stripe.cancel_at_period_end(current, wanted=False)
-            await self._read(customer)
+            await self._read(customer, _Note(by, "plan_resumed", current.price.plan))
+
+    async def take_back(self, account_id: UUID, by: Actor | None = None) -> None:
+        """Give up what was begun and is not paid: an upgrade that waits for its bill, or a checkout.
+
+        Raises: Conflict where there is nothing of the kind, and for what was paid just before.
+        """
+        async with lock_billing(self._database, account_id):
+            customer = await self._paying_customer(account_id)
+            subscriptions, _ = await self._read(customer)
+            waiting = next((one for one in subscriptions if one.waits_for), None)
+            if waiting is not None and waiting.waits_for is not None:
+                await self._void(customer, waiting.waits_for, _Note(by, "payment_taken_back", waiting.pending_plan))
+            elif customer.checkout_id is None or any(one.is_live for one in subscriptions):
+                raise Conflict("nothing_to_take_back", "There is nothing left to take back: see below how it stands.")
+            else:
+                await self._drop_checkout(customer, customer.checkout_id, _Note(by, "payment_taken_back", None))
 
     async def close(self, account_id: UUID) -> None:
         """End every subscription at once, before an account is deleted: nobody would be there to cancel it later.
@@ -187,16 +226,26 @@ class Till:
         subscriptions, _ = await self._read(customer)
         return customer, current_of(subscriptions)
 
-    async def _read(self, customer: Customer) -> tuple[tuple[Subscription, ...], Entitlement]:
-        exists, subscriptions, invoices = await asyncio.gather(
-            self._stripe.customer_exists(customer.id),
-            self._list_subscriptions(customer.id),
-            self._stripe.list_invoices(customer.id),
-        )
-        found = Found(customer.id, exists, subscriptions if exists else (), invoices)
+    async def _read(
+        self, customer: Customer, note: _Note | None = None
+    ) -> tuple[tuple[Subscription, ...], Entitlement]:
+        found = await self._ask_all(customer.id)
         async with self._database.transaction() as connection:
+            if note is not None:
+                await note.write(connection, self._clock.now())
             entitlement = await write_found(connection, customer.account_id, found, self._clock.now())
         return found.subscriptions, entitlement
+
+    async def _ask_all(self, customer_id: str) -> Found:
+        """Stripe is far away, so all at once; where one fails, none goes on: one of them may write, under our lock."""
+        try:
+            async with asyncio.TaskGroup() as together:
+                exists = together.create_task(self._stripe.customer_exists(customer_id))
+                subscriptions = together.create_task(self._list_subscriptions(customer_id))
+                invoices = together.create_task(self._stripe.list_invoices(customer_id))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        return Found(customer_id, exists.result(), subscriptions.result() if exists.result() else (), invoices.result())
 
     async def _list_subscriptions(self, customer_id: str) -> tuple[Subscription, ...]:
         """As Stripe has them, once what a paid upgrade has overruled is no longer scheduled."""
@@ -239,6 +288,25 @@ class Till:
     async def _release(self, current: Subscription) -> None:
         if current.schedule_id is not None:
             await self._stripe.release_schedule(current.schedule_id)
+
+    async def _void(self, customer: Customer, invoice_id: str, note: _Note) -> None:
+        try:
+            await self._stripe.void_invoice(invoice_id)
+        except StripeRefused:  # it was paid meanwhile, which the page is to tell
+            await self._read(customer)
+            raise
+        subscriptions, _ = await self._read(customer, note)
+        if any(one.pending_plan for one in subscriptions):
+            log.warning("an upgrade outlived its bill", customer=customer.id, invoice=invoice_id)
+
+    async def _drop_checkout(self, customer: Customer, checkout_id: str, note: _Note) -> None:
+        await self._expire(checkout_id)
+        subscriptions, _ = await self._read(customer)
+        if any(one.is_live for one in subscriptions):
+            raise Conflict("paid_already", "It was paid just before: your plan has begun.")
+        async with self._database.transaction() as connection:
+            await forget_checkout(connection, customer.id)
+            await note.write(connection, self._clock.now())
 
     async def _expire(self, checkout_id: str) -> None:
         with suppress(StripeUnknown):

@@ -62,6 +62,11 @@ class Subscription:
         return self.status in LIVE
 
     @property
+    def waits_for(self) -> str | None:
+        """The bill that a change of plan waits for, or None."""
+        return self.invoice_id if self.pending_plan is not None and self.invoice_status == "open" else None
+
+    @property
     def is_overruled(self) -> bool:
         """Whether what was scheduled is over, because a later upgrade was paid."""
         return self.schedule_id is not None and self.overruled_by == self.price.id

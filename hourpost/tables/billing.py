@@ -19,6 +19,9 @@ class Customer(Table):
     id: Mapped[str] = mapped_column(primary_key=True)  # cus_…
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     checkout_id: Mapped[str | None]  # the last that was opened
+    checkout_plan: Mapped[str | None]
+    checkout_url: Mapped[str | None]
+    checkout_until: Mapped[datetime | None]  # it ends by itself; None: it is known to be over
     synced_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -31,7 +31,8 @@ class SignedIn:
     @property
     def is_viewing(self) -> bool:
         """Whether staff look at an account that is not theirs."""
-        return self.session.viewed_account_id is not None
+        viewed = self.session.viewed_account_id
+        return self.user.is_staff and self.account is not None and self.account.id == viewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ async def find_signed_in(connection: AsyncConnection, token: str, now: datetime)
     accounts = tuple(account for account, _ in roles)
     if session.viewed_account_id is not None and user.is_staff:
         viewed = await find_account(connection, session.viewed_account_id)
-        return SignedIn(session, user, viewed, Role.VIEWER if viewed else None, accounts)
+        if viewed is not None:  # else it is gone, and there is nothing to leave
+            return SignedIn(session, user, viewed, Role.VIEWER, accounts)
     chosen = next((one for one in roles if one[0].id == session.account_id), roles[0] if roles else None)
     account, role = chosen or (None, None)
     return SignedIn(session, user, account, Role(role) if role else None, accounts)

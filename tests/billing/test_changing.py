@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
+from hourpost.accounts.audit import Actor, list_entries
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import Account
 from hourpost.billing.queries import find_current
-from hourpost.errors import Conflict
+from hourpost.errors import Conflict, ServiceUnavailable
+from hourpost.gateways.stripe import StripeRefused
+from hourpost.pages import Cursor
+from hourpost.rules.subscriptions import Subscription
 from tests.billing.conftest import Shop
 
 
@@ -142,6 +147,78 @@ async def test_a_downgrade_stands_while_an_upgrade_is_not_paid_for(shop: Shop, c
     shop.pass_time(days=30)
     await shop.receive()
     assert (await shop.look(account)).plan == "path"
+
+
+async def test_an_upgrade_that_is_taken_back_leaves_what_was_chosen_to_follow(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    shop.fake.state.cards[(await shop.customer(account)).id] = "declined"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    await shop.till.take_back(account.id)
+    assert await planned(shop, account) == ("premium", "path", None)
+    assert shop.fake.state.all("invoice")[0]["status"] == "void"
+    with pytest.raises(Conflict, match="nothing left"):
+        await shop.till.take_back(account.id)
+
+
+async def test_a_bill_that_was_paid_meanwhile_is_not_taken_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = await shop.subscriber("path")
+    shop.fake.state.cards[(await shop.customer(account)).id] = "declined"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    void = shop.stripe.void_invoice
+
+    async def pay_first(invoice_id: str) -> None:
+        shop.fake.state.settle(shop.fake.state.get(invoice_id, "invoice"))
+        await void(invoice_id)
+
+    monkeypatch.setattr(shop.stripe, "void_invoice", pay_first)
+    with pytest.raises(StripeRefused, match="only void"):
+        await shop.till.take_back(account.id)
+    assert await planned(shop, account) == ("skilled", None, None)
+
+
+async def test_who_changed_a_plan_is_written_down_with_what_came_of_it(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    by = Actor(None, "owner@acme.test", "192.0.2.1", account.id)
+    await shop.till.change(account.id, "skilled", shop.clock.now(), by)
+    await shop.till.change(account.id, "path", shop.clock.now(), by)
+    await shop.till.cancel(account.id, by)
+    async with shop.database.reading() as connection:
+        page = await list_entries(connection, account.id, Cursor(limit=10))
+    told = [f"{one.actor} {one.words}" for one in reversed(page.data)][1:]
+    assert [words.partition(" ")[2] for words in told] == [
+        "asked for an upgrade",
+        "changed the plan",
+        "chose a smaller plan to follow",
+        "canceled the plan",
+    ]
+    assert told[1].startswith("Stripe")
+
+
+async def test_where_stripe_fails_to_answer_one_question_the_others_end_before_the_lock_does(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them may write, which nobody else may do meanwhile."""
+    account = await shop.subscriber("path")
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def fail(customer_id: str) -> bool:
+        await asked.wait()
+        raise ServiceUnavailable("Stripe does not answer.")
+
+    async def wait(customer_id: str) -> tuple[Subscription, ...]:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return ()
+
+    monkeypatch.setattr(shop.stripe, "customer_exists", fail)
+    monkeypatch.setattr(shop.stripe, "list_subscriptions", wait)
+    with pytest.raises(ServiceUnavailable):
+        await shop.till.sync(account.id)
+    assert ended.is_set()
 
 
 async def test_an_upgrade_that_is_paid_for_later_ends_the_downgrade(shop: Shop) -> None:

@@ -79,6 +79,8 @@ async def test_every_field_of_its_answers_and_webhooks_is_one_of_stripes(shop: S
     assert move.preview is not None
     shop.fake.state.cards[(await shop.customer(account)).id] = "authenticate"
     await shop.till.change(account.id, "skilled", move.preview.at)
+    await shop.till.take_back(account.id)
+    await shop.till.change(account.id, "skilled", shop.clock.now())
     shop.pass_time(days=1)
     await shop.till.change(account.id, "path", shop.clock.now())
     await shop.till.cancel(account.id)

@@ -237,6 +237,13 @@ class StripeApi:
         expand = _expansions(params, "data.")
         return _list([self._invoice(one, expand) for one in found], "/v1/invoices", params)
 
+    def void_invoice(self, params: Params, invoice_id: str) -> Thing:
+        invoice = self.state.get(invoice_id, "invoice")
+        if invoice["status"] not in ("open", "uncollectible"):
+            raise Unwilling("You can only void an open or an uncollectible invoice.")
+        self.state.void(invoice)
+        return self._invoice(invoice, [])
+
     def preview(self, params: Params) -> Thing:
         subscription = self.state.get(params["subscription"], "subscription")
         details = params["subscription_details"]
@@ -287,6 +294,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Thing]], ...] = (
     ("POST", f"/v1/subscription_schedules/{_ID}/release", StripeApi.release_schedule),
     ("GET", "/v1/invoices", StripeApi.list_invoices),
     ("POST", "/v1/invoices/create_preview", StripeApi.preview),
+    ("POST", f"/v1/invoices/{_ID}/void", StripeApi.void_invoice),
     ("GET", "/v1/charges", StripeApi.list_charges),
     ("GET", f"/v1/charges/{_ID}", StripeApi.get_charge),
     ("GET", "/v1/events", StripeApi.list_events),

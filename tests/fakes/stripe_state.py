@@ -313,6 +313,15 @@ class StripeState:
         self._void_pending(subscription)
         self.event("customer.subscription.pending_update_expired", subscription)
 
+    def void(self, invoice: Thing) -> None:
+        """Nobody can pay it any more; a change that waited for it is over."""
+        subscription = self.things[invoice["parent"]["subscription_details"]["subscription"]]
+        if "_then_price" in invoice and subscription["pending_update"]:
+            self._drop_pending(subscription)
+        invoice |= {"status": "void", "amount_remaining": 0}
+        self.retries.pop(invoice["id"], None)
+        self.event("invoice.voided", invoice)
+
     def _void_pending(self, subscription: Thing) -> None:
         subscription["pending_update"] = None
         invoice = self.get(subscription["latest_invoice"], "invoice")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.forms import faults_by_field, local_path, read_form
-from api.web.dashboard.visitors import LoggedIn
+from api.web.dashboard.visitors import LoggedIn, Person
 from hourpost.accounts import audit
 from hourpost.accounts.audit import Actor
 from hourpost.accounts.changes import NewAccount, create_account
 from hourpost.accounts.queries import PREFIX
-from hourpost.errors import Conflict, NotFound, Refused
+from hourpost.errors import Conflict, Forbidden, NotFound, Refused
 from hourpost.rules.ids import from_text
 from hourpost.users.sessions import choose_account
 
@@ -22,12 +22,14 @@ router = APIRouter()
 @router.get("/app/accounts/new")
 async def get_new(visitor: LoggedIn) -> Response:
     """Where one makes another account, or the first."""
+    _require_at_home(visitor)
     return await visitor.page("account_new.html")
 
 
 @router.post("/app/accounts/new")
 async def post_new(request: Request, visitor: LoggedIn) -> Response:
     """Make an account with oneself as its owner, and look at it."""
+    _require_at_home(visitor)
     form = await read_form(request)
     user, now = visitor.user, visitor.now
     try:
@@ -53,3 +55,9 @@ async def post_choose(request: Request, visitor: LoggedIn) -> Response:
     async with visitor.parts.database.transaction() as connection:
         await choose_account(connection, visitor.session.id, wanted)
     return visitor.redirect(local_path(form.get("next"), "/app"))
+
+
+def _require_at_home(visitor: Person) -> None:
+    """Who looks at another's account as staff leaves it first: what they make there would look like that one's."""
+    if visitor.signed_in.is_viewing:
+        raise Forbidden("restricted_api_key", "You look at an account as staff: leave it before you make one.")

@@ -36,11 +36,21 @@ async def post_checkout(request: Request, visitor: Biller) -> Response:
     form = await read_form(request)
     plan = _plan(form.get("to"))
     try:
-        url = await _till(visitor).check_out(visitor.account, plan.name, form.get("nonce", "")[:64])
+        nonce = form.get("nonce", "")[:64]
+        url = await _till(visitor).check_out(visitor.account, plan.name, nonce, visitor.actor())
     except HourpostError as error:
         return _sorry(visitor, error)
-    await _note(visitor, "checkout_opened", plan.name)
     return RedirectResponse(url, SEE_OTHER)
+
+
+@router.post(f"{PAGE}/take-back")
+async def post_take_back(visitor: Biller) -> Response:
+    """Give up an upgrade that waits for its payment, or a checkout that is open."""
+    try:
+        await _till(visitor).take_back(visitor.account.id, visitor.actor())
+    except HourpostError as error:
+        return _sorry(visitor, error)
+    return visitor.redirect(PAGE, "It is taken back: nothing was charged, and everything stays as it is.")
 
 
 @router.get(f"{PAGE}/return")
@@ -91,10 +101,9 @@ async def post_change(request: Request, visitor: Biller) -> Response:
             await audit.note(connection, visitor.actor(), "plan_changed", visitor.now, plan=plan.name)
         return visitor.redirect(PAGE, f"Your plan is {plan.title} now. What waits was paced anew.")
     try:
-        move = await till.change(visitor.account.id, plan.name, _moment(form))
+        move = await till.change(visitor.account.id, plan.name, _moment(form), visitor.actor())
     except HourpostError as error:
         return _sorry(visitor, error)
-    await _note(visitor, "plan_kept" if move.kind == "same" else "plan_changed", plan.name)
     return await _changed(visitor, move.kind, plan)
 
 
@@ -102,10 +111,9 @@ async def post_change(request: Request, visitor: Biller) -> Response:
 async def post_cancel(visitor: Biller) -> Response:
     """Let the plan end with what is paid for."""
     try:
-        await _till(visitor).cancel(visitor.account.id)
+        await _till(visitor).cancel(visitor.account.id, visitor.actor())
     except HourpostError as error:
         return _sorry(visitor, error)
-    await _note(visitor, "plan_canceled", visitor.account.plan)
     words = " It goes on until the paid time ends." if visitor.account.plan else ""
     return visitor.redirect(PAGE, f"The plan is canceled.{words}")
 
@@ -114,10 +122,9 @@ async def post_cancel(visitor: Biller) -> Response:
 async def post_resume(visitor: Biller) -> Response:
     """Let the plan go on after all."""
     try:
-        await _till(visitor).resume(visitor.account.id)
+        await _till(visitor).resume(visitor.account.id, visitor.actor())
     except HourpostError as error:
         return _sorry(visitor, error)
-    await _note(visitor, "plan_resumed", visitor.account.plan)
     return visitor.redirect(PAGE, "The plan goes on.")
 
 
@@ -159,8 +166,3 @@ def _moment(form: Form) -> datetime:
     text = form.get("at", "")
     seconds = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
     return datetime.fromtimestamp(seconds, UTC)
-
-
-async def _note(visitor: Visitor, action: str, plan: str | None) -> None:
-    async with visitor.parts.database.transaction() as connection:
-        await audit.note(connection, visitor.actor(), action, visitor.now, plan=plan or "")

@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.accounts.queries import Account
 from hourpost.billing.queries import (
     Kept,
+    OpenCheckout,
     Peak,
+    find_checkout,
     find_current,
     find_customer,
     get_entitlement,
@@ -36,13 +38,17 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """All of the page. ``current`` is the subscription that counts; None where there is none."""
+    """All of the page. ``current`` is the subscription that counts; None where there is none.
+
+    ``checkout`` is what was begun to be paid while there is none.
+    """
 
     account: Account
     is_free: bool
     is_customer: bool
     entitlement: Entitlement
     current: Kept | None
+    checkout: OpenCheckout | None
     invoices: list[Invoice]
     peaks: list[Peak]
     today: date
@@ -115,12 +121,14 @@ def _used(peak: Peak | None) -> int:
 async def read_plan(connection: AsyncConnection, account: Account, now: datetime, *, is_free: bool) -> PlanView:
     """Everything about the plan of an account, from our own rows: Stripe is not asked."""
     today = now.astimezone(UTC).date()
+    current = None if is_free else await find_current(connection, account.id)
     return PlanView(
         account=account,
         is_free=is_free,
         is_customer=not is_free and await find_customer(connection, account.id) is not None,
         entitlement=await get_entitlement(connection, account.id),
-        current=None if is_free else await find_current(connection, account.id),
+        current=current,
+        checkout=None if is_free or current else await find_checkout(connection, account.id, now),
         invoices=await list_invoices(connection, account.id),
         peaks=await list_peaks(connection, account.id, today - timedelta(days=PEAK_DAYS - 1)),
         today=today,

@@ -200,6 +200,10 @@ class RealStripe:
         if (await self.get_checkout(checkout_id)).status == "open":
             await _ask(self._api.checkout.sessions.expire_async(checkout_id))
 
+    async def void_invoice(self, invoice_id: str) -> None:
+        """Ask no more for what a bill that is open asks for; a change that waited for it is forgotten with it."""
+        await _ask(self._api.invoices.void_invoice_async(invoice_id))
+
     async def open_portal(self, customer_id: str, return_url: str) -> str:
         """The address of the page for cards, addresses and invoices; plans are changed on ours alone."""
         session = await _ask(

@@ -64,13 +64,17 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A page of Stripe's on which a plan is paid for the first time. ``url`` is None once it is over."""
+    """A page of Stripe's on which a plan is paid for the first time. ``url`` is None once it is over.
+
+    ``expires_at`` is when it ends by itself.
+    """
 
     id: str
     url: str | None
     status: str
     customer_id: str | None
     is_paid: bool
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,10 @@ class Stripe(Protocol):
 
     async def expire_checkout(self, checkout_id: str) -> None:
         """Close a checkout that nobody has paid on; one that is over already stays as it is."""
+        ...
+
+    async def void_invoice(self, invoice_id: str) -> None:
+        """Ask no more for what a bill that is open asks for; a change that waited for it is forgotten with it."""
         ...
 
     async def open_portal(self, customer_id: str, return_url: str) -> str:

@@ -176,4 +176,5 @@ def read_preview(found: Mapping[str, Any], at: datetime) -> Preview:
 def read_checkout(found: Mapping[str, Any]) -> Checkout:
     """A checkout session."""
     paid = found["payment_status"] in ("paid", "no_payment_required")
-    return Checkout(found["id"], found.get("url"), found["status"], _id(found.get("customer")), paid)
+    customer_id, expires_at = _id(found.get("customer")), read_moment(found["expires_at"])
+    return Checkout(found["id"], found.get("url"), found["status"], customer_id, paid, expires_at)

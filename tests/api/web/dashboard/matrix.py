@@ -144,6 +144,7 @@ ROWS = (
     Row("GET", "/app/plan/change", BILLERS, 404),
     Row("GET", "/app/plan/return", BILLERS, 404),
     Row("POST", "/app/plan/checkout", BILLERS, 404, {"to": "path"}),
+    Row("POST", "/app/plan/take-back", BILLERS, 404),
     Row("POST", "/app/plan/portal", BILLERS, 404),
     Row("POST", "/app/plan/cancel", BILLERS, 404),
     Row("POST", "/app/plan/resume", BILLERS, 404),

@@ -15,6 +15,7 @@ from hourpost.rules.ids import new_id
 from hourpost.rules.subscriptions import NOTHING, Entitlement
 from tests.api.web.dashboard.mail import make_email
 from tests.api.web.dashboard.people import Cast, text_of
+from tests.cast import make_account
 
 
 async def test_queues_are_told_by_state_and_by_account(cast: Cast, database: Database) -> None:
@@ -95,8 +96,29 @@ async def test_staff_look_and_change_nothing(cast: Cast, database: Database) -> 
     assert "as staff; nothing can be changed" in seen.text
     assert staff.post("/app/suppressions", {"email": "ada@far.test"}).status_code == 403
     assert "looked at the account, as staff" in text_of(cast["owner"].get("/app/audit"))
+    assert "/app/accounts/new" not in seen.text
+    assert staff.get("/app/accounts/new").status_code == 403
+    assert staff.post("/app/accounts/new", {"name": "Made there"}).status_code == 403
     staff.post("/operator/leave")
     assert "Their secret order" not in staff.get("/app/emails").text
+
+
+async def test_who_looked_at_an_account_that_is_gone_is_back_at_their_own(cast: Cast, database: Database) -> None:
+    staff, other = cast["staff"], await make_account(database)
+    staff.post(f"/operator/accounts/{other.public_id}/view")
+    assert other.name in staff.get("/app").text
+    async with database.transaction() as connection:
+        await connection.execute(update(tables.User).where(tables.User.email == staff.email).values(is_staff=False))
+    page = staff.follow(staff.get("/app"))
+    assert page.status_code == 200
+    assert other.name not in page.text
+    assert "as staff" not in page.text
+    async with database.transaction() as connection:
+        await connection.execute(update(tables.User).where(tables.User.email == staff.email).values(is_staff=True))
+        await connection.execute(delete(tables.Account).where(tables.Account.id == other.id))
+    page = staff.follow(staff.get("/app"))
+    assert page.status_code == 200
+    assert "as staff" not in page.text
 
 
 async def test_a_relay_that_is_configured_is_listed_before_it_is_asked(cast: Cast, database: Database) -> None:

@@ -148,6 +148,55 @@ async def test_what_was_chosen_to_follow_is_still_there_while_an_upgrade_waits_f
     assert "Stay with Premium" in page
 
 
+async def test_an_upgrade_that_waits_for_its_payment_is_taken_back(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    stripe.state.cards[stripe.subscription()["customer"]] = "declined"
+    at = str(int(datetime.now(UTC).timestamp()))
+    page = owner.follow(owner.post("/app/plan/change", {"to": "premium", "at": at}))
+    assert "Take it back" in page.text
+    link = re.search(rf'href="({stripe.base}/pages/invoice/[^"]+)"', page.text)
+    assert link is not None
+    assert "/app/plan/take-back" not in buyers["viewer"].get("/app/plan").text
+    page = owner.follow(owner.post("/app/plan/take-back"))
+    assert "nothing was charged" in text_of(page)
+    assert "waits for its payment" not in text_of(page)
+    stripe.confirm(link[1])  # in a tab that was left open
+    owner.get("/app/plan/return")
+    assert await plan_of(database, buyers) == "path"
+    assert "nothing left to take back" in text_of(owner.follow(owner.post("/app/plan/take-back")))
+
+
+async def test_a_checkout_that_was_left_is_gone_on_with_or_taken_back(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    opened = owner.post("/app/plan/checkout", {"to": "premium", "nonce": nonce_in(owner.get("/app/plan").text)})
+    page = owner.get("/app/plan").text
+    assert "Premium is chosen and not paid yet" in page
+    assert f'href="{opened.headers["location"]}"' in page
+    assert opened.headers["location"] not in buyers["viewer"].get("/app/plan").text
+    assert "nothing was charged" in text_of(owner.follow(owner.post("/app/plan/take-back")))
+    assert "not paid yet" not in owner.get("/app/plan").text
+    assert stripe.state.all("checkout.session")[0]["status"] == "expired"  # also in a tab that was left open
+    assert "Welcome to Normal" in buy(owner, stripe, "normal")
+
+
+async def test_a_checkout_that_was_paid_just_before_is_not_taken_back(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    opened = owner.post("/app/plan/checkout", {"to": "path", "nonce": nonce_in(owner.get("/app/plan").text)})
+    stripe.pay(opened.headers["location"])  # and its webhook is on its way
+    page = text_of(owner.follow(owner.post("/app/plan/take-back")))
+    assert "nothing left to take back" in page
+    assert await plan_of(database, buyers) == "path"
+    owner.post("/app/plan/cancel")
+    assert "not paid yet" not in owner.get("/app/plan").text
+
+
 async def test_a_plan_is_canceled_and_resumed(buyers: Cast, stripe: FakeStripe) -> None:
     owner = buyers["admin"]
     buy(owner, stripe)
@@ -207,7 +256,7 @@ async def test_while_stripe_is_away_the_page_works_and_a_change_is_not_half_made
 async def test_only_who_may_bill_pays_changes_or_cancels(buyers: Cast, stripe: FakeStripe) -> None:
     buy(buyers["owner"], stripe)
     for who in set(MEMBERS) - set(BILLERS):
-        for path in ("checkout", "portal", "change", "cancel", "resume"):
+        for path in ("checkout", "portal", "change", "cancel", "resume", "take-back"):
             assert buyers[who].post(f"/app/plan/{path}", {"to": "skilled"}).status_code == 403
         assert buyers[who].get("/app/plan/change?to=skilled").status_code == 403
         assert buyers[who].get("/app/plan/return").status_code == 403
