@@ -59,6 +59,15 @@ class Settings(BaseSettings):
         None,
         description="From of our own mail (sign-up, passwords): Name <user@domain>, of a domain that is verified here.",
     )
+    sign_up: str = Field(
+        "open",
+        pattern="^(open|closed)$",
+        description="Whether people sign up by themselves; closed: by invitation and `hourpost account create` alone.",
+    )
+    contact: str | None = Field(
+        None,
+        description="Whom to ask for an account where that is closed: an address or a URL; else system_sender's.",
+    )
     trusted_proxies: str = Field(
         "127.0.0.1,::1",
         description="Who may say by X-Forwarded-For where a web request comes from, comma-separated; * for everybody.",
@@ -122,6 +131,11 @@ class Settings(BaseSettings):
     def own_sender(self) -> str | None:
         """From of our own mail; on embedded servers there is a domain for it. None: none can be sent."""
         return self.system_sender or (f"Hourpost <hello@{EMBEDDED_DOMAIN}>" if self.embedded else None)
+
+    @cached_property
+    def takes_sign_ups(self) -> bool:
+        """Whether anybody may make an account."""
+        return self.sign_up == "open"
 
     @cached_property
     def captured_in(self) -> Path | None:

@@ -242,7 +242,7 @@ async def _check_stripe(settings: Settings) -> list[Check]:
 
 async def _check_own_mail(settings: Settings) -> list[Check]:
     if settings.own_sender is None:
-        words = "HOURPOST_SYSTEM_SENDER is not set: nobody can sign up or reset a password"
+        words = "HOURPOST_SYSTEM_SENDER is not set: nobody can sign up, be invited or reset a password"
         return [_warning("own mail", words, _ADVICE["own mail"])]
     domain = parse_address(settings.own_sender).domain
     assert settings.database_url is not None
@@ -257,6 +257,17 @@ async def _check_own_mail(settings: Settings) -> list[Check]:
     if owner.suspended or not owner.limit:
         return [_failed("own mail", f"the account of {domain} has no plan, or is suspended", _ADVICE["own mail"])]
     return [_ok("own mail", f"from {settings.own_sender}")]
+
+
+async def _check_sign_up(settings: Settings) -> list[Check]:
+    """Whom anybody can make of themselves here, which is to be meant so."""
+    if not settings.takes_sign_ups:
+        return [_ok("sign-up", "closed: by invitation and `hourpost account create` alone")]
+    if settings.own_sender is None:  # which the check of our own mail tells
+        return []
+    if settings.stripe_secret_key is None and not settings.is_loopback:
+        return [_warning("sign-up", "open, and whoever signs up has any plan for nothing", _ADVICE["sign-up"])]
+    return [_ok("sign-up", "open to everybody")]
 
 
 def _redis_url(settings: Settings) -> str:
@@ -294,6 +305,7 @@ _CHECKS: tuple[tuple[str, Checker], ...] = (
     ("secret key", _check_secret),
     ("stripe", _check_stripe),
     ("own mail", _check_own_mail),
+    ("sign-up", _check_sign_up),
 )
 _RELAY_ADVICE: dict[str | None, str] = {
     "connect": "correct host and port in HOURPOST_RELAYS, or let this machine's firewall and network reach them",
@@ -310,5 +322,6 @@ _ADVICE = {
     "dns": "look at this machine's name servers, or set HOURPOST_DNS_SERVERS",
     "secret key": "set HOURPOST_SECRET_KEY to at least 16 random characters, the same for all parts",
     "own mail": "set HOURPOST_SYSTEM_SENDER to an address of a domain that an account with a plan has verified",
+    "sign-up": "set HOURPOST_SIGN_UP=closed, or sell the plans with HOURPOST_STRIPE_SECRET_KEY",
     "stripe": "look at HOURPOST_STRIPE_SECRET_KEY and HOURPOST_STRIPE_WEBHOOK_SECRET",
 }

@@ -43,16 +43,25 @@ def of_every_part(settings: Settings) -> Iterator[str]:
             Cipher.from_settings(settings)
         except ValueError as error:
             yield str(error)
-    if settings.system_sender is not None:
-        try:
-            parse_address(settings.system_sender)
-        except AddressError as error:
-            yield f"HOURPOST_SYSTEM_SENDER: {error}; write it as Name <user@domain>"
+    yield from _of_people(settings)
     for server in settings.dns_servers.split():
         try:
             name_server(server)
         except ValueError:
             yield f"HOURPOST_DNS_SERVERS: {server!r} is not an address such as 192.0.2.1 or 192.0.2.1:5353"
+
+
+def _of_people(settings: Settings) -> Iterator[str]:
+    if settings.system_sender is not None:
+        try:
+            parse_address(settings.system_sender)
+        except AddressError as error:
+            yield f"HOURPOST_SYSTEM_SENDER: {error}; write it as Name <user@domain>"
+    if settings.contact is not None and not settings.contact.startswith(("https://", "http://")):
+        try:
+            parse_address(settings.contact)
+        except AddressError as error:
+            yield f"HOURPOST_CONTACT: {error}; write an address, or a page that begins with https://"
 
 
 def _of_addresses(settings: Settings) -> Iterator[str]:

@@ -32,8 +32,8 @@ class PostsLetters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The database, what counts tries, who sends letters, the address that links begin with, and what goes on after
-    an answer.
+    """The database, what counts tries, who sends letters, the address that links begin with, what goes on after
+    an answer, and whether anybody may sign up.
     """
 
     database: Database
@@ -43,6 +43,7 @@ class Desk:
     clock: Clock
     public_url: str
     afterwards: Afterwards
+    takes_sign_ups: bool = True
 
     @property
     def now(self) -> datetime:

@@ -14,7 +14,7 @@ from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.changes import NewAccount, create_account, hold_address
 from hourpost.accounts.passwords import check_password, hash_password
 from hourpost.accounts.queries import find_user_by_email
-from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
+from hourpost.errors import Conflict, Fault, Forbidden, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.rules.networks import network_of
 from hourpost.users import letters
@@ -38,11 +38,18 @@ class NewUser:
     password: str
 
 
+def require_open(desk: Desk) -> None:
+    """Raises: Forbidden where only who is invited gets in; also for a link that was mailed before."""
+    if not desk.takes_sign_ups:
+        raise Forbidden("restricted_api_key", "Signing up is closed here.")
+
+
 async def begin_sign_up(desk: Desk, new: NewUser, browser: Browser) -> str:
     """Mail a link that confirms the address; gives the address as it was understood.
 
-    Raises: ValidationFailed, LimitExceeded, ServiceUnavailable.
+    Raises: Forbidden, ValidationFailed, LimitExceeded, ServiceUnavailable.
     """
+    require_open(desk)
     faults: list[Fault] = []
     email, name = read_email(new.email, faults), read_name(new.name, faults)
     account_name = read_name(new.account_name, faults, "account_name")
@@ -76,7 +83,8 @@ async def _mail_sign_up(desk: Desk, detail: dict[str, str]) -> None:
 
 
 async def find_sign_up(desk: Desk, token: str) -> str:
-    """The address that a link would confirm. Raises: NotFound."""
+    """The address that a link would confirm. Raises: NotFound, Forbidden."""
+    require_open(desk)
     async with desk.database.reading() as connection:
         found = await find_token(connection, token, Kind.SIGN_UP, desk.now)
     if found is None:
@@ -85,7 +93,11 @@ async def find_sign_up(desk: Desk, token: str) -> str:
 
 
 async def finish_sign_up(desk: Desk, token: str, browser: Browser) -> str:
-    """Make the user and the account; gives the address. Raises: NotFound, Conflict, ServiceUnavailable."""
+    """Make the user and the account; gives the address.
+
+    Raises: NotFound, Conflict, Forbidden, ServiceUnavailable.
+    """
+    require_open(desk)
     now = desk.now
     async with desk.database.transaction() as connection:
         found = await use_token(connection, token, Kind.SIGN_UP, now)

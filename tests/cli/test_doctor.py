@@ -115,3 +115,15 @@ async def _enrol(url: str, relays: list[dict[str, Any]]) -> None:
         statement = text("UPDATE workers SET relays = CAST(:relays AS jsonb), told_at = now() WHERE id = :id")
         await connection.execute(statement, {"relays": json.dumps(relays), "id": worker})
     await database.close()
+
+
+def test_who_gets_in_is_said_and_that_everybody_does_for_nothing(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOURPOST_HOST", "0.0.0.0")
+    monkeypatch.setenv("HOURPOST_SYSTEM_SENDER", "Hourpost <hello@post.example>")
+    assert "any plan for nothing" in examine(hourpost)["sign-up"]["text"]
+    monkeypatch.setenv("HOURPOST_SIGN_UP", "closed")
+    check = examine(hourpost)["sign-up"]
+    assert check["status"] == "ok"
+    assert "by invitation" in check["text"]

@@ -91,6 +91,7 @@ CANNOT_BE = {
     "HOURPOST_RELAYS": "relay.example.com:587",
     "HOURPOST_SECRET_KEY": "short",
     "HOURPOST_SYSTEM_SENDER": "nobody",
+    "HOURPOST_CONTACT": "nobody",
     "HOURPOST_BASE_URL": "post.example.com",
     "HOURPOST_DNS_SERVERS": "one.example",
     "HOURPOST_HOSTNAME": "mail.example.com\r\nRCPT",

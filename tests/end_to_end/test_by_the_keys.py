@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -9,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.end_to_end.browsing import log_in_as
 from tests.end_to_end.conftest import NewContext, Service
+from tests.end_to_end.people import PASSWORD, token_to
 from tests.end_to_end.scene import first_steps, post
 
 pytestmark = pytest.mark.timeout(600)
@@ -119,3 +121,61 @@ def test_a_menu_of_a_phone_opens_and_gives_the_focus_back(new_browser_context: N
     expect(page.get_by_role("link", name="Emails", exact=True)).to_be_hidden()
     assert menu.evaluate(IS_FOCUSED)
     assert page.evaluate("getComputedStyle(document.querySelector('.button')).transitionDuration") == "0s"
+
+
+def press_in_order(page: Page, *texts: str) -> None:
+    """Type into the field that has the focus and into each that follows it, then press Enter."""
+    for number, text in enumerate(texts):
+        if number:
+            page.keyboard.press("Tab")
+        assert focused(page).evaluate(IS_SEEN)
+        page.keyboard.press("Control+A")
+        page.keyboard.type(text)
+    page.keyboard.press("Enter")
+
+
+def test_one_signs_up_pays_and_makes_a_key_without_a_mouse_or_a_script(
+    new_browser_context: NewContext, service: Service
+) -> None:
+    site, name = f"http://127.0.0.1:{service.up.ports['HTTP']}", uuid4().hex[:8]  # where Stripe leads back to
+    page, address, password = (
+        new_browser_context(java_script_enabled=False).new_page(),
+        f"k{name}@example.net",
+        PASSWORD,
+    )
+    page.goto(f"{site}/signup")
+    press_in_order(page, "Grace Hopper", "Cobol Ltd", address, "short")
+    expect(focused(page)).to_have_id("password")  # one goes on where it went wrong, and hears what is wrong
+    expect(focused(page)).to_have_accessible_description(re.compile("A password has 10 to 200 characters"))
+    press_in_order(page, password)
+    page.wait_for_url("**/signup/mailed")
+    page.goto(f"{site}/signup/confirm?token={token_to(service.up, address)}")
+    reach(page, page.get_by_role("button", name="Confirm"))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/login")
+    press_in_order(page, address, password)
+    page.wait_for_url("**/app")
+
+    reach(page, page.get_by_role("link", name="Choose a plan"))
+    page.keyboard.press("Enter")
+    reach(page, page.get_by_role("button", name="Choose Path"))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/pages/checkout/**")
+    reach(page, page.get_by_role("button", name="Pay"))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/app/plan")
+    expect(page.get_by_role("status").first).to_be_visible()  # welcome, or that the payment is on its way
+
+    reach(page, page.get_by_role("link", name="Domains"))
+    page.keyboard.press("Enter")
+    reach(page, page.get_by_role("textbox", name="Domain"))
+    press_in_order(page, f"k{name}.test")
+    page.wait_for_url("**/app/domains/dom_*")
+    reach(page, page.get_by_role("button", name="Verify"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("You can send from this domain since")).to_be_visible()
+    reach(page, page.get_by_role("link", name="API keys"))
+    page.keyboard.press("Enter")
+    reach(page, page.get_by_role("textbox", name="Name"))
+    press_in_order(page, "Shop")
+    expect(page.locator("code", has_text=re.compile("^hp_live_")).first).to_be_visible()

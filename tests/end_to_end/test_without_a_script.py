@@ -99,7 +99,7 @@ def test_a_mailbox_from_its_making_to_its_end(page: Page, service: Service) -> N
     page.goto("/app/mailboxes")
     form = unfold(page, "Make a mailbox")
     form.get_by_label("Address").fill(local)
-    form.get_by_label("@").select_option(label=first_steps(service.up)["domain"])
+    form.get_by_label("At the domain").select_option(label=first_steps(service.up)["domain"])
     form.get_by_label("Password").fill("a sentence to keep in mind")
     form.get_by_role("button", name="Make it").click()
     told(page, f"{address} is ready.")

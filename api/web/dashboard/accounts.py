@@ -13,6 +13,7 @@ from hourpost.accounts.queries import PREFIX
 from hourpost.errors import Conflict, Forbidden, NotFound, Refused
 from hourpost.rules.ids import from_text
 from hourpost.users.sessions import choose_account
+from hourpost.users.signing_up import require_open
 
 MAX_ACCOUNTS = 50
 
@@ -30,6 +31,8 @@ async def get_new(visitor: LoggedIn) -> Response:
 async def post_new(request: Request, visitor: LoggedIn) -> Response:
     """Make an account with oneself as its owner, and look at it."""
     _require_at_home(visitor)
+    if not visitor.makes_accounts:
+        require_open(visitor.desk)
     form = await read_form(request)
     user, now = visitor.user, visitor.now
     try:

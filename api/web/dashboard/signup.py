@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.forms import faults_by_field, read_form
 from api.web.dashboard.visitors import AnyGuest, Person
-from hourpost.errors import Conflict, HourpostError, LimitExceeded, NotFound, Unavailable, ValidationFailed
+from hourpost.errors import Conflict, Forbidden, HourpostError, LimitExceeded, NotFound, Unavailable, ValidationFailed
 from hourpost.rules.plans import PLANS
 from hourpost.users.signing_up import NewUser, begin_sign_up, find_sign_up, finish_sign_up
 
@@ -30,7 +30,7 @@ async def post_signup(request: Request, visitor: AnyGuest) -> Response:
     new = NewUser(*(form.get(name, "") for name in ("name", "email", "account_name", "password")))
     try:
         email = await begin_sign_up(visitor.desk, new, visitor.browser)
-    except (ValidationFailed, Unavailable) as error:
+    except (ValidationFailed, Unavailable, Forbidden) as error:
         given: dict[str, Any] = {"faults": faults_by_field(error), "form": form, "is_open": True, "plan": None}
         return await visitor.page("gate/signup.html", status=_status(error), **given)
     return visitor.redirect("/signup/mailed", f"A link is on its way to {email}.", "info")
@@ -47,7 +47,7 @@ async def get_confirm(visitor: AnyGuest, token: str = "") -> Response:
     """A button: programs that follow every link in a mail press none."""
     try:
         email = await find_sign_up(visitor.desk, token)
-    except NotFound as error:
+    except (NotFound, Forbidden) as error:
         return await visitor.page("gate/worthless.html", status=404, message=error.message, again="/signup")
     return await visitor.page("gate/confirm.html", email=email, token=token, action="/signup/confirm")
 
@@ -58,10 +58,12 @@ async def post_confirm(request: Request, visitor: AnyGuest) -> Response:
     form = await read_form(request)
     try:
         await finish_sign_up(visitor.desk, form.get("token", ""), visitor.browser)
-    except (NotFound, Conflict) as error:
+    except (NotFound, Conflict, Forbidden) as error:
         return await visitor.page("gate/worthless.html", status=404, message=error.message, again="/signup")
     return visitor.redirect("/login", "Your address is confirmed and your account is there. Log in.")
 
 
 def _status(error: HourpostError) -> int:
-    return 429 if isinstance(error, LimitExceeded) else 503 if isinstance(error, Unavailable) else 422
+    if isinstance(error, Unavailable):
+        return 429 if isinstance(error, LimitExceeded) else 503
+    return 403 if isinstance(error, Forbidden) else 422

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.web.dashboard.answered import page_to_read
+from api.web.dashboard.contact import Contact, find_contact
 from api.web.dashboard.cookies import Flash, clear_flash, read_flash, read_session, set_flash
 from api.web.dashboard.meter import Meter, read_meter
 from api.web.dashboard.rendering import render
@@ -62,7 +63,12 @@ class Guest:
         parts = self.parts
         address = parts.settings.public_url
         doors = (parts.attempts, parts.postman, parts.cipher, parts.clock)
-        return Desk(parts.database, *doors, address, parts.afterwards)
+        return Desk(parts.database, *doors, address, parts.afterwards, parts.settings.takes_sign_ups)
+
+    @property
+    def contact(self) -> Contact | None:
+        """Whom to ask for an account; None where nobody has said."""
+        return find_contact(self.parts.settings)
 
     @property
     def site(self) -> Site:
@@ -134,6 +140,11 @@ class Person(Guest):
     def session(self) -> Session:
         """Their session."""
         return self.signed_in.session
+
+    @property
+    def makes_accounts(self) -> bool:
+        """Whether they may make an account of their own, beside those that they are invited to."""
+        return self.parts.settings.takes_sign_ups or self.user.is_staff
 
     @property
     def has_proven(self) -> bool:

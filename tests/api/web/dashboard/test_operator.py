@@ -103,21 +103,15 @@ async def test_staff_look_and_change_nothing(cast: Cast, database: Database) -> 
     assert "Their secret order" not in staff.get("/app/emails").text
 
 
-async def test_who_looked_at_an_account_that_is_gone_is_back_at_their_own(cast: Cast, database: Database) -> None:
+async def test_who_is_no_longer_staff_is_back_at_their_own_account(cast: Cast, database: Database) -> None:
     staff, other = cast["staff"], await make_account(database)
     staff.post(f"/operator/accounts/{other.public_id}/view")
     assert other.name in staff.get("/app").text
     async with database.transaction() as connection:
         await connection.execute(update(tables.User).where(tables.User.email == staff.email).values(is_staff=False))
-    page = staff.follow(staff.get("/app"))
+    page = staff.get("/app")
     assert page.status_code == 200
     assert other.name not in page.text
-    assert "as staff" not in page.text
-    async with database.transaction() as connection:
-        await connection.execute(update(tables.User).where(tables.User.email == staff.email).values(is_staff=True))
-        await connection.execute(delete(tables.Account).where(tables.Account.id == other.id))
-    page = staff.follow(staff.get("/app"))
-    assert page.status_code == 200
     assert "as staff" not in page.text
 
 

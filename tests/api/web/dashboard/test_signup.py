@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -9,8 +10,10 @@ from sqlalchemy import text
 
 from hourpost.accounts.queries import find_user_by_email
 from hourpost.database import Database
+from hourpost.settings import Settings
 from tests.api.web.dashboard.letters import link_in, newest_mail
-from tests.api.web.dashboard.people import Surfer, text_of
+from tests.api.web.dashboard.people import Surfer, make_cast, new_surfer, text_of
+from tests.api.web.running import RunningWeb
 
 PASSWORD = "a sentence to keep in mind"
 
@@ -85,3 +88,61 @@ def test_every_fault_is_told_at_once(nobody: Surfer) -> None:
     assert answer.status_code == 422
     for name in ("name", "account_name", "email", "password"):
         assert f'id="{name}-fault"' in answer.text
+
+
+@pytest.fixture(scope="module")
+def closed(
+    assets: None, database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningWeb]:
+    """A site on the same database whose operator says who gets in."""
+    running = RunningWeb(
+        Settings(
+            _env_file=None,
+            home=tmp_path_factory.mktemp("home"),
+            database_url=database_url,
+            redis_url=redis_url,
+            secret_key="a secret of the tests, long enough",
+            embedded=True,
+            sign_up="closed",
+            contact="https://ask.example/for-an-account",
+            log_level="error",
+        )
+    )
+    yield running
+    running.stop()
+
+
+async def test_where_signing_up_is_closed_the_page_says_who_to_ask(
+    closed: RunningWeb, nobody: Surfer, database: Database, email: str
+) -> None:
+    nobody.post("/signup", form(email))
+    link = await link_in(database, email)  # mailed before it was closed
+    outside = new_surfer(closed.url)
+    page = outside.get("/signup?plan=path")
+    assert 'href="https://ask.example/for-an-account"' in page.text
+    assert 'name="email"' not in page.text
+    assert "Ask for an account" in outside.get("/login").text
+    assert outside.post("/signup", form(email)).status_code == 403
+    assert outside.get(link).status_code == 404
+    answer = outside.post("/signup/confirm", {"token": link.partition("token=")[2]})
+    assert "Signing up is closed here" in text_of(answer)
+    async with database.reading() as connection:
+        assert await find_user_by_email(connection, email) is None
+    outside.http.close()
+
+
+async def test_where_signing_up_is_closed_people_join_by_invitation_and_staff_make_accounts(
+    closed: RunningWeb, own_account: None, database: Database, email: str
+) -> None:
+    cast = await make_cast(database, closed.url)
+    cast["owner"].post("/app/team/invite", {"email": email, "role": "developer"})
+    link = await link_in(database, email)
+    given = {"token": link.partition("token=")[2], "name": "Grace Hopper", "password": PASSWORD}
+    assert "you are a member" in text_of(cast["nobody"].follow(cast["nobody"].post("/invitation", given)))
+    home = cast["nobody"].follow(cast["nobody"].post("/login", {"email": email, "password": PASSWORD}))
+    assert cast.account.name in home.text
+    assert "/app/accounts/new" not in home.text
+    assert "ask.example" in cast["nobody"].get("/app/accounts/new").text
+    assert cast["nobody"].post("/app/accounts/new", {"name": "My own"}).status_code == 403
+    assert cast["staff"].post("/app/accounts/new", {"name": "Wanted"}).status_code == 303
+    cast.close()
