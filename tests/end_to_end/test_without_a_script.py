@@ -180,3 +180,17 @@ def test_with_a_script_the_meter_moves_by_itself(new_browser_context: NewContext
     body = {"from": f"hello@{first_steps(service.up)['domain']}", "to": "ada@example.org", "subject": "x", "text": "x"}
     post(service.up, "/v1/emails", body)
     expect(meter).to_contain_text(f"{before + 1:,} held")
+
+
+def test_with_a_script_the_page_says_when_it_is_cut_off(new_browser_context: NewContext, service: Service) -> None:
+    context = new_browser_context()
+    page = context.new_page()
+    log_in_as(page, service.up, "owner")
+    page.goto("/app/domains")
+    lost = page.locator(".lost")
+    expect(lost).to_be_hidden()
+    page.route("**/app/hour*", lambda route: route.abort())
+    page.evaluate("htmx.trigger(document.body, 'tick')")
+    expect(lost).to_contain_text("what you see may be old")
+    page.unroute("**/app/hour*")
+    expect(lost).to_be_hidden()

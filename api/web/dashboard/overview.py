@@ -37,7 +37,9 @@ SPANS = {
     "30d": Span("30 days", timedelta(days=30), timedelta(hours=12)),
 }
 _SERIES = (("sent", "Sent", "accent"), ("delivered", "Delivered", "good"), ("deferred", "Deferred", "warn"))
-_BAD = ("bounced", "complained", "failed", "expired", "unknown")
+_BAD = ("bounced", "failed", "expired", "unknown")
+_MANY = 100
+"""Of fewer a share says nothing."""
 _LATEST = 6
 CAUSES = {
     "plan": ("Your hour is full", "They leave by themselves, oldest first, as room returns."),
@@ -115,12 +117,37 @@ def _chart(counts: dict[str, list[int]], since: datetime, span: Span) -> dict[st
     bad = [sum(values) for values in zip(*(counts.get(kind, nothing) for kind in _BAD), strict=True)]
     series = [{"label": label, "tone": tone, "values": counts.get(kind, nothing)} for kind, label, tone in _SERIES]
     series.append({"label": "Bounced or failed", "tone": "bad", "values": bad})
+    series.append({"label": "Called spam", "tone": "info", "values": counts.get("complained", nothing)})
     return {
         "times": [int((since + number * span.step).timestamp()) for number in range(steps)],
         "series": series,
-        "totals": {one["label"]: sum(one["values"]) for one in series},
+        "totals": _totals(series),
         "rows": _rows(series, since, span),
     }
+
+
+class Total(NamedTuple):
+    """A number of the whole stretch; ``share`` is its percentage where receivers judge a sender by that, else None.
+
+    ``is_high`` where it is so much that they begin to refuse mail.
+    """
+
+    words: str
+    number: int
+    share: float | None = None
+    is_high: bool = False
+
+
+def _totals(series: list[dict[str, Any]]) -> list[Total]:
+    sent, delivered, deferred, bad, spam = (Total(one["label"], sum(one["values"])) for one in series)
+    return [sent, delivered, deferred, _judged(bad, sent.number + bad.number, 5), _judged(spam, sent.number, 0.3)]
+
+
+def _judged(total: Total, of: int, high: float) -> Total:
+    if of < _MANY:
+        return total
+    share = min(100.0, 100 * total.number / of)
+    return total._replace(share=share, is_high=share >= high)
 
 
 def _rows(series: list[dict[str, Any]], since: datetime, span: Span) -> list[tuple[datetime, list[int]]]:

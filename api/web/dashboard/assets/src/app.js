@@ -21,6 +21,26 @@ const tick = () => document.hidden || htmx.trigger(document.body, "tick");
 setInterval(tick, TICK_MS);
 document.addEventListener("visibilitychange", tick);
 
+// Where the live parts get no answer the page says so: it shows what was, and asks again at the next tick.
+const lost = statusLine("lost");
+const tellLost = (isLost) => {
+  const words = isLost ? "No connection: what you see may be old. It is tried again by itself." : "";
+  if (lost.textContent !== words) lost.textContent = words;
+};
+for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => tellLost(true));
+document.addEventListener("htmx:afterRequest", (event) => event.detail.xhr.status && tellLost(event.detail.xhr.status >= 500));
+window.addEventListener("offline", () => tellLost(true));
+window.addEventListener("online", tick);
+
+// Something that is read aloud when it changes; it must stand in the page before it has words.
+function statusLine(kind) {
+  const line = document.createElement("p");
+  line.className = kind;
+  line.setAttribute("role", "status");
+  document.body.append(line);
+  return line;
+}
+
 // A live part stays as it is while somebody selects text in it, or has opened something.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const { elt, requestConfig } = event.detail;
@@ -82,6 +102,8 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
+const said = statusLine("visually-hidden");
+
 async function copyText(button) {
   const source = button.dataset.copy ? document.getElementById(button.dataset.copy) : button.parentElement.querySelector("code, pre");
   try {
@@ -93,9 +115,11 @@ async function copyText(button) {
   const label = button.getAttribute("aria-label");
   button.dataset.copied = "";
   if (label) button.setAttribute("aria-label", "Copied");
+  said.textContent = "Copied";
   setTimeout(() => {
     delete button.dataset.copied;
     if (label) button.setAttribute("aria-label", label);
+    said.textContent = "";
   }, 1600);
 }
 

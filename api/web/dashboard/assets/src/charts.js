@@ -32,7 +32,7 @@ function draw(figure) {
         { label: "Since", value: (_, at) => (at == null ? "–" : moment.format(at * 1000)) },
         ...series.map((one) => ({
           label: one.label,
-          value: (_, count) => count?.toLocaleString() ?? "–",
+          value: (_, count, __, index) => (index == null ? "–" : (count ?? 0).toLocaleString()),
           stroke: colour(one.tone),
           fill: `color-mix(in srgb, ${colour(one.tone)} 12%, transparent)`,
           width: 2,
@@ -40,7 +40,8 @@ function draw(figure) {
         })),
       ],
     },
-    [times, ...series.map((one) => one.values)],
+    // What never happened draws no line: a red one along the bottom would look like trouble.
+    [times, ...series.map((one) => (one.values.some(Boolean) ? one.values : one.values.map(() => null)))],
     figure,
   );
   const observer = new ResizeObserver(() => {
