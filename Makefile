@@ -6,6 +6,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
 # How many processes share the tests: they wait more than they work, so one more than small machines have cores.
+# What pytest makes of the tests' files is kept for the next time, whatever the environment says.
 TESTERS ?= 3
 
 # The oldest Python that will do is 3.11; PYTHON=/path/to/python chooses another.
@@ -38,7 +39,7 @@ run: $(RUN) assets ## Run the whole service in the foreground; Ctrl-C stops it
 	@$(BIN)/hourpost up
 
 test: $(DEV) assets ## Run all tests on a real PostgreSQL and Redis
-	@$(BIN)/python -m pytest -n $(TESTERS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS)
 
 lint: $(DEV) ## Style, types, architecture, dependencies
 	@$(BIN)/ruff check $(SOURCES)

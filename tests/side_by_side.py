@@ -46,6 +46,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Called in each process, which must all come to the same order."""
+    assert len({item.nodeid for item in items}) == len(items), "of tests that share an id xdist runs one alone"
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _RANKS.get(_scope_of(item.nodeid), len(_RANKS)))
 
