@@ -11,7 +11,16 @@ import gc
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-_BROWSING = ("accessibility", "logging_in", "mail_in_the_browser", "snippets", "without_a_script")
+_BROWSING = (
+    "accessibility",
+    "by_the_keys",
+    "hostile_html",
+    "logging_in",
+    "mail_in_the_browser",
+    "searching",
+    "snippets",
+    "without_a_script",
+)
 _TOGETHER = {f"tests/end_to_end/test_{name}.py": "browsing" for name in _BROWSING}
 _LONGEST = (
     "browsing",
@@ -19,6 +28,8 @@ _LONGEST = (
     "tests/end_to_end/test_drill.py",
     "tests/end_to_end/test_fleet.py",
     "tests/embedded/test_up.py",
+    "tests/api/web/test_schemathesis.py",
+    "tests/api/web/test_access.py",
     "tests/flow/test_hour_in_rows.py",
     "tests/workers/test_worker_process.py",
     "tests/rules/mail/test_hostile.py",
