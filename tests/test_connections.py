@@ -58,6 +58,16 @@ async def test_who_waits_too_long_is_told_that_postgresql_is_away(database, monk
         await one.__aexit__(None, None, None)
 
 
+async def until_somebody_sleeps(database):
+    connection = await asyncpg.connect(database.url)
+    query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(%'"
+    for _ in range(6000):
+        if await connection.fetchval(query):
+            break
+        await asyncio.sleep(0.01)
+    await connection.close()
+
+
 async def test_a_connection_whose_statement_nobody_waits_for_is_not_lent_again(database):
     before = await ask_pid(database)
 
@@ -66,7 +76,7 @@ async def test_a_connection_whose_statement_nobody_waits_for_is_not_lent_again(d
             await _SLEEP.run(connection, {})
 
     task = asyncio.create_task(sleep())
-    await asyncio.sleep(0.05)
+    await until_somebody_sleeps(database)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

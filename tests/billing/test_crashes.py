@@ -56,13 +56,15 @@ async def test_a_worker_that_dies_leaves_its_webhooks_to_another(shop: Shop, mon
 
 async def test_a_lock_ends_with_who_held_it(shop: Shop) -> None:
     account = await shop.account()
+    is_held = asyncio.Event()
 
     async def hold() -> None:
         async with lock_billing(shop.database, account.id):
+            is_held.set()
             await asyncio.sleep(60)
 
     holding = asyncio.create_task(hold())
-    await asyncio.sleep(0.2)
+    await asyncio.wait_for(is_held.wait(), 60)
     waiting = asyncio.create_task(shop.till.sync(account.id))
     await asyncio.sleep(0.2)
     assert not waiting.done()

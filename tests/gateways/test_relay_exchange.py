@@ -326,7 +326,7 @@ async def test_a_relay_that_takes_one_message_a_connection_is_soon_served_so() -
 
 async def test_a_cancelled_message_does_not_harm_the_one_it_waits_behind() -> None:
     async with sink_for() as (sink, port), pool_of(plain(port, connections=1)) as pool:
-        first = asyncio.create_task(send_one(pool, "slow+300@x.test"))
+        first = asyncio.create_task(send_one(pool, "slow+1000@x.test"))
         await asyncio.sleep(0.02)
         second = asyncio.create_task(send_one(pool, "second@x.test"))
         await asyncio.sleep(0.1)

@@ -199,14 +199,14 @@ async def test_while_every_relay_is_down_the_caller_is_told_when_to_come_back(un
 
 async def test_a_relay_that_has_to_prove_itself_gets_one_message_at_a_time() -> None:
     clock = Clock()
-    config = Config(faults={"connect": Fault("421")}, delay_per_message=0.1)
+    config = Config(faults={"connect": Fault("421")})
     async with sink_for(config) as (sink, port), pool_of(plain(port), clock=clock, breaker=steady_breaker) as pool:
         for _ in range(2):
             await pool.send(envelope(), CONTENT)
         config.faults.clear()
         assert isinstance(await pool.send(envelope(), CONTENT), Postponed)
         clock.now += 2.0
-        probe = asyncio.create_task(pool.send(envelope(), CONTENT))
+        probe = asyncio.create_task(pool.send(envelope("slow+1000@x.test"), CONTENT))
         await asyncio.sleep(0.05)
         assert isinstance(await pool.send(envelope(), CONTENT), Postponed)
         assert outcomes_of(await probe)[0].is_accepted
@@ -251,7 +251,7 @@ async def test_refused_messages_do_not_speak_against_a_relay() -> None:
 async def test_a_message_that_waits_too_long_for_a_connection_is_postponed() -> None:
     clock = Clock()
     async with sink_for() as (_, port), pool_of(plain(port, connections=1), clock=clock) as pool:
-        slow = asyncio.create_task(pool.send(envelope("slow+1500@x.test"), CONTENT))
+        slow = asyncio.create_task(pool.send(envelope("slow+90000@x.test"), CONTENT))
         await asyncio.sleep(0.05)
         waiting = asyncio.create_task(pool.send(envelope(), CONTENT))
         await asyncio.sleep(0)
@@ -332,9 +332,9 @@ async def test_destinations_take_turns() -> None:
 
 async def test_a_pool_that_drains_ends_what_is_under_way_and_takes_nothing_new() -> None:
     async with sink_for() as (sink, port), pool_of(plain(port, connections=2, overlap=False)) as pool:
-        tasks = [asyncio.create_task(pool.send(envelope("slow+200@x.test"), CONTENT)) for _ in range(5)]
+        tasks = [asyncio.create_task(pool.send(envelope("slow+1000@x.test"), CONTENT)) for _ in range(5)]
         await settle(lambda: pool.health()[0].connections == 2)
-        draining = asyncio.create_task(pool.drain(5.0))
+        draining = asyncio.create_task(pool.drain(60.0))
         await asyncio.sleep(0)
         assert isinstance(await pool.send(envelope(), CONTENT), Postponed)
         await draining
@@ -346,8 +346,14 @@ async def test_a_pool_that_drains_ends_what_is_under_way_and_takes_nothing_new()
 
 async def test_what_does_not_end_in_time_is_cut_and_its_outcome_is_told() -> None:
     async with sink_for() as (_, port), pool_of(plain(port)) as pool:
-        task = asyncio.create_task(pool.send(envelope("slow+90000@x.test"), CONTENT))
-        await asyncio.sleep(0.1)
+        is_sent = asyncio.Event()
+
+        async def tell() -> bool:
+            is_sent.set()
+            return True
+
+        task = asyncio.create_task(pool.send(envelope("slow+90000@x.test"), CONTENT, tell))
+        await asyncio.wait_for(is_sent.wait(), 60)
         await pool.drain(0.1)
         outcome = outcomes_of(await asyncio.wait_for(task, 20))[0]
         assert outcome.answer_lost

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-import pytest
+from redis.asyncio import Redis
 
-from hourpost.gateways.session_leases import RedisSessionLeases
+from hourpost.gateways.session_leases import LEASE_SECONDS, RedisSessionLeases
 
 
 async def test_a_mailbox_has_so_many_and_a_place_that_is_left_is_free(redis_url: str) -> None:
@@ -25,17 +25,21 @@ async def test_a_mailbox_has_so_many_and_a_place_that_is_left_is_free(redis_url:
 
 
 async def test_a_lease_that_is_not_renewed_ends_and_one_that_is_does_not(redis_url: str) -> None:
-    leases = RedisSessionLeases(redis_url, lease_seconds=1.0)
+    leases = RedisSessionLeases(redis_url)
     mailbox_id = uuid4()
+    key = f"imap:sessions:{{{mailbox_id.hex}}}"
     assert await leases.take(mailbox_id, "kept", 2)
     assert await leases.take(mailbox_id, "lost", 2)
-    for _ in range(200):
+    async with Redis.from_url(redis_url) as redis:
+        seconds, _ = await redis.time()
+        assert 0 < await redis.zscore(key, "lost") - seconds * 1000 <= LEASE_SECONDS * 1000 + 1000
+        assert 0 < await redis.pttl(key) <= LEASE_SECONDS * 1000
+        await redis.zincrby(key, -LEASE_SECONDS * 500, "kept")  # as if half of it, and all of it, were over
+        await redis.zincrby(key, -LEASE_SECONDS * 1000, "lost")
+        before = await redis.zscore(key, "kept")
         await leases.renew([(mailbox_id, "kept")], 2)
-        if await leases.take(mailbox_id, "new", 2):
-            break
-        await asyncio.sleep(0.05)
-    else:
-        pytest.fail("the lease never ended")
+        assert await redis.zscore(key, "kept") > before
+    assert await leases.take(mailbox_id, "new", 2)
     assert not await leases.take(mailbox_id, "another", 2)
     await leases.aclose()
 
