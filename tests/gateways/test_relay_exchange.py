@@ -253,6 +253,18 @@ async def test_an_address_that_needs_utf8_keeps_no_other_recipient_from_its_mail
         assert sink.stats.messages == 1
 
 
+async def test_an_address_that_waits_for_a_relay_with_utf8_waits_alone(unused_tcp_port: int) -> None:
+    names = ("a@x.test", "j\xf6rg@x.test")
+    async with (
+        sink_for(Config(extensions=("8BITMIME",))) as (sink, port),
+        pool_of(plain(port, weight=100), plain(unused_tcp_port)) as pool,
+    ):
+        result = outcomes_of(await pool.send(envelope(*names), CONTENT))
+        assert [(outcome.recipient, outcome.code) for outcome in result] == [(names[0], 250), (names[1], None)]
+        assert not result[1].answer_lost
+        assert sink.stats.messages == 1
+
+
 async def test_utf8_addresses_go_where_they_are_taken() -> None:
     async with sink_for() as (_, port), pool_of(plain(port)) as pool:
         assert (await send_one(pool, "j\xf6rg@example.net", content=b"a\xc3\xa4\r\n")).is_accepted

@@ -98,13 +98,20 @@ class RelayPool:
             self._review()
         parcel = Parcel(envelope, content, before_dot)
         result = await self._ask(parcel)
-        if isinstance(result, Postponed) or not (plain := _kept_by_others(envelope, result)):
+        plain = _kept_by_others(envelope, result)
+        if not plain:
             return result
         again = await self._ask(parcel.for_recipients(plain))
         if isinstance(again, Postponed):
             return again
-        answers = {outcome.recipient: outcome for outcome in (*result, *again)}
+        left = self._put_off(envelope, result) if isinstance(result, Postponed) else result
+        answers = {outcome.recipient: outcome for outcome in (*left, *again)}
         return [answers[recipient] for recipient in envelope.recipients]
+
+    def _put_off(self, envelope: Envelope, postponed: Postponed) -> list[Outcome]:
+        """As outcomes, for who is postponed while others of the same email are not."""
+        now, reason = self._clock(), postponed.reason
+        return [Outcome(one, "", Stage.MAIL, None, None, reason, now, now) for one in envelope.recipients]
 
     async def _ask(self, parcel: Parcel) -> list[Outcome] | Postponed:
         lane = self._choose(())
@@ -215,10 +222,10 @@ class RelayPool:
             self._reviewer = asyncio.get_running_loop().call_later(_REVIEW_SECONDS, self._review)
 
 
-def _kept_by_others(envelope: Envelope, result: Sequence[Outcome]) -> tuple[str, ...]:
-    """The recipients that were refused only for the addresses of others beside them, which need SMTPUTF8."""
-    if envelope.smtputf8 or not (result[0].is_local or result[-1].is_local):
+def _kept_by_others(envelope: Envelope, result: list[Outcome] | Postponed) -> tuple[str, ...]:
+    """The recipients that were not asked about only for the addresses of others beside them, which need SMTPUTF8."""
+    if not envelope.needs_smtputf8 or envelope.smtputf8 or not envelope.sender.isascii():
         return ()
-    refused = [one.recipient for one in result if one.is_local]
-    plain = tuple(filter(str.isascii, refused))
-    return plain if len(plain) < len(refused) and envelope.sender.isascii() else ()
+    if isinstance(result, Postponed):
+        return tuple(filter(str.isascii, envelope.recipients))
+    return tuple([one.recipient for one in result if one.is_local and one.recipient.isascii()])
