@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hourpost.database import HotStatement
+from hourpost.database import HOT_SECONDS, HotStatement
 from hourpost.rules.plans import hourly_limit
 from hourpost.rules.submission import SendingDomain, Standing
 
@@ -30,14 +30,16 @@ _BY_HASH = HotStatement(
     f" CASE WHEN c.files_sent AND NOT c.test THEN {_FILES_FOR} END AS files_for,"
     f" {_WHAT_IT_MAY} FROM credentials c JOIN accounts a ON a.id = c.account_id"
     " LEFT JOIN domains d ON d.account_id = c.account_id AND d.status = 'verified'"
-    " WHERE c.token_sha256 = :hash AND c.revoked_at IS NULL"
+    " WHERE c.token_sha256 = :hash AND c.revoked_at IS NULL",
+    seconds=HOT_SECONDS,
 )
 _BY_ACCOUNT = HotStatement(
     "SELECT CAST(NULL AS uuid) AS id, a.id AS account_id, 'person' AS kind, 'full' AS scope, false AS test,"  # noqa: S608
     "  CAST(NULL AS uuid) AS domain_id, CAST(NULL AS timestamptz) AS expires_at,"
     f" {_FILES_FOR} AS files_for, {_WHAT_IT_MAY} FROM accounts a"
     " LEFT JOIN domains d ON d.account_id = a.id AND d.status = 'verified'"
-    " WHERE a.id = :account ORDER BY d.id"
+    " WHERE a.id = :account ORDER BY d.id",
+    seconds=HOT_SECONDS,
 )
 
 

@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hourpost.database import HotStatement
+from hourpost.database import HOT_SECONDS, HotStatement
 from hourpost.flow.senders import IS_HOMELESS
 
 # `state || ''` keeps the planner on the primary key: the partial indexes look tiny to it, but are full of what has
@@ -50,8 +50,8 @@ def _claim(which: str) -> str:
     return _CLAIM.format(pick=_PICK[which], homeless=IS_HOMELESS)
 
 
-_HINTED = HotStatement(_claim("hinted"))
-_DUE = HotStatement(_claim("due"))
+_HINTED = HotStatement(_claim("hinted"), seconds=HOT_SECONDS)
+_DUE = HotStatement(_claim("due"), seconds=HOT_SECONDS)
 _WAKE = HotStatement(
     "UPDATE deliveries d SET due_at = :now FROM (SELECT email_id, position FROM deliveries"
     " WHERE state IN ('queued', 'deferred') AND due_at > :now AND waits_for = 'relay' ORDER BY due_at LIMIT :most"
@@ -76,7 +76,8 @@ _DOT = HotStatement(
     "UPDATE deliveries d SET dot_at = :now"
     " FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[])) AS w(email, position)"
     " WHERE d.email_id = w.email AND d.position = w.position AND d.lease = :worker AND d.state || '' = 'sending'"
-    " RETURNING d.email_id, d.position"
+    " RETURNING d.email_id, d.position",
+    seconds=HOT_SECONDS,
 )
 
 

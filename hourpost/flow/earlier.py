@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from hourpost.database import HotStatement
+from hourpost.database import HOT_SECONDS, HotStatement
 from hourpost.rules.submission import Order
 
 _EARLIER = HotStatement(
@@ -25,7 +25,8 @@ _EARLIER = HotStatement(
     " UNION ALL SELECT k.account_id, k.key, k.body_sha256, k.answer"
     " FROM unnest(:k_account::uuid[], :k_key::text[]) AS w(account, key)"
     " JOIN idempotency_keys k ON k.account_id = w.account AND k.key = w.key"
-    " UNION ALL SELECT NULL, extract(epoch FROM now())::text, NULL, NULL"
+    " UNION ALL SELECT NULL, extract(epoch FROM now())::text, NULL, NULL",
+    seconds=HOT_SECONDS,
 )
 
 

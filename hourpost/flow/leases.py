@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
@@ -34,6 +35,26 @@ Dots = tuple[UUID, list[Key]]  # with the lease that they were claimed under
 Verdicts = tuple[UUID, list[Verdict]]
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Something happened at a moment between these, readings of a clock that runs on while the machine sleeps."""
+
+    begin: float
+    end: float
+
+    def shortest_to(self, other: Span) -> float:
+        """The least that can have passed between the two."""
+        return other.begin - self.end
+
+    def longest_to(self, other: Span) -> float:
+        """The most that can have passed between the two."""
+        return other.end - self.begin
+
+
+def _seconds() -> float:
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class Leases:
     """The final dots and the verdicts of one worker, each written many at a time.
 
@@ -45,7 +66,8 @@ class Leases:
         self.worker = new_id()
         self.on_calls: Callable[[], None] = lambda: None  # told when webhooks are to be called
         self._is_enrolled = self._was_away = False
-        self._renewed_at = self._doubtful_until = 0.0
+        self._renewed = Span(0.0, 0.0)
+        self._doubtful_until = 0.0
         self._database = database
         self._clock = clock
         self._name = name
@@ -57,44 +79,47 @@ class Leases:
     async def renew(self) -> None:
         """Hold every lease for another term. Raises: ServiceUnavailable."""
         try:
-            left = await self._renew()
+            left, span = await self._renew()
         except ServiceUnavailable:
             self._was_away = True
             raise
-        now = time.monotonic()
-        is_late = left is not None and now - self._renewed_at > self._lease_seconds * 3 / 4
+        is_late = left is not None and span.end - self._renewed.begin > self._lease_seconds * 3 / 4
         if self._was_away or is_late:  # others could not renew either, and who has not yet is not dead
-            self._was_away, self._doubtful_until = False, now + self._lease_seconds / 2
+            self._was_away, self._doubtful_until = False, time.monotonic() + self._lease_seconds / 2
         if left is not None:
-            self._watch_clock(left)
+            self._watch_clock(left, span)
+        self._renewed = span
 
-    async def _renew(self) -> float | None:
-        """What was left of the leases of this worker; None where it has begun anew."""
+    async def _renew(self) -> tuple[float | None, Span]:
+        """What was left of the leases of this worker, None where it has begun anew; and when it was renewed."""
+        began_at = _seconds()
         async with self._database.transaction() as connection:
             left = await renew(connection, self.worker, self._lease_seconds) if self._is_enrolled else None
         if left is not None:
-            return left
+            return left, Span(began_at, _seconds())
         if self._is_enrolled:
             log.warning("the leases of this worker had ended; it begins anew")
-        worker, self._is_enrolled = new_id(), False
+        worker, self._is_enrolled, began_at = new_id(), False, _seconds()
         async with self._database.transaction() as connection:
             await enrol(connection, worker, self._name, self._lease_seconds)
-        self.worker, self._is_enrolled, self._renewed_at = worker, True, time.monotonic()
-        return None
+        self.worker, self._is_enrolled = worker, True
+        return None, Span(began_at, _seconds())
 
     @property
     def tell_the_living(self) -> bool:
         """Whether leases say who is alive: not after PostgreSQL was away or its clock set, until all have renewed."""
         return time.monotonic() >= self._doubtful_until
 
-    def _watch_clock(self, left_seconds: float) -> None:
-        """Compare what was left of the leases with what our own clock says, which nobody sets."""
-        now = time.monotonic()
-        jumped = self._lease_seconds - (now - self._renewed_at) - left_seconds
-        self._renewed_at = now
+    def _watch_clock(self, left_seconds: float, span: Span) -> None:
+        """Compare what was left of the leases with what our own clock says, which nobody sets.
+
+        A pause, of this process or of the machine, is none: it only makes it uncertain how long ago they were renewed.
+        """
+        passed = self._lease_seconds - left_seconds  # by PostgreSQL's clock
+        jumped = min(0.0, passed - self._renewed.shortest_to(span)) + max(0.0, passed - self._renewed.longest_to(span))
         if abs(jumped) > self._lease_seconds / 2:
             log.warning("PostgreSQL's clock was set: no worker is taken for dead for a while", seconds=round(jumped))
-            self._doubtful_until = max(self._doubtful_until, now + self._lease_seconds)
+            self._doubtful_until = max(self._doubtful_until, time.monotonic() + self._lease_seconds)
 
     async def may_end(self, email: Claimed) -> bool:
         """Write that the final dot of ``email`` goes out now; False when a lease was lost, or cannot be checked."""

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from hourpost.database import HotStatement
+from hourpost.database import HOT_SECONDS, HotStatement
 from hourpost.flow.verdict import Verdict
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
@@ -49,7 +49,8 @@ WITH v AS (
 ), calls AS ({calls})
 SELECT count(*) AS calls FROM calls
 """
-    )
+    ),
+    seconds=HOT_SECONDS,
 )
 # What went straight into a mailbox of ours was sent as well.
 _ALSO_SENT = HotStatement(
@@ -68,7 +69,8 @@ WITH here AS (
 ), calls AS ({calls})
 SELECT count(*) AS calls FROM calls
 """
-    )
+    ),
+    seconds=HOT_SECONDS,
 )
 # Its token was not used, unless the answer to an earlier dot was lost. Whoever takes the next one finds that the
 # generation was raised, and has the bucket filled anew.
@@ -80,13 +82,15 @@ _UNSPEND = HotStatement(
     " WHERE u.email_id = d.email_id AND u.position = d.position AND u.kind = 'unknown')"
     " RETURNING d.account_id, old.released_at AS spent_at), raised AS (UPDATE hours SET generation = generation + 1"
     " WHERE account_id IN (SELECT account_id FROM freed))"
-    " INSERT INTO spends (account_id, spent_at, count) SELECT account_id, spent_at, -count(*) FROM freed GROUP BY 1, 2"
+    " INSERT INTO spends (account_id, spent_at, count) SELECT account_id, spent_at, -count(*) FROM freed GROUP BY 1, 2",
+    seconds=HOT_SECONDS,
 )
 _SUPPRESS = HotStatement(
     "INSERT INTO suppressions (account_id, address, id, reason, email_id, created_at)"
     " SELECT e.account_id, w.address, w.id, 'bounce', e.id, :now"
     " FROM unnest(CAST(:email AS uuid[]), CAST(:address AS text[]), CAST(:id AS uuid[])) AS w(email, address, id)"
-    " JOIN emails e ON e.id = w.email ORDER BY 1, 2 ON CONFLICT DO NOTHING"
+    " JOIN emails e ON e.id = w.email ORDER BY 1, 2 ON CONFLICT DO NOTHING",
+    seconds=HOT_SECONDS,
 )
 
 

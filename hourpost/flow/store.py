@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from hourpost.database import HotStatement
+from hourpost.database import HOT_SECONDS, HotStatement
 from hourpost.errors import ServiceUnavailable
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
@@ -101,7 +101,8 @@ WITH orders AS MATERIALIZED (
 ), calls AS ({calls})
 SELECT number, current, is_new FROM judged UNION ALL SELECT -1, NULL, false WHERE now() >= :until::timestamptz
 """
-    )
+    ),
+    seconds=HOT_SECONDS,
 )
 
 

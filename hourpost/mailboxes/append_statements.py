@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from asyncpg import Connection, DivisionByZeroError
 
-from hourpost.database import HotStatement
+from hourpost.database import HOT_SECONDS, HotStatement
 from hourpost.mailboxes.parcels import Entry, Letter
 from hourpost.rules.mail.storing import pack_parts
 
@@ -83,17 +83,20 @@ _FIRST = " AND ".join(
 )
 
 _UNENDED = HotStatement(
-    "INSERT INTO unended_contents (content_id) SELECT unnest(CAST(:contents AS uuid[])) ON CONFLICT DO NOTHING"
+    "INSERT INTO unended_contents (content_id) SELECT unnest(CAST(:contents AS uuid[])) ON CONFLICT DO NOTHING",
+    seconds=HOT_SECONDS,
 )
 _SURROGATE = HotStatement(
     "INSERT INTO surrogates (content_id, growth, places, sizes, texts) VALUES (:content, :growth,"
-    " CAST(:places AS int[]), CAST(:sizes AS int[]), CAST(:texts AS bytea[])) ON CONFLICT DO NOTHING"
+    " CAST(:places AS int[]), CAST(:sizes AS int[]), CAST(:texts AS bytea[])) ON CONFLICT DO NOTHING",
+    seconds=HOT_SECONDS,
 )
 _LOCK_MAILBOXES = HotStatement(
-    "SELECT id FROM mailboxes WHERE id = ANY(CAST(:mailboxes AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
+    "SELECT id FROM mailboxes WHERE id = ANY(CAST(:mailboxes AS uuid[])) ORDER BY id FOR NO KEY UPDATE",
+    seconds=HOT_SECONDS,
 )
 _LOCK_FOLDERS = HotStatement(
-    "SELECT id FROM folders WHERE id = ANY(CAST(:folders AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
+    "SELECT id FROM folders WHERE id = ANY(CAST(:folders AS uuid[])) ORDER BY id FOR NO KEY UPDATE", seconds=HOT_SECONDS
 )
 _ROW_PARTS = """
 room AS (
@@ -122,22 +125,26 @@ room AS (
   JOIN place p ON p.id = r.folder
 )"""
 
-_CONTENT = HotStatement(f"WITH {_CONTENT_PARTS} SELECT grp, thread_id FROM known")  # noqa: S608
+_CONTENT = HotStatement(f"WITH {_CONTENT_PARTS} SELECT grp, thread_id FROM known", seconds=HOT_SECONDS)  # noqa: S608
 _ROWS = HotStatement(
     f"""
 WITH {_ROW_PARTS}
 SELECT r.id AS mailbox_id, p.id AS folder_id, p.uidvalidity, p.first, p.modseq
 FROM room r LEFT JOIN (place p JOIN folders o ON o.id = p.id) ON o.mailbox_id = r.id
-"""  # noqa: S608  # our own words
+""",  # noqa: S608  # our own words
+    seconds=HOT_SECONDS,
 )
 # Both for one message, which is a transaction by itself, of values instead of arrays: half the work for who sends and
 # who runs it. Content still comes before the locks: what is locked asks for it. A full mailbox gives no row. Without
 # the folder, or where the room goes to another between the look and the lock, a division by zero takes back what was.
+# A PostgreSQL that stood still is noticed later; a clock that is ahead of ours by more only costs the other way.
+_BEGIN_WITHIN = timedelta(seconds=3)
 _ONE = HotStatement(
     f"""
 WITH ready AS (
   SELECT 1 FROM mailboxes
   WHERE id = :mailbox AND deleted_at IS NULL AND used_bytes + :size <= quota_bytes
+    AND now() < CAST(:until AS timestamptz)
 ), chunks AS (
   INSERT INTO content_chunks (content_id, number, bytes)
   SELECT :id, k.number - 1, k.bytes
@@ -177,7 +184,8 @@ WITH ready AS (
 )
 SELECT p.uidvalidity, p.first, p.modseq, 1 / (SELECT count(*) FROM place) AS stored
 FROM ready LEFT JOIN place p ON true
-"""  # noqa: S608  # our own words
+""",  # noqa: S608  # our own words
+    seconds=HOT_SECONDS,
 )
 
 
@@ -224,7 +232,8 @@ async def store_rows(
 async def store_one(connection: Connection, entry: Entry, now: datetime) -> Any:
     """Store one message in one statement: the row of its folder, with the message's UID as ``first``.
 
-    None when there was no room or no such folder, and nothing was stored.
+    None when nothing was stored: there was no room or no such folder, or PostgreSQL began so late that whoever sent it
+    may have been told to come again. Who still waits for it stores it in the other way.
     """
     letter, scanned = entry.letter, entry.letter.scanned
     arguments = {
@@ -244,6 +253,7 @@ async def store_one(connection: Connection, entry: Entry, now: datetime) -> Any:
         "keywords": entry.keywords or None,
         "received": letter.received_at,
         "now": now,
+        "until": now + _BEGIN_WITHIN,
     }
     try:
         rows = await _ONE.run(connection, arguments)

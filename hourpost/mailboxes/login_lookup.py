@@ -9,7 +9,7 @@ from uuid import UUID
 
 from asyncpg import Connection
 
-from hourpost.database import HotStatement
+from hourpost.database import HOT_SECONDS, HotStatement
 from hourpost.gateways.encryption import Cipher
 from hourpost.mailboxes.app_passwords import Service
 from hourpost.mailboxes.scram_keys import open_keys
@@ -61,13 +61,14 @@ LEFT JOIN domains d ON d.name = a.domain AND d.account_id = a.account_id AND d.s
 WHERE a.address = :address AND a.kind <> 'catch_all'{conditions}
 ORDER BY d.id IS NULL, a.account_id
 """
-_BY_ADDRESS = HotStatement(_MAILBOX.format(columns="", joins="", conditions="") + " LIMIT 1")
+_BY_ADDRESS = HotStatement(_MAILBOX.format(columns="", joins="", conditions="") + " LIMIT 1", seconds=HOT_SECONDS)
 _BY_TOKEN = HotStatement(
     _MAILBOX.format(
         columns=", p.id AS app_password_id, p.stored_key",
         joins=" JOIN app_passwords p ON p.mailbox_id = m.id",
         conditions=" AND p.token_sha256 = :token AND p.revoked_at IS NULL AND :service = ANY(p.scopes)",
-    )
+    ),
+    seconds=HOT_SECONDS,
 )
 _WITH_KEYS = HotStatement(
     _MAILBOX.format(
@@ -75,12 +76,14 @@ _WITH_KEYS = HotStatement(
         joins=" LEFT JOIN app_passwords p ON p.mailbox_id = m.id AND p.revoked_at IS NULL AND :service = ANY(p.scopes)"
         " AND p.stored_key IS NOT NULL",
         conditions="",
-    )
+    ),
+    seconds=HOT_SECONDS,
 )
 _STANDING = HotStatement(
     "SELECT m.id, m.access_generation,"
     " ARRAY(SELECT p.id FROM app_passwords p WHERE p.mailbox_id = m.id AND p.revoked_at IS NULL) AS app_passwords"
-    " FROM mailboxes m WHERE m.id = ANY(CAST(:mailboxes AS uuid[])) AND m.deleted_at IS NULL"
+    " FROM mailboxes m WHERE m.id = ANY(CAST(:mailboxes AS uuid[])) AND m.deleted_at IS NULL",
+    seconds=HOT_SECONDS,
 )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -12,8 +15,15 @@ from sqlalchemy import text
 from hourpost import watch
 from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
-from hourpost.flow import accept
-from tests.cast import make_account
+from hourpost.flow import accept, store
+from hourpost.gateways.clock import SystemClock
+from hourpost.gateways.folder_feed import RedisFolderFeed
+from hourpost.mailboxes import append, append_statements
+from hourpost.mailboxes.changes import NewMailbox, create_mailbox
+from hourpost.mailboxes.folders import get_folder
+from hourpost.mailboxes.parcels import NewMessage
+from hourpost.mailboxes.store import MailStore
+from tests.cast import make_account, make_domain
 from tests.flow.ledger import read_ledger
 from tests.flow.letters import letter, make_standing, order
 from tests.flow.office import Moment, Office
@@ -208,3 +218,93 @@ async def test_what_was_sent_while_it_stood_still_is_sent_once(office, own_postg
     ledger.check()
     assert [one for one, _ in rounds.far_end.taken] == [f"<{email_id.hex}@acme.test>"]
     assert ledger.events[email_id, 0] == ["queued", "sent"]
+
+
+@pytest_asyncio.fixture
+async def post_box(database, redis_url):
+    """Appends to an inbox, and counts what is in it."""
+    mail = MailStore(database, RedisFolderFeed(redis_url), SystemClock())
+    account = await make_account(database)
+    domain = await make_domain(database, account)
+    async with database.transaction() as connection:
+        new = NewMailbox(f"info@{domain.name}", "no hash", "Info", 1024**3)
+        mailbox = await create_mailbox(connection, account.id, new, datetime.now(UTC))
+    folder = await mail.read(get_folder, mailbox.id, "INBOX")
+
+    async def put():
+        await mail.append(mailbox.id, folder.id, NewMessage(letter().content))
+
+    async def count():
+        return (await mail.read(get_folder, mailbox.id, "INBOX")).messages
+
+    yield put, count
+    await mail.stop()
+
+
+def freeze_before(monkeypatch, module, name, freeze):
+    """Freeze what stores before its statement is sent; gives where the session's id is found."""
+    sessions, run = [], getattr(module, name)
+
+    async def run_late(connection, *arguments):
+        if not sessions:
+            sessions.append(connection.get_server_pid())
+            await asyncio.to_thread(freeze, sessions[0])
+        return await run(connection, *arguments)
+
+    monkeypatch.setattr(module, name, run_late)
+    return sessions
+
+
+async def test_a_message_that_was_refused_while_all_stood_still_is_not_stored_later(
+    post_box, database, own_postgres, monkeypatch
+):
+    put, count = post_box
+    for _ in range(3):  # every connection knows the statement
+        await put()
+    sessions = freeze_before(monkeypatch, append, "store_one", lambda _: own_postgres.freeze())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(ServiceUnavailable):
+                await put()
+    finally:
+        await asyncio.to_thread(own_postgres.thaw)
+    await patiently(lambda: wait_for_the_end(database, sessions[0]))
+    await put()
+    assert await count() == 4
+
+
+async def test_a_message_that_postgresql_begins_late_is_stored_while_its_sender_waits(post_box, monkeypatch):
+    """As where its clock is ahead of ours."""
+    put, count = post_box
+    monkeypatch.setattr(append_statements, "_BEGIN_WITHIN", timedelta(hours=-1))
+    await put()
+    assert await count() == 1
+
+
+@pytest.mark.parametrize("what", ["an order", "a message"])
+async def test_one_backend_that_stands_still_is_given_up_while_the_server_lives(
+    office, post_box, database, monkeypatch, what
+):
+    put, count = post_box
+    account = await make_account(database)
+    statement, module, name = store._STORE, accept, "store"
+    if what == "a message":
+        statement, module, name = append_statements._ONE, append, "store_one"
+
+    async def ask():
+        await (put() if what == "a message" else office.intake.accept(order(make_standing(account), letter())))
+
+    await ask()
+    monkeypatch.setattr(statement, "_seconds", 1.0)  # what stands still never answers
+    monkeypatch.setattr(append_statements, "_BEGIN_WITHIN", timedelta(seconds=0.5))  # less, as it is otherwise too
+    sessions = freeze_before(monkeypatch, module, name, lambda pid: os.kill(pid, signal.SIGSTOP))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(ServiceUnavailable):
+                await ask()
+        assert not database._watch.is_silent
+        monkeypatch.undo()
+        await ask()  # on another connection
+    finally:
+        os.kill(sessions[0], signal.SIGCONT)
+    assert await count() == (2 if what == "a message" else 0)

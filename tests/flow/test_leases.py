@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
+from hourpost.flow import leases as leases_module
 from hourpost.flow import logbook
 from hourpost.flow.claim import claim, enrol, load_contents, mark_dots
 from hourpost.flow.deliver import Courier, Pace
@@ -141,6 +142,21 @@ async def test_a_clock_that_is_set_takes_no_work_from_the_living(rounds, hours):
     leases._doubtful_until = 0.0
     await courier._sweep()
     assert (await rounds.until(lambda _: True)).row(email_id).state == "deferred"
+
+
+@pytest.mark.parametrize("pause", ["while it waits for the answer", "in between"])
+async def test_a_pause_of_the_process_is_no_clock_that_was_set(rounds, monkeypatch, pause):
+    readings = {"while it waits for the answer": [0, 0, 1, 2, 102, 103, 104], "in between": [0, 0, 1, 101, 102, 103, 104]}
+    monkeypatch.setattr(leases_module, "_seconds", iter(readings[pause]).__next__)
+    leases = Leases(rounds.database, rounds.clock, "alive", 30)
+    await leases.renew()
+    if pause == "in between":
+        await rounds.execute("UPDATE workers SET leased_until = leased_until - interval '100 seconds'")
+    with structlog.testing.capture_logs() as said:
+        await leases.renew()
+        assert not leases.tell_the_living  # others may have stood still with it
+        await leases.renew()
+    assert said == []
 
 
 async def test_an_outage_takes_no_work_from_those_who_could_not_renew(rounds, monkeypatch):
