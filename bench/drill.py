@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench.drill_client import Client, units
-from bench.drill_faults import FAULTS, Scene
+from bench.drill_faults import FAULTS, SHORTAGES, Scene
 from bench.drill_inbound import MAILBOXES, Visitors
 from bench.drill_judge import Judgement, busiest_hour, count_waiting, judge
 from bench.drill_reader import PASSWORD, Reader
@@ -55,9 +55,18 @@ class Plan:
     cycles: int = 2
     small_limit: int = 2_500
     patience_seconds: float = 180.0
+    has_shortages: bool = True
 
 
-SHORT = Plan(emails=1_500, rate=75.0, fault_every_seconds=2.0, cycles=1, small_limit=200, patience_seconds=45.0)
+SHORT = Plan(
+    emails=1_500,
+    rate=75.0,
+    fault_every_seconds=2.0,
+    cycles=1,
+    small_limit=200,
+    patience_seconds=45.0,
+    has_shortages=False,
+)
 
 
 @dataclass(slots=True)
@@ -115,10 +124,9 @@ class Drill:
         return judgement
 
     async def _break(self, scene: Scene) -> None:
-        for _ in range(self.plan.cycles):
-            for name, act in FAULTS:
-                await asyncio.sleep(self.plan.fault_every_seconds)
-                self.told.append((name, await act(scene)))
+        for name, act in FAULTS * self.plan.cycles + (SHORTAGES if self.plan.has_shortages else ()):
+            await asyncio.sleep(self.plan.fault_every_seconds)
+            self.told.append((name, await act(scene)))
 
     async def _raise_limit(self, scene: Scene, accounts: list[UUID]) -> None:
         words = ("account", "plan", "--account", to_text("acc", accounts[1]), "--set", "skilled", "--limit", str(AMPLE))

@@ -1,4 +1,4 @@
-"""What goes wrong in the drill: each part is killed with ``kill -9``, or stands still, while mail is under way."""
+"""What goes wrong in the drill while mail is under way: parts are killed with ``kill -9``, stand still, or run short."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+import asyncpg
 import psutil
 import redis.asyncio as redis
 
@@ -18,6 +19,12 @@ from hourpost.embedded.instance import read_instance
 _RELAY_AWAY_SECONDS = 1.5
 _FIND_SECONDS = 60.0
 _FROZEN_SECONDS = 8.0  # longer than the leases of the drill
+_SHORT_SECONDS = 12.0  # of memory or of connections
+_CROWD = "hourpost drill"
+_END_OTHERS = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE backend_type = 'client backend' AND application_name <> $1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,38 @@ class Scene:
                 one.resume()
         return f"for {_FROZEN_SECONDS:.0f} s"
 
+    async def starve_redis(self) -> str:
+        """Redis has no memory left, and evicts nothing: whatever writes to it is refused."""
+        client = redis.Redis.from_url(str(read_instance(self.instance.home)["redis_url"]))
+        await client.config_set("maxmemory", "1mb")
+        try:
+            await asyncio.sleep(_SHORT_SECONDS)
+        finally:
+            await client.config_set("maxmemory", "0")
+            await client.aclose()
+        return f"for {_SHORT_SECONDS:.0f} s"
+
+    async def crowd_postgres(self) -> str:
+        """Others have every connection of PostgreSQL; ours are ended, and find no place for a while."""
+        held: list[asyncpg.Connection] = []
+        ended, ends_at = 0, time.monotonic() + _SHORT_SECONDS
+        try:
+            while time.monotonic() < ends_at:
+                with suppress(OSError, TimeoutError, asyncpg.PostgresError):
+                    while True:
+                        held.append(await self._connect_as_others())
+                if held and not ended:
+                    ended = await held[0].fetchval(_END_OTHERS, _CROWD)
+                await asyncio.sleep(0.02)
+        finally:
+            for connection in held:
+                connection.terminate()
+        return f"{len(held)} of others for {_SHORT_SECONDS:.0f} s, {ended} of ours ended"
+
+    async def _connect_as_others(self) -> asyncpg.Connection:
+        settings = {"application_name": _CROWD}
+        return await asyncpg.connect(self.instance.database_url, timeout=3, server_settings=settings)
+
     async def kill_relay(self) -> str:
         """The sink is gone for a while; what it had taken is in its journal."""
         await asyncio.to_thread(self.far_end.kill)
@@ -92,3 +131,8 @@ FAULTS: tuple[Fault, ...] = (
     ("kill -9 IMAP door", lambda scene: scene.kill("imap")),
     ("kill -STOP PostgreSQL", lambda scene: scene.freeze("postgres")),
 )
+SHORTAGES: tuple[Fault, ...] = (
+    ("Redis without memory", lambda scene: scene.starve_redis()),
+    ("PostgreSQL without connections", lambda scene: scene.crowd_postgres()),
+)
+"""Of the whole drill only: they take long."""
