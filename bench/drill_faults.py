@@ -1,4 +1,4 @@
-"""What goes wrong in the drill while mail is under way: parts are killed with ``kill -9``, stand still, or run short."""
+"""What goes wrong in the drill while mail is under way: parts are killed, stand still, or run short of something."""
 
 from __future__ import annotations
 
