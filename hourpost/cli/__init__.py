@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from typing import Any
+from difflib import get_close_matches
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -63,6 +65,12 @@ class _LazyGroup(TyperGroup):
         _set_lines(command)
         return command
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is meant; of one that there is not, what may have been meant."""
+        if args and args[0] not in _COMMANDS and (near := get_close_matches(args[0], _COMMANDS)):
+            ctx.fail(f"No such command '{args[0]}'. Did you mean {' or '.join(near)}?")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; settings that cannot be are named, all of them, without what was given: it may be secret."""
         try:
@@ -80,13 +88,23 @@ main = typer.Typer(
     name="hourpost",
     cls=_LazyGroup,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     help="Hourpost sends email by REST and SMTP, each account held to its plan's hour, and keeps mailboxes.\n\n"
     "Start with `hourpost up`; `hourpost COMMAND --help` explains each command.",
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hourpost {version('hourpost')}")
+        raise typer.Exit
+
+
 @main.callback()
-def _main() -> None:
+def _main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Hourpost sends email by REST and SMTP, each account held to its plan's hour, and keeps mailboxes."""

@@ -88,7 +88,9 @@ def show(account: OfAccount, as_json: AsJson = False) -> None:
 def plan_(
     account: OfAccount,
     to: Annotated[str, typer.Option("--set", metavar="PLAN", help=f"{', '.join(PLANS)}, or none for test mode only.")],
-    limit: Annotated[int | None, typer.Option(help="An hourly limit of its own, in place of the plan's.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="An hourly limit of its own, in place of the plan's.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change the plan of an account; what waits for its hour is paced anew at once.

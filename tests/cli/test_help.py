@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import typer
+from typer.testing import CliRunner
 
 from hourpost.cli import _COMMANDS, main
 
@@ -26,3 +31,32 @@ def test_every_command_says_what_it_does_in_paragraphs_without_lines_of_our_sour
         assert not any("\n" in paragraph for paragraph in paragraphs), name
         assert all(paragraph.find("Example: ") < 1 for paragraph in paragraphs), name
         assert not {one.name for one in command.params} & {"install_completion", "show_completion"}, name
+
+
+def test_it_knows_its_version() -> None:
+    done = CliRunner().invoke(main, ["--version"])
+    assert done.exit_code == 0
+    assert re.fullmatch(r"hourpost \d+\.\d+\S*\n", done.output)
+
+
+def test_a_slip_is_told_what_was_meant() -> None:
+    done = CliRunner().invoke(main, ["acount", "list"])
+    assert done.exit_code == 2
+    assert "Did you mean account?" in done.stderr
+
+
+def test_the_shell_completes_commands_and_what_is_below_them() -> None:
+    def complete(line: str) -> set[str]:
+        asked = {"_HOURPOST_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+        done = subprocess.run(
+            [sys.executable, "-c", "from hourpost.cli import main; main(prog_name='hourpost')"],
+            env={**os.environ, **asked},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return set(done.stdout.split())
+
+    assert complete("hourpost mailb") == {"mailbox"}
+    assert {"create", "list", "plan"} <= complete("hourpost account ")
