@@ -93,9 +93,14 @@ class HotConnection:
 
 
 class Database:
-    """PostgreSQL: read with ``reading()``, write with ``transaction()``; both give a Core connection."""
+    """PostgreSQL: read with ``reading()``, write with ``transaction()``; both give a Core connection.
 
-    def __init__(self, url: str, *, pool_size: int = 8, application: str = "hourpost") -> None:
+    A statement that takes over a minute is given up, unless its caller ``is_patient``.
+    """
+
+    def __init__(
+        self, url: str, *, pool_size: int = 8, application: str = "hourpost", is_patient: bool = False
+    ) -> None:
         self.url = url
         self._application = application
         self._hot = Connections(self._connect, _HOT_CONNECTIONS)
@@ -110,7 +115,7 @@ class Database:
             json_deserializer=orjson.loads,
             connect_args={
                 "timeout": 5,
-                "command_timeout": 60,
+                "command_timeout": None if is_patient else _LONGEST_SECONDS,
                 "async_creator_fn": self._connect_as_told,
                 "server_settings": {"application_name": application, "jit": "off"},
             },
@@ -172,7 +177,7 @@ class Database:
         return await asyncpg.connect(
             self.url.replace("postgresql+asyncpg://", "postgresql://"),
             timeout=5,
-            command_timeout=60,
+            command_timeout=_LONGEST_SECONDS,
             record_class=Row,
             server_settings={"application_name": self._application, "jit": "off"},
         )
@@ -210,6 +215,7 @@ _HOT_AWAY = (
     asyncpg.InsufficientResourcesError,
 )
 _HOT_CONNECTIONS = 4
+_LONGEST_SECONDS = 60.0
 _GOODBYE_SECONDS = 3.0
 
 HOT_SECONDS = 20.0

@@ -31,7 +31,9 @@ def migrate(restored: Restored = False) -> None:
     settings = instance_settings()
     if settings.database_url is None:
         raise typer.BadParameter("HOURPOST_DATABASE_URL is not set, and no `hourpost up` runs.")
-    database = Database(settings.database_url.get_secret_value(), pool_size=2, application="hourpost migrate")
+    database = Database(
+        settings.database_url.get_secret_value(), pool_size=2, application="hourpost migrate", is_patient=True
+    )
 
     async def run() -> int:
         try:

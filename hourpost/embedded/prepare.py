@@ -19,7 +19,9 @@ async def prepare(home: Path) -> None:
     """Migrate, then make the first account where there is none. Raises: ServiceUnavailable."""
     settings = instance_settings_of(home)
     assert settings.database_url is not None  # `hourpost up` has written where it is
-    database = Database(settings.database_url.get_secret_value(), pool_size=2, application="hourpost up")
+    database = Database(
+        settings.database_url.get_secret_value(), pool_size=2, application="hourpost up", is_patient=True
+    )
     try:
         await upgrade(database)
         cipher, clock = Cipher.from_settings(settings), SystemClock()
