@@ -121,6 +121,8 @@ async def _check_redis(settings: Settings) -> list[Check]:
         return [
             _failed("redis", server.fault_as_counters, "name one server, or a proxy before one, in HOURPOST_REDIS_URL")
         ]
+    if server.refusal:
+        return [_failed("redis", f"it takes nothing: {server.refusal}", "until it does, mail is accepted and held")]
     kept = _ok("redis", f"Redis {server.version}, {server.seconds * 1000:.1f} ms")
     if server.evicts:
         kept = _failed("redis", "it may evict keys: an hour would be forgotten", "set maxmemory-policy noeviction")
@@ -137,6 +139,8 @@ async def _check_broker(settings: Settings) -> list[Check]:
     server = await inspect_redis(broker_url(settings))
     if server.fault_as_broker:
         return [_failed("broker", server.fault_as_broker, "name a Redis that is no cluster in HOURPOST_BROKER_URL")]
+    if server.refusal:
+        return [_failed("broker", f"it takes nothing: {server.refusal}", "until it does, mail leaves seconds later")]
     if server.evicts:
         return [_warning("broker", "it may evict hints, which then cost seconds", "set maxmemory-policy noeviction")]
     return [_ok("broker", f"Redis {server.version}")]

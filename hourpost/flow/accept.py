@@ -33,6 +33,7 @@ from hourpost.gateways.hour import Hour
 from hourpost.rules.delivery_state import State
 from hourpost.rules.hour_tokens import Answer, Take, Taken
 from hourpost.rules.submission import Order, Receipt
+from hourpost.seldom import Seldom
 
 _FLIGHTS = 2
 _CROWD = 100  # emails; a commit costs about 2 ms whatever is in it, so two of a few cost more than they save
@@ -46,6 +47,7 @@ _BEGIN_SECONDS = 2.0  # a PostgreSQL that stood still for longer must not store 
 _BYTES_A_SECOND = 2 * 1024 * 1024  # a slow road to it
 
 log = structlog.get_logger()
+_say_uncounted = Seldom("the hour cannot be counted: holding")
 
 
 @dataclass(slots=True, eq=False)
@@ -243,7 +245,7 @@ class Intake:
             found = await self._teller.take(takes)
         except ServiceUnavailable as error:
             metrics.HOUR_UNCOUNTED.inc()
-            log.warning("the hour cannot be counted: holding", cause=error.cause)
+            _say_uncounted(cause=error.cause)
             return
         for taken, group in zip(found, groups.values(), strict=True):
             start = 0

@@ -33,6 +33,7 @@ from hourpost.rules.ids import new_id
 from hourpost.rules.incoming import IncomingHeader
 from hourpost.rules.plans import hourly_limit
 from hourpost.rules.submission import Order, Standing, Submission
+from hourpost.seldom import Seldom
 
 SOURCE = "forward"
 HELD_CHANNEL = "held"
@@ -47,6 +48,7 @@ _RING = HotStatement(
 _LIMITS = HotStatement("SELECT id, plan, own_limit, suspended_at FROM accounts WHERE id = ANY(:accounts::uuid[])")
 
 log = structlog.get_logger()
+_say_uncounted = Seldom("the hour cannot be counted: holding what goes on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class Forwarding:
             found = await self._teller.take(takes)
         except ServiceUnavailable as error:
             metrics.HOUR_UNCOUNTED.inc()
-            log.warning("the hour cannot be counted: holding what goes on", cause=error.cause)
+            _say_uncounted(cause=error.cause)
             return
         for share, taken in zip(shares, found, strict=True):
             share.taken, share.answers = taken, taken.answers

@@ -18,11 +18,13 @@ from hourpost.flow import limit
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour, HourUnavailable
 from hourpost.rules.hour_tokens import Answer, Take, Taken
+from hourpost.seldom import Seldom
 
 _TRUST = timedelta(seconds=30)
 _REMEMBERED = 10_000
 
 log = structlog.get_logger()
+_say_untold = Seldom("the hour was not told what is held")
 
 
 class Teller:
@@ -79,7 +81,7 @@ class Teller:
             for account, generation in generations.items():
                 await self._hour.adjust_waiting(account, unseen[account], generation)
         except ServiceUnavailable as error:
-            log.warning("the hour was not told what is held", cause=error.cause)
+            _say_untold(cause=error.cause)
 
     def _is_doubtful(self, taken: Taken) -> bool:
         if all(answer.refusal is None for answer in taken.answers):

@@ -16,11 +16,11 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Protocol
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from hourpost.errors import LimitExceeded
+from hourpost.seldom import Seldom
 
 MEMORY_SECONDS = 3600
 LONGEST_WAIT_SECONDS = 900
@@ -31,7 +31,7 @@ _MOST_TOLD = 20_000
 _REST_SECONDS = 1.0
 _MOST_COUNTED = 20_000
 
-log = structlog.get_logger()
+_say_alone = Seldom("tries are counted by this process alone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class RedisAttempts:
 
     def _rest(self, error: Exception) -> None:
         self._rests_until = monotonic() + _REST_SECONDS
-        log.warning("tries are counted by this process alone", cause=repr(error))
+        _say_alone(cause=repr(error))
 
 
 def _hashed(value: str) -> str:

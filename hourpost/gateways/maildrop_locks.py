@@ -15,6 +15,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from hourpost.seldom import Seldom
+
 LEASE_SECONDS = 60
 _TIMEOUT_SECONDS = 1.0
 
@@ -28,6 +30,7 @@ return 1
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 log = structlog.get_logger(__name__)
+_say_unlocked = Seldom("a maildrop is not locked")
 
 
 class MaildropLocks(Protocol):
@@ -67,7 +70,7 @@ class RedisMaildropLocks:
         try:
             return bool(await self._take(keys=[_key(mailbox_id)], args=[token, self._lease_ms]))
         except (RedisError, OSError) as error:
-            log.warning("a maildrop is not locked", cause=repr(error))
+            _say_unlocked(cause=repr(error))
             return True
 
     async def release(self, mailbox_id: UUID, token: str) -> None:

@@ -8,14 +8,15 @@ from time import monotonic
 from typing import Any
 
 import redis.asyncio as redis
-import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from hourpost.seldom import Seldom
+
 Command = tuple[bytes | str | int, ...]
 
-log = structlog.get_logger()
+_say_away = Seldom("counting without Redis", level="info")
 
 
 class OptionalRedis:
@@ -43,7 +44,7 @@ class OptionalRedis:
                 return list(await pipeline.execute())
         except (RedisError, OSError) as fault:
             self._rests_until = monotonic() + self._rest_seconds
-            log.info("counting without Redis", cause=repr(fault))
+            _say_away(cause=repr(fault))
             return None
 
     async def aclose(self) -> None:

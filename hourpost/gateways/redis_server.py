@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from time import time
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from hourpost.errors import ServiceUnavailable
+
+_PROBE = "hourpost:probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class RedisServer:
     appends: bool
     seconds: float
     shards: int
+    refusal: str | None
+    """What it says when it is given something to keep."""
 
     @property
     def fault_as_counters(self) -> str | None:
@@ -53,6 +57,7 @@ async def inspect_redis(url: str, *, timeout_seconds: float = 3.0) -> RedisServe
         shards = int((await client.cluster("INFO"))["cluster_size"]) if info.get("cluster_enabled") else 0
         return RedisServer(
             shards=shards,
+            refusal=await _try_to_write(client),
             version=str(info.get("redis_version", "unknown")),
             skew_seconds=max(asked_at - now, now - answered_at, 0.0),
             evicts=info.get("maxmemory_policy") != "noeviction",
@@ -63,3 +68,12 @@ async def inspect_redis(url: str, *, timeout_seconds: float = 3.0) -> RedisServe
         raise ServiceUnavailable("Redis does not answer.", retry_after_seconds=5, cause=repr(error)) from error
     finally:
         await client.aclose()
+
+
+async def _try_to_write(client: Redis) -> str | None:
+    """Keep something for a moment; a replica, a full disk or a failed snapshot make a server that only reads."""
+    try:
+        await client.set(_PROBE, "", ex=1)
+    except ResponseError as error:
+        return str(error)
+    return None

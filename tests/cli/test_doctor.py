@@ -16,6 +16,7 @@ from hourpost.rules.ids import new_id
 from tests.cli.conftest import Run
 from tests.fakes.dns_server import DnsServer
 from tests.fixtures.certificates import self_signed
+from tests.gateways.conftest import RedisServer
 
 
 def examine(hourpost: Run) -> dict[str, Any]:
@@ -127,3 +128,15 @@ def test_who_gets_in_is_said_and_that_everybody_does_for_nothing(
     check = examine(hourpost)["sign-up"]
     assert check["status"] == "ok"
     assert "by invitation" in check["text"]
+
+
+def test_a_redis_that_takes_nothing_is_found(hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As one does whose snapshot has failed, whose disk is full, or that is a replica."""
+    server = RedisServer(tmp_path, "--min-replicas-to-write", "1")
+    try:
+        monkeypatch.setenv("HOURPOST_REDIS_URL", server.url)
+        checks = examine(hourpost)
+    finally:
+        server.close()
+    assert checks["redis"]["status"] == checks["broker"]["status"] == "failed"
+    assert "it takes nothing: " in checks["redis"]["text"]

@@ -260,6 +260,7 @@ def test_broker_and_counters_are_different_servers_that_forget_nothing() -> None
         command = " ".join(_services()[name]["command"])
         assert "--appendonly yes" in command
         assert "--maxmemory-policy noeviction" in command
+        assert "--save  --" in command  # none: one that fails would have every write refused
 
 
 def test_the_image_runs_as_nobody_special_and_knows_no_secret() -> None:
