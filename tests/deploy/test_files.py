@@ -121,6 +121,22 @@ def test_systemd_runs_every_part_with_time_to_end_and_descriptors_enough() -> No
     assert int(re.findall(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)[0]) >= _MOST_SESSIONS
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+def test_systemd_can_read_its_unit(tmp_path: Path) -> None:
+    unit = (_ROOT / "deploy/systemd/hourpost@.service").read_text()
+    (tmp_path / "hourpost@.service").write_text(unit.replace("/opt/hourpost/bin/hourpost", "/bin/true"))
+    command = ["systemd-analyze", "verify", str(tmp_path / "hourpost@.service")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path) not in done.stderr
+
+
+def test_systemd_leaves_a_part_its_standard_ports_and_room_for_what_is_uploaded() -> None:
+    """A file system that is read-only has no /tmp either, unless the unit has one of its own."""
+    unit = (_ROOT / "deploy/systemd/hourpost@.service").read_text()
+    assert {"ProtectSystem=strict", "PrivateTmp=yes", "AmbientCapabilities=CAP_NET_BIND_SERVICE"} <= set(unit.split())
+
+
 @pytest.mark.parametrize("part", ["migrate", *_PARTS])
 def test_compose_runs_a_command_that_exists(part: str) -> None:
     assert _services()[part]["command"] == [part]
