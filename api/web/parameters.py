@@ -39,10 +39,7 @@ def beside_the_query(request: Request) -> Iterator[None]:
 
     Clients that were written for others, at the root, may ask for more. Raises: ValidationFailed.
     """
-    strange: list[Fault] = []
-    if request.scope["query_string"] and request.scope["path"].startswith("/v1/"):
-        names = dict.fromkeys(request.query_params.keys())
-        strange = [Fault(pointer_to((name,)), f"`{name}`: is not a parameter here") for name in names]
+    strange = faults_of_query(request)
     try:
         yield
     except ValidationFailed as error:
@@ -51,6 +48,14 @@ def beside_the_query(request: Request) -> Iterator[None]:
         raise ValidationFailed([*error.faults, *strange]) from None
     if strange:
         raise ValidationFailed(strange)
+
+
+def faults_of_query(request: Request) -> list[Fault]:
+    """Everything in the query of a route with a body, which knows no parameters; at the root more may be asked for."""
+    if not request.scope["query_string"] or not request.scope["path"].startswith("/v1/"):
+        return []
+    names = dict.fromkeys(request.query_params.keys())
+    return [Fault(pointer_to((name,)), f"`{name}`: is not a parameter here") for name in names]
 
 
 def _all_of(dependant: Dependant) -> Iterator[Dependant]:

@@ -62,7 +62,7 @@ async def rename_credential(
     connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, name: str
 ) -> Credential:
     """Give a credential another name. Raises: NotFound, ValidationFailed."""
-    faults = _name_faults(name)
+    faults = name_faults(name)
     if faults:
         raise ValidationFailed(faults)
     await _update(connection, account_id, kind, credential_id, {"name": name.strip()})
@@ -90,7 +90,9 @@ async def revoke_credential(
 async def _create(
     connection: AsyncConnection, account_id: UUID, kind: Kind, new: NewCredential, now: datetime
 ) -> Issued:
-    await _check(connection, account_id, kind, new, now)
+    faults = await list_faults(connection, account_id, kind, new, now)
+    if faults:
+        raise ValidationFailed(faults)
     credential_id = new_id()
     prefix = SMTP if kind is Kind.SMTP else TEST if new.test else LIVE
     secret = mint(prefix, os.urandom(ENTROPY_BYTES))
@@ -125,8 +127,11 @@ async def _update(
         raise NotFound("There is no such credential.")
 
 
-async def _check(connection: AsyncConnection, account_id: UUID, kind: Kind, new: NewCredential, now: datetime) -> None:
-    faults = _name_faults(new.name)
+async def list_faults(
+    connection: AsyncConnection, account_id: UUID, kind: Kind, new: NewCredential, now: datetime
+) -> list[Fault]:
+    """Everything for which it would not be made."""
+    faults = name_faults(new.name)
     scopes = [scope.value for scope in Scope if not (kind is Kind.SMTP and scope is Scope.READING)]
     if new.scope not in scopes:
         faults.append(Fault("/scope", f"there is no scope {new.scope!r}; scopes are {', '.join(scopes)}"))
@@ -134,8 +139,7 @@ async def _check(connection: AsyncConnection, account_id: UUID, kind: Kind, new:
         faults.append(Fault("/expires_at", "the moment of expiry is in the past"))
     if new.domain_id is not None and not await _has_domain(connection, account_id, new.domain_id):
         faults.append(Fault("/domain_id", "the account has no such domain"))
-    if faults:
-        raise ValidationFailed(faults)
+    return faults
 
 
 async def _has_domain(connection: AsyncConnection, account_id: UUID, domain_id: UUID) -> bool:
@@ -143,7 +147,8 @@ async def _has_domain(connection: AsyncConnection, account_id: UUID, domain_id: 
     return (await connection.execute(mine)).one_or_none() is not None
 
 
-def _name_faults(name: str) -> list[Fault]:
+def name_faults(name: str) -> list[Fault]:
+    """What is wrong with the name of a credential."""
     if 1 <= len(name.strip()) <= MAX_NAME and name.isprintable():
         return []
     return [Fault("/name", f"the name must have 1 to {MAX_NAME} visible characters")]

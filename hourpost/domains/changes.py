@@ -58,15 +58,20 @@ class Findings:
         return self.signs, self.signs if self.signs_ed25519 is None else self.signs_ed25519
 
 
+def read_name(name: str) -> str:
+    """The name in the form in which it is compared. Raises: ValidationFailed."""
+    try:
+        return normalise_domain(name.strip().removesuffix("."))
+    except AddressError as error:
+        raise ValidationFailed([Fault("/name", str(error))]) from error
+
+
 async def prepare_domain(name: str, cipher: Cipher, *, signs_ed25519: bool | None = None) -> NewDomain:
     """Check the name, and make its token and keys in another thread. Raises: ValidationFailed.
 
     ``signs_ed25519``: with the second key too; None: as the account has it.
     """
-    try:
-        normalised = normalise_domain(name.strip().removesuffix("."))
-    except AddressError as error:
-        raise ValidationFailed([Fault("/name", str(error))]) from error
+    normalised = read_name(name)
     domain_id = new_id()
     rsa, ed25519 = await asyncio.get_running_loop().run_in_executor(_THREADS, generate_keys)
     values = {

@@ -49,13 +49,13 @@ def check_route(pattern: str, url: str, allowed: Sequence[Network]) -> NewRoute:
     faults = []
     normal = ""
     try:
-        normal = _normalise(pattern)
-    except AddressError as error:
-        faults.append(Fault("/pattern", str(error)))
-    try:
-        webhooks.check(url, None, allowed)
+        normal = read_pattern(pattern)
     except ValidationFailed as error:
-        faults += [Fault("/url", one.detail.replace("`endpoint`", "`url`")) for one in error.faults]
+        faults += error.faults
+    try:
+        check_url(url, allowed)
+    except ValidationFailed as error:
+        faults += error.faults
     if faults:
         raise ValidationFailed(faults)
     return NewRoute(normal, url)
@@ -68,7 +68,7 @@ async def create_route(
 
     Raises: Forbidden (``domain_not_verified``); Conflict where the pattern has a route, or there are too many.
     """
-    await _check_domain(connection, account_id, new.domain)
+    await check_domain(connection, account_id, new.domain)
     table = tables.InboundRoute
     count = select(func.count()).select_from(table).where(table.account_id == account_id)
     if (await connection.execute(count)).scalar_one() >= MAX_ROUTES:
@@ -95,6 +95,23 @@ async def delete_route(connection: AsyncConnection, account_id: UUID, route_id: 
     await webhooks.delete_webhook(connection, account_id, route.webhook_id)
 
 
+def check_url(url: str, allowed: Sequence[Network]) -> None:
+    """Raises: ValidationFailed."""
+    try:
+        webhooks.check(url, None, allowed)
+    except ValidationFailed as error:
+        faults = [Fault("/url", one.detail.replace("`endpoint`", "`url`")) for one in error.faults]
+        raise ValidationFailed(faults) from None
+
+
+def read_pattern(pattern: str) -> str:
+    """The pattern in the form in which it is compared. Raises: ValidationFailed."""
+    try:
+        return _normalise(pattern)
+    except AddressError as error:
+        raise ValidationFailed([Fault("/pattern", str(error))]) from None
+
+
 def _normalise(pattern: str) -> str:
     """``support@acme.com`` or ``*@acme.com``, as addresses are compared. Raises: AddressError."""
     local, _, domain = pattern.strip().rpartition("@")
@@ -106,7 +123,8 @@ def _normalise(pattern: str) -> str:
     return address.spec.lower()
 
 
-async def _check_domain(connection: AsyncConnection, account_id: UUID, domain: str) -> None:
+async def check_domain(connection: AsyncConnection, account_id: UUID, domain: str) -> None:
+    """Raises: Forbidden (``domain_not_verified``)."""
     table = tables.Domain
     mine = (table.account_id == account_id, table.name == domain, table.status == "verified")
     if (await connection.execute(select(table.id).where(*mine))).one_or_none() is None:

@@ -41,12 +41,13 @@ def read_addresses(texts: Sequence[str], pointer: str) -> list[str]:
     return list(dict.fromkeys(addresses))
 
 
-async def check_domain(connection: AsyncConnection, account_id: UUID, domain: str) -> None:
-    """Raises: Forbidden unless the domain is verified for this account."""
+async def check_domain(connection: AsyncConnection, account_id: UUID, domain: str, pointer: str = "") -> None:
+    """Raises: Forbidden unless the domain is verified for this account; ``pointer``: where it is asked for."""
     table = tables.Domain
     mine = (table.account_id == account_id, table.name == domain, table.status == "verified")
     if (await connection.execute(select(table.id).where(*mine))).one_or_none() is None:
-        raise Forbidden("domain_not_verified", f"{domain} is not a verified domain of this account.")
+        detail = f"{domain} is not a verified domain of this account."
+        raise Forbidden("domain_not_verified", detail, faults=[Fault(pointer, detail)] if pointer else None)
 
 
 async def add_address(

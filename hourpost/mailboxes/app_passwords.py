@@ -75,7 +75,7 @@ async def create_app_password(
     mailbox_id = place[1]
     salt = await _get_salt(connection, place)
     count = select(func.count()).select_from(_TABLE).where(*_active(mailbox_id))
-    _check(name, scopes, (await connection.execute(count)).scalar_one())
+    check(name, scopes, (await connection.execute(count)).scalar_one())
     secret = mint(MAILBOX, os.urandom(ENTROPY_BYTES))
     keys = await make_keys(secret, salt)
     row = {
@@ -121,7 +121,8 @@ async def _get_salt(connection: AsyncConnection, place: tuple[UUID, UUID]) -> by
     return salt
 
 
-def _check(name: str, scopes: Sequence[str], count: int) -> None:
+def check(name: str, scopes: Sequence[str], count: int = 0) -> None:
+    """``count``: how many the mailbox has already. Raises: ValidationFailed."""
     faults = []
     if not 1 <= len(name.strip()) <= MAX_NAME or not name.isprintable():
         faults.append(Fault("/name", f"the name must have 1 to {MAX_NAME} visible characters"))

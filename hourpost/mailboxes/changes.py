@@ -63,7 +63,7 @@ async def create_mailbox(connection: AsyncConnection, account_id: UUID, new: New
     """
     check_settings(new.name, new.quota_bytes)
     address = read_address(new.address, "/address")
-    await check_domain(connection, account_id, address.domain)
+    await check_domain(connection, account_id, address.domain, "/address")
     mailbox_id, salt = new_id(), os.urandom(16)
     row = {
         "id": mailbox_id,
@@ -130,7 +130,7 @@ async def add_alias(
     """Let it get mail for, and send as, another address. Raises: NotFound, ValidationFailed, Forbidden, Conflict."""
     await _require(connection, account_id, mailbox_id)
     address = read_address(alias, "/alias")
-    await check_domain(connection, account_id, address.domain)
+    await check_domain(connection, account_id, address.domain, "/alias")
     await add_address(connection, (account_id, mailbox_id), address.spec, "alias", now)
     await announce_access(connection, mailbox_id)
     await announce_change(connection, account_id)

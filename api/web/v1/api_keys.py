@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 
 from api.web.answers import Json, list_of
-from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, BoundedManager, Limit, ThePartsOf, cursor, id_of
+from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
-from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view, within_reach
+from api.web.v1.credential_fields import NewCredentialFields, Rename, change, to_new, view
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
@@ -31,16 +31,13 @@ class NewApiKey(NewCredentialFields):
     test: bool = Field(False, description="A test key: nothing leaves and nothing counts, and it reaches tests alone.")
 
 
-NEW = TypeAdapter(NewApiKey)
-
-
 @router.post("", **route("create_api_key", shapes.KeyIssued, 201, openapi_extra=body("NewApiKey")))
 async def create_api_key(request: Request, caller: BoundedManager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Make an API key. Its token is in this answer and nowhere else, ever."""
-    fields = await read_fields(request, NEW)
+    draft = await read_draft(request, NewApiKey)
     now = parts.clock.now()
-    new = within_reach(to_new(fields, now, default_scope="full", test=fields.test), caller)
     async with parts.database.transaction() as connection:
+        new = await to_new(connection, draft, caller, _KIND, now)
         issued = await changes.create_api_key(connection, caller.account_id, new, now)
         await ledger.note(connection, caller, "api_key_made", name=issued.credential.name)
     location = {"Location": f"/v1/api-keys/{issued.credential.public_id}"}
@@ -72,9 +69,9 @@ async def update_api_key(
 ) -> Response:
     """Give an API key another name."""
     wanted = id_of(_PREFIX, key_id, "API key")
-    fields = await read_fields(request, RENAME)
+    draft = await read_draft(request, Rename)
     async with parts.database.transaction() as connection:
-        changed = await change(connection, caller, _KIND, wanted, fields)
+        changed = await change(connection, caller, _KIND, wanted, draft)
         await ledger.note(connection, caller, "api_key_changed", name=changed.name)
     return Json(view(changed))
 

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hourpost.credentials.changes import NewCredential, rename_credential, set_filing
+from api.web.drafts import Draft
+from hourpost.credentials.changes import NewCredential, list_faults, name_faults, rename_credential, set_filing
 from hourpost.credentials.queries import Credential, Kind, get_credential
 from hourpost.domains.queries import PREFIX as DOMAIN
 from hourpost.errors import Fault, Forbidden, ValidationFailed
@@ -48,24 +49,38 @@ class Rename(BaseModel):
     id: str | None = Field(None, description="Ignored: the address names it.")
 
 
-RENAME = TypeAdapter(Rename)
+async def to_new(
+    connection: AsyncConnection, draft: Draft[Any], caller: Standing, kind: Kind, now: datetime
+) -> NewCredential:
+    """The credential that ``draft`` asks for, as ``caller`` may make it. Raises: ValidationFailed, Forbidden."""
+    fields: NewCredentialFields = draft.fields
+    default = "sending" if kind is Kind.SMTP else "full"
+    scope = fields.scope or _PERMISSIONS.get(fields.permission or "", default)
+    domain_id, expires_at = _domain_in(draft), _end_in(draft, now)
+    test = getattr(fields, "test", False)
+    new = NewCredential(fields.name, scope, test, domain_id, expires_at, fields.files_sent)
+    draft.note(await list_faults(connection, caller.account_id, kind, new, now))
+    with draft.noting():
+        new = within_reach(new, caller)
+    draft.end()
+    return new
 
 
-def to_new(fields: NewCredentialFields, now: datetime, *, default_scope: str, test: bool = False) -> NewCredential:
-    """The credential to be made. Raises: ValidationFailed."""
-    faults: list[Fault] = []
-    domain_id = from_text(DOMAIN, fields.domain_id) if fields.domain_id else None
-    if fields.domain_id and domain_id is None:
-        faults.append(Fault("/domain_id", "`domain_id` must be the id of a domain, such as dom_…"))
-    expires_at = None
+def _domain_in(draft: Draft[Any]) -> UUID | None:
+    text = draft.fields.domain_id
+    domain_id = from_text(DOMAIN, text) if text else None
+    if text and domain_id is None:
+        draft.note([Fault("/domain_id", "`domain_id` must be the id of a domain, such as dom_…")])
+    return domain_id
+
+
+def _end_in(draft: Draft[Any], now: datetime) -> datetime | None:
+    text = draft.fields.expires_at
     try:
-        expires_at = parse_moment(fields.expires_at, now=now) if fields.expires_at else None
+        return parse_moment(text, now=now) if text else None
     except MomentError as error:
-        faults.append(Fault("/expires_at", f"`expires_at`: {error}"))
-    if faults:
-        raise ValidationFailed(faults)
-    scope = fields.scope or _PERMISSIONS.get(fields.permission or "", default_scope)
-    return NewCredential(fields.name, scope, test, domain_id, expires_at, fields.files_sent)
+        draft.note([Fault("/expires_at", f"`expires_at`: {error}")])
+        return None
 
 
 def within_reach(new: NewCredential, caller: Standing) -> NewCredential:
@@ -88,9 +103,12 @@ def within_reach(new: NewCredential, caller: Standing) -> NewCredential:
 
 
 async def change(
-    connection: AsyncConnection, caller: Standing, kind: Kind, credential_id: UUID, fields: Rename
+    connection: AsyncConnection, caller: Standing, kind: Kind, credential_id: UUID, draft: Draft[Rename]
 ) -> Credential:
     """Change what is named. Raises: NotFound, ValidationFailed."""
+    if draft.fields.name is not None:
+        draft.note(name_faults(draft.fields.name))
+    fields = draft.end()
     if fields.name is None and fields.files_sent is None:
         raise ValidationFailed([Fault("/name", "`name` or `files_sent` is required", missing=True)])
     account_id = caller.account_id

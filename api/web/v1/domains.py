@@ -12,6 +12,7 @@ from starlette.requests import Request
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, BoundedManager, DomainManager, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.parts import Parts
 from api.web.v1 import shapes
@@ -53,14 +54,16 @@ class DomainChange(BaseModel):
     signs_ed25519: bool | None = Field(None, description=_SIGNS + " Absent or null: nothing changes.")
 
 
-NEW = TypeAdapter(NewDomain)
 CHANGE = TypeAdapter(DomainChange)
 
 
 @router.post("", **route("create_domain", shapes.DomainShape, 201, openapi_extra=body("NewDomain")))
 async def create_domain(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Add a domain. The answer holds the DNS records to publish; then verify it."""
-    fields = await read_fields(request, NEW)
+    draft = await read_draft(request, NewDomain)
+    with draft.noting():
+        changes.read_name(draft.fields.name)
+    fields = draft.end()
     new = await changes.prepare_domain(fields.name, parts.cipher, signs_ed25519=fields.signs_ed25519)
     async with parts.database.transaction() as connection:
         domain = await changes.add_domain(connection, caller.account_id, new, parts.clock.now())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from api.web import saved_files
 from api.web.answers import Json, list_of
-from api.web.bodies import read_fields
 from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
+from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
 from api.web.v1.attachments import NOT_KEPT, find_attachment
@@ -43,15 +43,18 @@ class NewInboundRoute(BaseModel):
     url: str = Field(max_length=2000, description="Reached by https, on the open internet.")
 
 
-NEW = TypeAdapter(NewInboundRoute)
-
-
 @router.post("/routes", **route("create_inbound_route", shapes.Created, 201, openapi_extra=body("NewInboundRoute")))
 async def create_inbound_route(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Have mail for an address posted to a URL. The answer holds the secret that signs it (Standard Webhooks)."""
-    fields = await read_fields(request, NEW)
-    new = changes.check_route(fields.pattern, fields.url, allowed_networks(parts.settings))
+    draft = await read_draft(request, NewInboundRoute)
+    pattern, url = draft.fields.pattern, draft.fields.url
     async with parts.database.transaction() as connection:
+        with draft.noting():
+            await changes.check_domain(connection, caller.account_id, changes.read_pattern(pattern).rpartition("@")[2])
+        with draft.noting():
+            changes.check_url(url, allowed_networks(parts.settings))
+        draft.end()
+        new = changes.check_route(pattern, url, allowed_networks(parts.settings))
         made = await changes.create_route(connection, caller.account_id, new, parts.cipher, parts.clock.now())
         await ledger.note(connection, caller, "route_added", name=new.pattern)
     view = _route_view(made.route) | {"signing_secret": made.secret}

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from api.web.answers import Json
 from api.web.bodies import read_fields
 from api.web.dependencies import DomainManager, ThePartsOf, id_of
+from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
@@ -47,7 +48,6 @@ class NewAlias(BaseModel):
     alias: str = Field(max_length=1000, description="On a verified domain of the account.")
 
 
-NEW = TypeAdapter(NewAppPassword)
 ALIAS = TypeAdapter(NewAlias)
 
 
@@ -60,8 +60,10 @@ async def create_app_password(
 ) -> Response:
     """Make a password for one device. It is shown this once, and can be revoked by itself."""
     found = await mailbox_of(mailbox, caller, parts)
-    fields = await read_fields(request, NEW)
-    no_nul({"/name": fields.name})
+    draft = await read_draft(request, NewAppPassword)
+    with draft.noting():
+        app_passwords.check(draft.fields.name, draft.fields.scopes)
+    fields = draft.end()
     async with parts.database.transaction() as connection:
         place, now = (caller.account_id, found.id), parts.clock.now()
         made = await app_passwords.create_app_password(connection, place, fields.name, fields.scopes, now)

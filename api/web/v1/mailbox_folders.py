@@ -11,6 +11,7 @@ from starlette.requests import Request
 from api.web.answers import Json
 from api.web.bodies import read_fields
 from api.web.dependencies import DomainManager, ThePartsOf
+from api.web.drafts import read_draft
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.mailbox_places import folder_of, mailbox_of, no_nul
@@ -44,7 +45,6 @@ class FolderChange(BaseModel):
 
 
 NEW = TypeAdapter(NewFolder)
-CHANGE = TypeAdapter(FolderChange)
 _FolderShape = shapes.FolderShape
 
 
@@ -79,8 +79,10 @@ async def update_folder(
     """Rename a folder, or subscribe to it. Of the inbox only the messages go to the new name."""
     found = await mailbox_of(mailbox, caller, parts)
     here = await folder_of(folder, found, parts)
-    fields = await read_fields(request, CHANGE)
-    no_nul({"/name": fields.name or ""})
+    draft = await read_draft(request, FolderChange)
+    with draft.noting():
+        no_nul({"/name": draft.fields.name or ""})
+    fields = draft.end()
     if fields.subscribed is not None:
         await parts.mail.subscribe(found.id, here.name, wanted=fields.subscribed)
     if fields.name is not None and fields.name != here.name:

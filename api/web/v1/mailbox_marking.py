@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -10,6 +11,7 @@ from starlette.requests import Request
 
 from api.web.answers import Json
 from api.web.bodies import read_fields
+from api.web.drafts import Draft, read_draft
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.mailbox_places import InFolder, TheFolder, Uid, folder_of
@@ -20,7 +22,7 @@ from hourpost.mailboxes.flag_words import read_words
 from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.reading import find_row
-from hourpost.mailboxes.uid_ranges import LAST_UID, UidRanges, ranges_of
+from hourpost.mailboxes.uid_ranges import LAST_UID, ranges_of
 
 router = APIRouter(prefix="/mailboxes/{mailbox}/folders/{folder}/messages", tags=["mailboxes"])
 
@@ -64,17 +66,14 @@ class Transfer(BaseModel):
     to: str = Field(max_length=200, description="A folder of the mailbox, by its id or by what it is for.")
 
 
-FLAGS = TypeAdapter(Flags)
-MANY = TypeAdapter(FlagsOfMany)
 REMOVAL = TypeAdapter(Removal)
-TRANSFER = TypeAdapter(Transfer)
 
 
 @router.patch("/{uid}", **route("update_message", shapes.MessageSummary, openapi_extra=body("Flags")))
 async def update_message(here: TheFolder, uid: Uid, request: Request) -> Response:
     """Add flags to a message, or remove them."""
     await find_row(here.parts.mail, here.folder.id, uid)
-    await _change_flags(here, [(uid, uid)], await read_fields(request, FLAGS))
+    await _change_flags(here, await read_draft(request, Flags), [uid])
     row = await find_row(here.parts.mail, here.folder.id, uid)
     names = await here.parts.mail.keyword_names_of(here.mailbox.id, row.keywords or [])
     return Json(summary_view(row, names))
@@ -92,16 +91,15 @@ async def delete_message(
 @router.post("/flags", **route("update_messages", shapes.FlagsChanged, openapi_extra=body("FlagsOfMany")))
 async def update_messages(here: TheFolder, request: Request) -> Response:
     """Add flags to up to 1,000 messages, or remove them. Those that are gone are passed over."""
-    fields = await read_fields(request, MANY)
-    modseq = await _change_flags(here, ranges_of(fields.uids), fields)
+    draft = await read_draft(request, FlagsOfMany)
+    modseq = await _change_flags(here, draft, draft.fields.uids)
     return Json({"object": "folder", "id": here.folder.public_id, "modseq": modseq})
 
 
 @router.post("/move", **route("move_messages", shapes.MessagesMoved, openapi_extra=body("Transfer")))
 async def move_messages(here: TheFolder, request: Request) -> Response:
     """Move up to 1,000 messages to another folder. The answer has their uids there."""
-    fields = await read_fields(request, TRANSFER)
-    target = await _target(fields.to, here)
+    fields, target = await _read_transfer(request, here)
     moved = await here.parts.mail.move(*here.ids, ranges_of(fields.uids), target.id)
     return Json(_moved(target, moved.uids, moved.target_uids))
 
@@ -109,8 +107,7 @@ async def move_messages(here: TheFolder, request: Request) -> Response:
 @router.post("/copy", **route("copy_messages", shapes.MessagesMoved, openapi_extra=body("Transfer")))
 async def copy_messages(here: TheFolder, request: Request) -> Response:
     """Copy up to 1,000 messages to another folder. The answer has the uids of the copies."""
-    fields = await read_fields(request, TRANSFER)
-    target = await _target(fields.to, here)
+    fields, target = await _read_transfer(request, here)
     copied = await here.parts.mail.copy(*here.ids, ranges_of(fields.uids), target.id)
     return Json(_moved(target, copied.uids, copied.target_uids))
 
@@ -127,23 +124,25 @@ async def _delete(here: InFolder, uids: list[int], permanently: bool) -> Respons
     return Json(_moved(deleted.trash, deleted.uids, deleted.trash_uids) | {"deleted": True})
 
 
-async def _change_flags(here: InFolder, ranges: UidRanges, fields: Any) -> int:
-    wanted = [(Way.ADD, fields.add, "/add"), (Way.REMOVE, fields.remove, "/remove")]
-    changes, faults = [], list[Fault]()
-    for way, words, place in wanted:
-        try:
+async def _change_flags(here: InFolder, draft: Draft[Any], uids: Sequence[int]) -> int:
+    changes = []
+    for way, words, place in ((Way.ADD, draft.fields.add, "/add"), (Way.REMOVE, draft.fields.remove, "/remove")):
+        with draft.noting():
             flags, keywords = read_words(words, place)
-        except ValidationFailed as error:
-            faults += error.faults
-            continue
-        if flags or keywords:
-            changes.append(FlagChange(way, int(flags), keywords))
-    if faults:
-        raise ValidationFailed(faults)
+            if flags or keywords:
+                changes.append(FlagChange(way, int(flags), keywords))
+    draft.end()
     modseq = here.folder.highestmodseq
     for change in changes:
-        modseq = (await here.parts.mail.store_flags(*here.ids, ranges, change)).modseq
+        modseq = (await here.parts.mail.store_flags(*here.ids, ranges_of(uids), change)).modseq
     return modseq
+
+
+async def _read_transfer(request: Request, here: InFolder) -> tuple[Transfer, Folder]:
+    draft = await read_draft(request, Transfer)
+    with draft.noting():
+        target = await _target(draft.fields.to, here)
+    return draft.end(), target
 
 
 async def _target(text: str, here: InFolder) -> Folder:

@@ -6,11 +6,12 @@ from hashlib import sha256
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from api.web.answers import Json
 from api.web.bodies import extra_for, parse_json, read_body
+from api.web.drafts import Draft, to_draft_of
 from api.web.faults import faults_in
 from api.web.parameters import beside_the_query
 from api.web.v1 import mailbox_shapes as shapes
@@ -56,8 +57,9 @@ class LetterFields(DraftFields, Relation):
     )
 
 
-RELATION = TypeAdapter(Relation)
 _OWN = frozenset(Relation.model_fields)
+_STAND_IN = {"to": "nobody@example.com", "subject": ""}
+"""What the message would have given, where there is none that is answered: the rest is looked at all the same."""
 
 
 @router.post("/send", **route("send_from_mailbox", shapes.LetterSent, 202, openapi_extra=body("LetterFields")))
@@ -70,9 +72,11 @@ async def send_from_mailbox(here: TheMailbox, request: Request) -> Response:
     with beside_the_query(request):
         asked, relation = _split(parse_json(raw))
         answers, asked = await _complete(here, relation, asked)
-        submission = read_email(asked, here.caller, here.parts.clock.now(), extra=extra_for(request))
-    _require_own(here, submission.from_address)
-    draft = None if relation.draft is None else await _draft_of(here, relation.draft)
+        with relation.noting():
+            submission = read_email(asked, here.caller, here.parts.clock.now(), extra=extra_for(request))
+            _require_own(here, submission.from_address)
+        draft = await _draft_of(here, relation)
+        relation.end()
     key = idempotency_key(request)
     letter = Letter(here.mailbox.id, submission, answers, draft, key, sha256(raw).digest() if key else b"")
     posted = await Post(here.parts.mail, here.parts.intake.accept).send(here.caller, letter)
@@ -91,9 +95,11 @@ async def save_draft(here: TheMailbox, request: Request) -> Response:
     with beside_the_query(request):
         asked, relation = _split(parse_json(raw))
         _, asked = await _complete(here, relation, asked)
-        fields = _read_draft(request, asked)
-    _require_own(here, fields.sender.spec.lower())
-    old = None if relation.draft is None else await _draft_of(here, relation.draft)
+        with relation.noting():
+            fields = _read_draft(request, asked)
+            _require_own(here, fields.sender.spec.lower())
+        old = await _draft_of(here, relation)
+        relation.end()
     content = drafts.write_draft(to_draft(fields), here.parts.clock.now())
     saved = await drafts.save_draft(here.parts.mail, here.mailbox.id, content, replaces=old.uid if old else None)
     return Json({"object": "draft", "folder": to_text("fld", saved.folder_id), "uid": saved.uid}, 201)
@@ -106,29 +112,29 @@ def _read_draft(request: Request, asked: dict[str, Any]) -> DraftFields:
         raise ValidationFailed(faults_in(error, asked)) from None
 
 
-def _split(asked: Any) -> tuple[dict[str, Any], Relation]:
-    """The fields of an email, and the rest. Raises: ValidationFailed."""
+def _split(asked: Any) -> tuple[dict[str, Any], Draft[Relation]]:
+    """The fields of an email, and the rest. Raises: ValidationFailed where there are none."""
     if not isinstance(asked, dict):
         raise ValidationFailed([Fault("", "the body must be an object")])
-    try:
-        relation = RELATION.validate_python(asked)
-    except ValidationError as error:
-        raise ValidationFailed(faults_in(error, asked)) from None
-    return {name: value for name, value in asked.items() if name not in _OWN}, relation
+    return {name: value for name, value in asked.items() if name not in _OWN}, to_draft_of(Relation, asked, "ignore")
 
 
-async def _complete(here: InMailbox, relation: Relation, asked: dict[str, Any]) -> tuple[Place | None, dict[str, Any]]:
+async def _complete(
+    here: InMailbox, relation: Draft[Relation], asked: dict[str, Any]
+) -> tuple[Place | None, dict[str, Any]]:
     """The message that is answered, and the fields with what the mailbox and that message give."""
     if asked.get("from") is None:
         asked = asked | {"from": answering.sender_of(here.mailbox)}
-    if relation.answers is None:
-        return None, asked
+    answers = relation.fields.answers
+    if answers is None:
+        return None, asked if relation.is_right("answers") else _STAND_IN | asked
     try:
-        folder = await folder_of(relation.answers.folder, here.mailbox, here.parts)
-        message = await reading.read_message(here.parts.mail, folder.id, relation.answers.uid, lambda _: "")
+        folder = await folder_of(answers.folder, here.mailbox, here.parts)
+        message = await reading.read_message(here.parts.mail, folder.id, answers.uid, lambda _: "")
     except NotFound:
-        raise ValidationFailed([Fault("/answers", "`answers` names no message of this mailbox")]) from None
-    defaults = answering.answer_defaults(message, here.mailbox, to_all=relation.to_all)
+        relation.note([Fault("/answers", "`answers` names no message of this mailbox")])
+        return None, _STAND_IN | asked
+    defaults = answering.answer_defaults(message, here.mailbox, to_all=relation.fields.to_all)
     taken: dict[str, Any] = {"subject": defaults.subject}
     if defaults.to and not any(asked.get(name) for name in ("to", "cc", "bcc")):
         taken |= {"to": list(defaults.to)} | ({"cc": list(defaults.cc)} if defaults.cc else {})
@@ -136,15 +142,19 @@ async def _complete(here: InMailbox, relation: Relation, asked: dict[str, Any]) 
     headers = given.get("headers")
     if headers is None or isinstance(headers, dict):
         given["headers"] = dict(defaults.headers) | (headers or {})
-    return Place(folder.id, relation.answers.uid), taken | given
+    return Place(folder.id, answers.uid), taken | given
 
 
-async def _draft_of(here: InMailbox, uid: int) -> Place:
+async def _draft_of(here: InMailbox, relation: Draft[Relation]) -> Place | None:
+    uid = relation.fields.draft
+    if uid is None:
+        return None
     try:
         folder = await folder_of("drafts", here.mailbox, here.parts)
         await reading.find_row(here.parts.mail, folder.id, uid)
     except NotFound:
-        raise ValidationFailed([Fault("/draft", "`draft` is no message of the Drafts folder")]) from None
+        relation.note([Fault("/draft", "`draft` is no message of the Drafts folder")])
+        return None
     return Place(folder.id, uid)
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from api.web.answers import Json, list_of
-from api.web.bodies import read_fields
 from api.web.dependencies import DomainManager, Paging, ThePartsOf
+from api.web.drafts import Draft, read_draft
 from api.web.faults import check_all
 from api.web.ledger import Ledger, TheLedger
+from api.web.parts import Parts
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
@@ -68,16 +70,17 @@ class MailboxChange(BaseModel):
     catch_all: bool | None = None
 
 
-NEW = TypeAdapter(NewMailboxFields)
-CHANGE = TypeAdapter(MailboxChange)
-
-
 @router.post("", **route("create_mailbox", shapes.MailboxShape, 201, openapi_extra=body("NewMailboxFields")))
 async def create_mailbox(request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Make a mailbox with the usual folders. Its address and password log in to IMAP, POP3 and SMTP."""
-    fields = await read_fields(request, NEW)
-    _check_new(fields)
-    require_reach(caller, [("/address", fields.address), *_numbered("/aliases", fields.aliases).items()])
+    draft = await read_draft(request, NewMailboxFields)
+    with draft.noting():
+        _check_new(draft.fields)
+    addresses = {"/address": draft.fields.address, **_numbered("/aliases", draft.fields.aliases)}
+    with draft.noting():
+        require_reach(caller, addresses.items())
+    await _note_domains(draft, caller, parts, addresses)
+    fields = draft.end()
     new = NewMailbox(
         fields.address,
         await hash_password(fields.password),
@@ -120,8 +123,10 @@ async def update_mailbox(
 ) -> Response:
     """Change a mailbox: its password, its name, how much it may hold, where its mail goes besides."""
     found = await mailbox_of(mailbox, caller, parts)
-    fields = await read_fields(request, CHANGE)
-    _check_change(fields)
+    draft = await read_draft(request, MailboxChange)
+    with draft.noting():
+        _check_change(draft.fields)
+    fields = draft.end()
     password_hash = None if fields.password is None else await hash_password(fields.password)
     settings = MailboxSettings(
         fields.name,
@@ -179,6 +184,17 @@ async def _note_change(
         await ledger.note(connection, caller, "mailbox_changed", name=address, changed=", ".join(others))
 
 
+async def _note_domains(
+    draft: Draft[NewMailboxFields], caller: Standing, parts: Parts, addresses: Mapping[str, str]
+) -> None:
+    """Keep in ``draft`` which of its addresses, by their places, are of no verified domain of the account."""
+    async with parts.database.reading() as connection:
+        for place, text in addresses.items():
+            with draft.noting():
+                domain = addressing.read_address(text, place).domain
+                await addressing.check_domain(connection, caller.account_id, domain, place)
+
+
 def view(mailbox: Mailbox) -> dict[str, Any]:
     """A mailbox as clients see it."""
     return {
@@ -200,8 +216,9 @@ def view(mailbox: Mailbox) -> dict[str, Any]:
 
 def _check_new(fields: NewMailboxFields) -> None:
     """Raises: ValidationFailed, with every fault."""
-    no_nul({"/address": fields.address, "/name": fields.name, **_numbered("/aliases", fields.aliases)})
+    texts = {"/address": fields.address, "/name": fields.name, **_numbered("/aliases", fields.aliases)}
     check_all(
+        lambda: no_nul(texts),
         lambda: addressing.read_address(fields.address, "/address"),
         lambda: check_password(fields.password),
         lambda: changes.check_settings(fields.name, fields.quota_bytes),
@@ -215,8 +232,8 @@ def _check_new(fields: NewMailboxFields) -> None:
 def _check_change(fields: MailboxChange) -> None:
     """Raises: ValidationFailed, with every fault."""
     forwards = _numbered("/forward_to", fields.forward_to or [])
-    no_nul({"/name": fields.name or "", **forwards})
     check_all(
+        lambda: no_nul({"/name": fields.name or "", **forwards}),
         lambda: None if fields.password is None else check_password(fields.password),
         lambda: changes.check_settings(fields.name or "", fields.quota_bytes if fields.quota_bytes is not None else 1),
         *(partial(_check_forward, text, place) for place, text in forwards.items()),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 from starlette.requests import Request
 
 from api.web.answers import Json, list_of
-from api.web.bodies import read_fields
 from api.web.dependencies import After, Before, DomainManager, Limit, ThePartsOf, cursor, id_of
+from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
-from api.web.v1.credential_fields import RENAME, NewCredentialFields, change, to_new, view, within_reach
+from api.web.v1.credential_fields import NewCredentialFields, Rename, change, to_new, view
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
@@ -29,18 +29,15 @@ class NewSmtpCredential(NewCredentialFields):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "printer"}})
 
 
-NEW = TypeAdapter(NewSmtpCredential)
-
-
 @router.post("", **route("create_smtp_credential", shapes.LoginIssued, 201, openapi_extra=body("NewSmtpCredential")))
 async def create_smtp_credential(
     request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
 ) -> Response:
     """Make an SMTP credential. Its password is in this answer and nowhere else, ever."""
-    fields = await read_fields(request, NEW)
+    draft = await read_draft(request, NewSmtpCredential)
     now = parts.clock.now()
-    new = within_reach(to_new(fields, now, default_scope="sending"), caller)
     async with parts.database.transaction() as connection:
+        new = await to_new(connection, draft, caller, _KIND, now)
         issued = await changes.create_smtp_credential(connection, caller.account_id, new, now)
         await ledger.note(connection, caller, "smtp_made", name=issued.credential.name)
     location = {"Location": f"/v1/smtp-credentials/{issued.credential.public_id}"}
@@ -72,9 +69,9 @@ async def update_smtp_credential(
 ) -> Response:
     """Give an SMTP credential another name."""
     wanted = id_of(_PREFIX, credential_id, "SMTP credential")
-    fields = await read_fields(request, RENAME)
+    draft = await read_draft(request, Rename)
     async with parts.database.transaction() as connection:
-        changed = await change(connection, caller, _KIND, wanted, fields)
+        changed = await change(connection, caller, _KIND, wanted, draft)
         await ledger.note(connection, caller, "smtp_changed", name=changed.name)
     return Json(view(changed))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from api.web.answers import Json, list_of
-from api.web.bodies import extra_for, read_fields
+from api.web.bodies import extra_for
 from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
+from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.parts import Parts
 from api.web.v1 import shapes
@@ -47,16 +48,14 @@ class WebhookChange(BaseModel):
     status: Literal["enabled", "disabled"] | None = Field(None, description="Disabled, it is called for nothing.")
 
 
-NEW = TypeAdapter(NewWebhook)
-CHANGE = TypeAdapter(WebhookChange)
-
-
 @router.post("", **route("create_webhook", shapes.WebhookIssued, 201, openapi_extra=body("NewWebhook")))
 async def create_webhook(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Have an address called. The answer holds the secret that signs the calls (Standard Webhooks)."""
-    fields = await read_fields(request, NEW)
-    types = _known(request, fields.events)
-    changes.check(fields.endpoint, types, allowed_networks(parts.settings))
+    draft = await read_draft(request, NewWebhook)
+    types = _known(request, draft.fields.events)
+    with draft.noting():
+        changes.check(draft.fields.endpoint, types, allowed_networks(parts.settings))
+    fields = draft.end()
     async with parts.database.transaction() as connection:
         made = await changes.create_webhook(
             connection, caller.account_id, fields.endpoint, types, parts.cipher, parts.clock.now()
@@ -88,9 +87,12 @@ async def update_webhook(
 ) -> Response:
     """Change a webhook. Enabling it again starts its five days anew; disabling it ends what it is owed."""
     wanted = id_of(PREFIX, webhook_id, "webhook")
-    fields = await read_fields(request, CHANGE)
-    types = _known(request, fields.events) if fields.events is not None else None
-    changes.check(fields.endpoint, types, allowed_networks(parts.settings))
+    draft = await read_draft(request, WebhookChange)
+    asked = draft.fields.events
+    types = None if asked is None else _known(request, asked)
+    with draft.noting():
+        changes.check(draft.fields.endpoint, types, allowed_networks(parts.settings))
+    fields = draft.end()
     change = changes.Change(fields.endpoint, types, None if fields.status is None else fields.status == "enabled")
     async with parts.database.transaction() as connection:
         now = parts.clock.now()

@@ -115,4 +115,4 @@ def nobody(web: RunningWeb) -> Iterator[httpx.Client]:
 
 
 def client_of(web: RunningWeb, key: str) -> httpx.Client:
-    return httpx.Client(base_url=web.url, headers={"Authorization": f"Bearer {key}"}, timeout=20)
+    return httpx.Client(base_url=web.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
