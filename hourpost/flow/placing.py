@@ -143,7 +143,9 @@ def _placed(submission: Submission, rows: Sequence[Row], answer: Answer, taken: 
         held_by = "plan"
         leaves_at = to_moment(taken.leaves_at_us(answer)[1]) if taken and answer.held and answer.position else None
     recipients = tuple((row.address, row.state) for row in rows)
-    return Placed(submission.email_id, submission.message_id, recipients, held_by, leaves_at)
+    return Placed(
+        submission.email_id, submission.message_id, recipients, held_by, leaves_at, expires_at=submission.expires_at
+    )
 
 
 def usage_of(taken: Taken) -> Usage:

@@ -15,7 +15,8 @@ from hourpost.rules.delivery_state import State
 from hourpost.rules.submission import Order, Placed, Receipt
 
 _STATES = text(
-    "SELECT e.id, e.message_id, e.scheduled_at, d.address, d.state FROM emails e JOIN deliveries d ON d.email_id = e.id"
+    "SELECT e.id, e.message_id, e.scheduled_at, e.expires_at, d.address, d.state"
+    " FROM emails e JOIN deliveries d ON d.email_id = e.id"
     " WHERE e.account_id = :account AND e.id = ANY(CAST(:ids AS uuid[])) ORDER BY e.id, d.position"
 )
 
@@ -41,4 +42,4 @@ def _placed(email_id: UUID, rows: list[Any]) -> Placed:
     held_by = "plan" if State.HELD in states else "schedule" if State.SCHEDULED in states else None
     leaves_at = rows[0].scheduled_at if held_by == "schedule" else None
     recipients = tuple((row.address, State(row.state)) for row in rows)
-    return Placed(email_id, rows[0].message_id, recipients, held_by, leaves_at)
+    return Placed(email_id, rows[0].message_id, recipients, held_by, leaves_at, expires_at=rows[0].expires_at)

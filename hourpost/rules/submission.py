@@ -138,6 +138,12 @@ class Placed(NamedTuple):
     recipients: tuple[tuple[str, State], ...]
     held_by: str | None  # plan, schedule
     estimated_send_at: datetime | None
+    expires_at: datetime | None = None
+
+    @property
+    def is_too_late(self) -> bool:
+        """Whether the last of them would leave after the email has expired, as things are now."""
+        return None not in (self.expires_at, self.estimated_send_at) and self.estimated_send_at > self.expires_at  # type: ignore[operator]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.web.dashboard.forms import Form, faults_by_field, read_form
 from api.web.dashboard.snippets import api_snippets, smtp_snippets
 from api.web.dashboard.visitors import Developer, Visitor
 from api.web.dependencies import id_of
-from api.web.faults import faults_in
-from api.web.v1.credential_fields import NewCredentialFields, to_new
+from api.web.drafts import to_draft_of
+from api.web.v1.credential_fields import NewCredentialFields, read_new
 from hourpost.accounts import audit
 from hourpost.credentials import changes, queries
 from hourpost.credentials.changes import Issued, NewCredential
 from hourpost.credentials.queries import PREFIXES, Kind
 from hourpost.domains.queries import list_domains
-from hourpost.errors import Refused, ValidationFailed
+from hourpost.errors import Refused
 from hourpost.pages import MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text
 
@@ -91,8 +91,8 @@ async def post_login_copies(credential_id: str, request: Request, visitor: Devel
 async def _make(request: Request, visitor: Visitor, place: Place) -> Response:
     form = await read_form(request)
     try:
-        new = _new_of(form, visitor, place)
         async with visitor.parts.database.transaction() as connection:
+            new = await _new_of(connection, form, visitor, place)
             make = changes.create_api_key if place.kind is Kind.API_KEY else changes.create_smtp_credential
             issued = await make(connection, visitor.account.id, new, visitor.now)
             action = f"{place.kind.value}_made"
@@ -122,14 +122,13 @@ async def _set_copies(request: Request, visitor: Visitor, place: Place, credenti
     return visitor.redirect(place.path, f"What {found.name} sends {where}.")
 
 
-def _new_of(form: Form, visitor: Visitor, place: Place) -> NewCredential:
+async def _new_of(connection: AsyncConnection, form: Form, visitor: Visitor, place: Place) -> NewCredential:
+    """What the form asks for. Raises: ValidationFailed, with every fault."""
     named = {name: form[name] for name in ("name", "scope", "domain_id", "expires_at") if form.get(name)}
-    try:
-        fields = NewCredentialFields.model_validate({"name": ""} | named)
-    except ValidationError as error:
-        raise ValidationFailed(faults_in(error, named)) from None
-    scope = "full" if place.kind is Kind.API_KEY else "sending"
-    new = to_new(fields, visitor.now, default_scope=scope, test=form.get("test") == "on")
+    draft = to_draft_of(NewCredentialFields, {"name": ""} | named, "forbid")
+    new = read_new(draft, place.kind, visitor.now, test=form.get("test") == "on")
+    draft.note(await changes.list_faults(connection, visitor.account.id, place.kind, new, visitor.now))
+    draft.end()
     return replace(new, files_sent=form.get("no_copies") != "on")
 
 

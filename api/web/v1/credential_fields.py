@@ -53,17 +53,20 @@ async def to_new(
     connection: AsyncConnection, draft: Draft[Any], caller: Standing, kind: Kind, now: datetime
 ) -> NewCredential:
     """The credential that ``draft`` asks for, as ``caller`` may make it. Raises: ValidationFailed, Forbidden."""
-    fields: NewCredentialFields = draft.fields
-    default = "sending" if kind is Kind.SMTP else "full"
-    scope = fields.scope or _PERMISSIONS.get(fields.permission or "", default)
-    domain_id, expires_at = _domain_in(draft), _end_in(draft, now)
-    test = getattr(fields, "test", False)
-    new = NewCredential(fields.name, scope, test, domain_id, expires_at, fields.files_sent)
+    new = read_new(draft, kind, now, test=getattr(draft.fields, "test", False))
     draft.note(await list_faults(connection, caller.account_id, kind, new, now))
     with draft.noting():
         new = within_reach(new, caller)
     draft.end()
     return new
+
+
+def read_new(draft: Draft[Any], kind: Kind, now: datetime, *, test: bool) -> NewCredential:
+    """The credential that ``draft`` describes; what is wrong with its values is noted there."""
+    fields: NewCredentialFields = draft.fields
+    default = "sending" if kind is Kind.SMTP else "full"
+    scope = fields.scope or _PERMISSIONS.get(fields.permission or "", default)
+    return NewCredential(fields.name, scope, test, _domain_in(draft), _end_in(draft, now), fields.files_sent)
 
 
 def _domain_in(draft: Draft[Any]) -> UUID | None:

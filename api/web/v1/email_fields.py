@@ -213,7 +213,10 @@ class DraftFields(BaseModel):
     scheduled_at: str | None = Field(
         None, description="ISO 8601 with a time zone, or `in 10 minutes`.", examples=["in 10 minutes"]
     )
-    expires_at: str | None = Field(None, description="What has not left by then never does.")
+    expires_at: str | None = Field(
+        None,
+        description="What has not left by then never does; where the estimate is later, `warnings` says so.",
+    )
     on_limit: OnLimit | None = Field(
         None,
         description="Where the plan's hour is full: `queue` (the default) holds the email and sends it by itself"

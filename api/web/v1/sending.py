@@ -71,6 +71,9 @@ async def send_batch(request: Request) -> Json:
     body: dict[str, Any] = {"data": [{"id": email_id} for email_id in ids]}
     if batch.is_partial:
         body["errors"] = list(receipt.errors)
+    late = [placed for placed in receipt.placed if placed.is_too_late]
+    if late:
+        body["warnings"] = [{"id": to_text("em", placed.email_id)} | _warning_about(placed) for placed in late]
     return Json(body, 202, headers_of(receipt, await usage_after(parts, standing, receipt)))
 
 
@@ -136,6 +139,7 @@ def headers_of(receipt: Receipt, usage: Usage | None) -> dict[str, str]:
 
 def _receipt(email_id: str, placed: Placed, standing: Standing, usage: Usage | None) -> dict[str, Any]:
     tail = email_id[3:]
+    warnings = {"warnings": [_warning_about(placed)]} if placed.is_too_late else {}
     return {
         "id": email_id,
         "object": "email",
@@ -144,6 +148,15 @@ def _receipt(email_id: str, placed: Placed, standing: Standing, usage: Usage | N
         "recipients": list(_recipients(tail, placed)),
         "pacing": {"held_by": placed.held_by, "estimated_send_at": placed.estimated_send_at},
         "plan": plan_of(standing, usage),
+    } | warnings
+
+
+def _warning_about(placed: Placed) -> dict[str, Any]:
+    """That it was taken, and is not likely to leave in time."""
+    return {
+        "pointer": "/expires_at",
+        "detail": f"As things are now, not all of it leaves before {placed.estimated_send_at:%Y-%m-%dT%H:%M:%SZ}:"
+        " what has not left when the email expires never does.",
     }
 
 

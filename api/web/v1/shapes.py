@@ -89,6 +89,15 @@ class PlanShape(Shape):
     held: int | None
 
 
+class WarningShape(Shape):
+    """What was taken and is not likely to go as it was meant."""
+
+    model_config = ConfigDict(title="Warning")
+
+    pointer: Annotated[str, Field(examples=["/expires_at"])]
+    detail: str
+
+
 class Accepted(Shape):
     """An email that was accepted."""
 
@@ -99,6 +108,10 @@ class Accepted(Shape):
     recipients: list[RecipientShape]
     pacing: Pacing
     plan: PlanShape
+    warnings: Annotated[
+        list[WarningShape] | None,
+        Field(description="Only where the estimate is later than `expires_at`."),
+    ] = None
 
 
 class IdOnly(Shape):
@@ -121,6 +134,9 @@ class BatchAccepted(Shape):
 
     data: list[IdOnly]
     errors: list[BatchError] | None = None
+    warnings: Annotated[
+        list[WarningShape] | None, Field(description="As for one email, each with the `id` of its email.")
+    ] = None
 
 
 class EmailSummary(Shape):

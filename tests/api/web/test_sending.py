@@ -130,6 +130,21 @@ async def test_what_finds_no_room_is_held_with_an_estimate(new_customer: NewCust
     assert (body["plan"]["remaining"], body["plan"]["held"]) == (0, 1)
 
 
+async def test_what_expires_before_the_hour_has_room_is_taken_and_told(new_customer: NewCustomer) -> None:
+    owner = await new_customer()
+    assert "warnings" not in owner.send(expires_at="in 10 minutes").json()
+    owner.http.post("/v1/emails/batch", json=[owner.email() for _ in range(999)])
+    late = owner.email(expires_at="in 10 minutes")
+    headers = {"Idempotency-Key": "late"}
+    for body in (owner.http.post("/v1/emails", json=late, headers=headers).json() for _ in range(2)):
+        (warning,) = body["warnings"]
+        assert warning["pointer"] == "/expires_at"
+        assert body["pacing"]["estimated_send_at"][:16] in warning["detail"]
+    assert "warnings" not in owner.send(expires_at="in 3 hours").json()
+    batch = owner.http.post("/v1/emails/batch", json=[owner.email(), late]).json()
+    assert [one["id"] for one in batch["warnings"]] == [batch["data"][1]["id"]]
+
+
 async def test_what_may_not_wait_is_refused_with_the_time_to_come_back(new_customer: NewCustomer) -> None:
     owner = await new_customer()
     owner.http.post("/v1/emails/batch", json=[owner.email() for _ in range(1000)])
