@@ -51,8 +51,9 @@ chunks AS (
   )
   ON CONFLICT DO NOTHING RETURNING 1
 ), texts AS (
-  INSERT INTO message_texts (content_id, header, body)
-  SELECT * FROM unnest(CAST(:c_id AS uuid[]), CAST(:c_search_header AS text[]), CAST(:c_search_text AS text[]))
+  INSERT INTO message_texts (content_id, header, body, plain_header, plain_body)
+  SELECT * FROM unnest(CAST(:c_id AS uuid[]), CAST(:c_search_header AS text[]), CAST(:c_search_text AS text[]),
+    CAST(:c_plain_header AS text[]), CAST(:c_plain_text AS text[]))
   ON CONFLICT DO NOTHING RETURNING 1
 ), named AS (
   SELECT * FROM unnest(CAST(:n_mailbox AS uuid[]), CAST(:n_reference AS bigint[]), CAST(:n_group AS int[]),
@@ -74,7 +75,7 @@ _SCANNED_NAMES = (
     *("base_subject", "is_reply", "from_key", "to_key", "cc_key", "display_from_key", "display_to_key", "from_text"),
     *("to_text", "sent_at", "sent_on", "preview", "has_attachments"),
 )
-_SEARCHED_NAMES = ("search_header", "search_text")
+_SEARCHED_NAMES = ("search_header", "search_text", "plain_header", "plain_text")
 _SCANNED = ", ".join(_SCANNED_NAMES)
 _SCANNED_VALUES = ", ".join(f":{name}" for name in _SCANNED_NAMES)
 _FIRST = " AND ".join(
@@ -155,7 +156,8 @@ WITH ready AS (
   SELECT :id, :size, :parts, :reference_ids, {_SCANNED_VALUES} FROM ready
   ON CONFLICT DO NOTHING RETURNING 1
 ), texts AS (
-  INSERT INTO message_texts (content_id, header, body) SELECT :id, :search_header, :search_text FROM ready
+  INSERT INTO message_texts (content_id, header, body, plain_header, plain_body)
+  SELECT :id, :search_header, :search_text, :plain_header, :plain_text FROM ready
   ON CONFLICT DO NOTHING RETURNING 1
 ), known AS (
   SELECT thread_id FROM thread_references WHERE mailbox_id = :mailbox AND reference = ANY(CAST(:names AS bigint[]))

@@ -55,7 +55,8 @@ WHERE content_id = :content AND parser_version < :parser_version
 """
 )
 _RENEW_TEXT = HotStatement(
-    "UPDATE message_texts SET header = :search_header, body = :search_text WHERE content_id = :content"
+    "UPDATE message_texts SET header = :search_header, body = :search_text, plain_header = :plain_header,"
+    " plain_body = :plain_text WHERE content_id = :content"
 )
 
 

@@ -25,8 +25,11 @@ WHERE f.mailbox_id = :mailbox AND (f.special_use = 'sent' OR f.name = 'INBOX')
 ORDER BY f.name = 'INBOX', m.uid DESC
 """
 )
-# As lists keep them: ``Ann <ann@example.org>, bob@example.org``; a name may have commas
-_PERSON = re.compile(r"([^\s<>,]+@[^\s<>,]+)(?:, |$)|([^<>]+?) <([^\s<>]+@[^\s<>]+)>(?:, |$)")
+# As lists keep them: ``"Lee, Ann" <ann@example.org>, bob@example.org``; those of old scans have commas without quotes
+_PERSON = re.compile(
+    r'([^\s<>,"]+@[^\s<>,"]+)(?:, |$)|(?:"((?:[^"\\]|\\.)*+)"|([^<>"]+?)) <([^\s<>]+@[^\s<>]+)>(?:, |$)'
+)
+_PAIR = re.compile(r"\\(.)")
 _NOBODY = re.compile(r"no-?reply|do-?not-?reply|mailer-daemon|postmaster|bounces?\b", re.IGNORECASE)
 
 
@@ -51,9 +54,10 @@ def read_people(text: str) -> list[Address]:
     """The people of a line as lists keep it; who cannot be written to is left out."""
     found = []
     for match in _PERSON.finditer(text):
-        bare, name, spec = match.groups()
+        bare, quoted, words, spec = match.groups()
+        name = words or _PAIR.sub(r"\1", quoted or "")
         try:
-            person = replace(parse_address(bare or spec), display_name=make_safe(name or "").strip())
+            person = replace(parse_address(bare or spec), display_name=make_safe(name).strip())
             found.append(parse_address(person.text))
         except AddressError:
             continue

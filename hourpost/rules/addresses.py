@@ -35,7 +35,7 @@ _PATH = re.compile(rf'(<(?:{_QUOTED}|[^"<>])*+>)(?: +(.*))?')
 _LENIENT_PATH = re.compile(
     rf'<(?:@[^<>:\s"]+:)?({_QUOTED}|[!#-\'*+\x2d-9=?A-Z^-~]+)@([A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\[[0-9A-Za-z:.]+\])>'
 )
-_SPECIALS = re.compile(r'[",;<>\\]')
+_SPECIALS = re.compile(r'[",;<>@\\]')
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 
 
@@ -69,9 +69,7 @@ class Address:
     def text(self) -> str:
         """``Name <local@domain>`` for people and for ``parse_address``: not encoded."""
         name = self.display_name
-        if not name:
-            return self.spec
-        return f"{_quote(name) if _SPECIALS.search(name) else name} <{self.spec}>"
+        return write_person(name, self.spec) if name else self.spec
 
     @property
     def header(self) -> str:
@@ -92,6 +90,11 @@ class Address:
         if not text.isprintable() or "=?" in spec:
             _refuse_unsafe(text)
         return text
+
+
+def write_person(name: str, spec: str) -> str:
+    """``Name <spec>``, the name in quotes where it could be taken for more than a name."""
+    return f"{_quote(name) if _SPECIALS.search(name) else name} <{spec}>"
 
 
 def parse_address(text: str) -> Address:

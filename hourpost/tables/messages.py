@@ -120,13 +120,18 @@ class Surrogate(Table):
 
 
 class MessageText(Table):
-    """What SEARCH looks through: decoded and in lower case."""
+    """What is looked through: decoded and in lower case.
+
+    IMAP looks in ``header`` and ``body``; lists look where accents are dropped, which is NULL where there are none.
+    """
 
     __tablename__ = "message_texts"
 
     content_id: Mapped[UUID] = mapped_column(primary_key=True)
     header: Mapped[str]
     body: Mapped[str]
+    plain_header: Mapped[str | None]
+    plain_body: Mapped[str | None]
 
 
 class ThreadReference(Table):

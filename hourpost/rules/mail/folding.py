@@ -7,6 +7,9 @@ import unicodedata
 
 # Joiners within emoji go too: it is for finding and for one line, not for showing what was written
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
+# Of letters of Latin, Greek and Cyrillic; the marks of other scripts make other letters
+_ACCENTS = re.compile("[\u0300-\u036f]+")
+_LIKE_ACCENTED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe"})
 _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 
 
@@ -34,6 +37,14 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def drop_accents(folded: str) -> str:
+    """Folded text as people type it in a hurry: cafe for café, muller for müller."""
+    if folded.isascii():
+        return folded
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFD", folded))
+    return unicodedata.normalize("NFC", bare).translate(_LIKE_ACCENTED)
 
 
 def drop_invisible(text: str) -> str:

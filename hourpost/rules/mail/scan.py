@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hourpost.rules.addresses import write_person
 from hourpost.rules.header_text import decode_raw, decode_words, make_safe
 from hourpost.rules.mail.address_lists import HeaderAddress
 from hourpost.rules.mail.bodystructure import render_structure
 from hourpost.rules.mail.dates import parse_date
 from hourpost.rules.mail.envelope import Allowance, read_lists, render_envelope
-from hourpost.rules.mail.folding import case_map, storable
+from hourpost.rules.mail.folding import case_map, drop_accents, storable
 from hourpost.rules.mail.message_ids import find_message_id, list_message_ids
 from hourpost.rules.mail.parameters import parse_parameterised, read_text
 from hourpost.rules.mail.scanned import PARSER_VERSION, Part, Scanned
@@ -29,7 +30,7 @@ def scan(content: bytes) -> Scanned:
     lists = read_lists(root.fields, allowance)
     structure = render_structure(content, nodes, allowance)
     found = [(node, _to_part(node)) for node in nodes if node.section]
-    texts = read_texts(content, found)
+    texts, header = read_texts(content, found), read_search_header(content, root.body_at)
     subject = _to_subject(root.values.get(b"subject", b""))
     base = find_base_subject(subject)
     sent = parse_date(root.values.get(b"date", b"").decode("ascii", "replace"))
@@ -56,8 +57,10 @@ def scan(content: bytes) -> Scanned:
         message_id=find_message_id(root.values.get(b"message-id")),
         in_reply_to=find_message_id(root.values.get(b"in-reply-to")),
         references=list_message_ids(root.values.get(b"references")),
-        search_header=read_search_header(content, root.body_at),
+        search_header=header,
         search_text=texts.search_text,
+        plain_header=_to_plain(header),
+        plain_text=_to_plain(texts.search_text),
         preview=texts.preview,
         has_attachments=any(is_attachment(part) for _, part in found),
     )
@@ -89,6 +92,11 @@ def _to_part(node: Node) -> Part:
     )
 
 
+def _to_plain(folded: str) -> str | None:
+    plain = drop_accents(folded)
+    return None if plain == folded else plain
+
+
 def _to_name(value: bytes) -> str:
     return storable(value.decode("utf-8", "replace")).lower()
 
@@ -115,9 +123,9 @@ def _to_display(address: HeaderAddress) -> str:
 
 
 def _to_shown(addresses: list[HeaderAddress]) -> str:
-    """The first 20 addresses for people: ``Ann <ann@example.org>, bob@example.org``."""
+    """The first 20 addresses for people: ``"Lee, Ann" <ann@example.org>, bob@example.org``."""
     shown = [
-        f"{name} <{address.spec}>" if (name := address.display_name) else address.spec
+        write_person(name, address.spec) if (name := address.display_name) else address.spec
         for address in addresses[:MAX_SHOWN_ADDRESSES]
         if address.host is not None
     ]

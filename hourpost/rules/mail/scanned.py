@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 # Raised whenever the same bytes would scan to something else; what an older version stored is rendered again
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 
 MAX_HEADER_BYTES = 256 * 1024
 MAX_FIELDS = 1000
@@ -52,6 +52,7 @@ class Scanned:
     ``sent_at`` is in UTC, ``sent_on`` the day as its writer wrote it, for SENTSINCE and its like.
     Message-IDs stand with their angle brackets.
     ``search_header`` has a line ``name: value`` per field; it and ``search_text`` are folded by ``fold``.
+    ``plain_header`` and ``plain_text`` are the same without accents, None where there are none.
     No text holds a NUL or half a surrogate pair: a text column takes each.
     """
 
@@ -78,5 +79,7 @@ class Scanned:
     references: tuple[str, ...]
     search_header: str
     search_text: str
+    plain_header: str | None
+    plain_text: str | None
     preview: str
     has_attachments: bool

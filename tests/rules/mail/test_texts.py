@@ -66,7 +66,7 @@ def test_a_message_is_known_by_its_people_and_ids() -> None:
     scanned = scan(NESTED)
     assert (scanned.from_key, scanned.to_key, scanned.cc_key) == ("ANN", "BOB", "UNDISCLOSED-RECIPIENTS")
     assert (scanned.display_from_key, scanned.display_to_key) == ("LEE, ANN", "BOB")
-    assert scanned.from_text == "Lee, Ann <ann@example.org>"
+    assert scanned.from_text == '"Lee, Ann" <ann@example.org>'
     assert scanned.to_text == "Bob <bob@example.net>, carl@example.com, Dora <dora@example.com>"
     assert (scanned.subject, scanned.is_reply) == ("Fwd: Grüße", True)
     assert scanned.references == ("<0@example.org>", "<1@example.org>")
@@ -79,6 +79,9 @@ def test_it_is_found_by_what_people_read_in_it() -> None:
     scanned = scan(NESTED)
     assert scanned.search_text == "café au lait inside one two alone just text über.pdf"
     assert "subject: fwd: grüsse\n" in scanned.search_header
+    assert scanned.plain_text == "cafe au lait inside one two alone just text uber.pdf"
+    assert "subject: fwd: grusse\n" in (scanned.plain_header or "")
+    assert scan(PLAIN).plain_text is None
     assert "references: <0@example.org> <1@example.org>\n" in scanned.search_header
     assert scanned.preview == "café au lait"
 

@@ -45,6 +45,7 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:{}; font-src 'none'; form-action 'none';"
     " frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
+_ACTS = "mail-acts"
 _HELD, _SCHEDULED = "held", "scheduled"
 _YOUNG = timedelta(minutes=15)
 """So long it may take until it is known which of the emails a copy in Sent is."""
@@ -73,11 +74,11 @@ async def get_folder(folder: str, reader: TheReader) -> Response:
 
 @router.get(MESSAGE)
 async def get_message(folder: str, uid: Uid, reader: TheReader, images: bool = False) -> Response:
-    """One message beside the list; it counts as read from now on."""
+    """One message beside the list; it counts as read from now on, unless a script renews what stands around it."""
     here = await reader.folder(folder)
     message = await reading.read_message(reader.parts.mail, here.id, uid, "#{}".format)
     files = [file for file in message.files if f'"#{file.section}"' not in (message.html or "")]
-    if not message.row.flags & Flag.SEEN:
+    if not message.row.flags & Flag.SEEN and reader.request.headers.get("hx-target") != _ACTS:
         change = FlagChange(Way.ADD, Flag.SEEN)
         await reader.parts.mail.store_flags(reader.mailbox.id, here.id, ((uid, uid),), change)
         here = await reader.folder(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from urllib.parse import urlencode
 
 import pytest
 
@@ -93,6 +94,14 @@ async def test_a_script_gets_the_message_alone_or_the_list_alone(box: Inbox) -> 
     assert "<title>" not in rows
 
 
+async def test_a_script_that_renews_the_head_does_not_read_the_message_again(box: Inbox) -> None:
+    uid = await box.receive(PLAIN)
+    box.http.get(f"{box.home}/{uid}", headers={"HX-Request": "true", "HX-Target": "mail-acts"})
+    assert "is-unseen" in box.get(box.home).text
+    box.http.get(f"{box.home}/{uid}", headers={"HX-Request": "true", "HX-Target": "content"})
+    assert "mail-row is-unseen" not in box.get(box.home).text
+
+
 async def test_a_flag_leaves_the_message_open_and_unread_closes_it(box: Inbox) -> None:
     uid = await box.receive(PLAIN)
     here = f"{box.home}/{uid}"
@@ -123,6 +132,21 @@ async def test_search_and_filters_narrow_the_list(box: Inbox) -> None:
     flagged = box.get(f"{box.home}?show=flagged").text
     assert "Lunch" in flagged
     assert "order" not in flagged
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("cafe", 2), ("CAFÉ", 2), ("muller", 1), ("Müller", 1), ("subject:cafe", 1), ("from:Müller", 1),
+        ('"au cafe noir"', 1), ("strasse", 1), ("lodz", 1), ("dusseldorf", 2), ("düsseldorf", 2), ("from:cafe", 0),
+    ],
+)  # fmt: skip
+async def test_a_search_finds_words_with_and_without_their_accents(box: Inbox, text: str, count: int) -> None:
+    await box.receive("From: J. Müller <j@far.test>\r\nSubject: Café?\r\n\r\nDusseldorf\r\n".encode())
+    await box.receive("From: A <a@far.test>\r\nSubject: x\r\n\r\nDüsseldorf, Łódź, au café noir, Straße".encode())
+    page = box.get(f"{box.home}?{urlencode({'q': text})}").text
+    found = len(re.findall('<li class="mail-row', page))
+    assert found == count
 
 
 async def test_a_search_looks_through_all_folders(box: Inbox) -> None:

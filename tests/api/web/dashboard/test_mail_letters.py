@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from api.web.dashboard.mail.letters import file_name, letter, people, person
+from hourpost.mailboxes.correspondents import read_people
 from hourpost.mailboxes.reading import AttachedFile
+from hourpost.rules.addresses import parse_address_list
+from hourpost.rules.mail.scan import scan
 
 
 @pytest.mark.parametrize(
@@ -51,3 +54,27 @@ def test_an_address_without_a_domain_is_told_without_ours_for_it(text: str, show
 )
 def test_a_file_is_called_by_its_name_without_a_path(name: str | None, kind: str, shown: str) -> None:
     assert file_name(AttachedFile("2", name, kind, None, 1, is_inline=False)) == shown
+
+
+@pytest.mark.parametrize(
+    ("header", "shown", "offered"),
+    [
+        ("=?utf-8?q?M=C3=BCller=2C_J=C3=B6rg?= <j@far.test>", "Müller, Jörg", '"Müller, Jörg" <j@far.test>'),
+        ('"Boss <boss@bank.test>" <eve@far.test>', "Boss <boss@bank.test>", '"Boss <boss@bank.test>" <eve@far.test>'),
+        ("=?utf-8?q?boss=40bank=2Etest?= <eve@far.test>", "boss@bank.test", '"boss@bank.test" <eve@far.test>'),
+        (r'"The \"b\" \\ team" <b@far.test>', 'The "b" \\ team', r'"The \"b\" \\ team" <b@far.test>'),
+        ("ada@far.test (Ada, L)", "Ada, L", '"Ada, L" <ada@far.test>'),
+    ],
+)
+def test_a_name_is_never_taken_for_an_address(header: str, shown: str, offered: str) -> None:
+    listed = scan(f"From: {header}\r\n\r\nx".encode()).from_text
+    assert people(listed) == shown
+    assert [one.text for one in read_people(listed)] == [offered]
+    assert [one.text for one in parse_address_list(offered)] == [offered]
+    assert person(listed).count("<strong>") == 1
+    assert f"&lt;{offered[offered.rindex('<') + 1 : -1]}&gt;</span>" in person(listed)
+
+
+def test_people_of_old_scans_are_offered_too() -> None:
+    found = read_people("Müller, Jörg <j@far.test>, bob@far.test, O'Neil <o@far.test>")
+    assert [one.spec for one in found] == ["j@far.test", "bob@far.test", "o@far.test"]

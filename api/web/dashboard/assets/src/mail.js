@@ -13,6 +13,8 @@ if (root) {
   document.addEventListener("htmx:responseError", (event) => {
     if (event.detail.target?.id === "content") location.assign(event.detail.pathInfo.requestPath);
   });
+  const zone = document.querySelector("[data-time-zone]");
+  if (zone) zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? zone.value;
   const letter = document.querySelector("form[data-letter]");
   if (letter) {
     guard(letter);
@@ -90,14 +92,12 @@ function swapped(event) {
     const link = row.querySelector("a");
     const isOpen = link.pathname === location.pathname;
     row.classList.toggle("is-open", isOpen);
-    if (isOpen) {
-      row.classList.remove("is-unseen");
-      link.ariaCurrent = "true";
-    } else link.ariaCurrent = null;
+    link.ariaCurrent = isOpen ? "true" : null;
+    if (isOpen && target?.id === "content") row.classList.remove("is-unseen"); // read just now
   }
 }
 
-// The head of the open message, once its marks are others than those in the list.
+// The head of the open message, once its marks are others than those in the list; this is not to read it again.
 function renew() {
   const acts = document.querySelector(".mail-acts");
   const open = [...document.querySelectorAll(".mail-row")].find((row) => row.querySelector("a").pathname === location.pathname);
