@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 import structlog
 from asyncpg import Connection
@@ -11,6 +12,7 @@ from asyncpg import Connection
 from hourpost.database import Database
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.metrics import MAIL_DRIFT
+from hourpost.mailboxes.auto_replies import forget_auto_replied
 from hourpost.mailboxes.sweep import AT_ONCE, collect_content, find_drift, purge_mailbox, renew_old, trim_expunges
 from workers.schedule import Chore
 
@@ -43,6 +45,7 @@ class MailboxChores:
         await self._repeat(purge_mailbox, least=1)
         await self._repeat(collect_content, least=AT_ONCE)
         await self._repeat(trim_expunges, least=AT_ONCE)
+        await self._repeat(partial(forget_auto_replied, most=AT_ONCE), least=AT_ONCE)
         await self._repeat(lambda connection, _: renew_old(connection), least=1)
 
     async def compare(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from hourpost.accounts.queries import Account
@@ -92,6 +93,8 @@ def mailbox_shape(mailbox: Mailbox) -> dict[str, Any]:
         "forward_to": list(mailbox.forward_to),
         "keeps_forwarded": mailbox.keeps_forwarded,
         "files_sent": mailbox.files_sent,
+        "signature": mailbox.signature,
+        "auto_reply": asdict(mailbox.auto_reply) if mailbox.auto_reply else None,
         "deleted_at": mailbox.deleted_at,
         "created_at": mailbox.created_at,
     }

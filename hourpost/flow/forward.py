@@ -1,7 +1,7 @@
-"""Forward: mail for a mailbox that goes on to other addresses, as an email of its account.
+"""Forward: what leaves because a message came in: it goes on from its mailbox, or is answered, as an email.
 
-It takes its tokens as any other email does, and is stored in the transaction of the message itself: queued as far as
-the hour has room, held for the rest.
+That takes its tokens as any other email of the account does, and is stored in the transaction of the message itself:
+queued as far as the hour has room, held for the rest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from hourpost.rules.hour_tokens import Answer, Take, Taken
 from hourpost.rules.ids import new_id
 from hourpost.rules.incoming import IncomingHeader
 from hourpost.rules.plans import hourly_limit
-from hourpost.rules.submission import Order, Standing, Submission
+from hourpost.rules.submission import Order, SendingDomain, Standing, Submission
 from hourpost.seldom import Seldom
 
 SOURCE = "forward"
@@ -52,6 +52,15 @@ _say_uncounted = Seldom("the hour cannot be counted: holding what goes on")
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """An email that leaves an account by itself; what it says is the account's own where it has a ``domain``."""
+
+    account_id: UUID
+    submission: Submission
+    domain: SendingDomain | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
     """A message and the mailbox that sends it on. ``sender`` is empty where nobody is to hear of a failure."""
 
@@ -60,6 +69,11 @@ class Forward:
     header: IncomingHeader
     content: bytes = field(repr=False)
     id: UUID = field(default_factory=new_id)
+
+    @property
+    def leaving(self) -> Leaving:
+        """What leaves."""
+        return Leaving(self.mailbox.account_id, _submission(self))
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +108,7 @@ class _Share:
 
 
 class Onward:
-    """Forwards of one message, their tokens taken; ``store`` is what is written with the message."""
+    """What leaves because of one message, the tokens taken; ``store`` is what is written with the message."""
 
     def __init__(self, shares: Sequence[_Share], suppressed: placing.Suppressed, teller: Teller, now: datetime) -> None:
         self.shares = shares
@@ -137,12 +151,12 @@ class Forwarding:
         self._teller = Teller(hour, database, clock)
 
     @asynccontextmanager
-    async def onward(self, forwards: Sequence[Forward]) -> AsyncIterator[Onward]:
-        """Take the tokens of forwards that the block stores and commits; those of a block that fails are given back.
+    async def onward(self, leaving: Sequence[Leaving]) -> AsyncIterator[Onward]:
+        """Take the tokens of emails that the block stores and commits; those of a block that fails are given back.
 
         Raises: ServiceUnavailable.
         """
-        onward = await self._ask(forwards)
+        onward = await self._ask(leaving)
         try:
             yield onward
         except Exception as error:
@@ -161,15 +175,16 @@ class Forwarding:
     def _doubt(self, onward: Onward) -> None:
         self._teller.doubt(share.account for share in onward.shares if share.taken is not None)
 
-    async def _ask(self, forwards: Sequence[Forward]) -> Onward:
+    async def _ask(self, leaving: Sequence[Leaving]) -> Onward:
         now = self._clock.now()
-        grouped: dict[UUID, list[Forward]] = defaultdict(list)
-        for forward in forwards:
-            grouped[forward.mailbox.account_id].append(forward)
-        orders = [_order(account, several) for account, several in grouped.items()]
+        grouped: dict[tuple[UUID, SendingDomain | None], list[Submission]] = defaultdict(list)
+        for one in leaving:
+            grouped[one.account_id, one.domain].append(one.submission)
+        orders = [_order(account, domain, several) for (account, domain), several in grouped.items()]
+        accounts = list({account for account, _ in grouped})
         async with self._database.hot_statements() as connection:
             suppressed = (await find_earlier(connection, orders)).suppressed
-            owners = {row.id: row for row in await _LIMITS.run(connection, {"accounts": list(grouped)})}
+            owners = {row.id: row for row in await _LIMITS.run(connection, {"accounts": accounts})}
         shares = [_share(order, owners.get(order.standing.account_id), suppressed, now) for order in orders]
         await self._take([share for share in shares if share.request.wants and share.order.standing.limit])
         return Onward(shares, suppressed, self._teller, now)
@@ -194,7 +209,10 @@ class Forwarding:
         for state, count in states.items():
             metrics.HOUR_DELIVERIES.labels(state.value).inc(count)
         self._ring([email_id for share in shares for email_id in share.queued])
-        unseen = {share.account: share.unseen for share in shares if share.unseen}
+        unseen = Counter[UUID]()
+        for share in shares:
+            unseen[share.account] += share.unseen
+        unseen = +unseen
         if not unseen:
             return
         generations = {share.account: share.generation for share in shares if share.generation is not None}
@@ -215,8 +233,8 @@ def _share(order: Order, owner: Any, suppressed: placing.Suppressed, now: dateti
     return _Share(order, request, placing.held_answers(request))
 
 
-def _order(account_id: UUID, forwards: Sequence[Forward]) -> Order:
-    """What goes on from one account; how much it may send is not known yet."""
+def _order(account_id: UUID, domain: SendingDomain | None, leaving: Sequence[Submission]) -> Order:
+    """What leaves one account; how much it may send is not known yet."""
     standing = Standing(
         account_id=account_id,
         credential_id=None,
@@ -227,8 +245,9 @@ def _order(account_id: UUID, forwards: Sequence[Forward]) -> Order:
         limit=0,
         suspended=False,
         only_domain_id=None,
+        domains={} if domain is None else {domain.name: domain},
     )
-    return Order(standing, tuple(map(_submission, forwards)))
+    return Order(standing, tuple(leaving))
 
 
 def _submission(forward: Forward) -> Submission:

@@ -18,12 +18,14 @@ import asyncpg
 
 from hourpost.database import Database
 from hourpost.errors import Forbidden, HourpostError
+from hourpost.flow.auto_reply import Reply, list_replies
 from hourpost.flow.forward import Forward, Forwarding
 from hourpost.flow.reports import record_report
 from hourpost.gateways.clock import Clock
 from hourpost.inbound.addressees import PREFIX, Addressee, Route, find_addressees
 from hourpost.inbound.answers import Answer, find_answered, tell_answer
 from hourpost.inbound.arrivals import Arrival, store_arrival
+from hourpost.mailboxes.auto_replies import AlreadyReplied
 from hourpost.mailboxes.parcels import NewMessage, Target
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.authentication import Authentication
@@ -60,6 +62,11 @@ class Incoming:
         """Whether it goes to Junk: whose name it bears does not want it delivered as if it were theirs."""
         return self.authentication is not None and self.authentication.is_unwanted
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether nothing says that its sender is another one."""
+        return not self.is_junk and (self.authentication is None or self.authentication.spf.result != "fail")
+
 
 class Keeper:
     """One per process and event loop."""
@@ -92,13 +99,21 @@ class Keeper:
             MailboxFull, NotFound: one of the mailboxes.
             ServiceUnavailable: whether it was stored is then not known.
         """
+        works, replies = await self._plan(incoming), await self._list_replies(incoming)
+        try:
+            await self._keep(incoming, works, replies)
+        except AlreadyReplied:
+            await self._keep(incoming, works, [])
+
+    async def _keep(self, incoming: Incoming, works: list[Work], replies: list[Reply]) -> None:
         forwards = _forwards(incoming)
-        works = await self._plan(incoming)
-        if not forwards:
+        leaving = [one.leaving for one in forwards] + [one.leaving for one in replies]
+        if not leaving:
             return await self._store_with(incoming, (), works)
-        async with self._forwarding.onward(forwards) as onward:
+        notes = [partial(one.note, now=self._clock.now()) for one in replies]
+        async with self._forwarding.onward(leaving) as onward:
             going_on = {one.mailbox.mailbox_id for one in forwards}
-            await self._store_with(incoming, going_on, [*works, onward.store])
+            await self._store_with(incoming, going_on, [*works, *notes, onward.store])
 
     async def _store_with(self, incoming: Incoming, forwarded: Collection[UUID], works: list[Work]) -> None:
         targets = _targets(incoming, forwarded)
@@ -126,6 +141,14 @@ class Keeper:
         elif incoming.header.references and not incoming.header.is_automatic and not incoming.is_junk:
             works += await self._plan_answers(incoming, list(accounts))
         return works + await self._plan_arrivals(incoming)
+
+    async def _list_replies(self, incoming: Incoming) -> list[Reply]:
+        """What is answered by itself: nothing to whom another may have used the name of."""
+        answering = [one for one in incoming.addressees if one.mailbox and one.mailbox.has_auto_reply]
+        if not answering or not incoming.sender or incoming.report is not None or not incoming.is_trusted:
+            return []
+        async with self._database.hot_statements() as connection:
+            return await list_replies(connection, answering, incoming.sender, incoming.header, self._clock.now())
 
     async def _plan_arrivals(self, incoming: Incoming) -> list[Work]:
         """What the webhooks of routes are told is read before any lock is taken."""

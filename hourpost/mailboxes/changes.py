@@ -19,6 +19,8 @@ from hourpost.mailboxes.addressing import add_address, check_domain, read_addres
 from hourpost.mailboxes.notices import announce_access
 from hourpost.mailboxes.queries import Mailbox, get_mailbox
 from hourpost.mailboxes.scram_keys import ScramSecret
+from hourpost.mailboxes.wording import check_auto_reply, check_signature
+from hourpost.rules.auto_reply import AutoReply
 from hourpost.rules.folder_names import DEFAULT_FOLDERS
 from hourpost.rules.ids import new_id
 
@@ -54,6 +56,7 @@ class MailboxSettings:
     forward_to: tuple[str, ...] | None = None
     keeps_forwarded: bool | None = None
     files_sent: bool | None = None
+    signature: str | None = None
 
 
 async def create_mailbox(connection: AsyncConnection, account_id: UUID, new: NewMailbox, now: datetime) -> Mailbox:
@@ -94,9 +97,10 @@ async def update_mailbox(
 ) -> Mailbox:
     """Change settings. Raises: NotFound, ValidationFailed."""
     check_settings(settings.name or "", DEFAULT_QUOTA_BYTES if settings.quota_bytes is None else settings.quota_bytes)
+    check_signature(settings.signature or "")
     values: dict[str, Any] = {
         name: value
-        for name in ("quota_bytes", "keeps_forwarded", "files_sent")
+        for name in ("quota_bytes", "keeps_forwarded", "files_sent", "signature")
         if (value := getattr(settings, name)) is not None
     }
     if settings.name is not None:
@@ -104,6 +108,18 @@ async def update_mailbox(
     if settings.forward_to is not None:
         values["forward_to"] = read_addresses(settings.forward_to, "/forward_to")
     return await _update(connection, account_id, mailbox_id, values)
+
+
+async def set_auto_reply(
+    connection: AsyncConnection, account_id: UUID, mailbox_id: UUID, reply: AutoReply | None
+) -> Mailbox:
+    """Let it answer by itself, or no longer. Raises: NotFound, ValidationFailed."""
+    if reply is not None:
+        check_auto_reply(reply)
+    changed = await _update(connection, account_id, mailbox_id, {"auto_reply": reply and reply.to_row()})
+    told = tables.AutoReplied  # who was told something else hears of this, too (RFC 5230 §4.2)
+    await connection.execute(delete(told).where(told.mailbox_id == mailbox_id))
+    return changed
 
 
 async def set_password(

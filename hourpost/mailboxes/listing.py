@@ -136,8 +136,11 @@ _HEADER, _BODY = "coalesce(t.plain_header, t.header)", "coalesce(t.plain_body, t
 _WORD = f"strpos({_HEADER}, {{plain}}) > 0 OR strpos({_BODY}, {{plain}}) > 0"
 _IN_FIELD = f"{_HEADER} ~ {{plain}}"
 # What an older scanner has read has no plain form until it is scanned again
-_WORD_AS_WRITTEN = " OR strpos(t.header, {written}) > 0 OR strpos(t.body, {written}) > 0"
-_IN_FIELD_AS_WRITTEN = " OR t.header ~ {written}"
+_WORD_AS_WRITTEN = (
+    " OR (t.plain_header IS NULL AND strpos(t.header, {written}) > 0)"
+    " OR (t.plain_body IS NULL AND strpos(t.body, {written}) > 0)"
+)
+_IN_FIELD_AS_WRITTEN = " OR (t.plain_header IS NULL AND t.header ~ {written})"
 _DOWN, _UP = "m.uid DESC", "m.uid"
 _NEWEST = "m.received_at DESC, m.folder_id DESC, m.uid DESC"
 _IN_MAILBOX = "m.folder_id IN (SELECT id FROM folders WHERE mailbox_id = :mailbox)"

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost import tables
 from hourpost.errors import NotFound
 from hourpost.pages import Cursor, Page, read_page
+from hourpost.rules.auto_reply import AutoReply, read_row
 from hourpost.rules.ids import from_text, to_text
 from hourpost.rules.reach import ALL, Reach
 
@@ -37,6 +38,8 @@ class Mailbox:
     files_sent: bool
     deleted_at: datetime | None
     created_at: datetime
+    signature: str = ""
+    auto_reply: AutoReply | None = None
     aliases: tuple[str, ...] = ()
     catch_all: tuple[str, ...] = ()
 
@@ -64,6 +67,7 @@ class Recipient:
     used_bytes: int
     forward_to: tuple[str, ...] = field(default=())
     keeps_forwarded: bool = True
+    has_auto_reply: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -127,7 +131,7 @@ async def list_mailboxes(
 _RECIPIENTS = text(
     """
 SELECT a.address, m.id AS mailbox_id, m.account_id, i.id AS inbox_id, j.id AS junk_id, m.quota_bytes, m.used_bytes,
-  m.forward_to, m.keeps_forwarded
+  m.forward_to, m.keeps_forwarded, m.auto_reply IS NOT NULL AS has_auto_reply
 FROM mailbox_addresses a
 JOIN domains d ON d.name = a.domain AND d.account_id = a.account_id AND d.status = 'verified'
 JOIN mailboxes m ON m.id = a.mailbox_id AND m.deleted_at IS NULL
@@ -200,7 +204,7 @@ async def _complete(connection: AsyncConnection, rows: Sequence[Any]) -> list[Ma
             catch_all[found.mailbox_id].append(found.domain)
     return [
         Mailbox(
-            **dict(row._mapping) | {"forward_to": tuple(row.forward_to)},
+            **dict(row._mapping) | {"forward_to": tuple(row.forward_to), "auto_reply": read_row(row.auto_reply)},
             aliases=tuple(aliases[row.id]),
             catch_all=tuple(catch_all[row.id]),
         )

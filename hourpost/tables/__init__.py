@@ -19,7 +19,16 @@ from hourpost.tables.deliveries import Attempt, Delivery, Event, Worker
 from hourpost.tables.domains import Domain
 from hourpost.tables.emails import ContentChunk, Email, IdempotencyKey
 from hourpost.tables.inbound import InboundEmail, InboundRoute, SentCopy
-from hourpost.tables.mailboxes import AppPassword, Folder, Keyword, Mailbox, MailboxAddress, MailSession, Subscription
+from hourpost.tables.mailboxes import (
+    AppPassword,
+    AutoReplied,
+    Folder,
+    Keyword,
+    Mailbox,
+    MailboxAddress,
+    MailSession,
+    Subscription,
+)
 from hourpost.tables.messages import (
     Expunge,
     Message,
@@ -39,6 +48,7 @@ __all__ = [
     "AppPassword",
     "Attempt",
     "AuditEntry",
+    "AutoReplied",
     "BillingAlert",
     "BillingNotice",
     "ContentChunk",

@@ -6,10 +6,11 @@ A mailbox outlives its domain's row: who loses a domain still reads the mail tha
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hourpost.tables.metadata import Table
@@ -35,6 +36,8 @@ class Mailbox(Table):
     forward_to: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     keeps_forwarded: Mapped[bool] = mapped_column(server_default="true")
     files_sent: Mapped[bool] = mapped_column(server_default="true")
+    signature: Mapped[str] = mapped_column(server_default="")
+    auto_reply: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))  # as rules.auto_reply writes it
     deleted_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
@@ -62,6 +65,18 @@ class MailboxAddress(Table):
     created_at: Mapped[datetime]
 
     __table_args__ = (CheckConstraint("kind IN ('primary', 'alias', 'catch_all')", name="kind"),)
+
+
+class AutoReplied(Table):
+    """Whom a mailbox has told by itself, so that it tells each of them once in a while."""
+
+    __tablename__ = "auto_replied"
+
+    mailbox_id: Mapped[UUID] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True)
+    address: Mapped[str] = mapped_column(primary_key=True)  # lower case
+    replied_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "replied_at"),)
 
 
 class AppPassword(Table):

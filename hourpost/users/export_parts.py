@@ -60,7 +60,8 @@ PARTS = (
     _part(
         "mailboxes",
         tables.Mailbox,
-        "id address name quota_bytes used_bytes forward_to keeps_forwarded files_sent deleted_at created_at",
+        "id address name quota_bytes used_bytes forward_to keeps_forwarded files_sent signature auto_reply deleted_at"
+        " created_at",
         prefix="mbx",
     ),
     _part("mailbox_addresses", tables.MailboxAddress, "address mailbox_id kind created_at", key=("address",)),
@@ -173,6 +174,7 @@ LEFT_OUT = {
     "one_time_tokens": _A_PERSON_S,
     "passkeys": _A_PERSON_S,
     "recovery_codes": _A_PERSON_S,
+    "auto_replied": "who was told lately that a mailbox answers by itself; those emails are in it",
     "mail_sessions": "browsers that are in a mailbox just now",
     "tally_marks": _OURS,
     "workers": _OURS,

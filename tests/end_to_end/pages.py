@@ -83,5 +83,6 @@ PAGES = (
     Page("mail-sent-letter", "/mail/f/sent/1", "mailbox"),
     Page("mail-answer", "/mail/write?answers=inbox:1", "mailbox"),
     Page("mail-write", "/mail/write", "mailbox"),
+    Page("mail-settings", "/mail/settings", "mailbox"),
     Page("not-found", "/app/nothing"),
 )

@@ -19,10 +19,13 @@ from pathlib import Path
 
 import pytest
 from imapclient import IMAPClient
+from sqlalchemy import select
 
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
-from hourpost.mailboxes.changes import NewMailbox, create_mailbox
+from hourpost.mailboxes.changes import NewMailbox, create_mailbox, set_auto_reply
+from hourpost.rules.auto_reply import AutoReply
+from hourpost.tables import Mailbox
 from tests.cast import make_account, make_domain
 from tests.end_to_end.fleet import Part
 from tests.fixtures.ports import free_port
@@ -43,11 +46,14 @@ class House:
     def address(self, name: str) -> str:
         return f"{name}@{self.domain}"
 
-    def bring(self, subject: str, *names: str) -> None:
+    def bring(self, subject: str, *names: str, sender: str = "ada@elsewhere.test") -> None:
         """Mail from elsewhere, by port 25."""
-        letter = f"From: Ada <ada@elsewhere.test>\r\nSubject: {subject}\r\nMessage-ID: <{subject}@elsewhere.test>\r\n"
+        to = [self.address(name) for name in names]
+        letter = (
+            f"From: {sender}\r\nTo: {', '.join(to)}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@elsewhere.test>"
+        )
         with smtplib.SMTP("127.0.0.1", self.ports["SMTP"], timeout=PATIENCE) as smtp:
-            smtp.sendmail("ada@elsewhere.test", [self.address(name) for name in names], f"{letter}\r\nHello.\r\n")
+            smtp.sendmail(sender, to, f"{letter}\r\n\r\nHello.\r\n")
 
     def device(self, process: str, name: str) -> IMAPClient:
         """A logged-in mail client on one of the IMAP processes, with its INBOX open."""
@@ -117,13 +123,22 @@ async def furnish(url: str) -> str:
     return domain.name
 
 
+async def go_away(url: str, address: str) -> None:
+    """Let a mailbox answer by itself."""
+    database = Database(url, pool_size=1)
+    async with database.transaction() as connection:
+        row = (await connection.execute(select(Mailbox).where(Mailbox.address == address))).one()
+        await set_auto_reply(connection, row.account_id, row.id, AutoReply("I am away."))
+    await database.close()
+
+
 def subjects(client: IMAPClient) -> list[str]:
     found = client.fetch(client.search("ALL"), ["ENVELOPE"])
     return [found[uid][b"ENVELOPE"].subject.decode() for uid in sorted(found)]
 
 
 @pytest.mark.timeout(600)
-def test_two_devices_a_pop3_client_and_their_answers(house: House) -> None:
+def test_two_devices_a_pop3_client_and_their_answers(house: House, fresh_database_url: str) -> None:
     desktop, phone = house.device("IMAPS", "desk"), house.device("IMAPS_2", "desk")
 
     # Mail comes in, and both devices are told
@@ -173,6 +188,18 @@ def test_two_devices_a_pop3_client_and_their_answers(house: House) -> None:
     wait_for(lambda: b"$Delivered" in desktop.get_flags(desktop.search("ALL")).popitem()[1])
     for device in (desktop, phone):
         device.logout()
+
+    # Who is away answers by itself: the shop writes by port 25 and then by 465, and is told once
+    asyncio.run(go_away(fresh_database_url, house.address("desk")))
+    house.bring("are-you-there", "desk", sender=house.address("shop"))
+    told = [b"Subject: from-the-desk", b"Subject: Auto: are-you-there"]
+    wait_for(lambda: fetched(house) == told)
+    house.answer("shop", "desk", "still-away", "<first@elsewhere.test>")
+    desktop = house.device("IMAPS", "desk")
+    wait_for(lambda: subjects(desktop)[-1] == "still-away")
+    house.bring("last", "shop")
+    wait_for(lambda: fetched(house) == [*told, b"Subject: last"])
+    desktop.logout()
 
 
 def while_idle(client: IMAPClient, act: Callable[[], object], word: bytes) -> list[tuple[object, ...]]:

@@ -179,7 +179,7 @@ class Life:
         forward = Forward(mailbox, "ada@far.test", HEADER, b"Subject: hello\r\n\r\n")
         with suppress(NotFound):
             async with (
-                self.forwardings[door].onward([forward]) as onward,
+                self.forwardings[door].onward([forward.leaving]) as onward,
                 office.database.hot_transaction() as connection,
             ):
                 await onward.store(connection)

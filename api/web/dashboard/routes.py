@@ -34,7 +34,7 @@ from api.web.dashboard import (
     you,
     you_factors,
 )
-from api.web.dashboard.mail import acts, box, entrance, feed, people, waiting, writing
+from api.web.dashboard.mail import acts, box, entrance, feed, people, settings, waiting, writing
 
 PAGES = frozenset(
     {
@@ -86,6 +86,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     entrance.router,
     feed.router,
     people.router,
+    settings.router,
     waiting.router,
     writing.router,
     acts.router,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from api.web.v1.shapes import Created, Listed, Shape
+
+
+class AutoReplyShape(Shape):
+    """What a mailbox answers by itself, on which days."""
+
+    text: str
+    subject: str
+    first_day: date | None
+    last_day: date | None
+    time_zone: str
 
 
 class MailboxShape(Created):
@@ -22,6 +32,8 @@ class MailboxShape(Created):
     forward_to: list[str]
     keeps_forwarded: bool
     files_sent: bool
+    signature: str
+    auto_reply: AutoReplyShape | None
     quota_bytes: int
     used_bytes: int
     deleted_at: datetime | None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
 from functools import partial
 from typing import Annotated, Any
 
@@ -27,7 +29,9 @@ from hourpost.mailboxes import addressing, changes, queries
 from hourpost.mailboxes.changes import DEFAULT_QUOTA_BYTES, GRACE, MailboxSettings, NewMailbox
 from hourpost.mailboxes.queries import Mailbox
 from hourpost.mailboxes.scram_keys import ScramSecret
+from hourpost.mailboxes.wording import MAX_SIGNATURE, check_auto_reply, check_signature
 from hourpost.rules.addresses import AddressError, parse_address
+from hourpost.rules.auto_reply import MAX_SUBJECT, MAX_TEXT, AutoReply
 from hourpost.rules.submission import Standing
 
 router = APIRouter(prefix="/mailboxes", tags=["mailboxes"])
@@ -52,6 +56,22 @@ class NewMailboxFields(BaseModel):
     catch_all: bool = Field(False, description="Whether it gets what nobody else of its domain gets.")
 
 
+class AutoReplyFields(BaseModel):
+    """What a mailbox answers by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(max_length=MAX_TEXT)
+    subject: str = Field("", max_length=MAX_SUBJECT, description="Without one: that of the message, behind `Auto:`.")
+    first_day: date | None = None
+    last_day: date | None = None
+    time_zone: str = Field("UTC", max_length=100, description="In which its days begin and end, as `Europe/Berlin`.")
+
+    def to_reply(self) -> AutoReply:
+        """As the mailbox keeps it."""
+        return AutoReply(self.text, self.subject.strip(), self.first_day, self.last_day, self.time_zone)
+
+
 class MailboxChange(BaseModel):
     """What is to change; what is not named stays."""
 
@@ -68,6 +88,12 @@ class MailboxChange(BaseModel):
         " after ten minutes, where its mail program has filed no copy.",
     )
     catch_all: bool | None = None
+    signature: Annotated[str, Field(max_length=MAX_SIGNATURE)] | None = Field(
+        None, description="Stands under what is written in the browser."
+    )
+    auto_reply: AutoReplyFields | None = Field(
+        None, description="Answers people by itself, each once in seven days; null stops it."
+    )
 
 
 @router.post("", **route("create_mailbox", shapes.MailboxShape, 201, openapi_extra=body("NewMailboxFields")))
@@ -134,6 +160,7 @@ async def update_mailbox(
         None if fields.forward_to is None else tuple(fields.forward_to),
         fields.keeps_forwarded,
         fields.files_sent,
+        fields.signature,
     )
     async with parts.database.transaction() as connection:
         changed = await changes.update_mailbox(connection, caller.account_id, found.id, settings)
@@ -143,6 +170,9 @@ async def update_mailbox(
         if fields.catch_all is not None:
             wanted, now = fields.catch_all, parts.clock.now()
             changed = await changes.set_catch_all(connection, caller.account_id, found.id, wanted=wanted, now=now)
+        if "auto_reply" in fields.model_fields_set:
+            reply = fields.auto_reply.to_reply() if fields.auto_reply else None
+            changed = await changes.set_auto_reply(connection, caller.account_id, found.id, reply)
         await _note_change(connection, ledger, caller, fields, found.address)
     return Json(view(changed))
 
@@ -207,6 +237,8 @@ def view(mailbox: Mailbox) -> dict[str, Any]:
         "forward_to": list(mailbox.forward_to),
         "keeps_forwarded": mailbox.keeps_forwarded,
         "files_sent": mailbox.files_sent,
+        "signature": mailbox.signature,
+        "auto_reply": asdict(mailbox.auto_reply) if mailbox.auto_reply else None,
         "quota_bytes": mailbox.quota_bytes,
         "used_bytes": mailbox.used_bytes,
         "deleted_at": mailbox.deleted_at,
@@ -236,6 +268,8 @@ def _check_change(fields: MailboxChange) -> None:
         lambda: no_nul({"/name": fields.name or "", **forwards}),
         lambda: None if fields.password is None else check_password(fields.password),
         lambda: changes.check_settings(fields.name or "", fields.quota_bytes if fields.quota_bytes is not None else 1),
+        lambda: check_signature(fields.signature or ""),
+        lambda: None if fields.auto_reply is None else check_auto_reply(fields.auto_reply.to_reply()),
         *(partial(_check_forward, text, place) for place, text in forwards.items()),
     )
 

@@ -165,7 +165,7 @@ class EmailShape(EmailSummary):
 
     expires_at: datetime | None
     metadata: dict[str, Any] | None
-    source: Literal["api", "smtp", "mailbox", "forward"]
+    source: Literal["api", "smtp", "mailbox", "forward", "auto_reply"]
     test: bool
     size_bytes: int
     recipients: list[StoredRecipientShape]

@@ -44,6 +44,20 @@ def test_a_mailbox_is_made_found_changed_deleted_and_restored(owner: Customer) -
     assert owner.http.get("/v1/mailboxes", params={"deleted": True}).json()["data"] == []
 
 
+def test_what_it_says_by_itself_is_set_and_taken_away(owner: Customer) -> None:
+    place = f"/v1/mailboxes/{make(owner)['id']}"
+    assert (owner.http.get(place).json()["signature"], owner.http.get(place).json()["auto_reply"]) == ("", None)
+    reply = {"text": "Away.", "first_day": "2026-12-24", "last_day": "2027-01-02", "time_zone": "Europe/Berlin"}
+    owner.http.patch(place, json={"signature": "Ada", "auto_reply": reply})
+    assert owner.http.patch(place, json={"name": "Ada"}).json()["auto_reply"] == reply | {"subject": ""}
+    stopped = owner.http.patch(place, json={"auto_reply": None}).json()
+    assert (stopped["signature"], stopped["auto_reply"]) == ("Ada", None)
+    wrong = {"text": " ", "first_day": "2026-12-24", "last_day": "2026-12-23", "time_zone": "Mars/Base"}
+    answer = owner.http.patch(place, json={"signature": "x\0", "auto_reply": wrong})
+    places = [f"/auto_reply/{name}" for name in ("last_day", "text", "time_zone")]
+    assert sorted(pointers(answer)) == [*places, "/signature"]
+
+
 def test_a_password_is_good_for_scram_from_the_start(owner: Customer, database_url: str) -> None:
     made = make(owner)
     first = keys_of(database_url, made["address"])

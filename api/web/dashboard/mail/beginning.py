@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.web.dashboard.forms import Form
 from api.web.dashboard.mail.places import place_of
-from api.web.dashboard.mail.quoting import quote_forward, quote_reply, text_of
+from api.web.dashboard.mail.quoting import quote_forward, quote_reply, sign, text_of
 from api.web.dashboard.mail.readers import Reader
 from hourpost.mailboxes import answering, reading
 from hourpost.mailboxes.reading import ReadableMessage
@@ -21,7 +21,7 @@ async def begin(reader: Reader, asked: Form) -> Form:
     form = dict.fromkeys(FIELDS, "") | {"from": reader.mailbox.address} | asked
     source = asked["draft"] or asked["again"] or asked["answers"] or asked["forwards"]
     if not source:
-        return form
+        return form | {"text": sign(reader.mailbox.signature)}
     place = await place_of(reader, source)
     message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
     if asked["draft"] or asked["again"]:
@@ -29,13 +29,14 @@ async def begin(reader: Reader, asked: Form) -> Form:
         return form | _written(reader, message) | ({"forwards": source} if asked["again"] else {})
     form["from"] = _own_address(reader, message, b"to", b"cc", b"delivered-to")
     if asked["forwards"]:
-        return form | quote_forward(message)
+        quoted = quote_forward(message)
+        return form | quoted | {"text": sign(reader.mailbox.signature) + quoted["text"]}
     defaults = answering.answer_defaults(message, reader.mailbox, to_all=bool(asked["all"]))
     return form | {
         "to": ", ".join(defaults.to),
         "cc": ", ".join(defaults.cc),
         "subject": defaults.subject,
-        "text": quote_reply(message),
+        "text": sign(reader.mailbox.signature) + quote_reply(message),
     }
 
 

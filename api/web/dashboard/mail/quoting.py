@@ -14,6 +14,11 @@ _BREAK = re.compile(r"<(br|hr|/p|/div|/tr|/li|/h[1-6]|/blockquote|/table)\b[^<>]
 _EMPTY = re.compile(r"\n{3,}")
 
 
+def sign(signature: str) -> str:
+    """The signature below the room for what is written, behind the mark that programs know (RFC 3676 §4.3)."""
+    return f"\n\n-- \n{signature}" if signature else ""
+
+
 def quote_reply(message: ReadableMessage) -> str:
     """The text of the message, each line marked."""
     head = f"\n\n{_said(message)}\n"

@@ -184,6 +184,8 @@ ELSEWHERE = {
     ("GET", "/mail/f/{folder}/{uid}/source"): "test_mail.py",
     ("GET", "/mail/f/{folder}/{uid}/fate"): "test_mail_waiting.py",
     ("GET", "/mail/people"): "test_mail_writing.py",
+    ("GET", "/mail/settings"): "test_mail_settings.py",
+    ("POST", "/mail/settings"): "test_mail_settings.py",
     ("GET", "/mail/hour"): "test_mail_waiting.py",
     ("GET", "/mail/waiting"): "test_mail_waiting.py",
     ("POST", "/mail/sent/{email_id}/cancel"): "test_mail_waiting.py",
