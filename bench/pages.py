@@ -90,6 +90,8 @@ _LOGGED_IN = {
     "inbox, not found anywhere": "/mail/f/inbox?q=nowhere&all=1",
     "inbox, found anywhere": "/mail/f/inbox?q=letter&all=1",
     "a message": "/mail/f/inbox/5000",
+    "a conversation": "/mail/f/inbox/5000/conversation",
+    "mail settings": "/mail/settings",
     "writing": "/mail/write",
     "an answer": "/mail/write?answers=inbox:5000",
 }

@@ -77,6 +77,7 @@ PAGES = (
     Page("mail-login", "/mail/login", "nobody"),
     Page("mail", "/mail", "mailbox"),
     Page("mail-message", "/mail/f/inbox/1", "mailbox"),
+    Page("mail-conversation", "/mail/f/inbox/1/conversation", "mailbox"),
     Page("mail-found", "/mail/f/inbox?q=the&all=1", "mailbox"),
     Page("mail-nothing", "/mail/f/junk", "mailbox"),
     Page("mail-sent", "/mail/f/sent", "mailbox"),

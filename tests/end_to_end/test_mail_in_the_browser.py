@@ -227,6 +227,35 @@ def test_a_letter_waits_in_sight_is_offered_its_readers_and_is_taken_back(
     expect(page.get_by_label("To", exact=True)).to_have_value("zoe@far.test")
 
 
+def test_files_are_chosen_dropped_pasted_and_taken_out(new_browser_context: NewContext, service: Service) -> None:
+    page = new_browser_context().new_page()
+    log_in_as(page, service.up, "mailbox")
+    page.goto("/mail/write")
+    subject = f"Files {uuid4().hex[:8]}"
+    page.get_by_label("Subject").fill(subject)
+    chosen = page.get_by_role("list", name="Attached now")
+    for name in ("one.txt", "two.txt"):
+        page.locator("#files").set_input_files({"name": name, "mimeType": "text/plain", "buffer": b"x"})
+    for event, transfer in (("drop", "dataTransfer"), ("paste", "clipboardData")):
+        page.evaluate(
+            """([event, transfer]) => {
+              const held = new DataTransfer();
+              held.items.add(new File(["x"], `${event}.png`, { type: "image/png" }));
+              const kind = event === "drop" ? DragEvent : ClipboardEvent;
+              const sent = new kind(event, { bubbles: true, cancelable: true, [transfer]: held });
+              document.getElementById("text").dispatchEvent(sent);
+            }""",
+            [event, transfer],
+        )
+    expect(chosen.get_by_role("listitem")).to_have_count(4)
+    chosen.get_by_role("button", name="Take out one.txt").click()
+    expect(chosen.get_by_role("listitem")).to_have_count(3)
+    page.get_by_role("button", name="Keep as a draft").click()
+    kept = page.get_by_role("list", name="Attached").get_by_role("listitem")
+    expect(kept).to_have_count(3)
+    expect(kept).to_contain_text(["two.txt", "drop.png", "paste.png"])
+
+
 def test_two_tabs_write_two_drafts_and_say_so(new_browser_context: NewContext, service: Service) -> None:
     subject = f"Tabs {uuid4().hex[:8]}"
     context = new_browser_context()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import orjson
@@ -23,10 +23,15 @@ _TAG_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """A message about what was just done; ``tone`` is good, info, warn or bad."""
+    """A message about what was just done; ``tone`` is good, info, warn or bad.
+
+    ``undo`` is the form that undoes it, fields with their values, and is sent to the path ``undo_at``.
+    """
 
     text: str
     tone: str = "good"
+    undo_at: str = ""
+    undo: list[tuple[str, str]] = field(default_factory=list)
 
 
 def session_name(settings: Settings) -> str:
@@ -67,7 +72,7 @@ def clear_mail_session(response: Response, settings: Settings) -> None:
 
 def set_flash(response: Response, settings: Settings, flash: Flash) -> None:
     """Leave a message for the next page."""
-    body = orjson.dumps([flash.text, flash.tone])
+    body = orjson.dumps([flash.text, flash.tone, flash.undo_at, flash.undo])
     value = base64.urlsafe_b64encode(_tag(settings, body) + body).decode()
     _set(response, settings, _flash_name(settings), value, _FLASH_SECONDS)
 

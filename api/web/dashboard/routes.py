@@ -34,7 +34,7 @@ from api.web.dashboard import (
     you,
     you_factors,
 )
-from api.web.dashboard.mail import acts, box, entrance, feed, people, settings, waiting, writing
+from api.web.dashboard.mail import acts, box, conversation, entrance, feed, people, settings, waiting, writing
 
 PAGES = frozenset(
     {
@@ -90,6 +90,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     waiting.router,
     writing.router,
     acts.router,
+    conversation.router,
     box.router,
     statics.router,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from api.web.dashboard.cookies import Flash
 from api.web.dashboard.forms import local_path, read_form, read_list
 from api.web.dashboard.mail.box import FOLDER
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
@@ -17,6 +18,7 @@ from hourpost.rules.mail_flags import Flag
 router = APIRouter()
 
 MOST_UIDS = 1000
+_MOST_UNDONE = 150  # as many as the cookie of a message has room for
 EMPTIED = frozenset({"trash", "junk"})
 _FLAGS = {
     "seen": FlagChange(Way.ADD, Flag.SEEN),
@@ -49,9 +51,12 @@ async def post_act(folder: str, request: Request, reader: TheReader) -> Response
         return reader.redirect(back if act == "unseen" else local_path(form.get("stay"), back))
     if act == "move" and not form.get("to"):
         return reader.redirect(back, "Choose a folder first.", "warn")
-    count = await _go(reader, here, act, uids, form.get("to", ""))
-    words = f"{_DONE[act]}: {count} message{'s' if count != 1 else ''}."
-    return reader.redirect(back, words, "info")
+    target, moved = await _go(reader, here, act, uids, form.get("to", ""))
+    words = f"{_DONE[act]}: {len(moved)} message{'s' if len(moved) != 1 else ''}."
+    if target is None or not 0 < len(moved) <= _MOST_UNDONE:
+        return reader.redirect(back, words, "info")
+    undo = [("act", "move"), ("to", here.public_id), ("back", back), *(("uid", str(uid)) for uid in moved)]
+    return reader.lead(back, Flash(words, "info", f"{HOME}/f/{target.public_id}/act", undo))
 
 
 @router.post(FOLDER + "/empty")
@@ -112,11 +117,13 @@ async def _shown(request: Request) -> UidRanges:
     return ((1, last),) if last else ()
 
 
-async def _go(reader: Reader, here: Folder, act: str, uids: list[int], to: str) -> int:
-    """Take the messages elsewhere; gives how many went. Raises: NotFound."""
+async def _go(reader: Reader, here: Folder, act: str, uids: list[int], to: str) -> tuple[Folder | None, list[int]]:
+    """Take the messages elsewhere; gives where they are, None for gone, and their numbers. Raises: NotFound."""
     if act == "delete":
-        return len((await delete_messages(reader.parts.mail, here, uids)).uids)
+        deleted = await delete_messages(reader.parts.mail, here, uids)
+        return deleted.trash, deleted.trash_uids or deleted.uids
     if act not in _DONE:
         raise NotFound("There is no such thing to do.")
     target = await reader.folder(to if act == "move" else _USES[act])
-    return len((await reader.parts.mail.move(reader.mailbox.id, here.id, ranges_of(uids), target.id)).uids)
+    moved = await reader.parts.mail.move(reader.mailbox.id, here.id, ranges_of(uids), target.id)
+    return target, moved.target_uids

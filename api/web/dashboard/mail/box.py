@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Request, Response
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from api.web.dashboard.mail.letters import file_name
@@ -100,14 +101,15 @@ async def get_message(folder: str, uid: Uid, reader: TheReader, images: bool = F
 
 
 @router.get(MESSAGE + "/body")
-async def get_body(folder: str, uid: Uid, reader: TheReader, images: bool = False) -> Response:
-    """The HTML of a message, made safe, for a frame without scripts and without an origin."""
+async def get_body(folder: str, uid: Uid, reader: TheReader, images: bool = False, alone: bool = False) -> Response:
+    """The HTML of a message, made safe, for a frame without scripts and without an origin; or ``alone``, to print."""
     here = await reader.folder(folder)
     base = f"{HOME}/f/{here.public_id}/{uid}/part"
     message = await reading.read_message(
         reader.parts.mail, here.id, uid, lambda section: f"{base}/{section}", with_images=images
     )
-    page = message.html or "<p>This message has no HTML.</p>"
+    page = message.html or str(Markup("<pre>{}</pre>").format(message.text or ""))
+    page = _head(message) + page if alone else page
     policy = _POLICY.format(" https: http:" if images else "")
     return HTMLResponse(
         _FRAME.format(await embed_pictures(reader.parts.mail, message, page, base)),
@@ -137,6 +139,14 @@ async def get_source(folder: str, uid: Uid, reader: TheReader) -> Response:
     row = await reading.find_row(reader.parts.mail, here.id, uid)
     pieces = await reading.open_raw(reader.parts.mail, row.content_id, row.size_bytes, "There is no such message.")
     return stream(pieces, row.size_bytes, "message/rfc822", f"{uid}.eml")
+
+
+def _head(message: reading.ReadableMessage) -> str:
+    """Who wrote what to whom, for a page that stands alone."""
+    lines = [(name, message.header(name)) for name in ("from", "to", "cc", "date")]
+    told = [Markup("<br><b>{}:</b> {}").format(name.capitalize(), value) for name, value in lines if value]
+    subject = message.row.subject or "(no subject)"
+    return str(Markup("<title>{0}</title><p><b>{0}</b>{1}</p><hr>").format(subject, Markup("").join(told)))
 
 
 async def show(reader: Reader, folder: Folder, *, status: int = 200, **context: Any) -> Response:

@@ -89,9 +89,13 @@ class Reader:
 
     def redirect(self, path: str, message: str = "", tone: str = "good") -> Response:
         """Send the browser to another page of the inbox, with a message for it."""
+        return self.lead(path, Flash(message, tone) if message else None)
+
+    def lead(self, path: str, flash: Flash | None) -> Response:
+        """Send the browser to another page of the inbox; what is said there may offer to undo."""
         response = RedirectResponse(path, 303)
-        if message:
-            set_flash(response, self.parts.settings, Flash(message, tone))
+        if flash is not None:
+            set_flash(response, self.parts.settings, flash)
         return response
 
 

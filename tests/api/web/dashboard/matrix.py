@@ -182,6 +182,7 @@ ELSEWHERE = {
     ("GET", "/mail/f/{folder}/{uid}/body"): "test_mail.py",
     ("GET", "/mail/f/{folder}/{uid}/part/{section}"): "test_mail.py",
     ("GET", "/mail/f/{folder}/{uid}/source"): "test_mail.py",
+    ("GET", "/mail/f/{folder}/{uid}/conversation"): "test_mail_reading.py",
     ("GET", "/mail/f/{folder}/{uid}/fate"): "test_mail_waiting.py",
     ("GET", "/mail/people"): "test_mail_writing.py",
     ("GET", "/mail/settings"): "test_mail_settings.py",

@@ -76,6 +76,15 @@ async def test_html_runs_nothing_and_loads_nothing_until_asked(box: Inbox) -> No
     assert "https:" in shown.headers["content-security-policy"]
 
 
+async def test_a_message_stands_alone_to_be_printed(box: Inbox) -> None:
+    content = b"From: Eve <eve@far.test>\r\nSubject: <b>1</b>\r\n\r\n<script>1</script>\r\n"
+    page = box.get(f"{box.home}/{await box.receive(content)}/body?alone=1")
+    assert "<b>From:</b> Eve &lt;eve@far.test&gt;" in page.text
+    assert "<title>&lt;b&gt;1&lt;/b&gt;</title>" in page.text
+    assert "&lt;script&gt;1" in page.text
+    assert "sandbox" in page.headers["content-security-policy"]
+
+
 async def test_pictures_of_its_own_are_in_the_page_because_a_frame_without_origin_sends_no_session(box: Inbox) -> None:
     uid = await box.receive(PICTURED)
     body = box.get(f"{box.home}/{uid}/body")
@@ -202,6 +211,21 @@ async def test_messages_go_where_they_are_sent(box: Inbox, act: str, where: str)
     assert "2 messages" in box.get(answer.headers["location"]).text
     assert "Lunch" not in box.get(box.home).text
     assert "Lunch" in box.get(box.folder(where)).text
+
+
+@pytest.mark.parametrize("act", ["archive", "delete"])
+async def test_what_went_elsewhere_is_brought_back(box: Inbox, act: str) -> None:
+    uids = [await box.receive(PLAIN), await box.receive(HTML)]
+    box.post(f"{box.home}/act", {"act": act, "uid": [str(one) for one in uids], "back": box.home})
+    page = box.get(box.home).text
+    assert "mail-rows" not in page
+    undo = re.search(r'<form method="post" action="([^"]+)">((?:<input type="hidden"[^>]+>)+)<button[^>]*>Undo', page)
+    assert undo
+    fields: dict[str, object] = {"uid": re.findall(r'name="uid" value="(\d+)"', undo[2])}
+    fields |= dict(re.findall(r'name="(act|to|back)" value="([^"]+)"', undo[2]))
+    assert box.post(undo[1], fields).headers["location"] == box.home
+    assert box.get(box.home).text.count('<li class="mail-row') == 2
+    assert ">Undo" not in box.get(box.home).text
 
 
 async def test_every_other_folder_is_a_button_to_move_to(box: Inbox) -> None:

@@ -61,3 +61,22 @@ async def test_the_answer_to_a_page_quotes_it_line_by_line(box: Inbox) -> None:
 async def test_text_that_runs_from_right_to_left_does_so_in_its_frame(box: Inbox) -> None:
     uid = await box.receive(HEAD + PAGE)
     assert '<body dir="auto">' in box.get(f"{box.home}/{uid}/body").text
+
+
+async def test_a_conversation_is_shown_with_what_was_sent(box: Inbox) -> None:
+    first = await box.receive(HEAD + b"\r\nWhen?\r\n")
+    path = f"{box.home}/{first}/conversation"
+    script = {"HX-Request": "true"}
+    assert box.http.get(path, headers=script).text.strip() == ""
+    assert "stands alone" in box.get(path).text
+    box.post("/mail/write", {"act": "send", "to": "eve@far.test", "text": "Now", "answers": place(box, first)})
+    more = await box.receive(HEAD.replace(b"<1@", b"<2@") + b"References: <1@far.test>\r\n\r\nThen so\r\n")
+    gone = await box.receive(HEAD.replace(b"<1@", b"<3@") + b"References: <1@far.test>\r\n\r\nNever mind\r\n")
+    box.post(f"{box.home}/act", {"act": "delete", "uid": str(gone)})
+    shown = box.http.get(path, headers=script).text
+    said = ("When?", "Now", "Then so")
+    assert [shown.index(words) for words in said] == sorted(shown.index(words) for words in said)
+    assert "Never mind" not in shown
+    assert f'href="{box.home}/{first}" aria-current="true"' in shown
+    assert f'href="{box.home}/{more}"' in shown
+    assert f'hx-get="{path}"' in box.get(f"{box.home}/{first}").text

@@ -1,5 +1,6 @@
 // The web inbox: the list is asked for again when something happens in the mailbox, and keys do what buttons do.
 import htmx from "htmx.org";
+import { enclose } from "./enclosures.js";
 import { guard } from "./letter.js";
 import { suggest } from "./recipients.js";
 
@@ -17,6 +18,7 @@ if (root) {
   if (zone) zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? zone.value;
   const letter = document.querySelector("form[data-letter]");
   if (letter) {
+    enclose(letter);
     guard(letter);
     suggest(letter);
   }
@@ -158,6 +160,7 @@ function press(event) {
     e: () => act("archive"),
     s: () => act(document.querySelector('.mail-one [value="unflag"]') ? "unflag" : "flag"),
     "#": () => act("delete"),
+    z: () => click('[data-key="z"]'),
     u: () => click(".mail-back"),
     c: () => click(".mail-new"),
     "/": () => document.getElementById("q").focus(),
