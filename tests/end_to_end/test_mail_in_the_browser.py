@@ -7,6 +7,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -211,6 +212,7 @@ def test_a_letter_waits_in_sight_is_offered_its_readers_and_is_taken_back(
             expect(to).to_have_value("zoe@far.test, ")
         page.get_by_label("Subject").fill(subject)
         page.get_by_role("button", name="Send").click()
+        page.get_by_role("button", name="Send now").click()
         page.wait_for_url("**/mail/f/**")
     waiting = page.get_by_role("region", name="Waiting to leave")
     expect(waiting.get_by_text(subject)).to_have_count(2)
@@ -225,6 +227,29 @@ def test_a_letter_waits_in_sight_is_offered_its_readers_and_is_taken_back(
     page.get_by_role("link", name="Write it anew").click()
     expect(page.get_by_label("Subject")).to_have_value(subject)
     expect(page.get_by_label("To", exact=True)).to_have_value("zoe@far.test")
+
+
+def test_sending_is_undone_and_then_done(new_browser_context: NewContext, service: Service) -> None:
+    page = new_browser_context().new_page()
+    page.clock.install()
+    log_in_as(page, service.up, "mailbox")
+    page.goto("/mail/write")
+    page.clock.pause_at(datetime.now(UTC) + timedelta(days=1))
+    subject = f"Undone {uuid4().hex[:8]}"
+    page.get_by_label("To", exact=True).fill("zoe@far.test")
+    page.get_by_label("Subject").fill(subject)
+    page.get_by_label("Message").press("Control+Enter")
+    expect(page.get_by_text("Sending…")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    page.clock.run_for(10_000)  # it would have left
+    page.get_by_label("Subject").fill(f"{subject} again")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_text("Sending…")).to_be_visible()
+    page.clock.run_for(5_000)
+    page.wait_for_url("**/mail/f/**")
+    rows = page.locator(".mail-row", has_text=subject)
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(f"{subject} again")
 
 
 def test_files_are_chosen_dropped_pasted_and_taken_out(new_browser_context: NewContext, service: Service) -> None:

@@ -3,6 +3,7 @@ import htmx from "htmx.org";
 import { enclose } from "./enclosures.js";
 import { guard } from "./letter.js";
 import { suggest } from "./recipients.js";
+import { holdBack } from "./undo.js";
 
 const root = document.querySelector("[data-feed]");
 if (root) {
@@ -19,6 +20,7 @@ if (root) {
   const letter = document.querySelector("form[data-letter]");
   if (letter) {
     enclose(letter);
+    holdBack(letter);
     guard(letter);
     suggest(letter);
   }
