@@ -6,8 +6,8 @@ What is there already is scanned again by the sweep, a little at a time, because
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0028'
-down_revision = '0027'
+revision = '0029'
+down_revision = '0028'
 branch_labels = None
 depends_on = None
 
