@@ -5,9 +5,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# How many processes share the tests: they wait more than they work, so one more than small machines have cores.
+# How many processes share the tests: they wait more than they work, so twice as many as small machines have cores.
 # What pytest makes of the tests' files is kept for the next time, whatever the environment says.
-TESTERS ?= 3
+TESTERS ?= 4
 
 # The oldest Python that will do is 3.11; PYTHON=/path/to/python chooses another.
 PYTHON ?=

@@ -1,4 +1,4 @@
-"""How the tests are shared among processes, where pytest is asked for several (``-n 3``, as ``make test`` does).
+"""How the tests are shared among processes, where pytest is asked for several (``-n 4``, as ``make test`` does).
 
 A file stays in one process, for its fixtures are dear; so do all files that look at one whole service by a browser.
 What takes longest begins first, so that no process is left alone with it at the end.
