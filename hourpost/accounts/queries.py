@@ -86,15 +86,19 @@ async def get_account(connection: AsyncConnection, account_id: UUID) -> Account:
 
 
 async def get_named_account(connection: AsyncConnection, text: str) -> Account:
-    """The account that an operator means by an id, a name or an email address.
+    """The account that an operator means by an id, a name or an email address, of which case tells only twins apart.
 
     Raises: NotFound; ValidationFailed when several have that name or address.
     """
     account_id = from_text(PREFIX, text)
     if account_id is not None:
         return await get_account(connection, account_id)
-    named = or_(tables.Account.name == text, func.lower(tables.Account.email) == text.lower())
-    rows = (await connection.execute(select(*_COLUMNS).where(named).order_by(tables.Account.id).limit(2))).all()
+    lower = text.lower()
+    named = or_(func.lower(tables.Account.name) == lower, func.lower(tables.Account.email) == lower)
+    exact = or_(tables.Account.name == text, func.lower(tables.Account.email) == lower)
+    statement = select(*_COLUMNS).where(named).order_by(exact.desc(), tables.Account.id).limit(2)
+    found = (await connection.execute(statement)).all()
+    rows = [row for row in found if row.name == text or row.email.lower() == lower] or found
     if not rows:
         raise NotFound(f"There is no account {text!r}; `hourpost account list` shows all.")
     if len(rows) > 1:

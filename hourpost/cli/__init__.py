@@ -75,6 +75,9 @@ class _LazyGroup(TyperGroup):
         """Run the command; settings that cannot be are named, all of them, without what was given: it may be secret."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
         except ValidationError as error:
             if error.title != "Settings":
                 raise

@@ -128,8 +128,18 @@ async def test_an_account_may_ask_for_a_second_signature(database: Database) -> 
 async def test_an_operator_names_an_account_by_id_name_or_address(database: Database) -> None:
     account = await make_account(database)
     async with database.reading() as connection:
-        for word in (account.public_id, account.name, account.email.upper()):
+        for word in (account.public_id, account.name, account.name.swapcase(), account.email.upper()):
             assert await get_named_account(connection, word) == account
+
+
+async def test_accounts_whose_names_differ_in_case_alone_are_told_apart_by_it(database: Database) -> None:
+    name = f"Twin {uuid4().hex}"
+    lower, upper = [await make_account(database, name=one) for one in (name.lower(), name.upper())]
+    async with database.reading() as connection:
+        assert await get_named_account(connection, lower.name) == lower
+        assert await get_named_account(connection, upper.name) == upper
+        with pytest.raises(ValidationFailed, match="several accounts"):
+            await get_named_account(connection, name.title())
 
 
 async def test_an_ambiguous_name_is_not_guessed(database: Database) -> None:

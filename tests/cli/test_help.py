@@ -60,3 +60,9 @@ def test_the_shell_completes_commands_and_what_is_below_them() -> None:
 
     assert complete("hourpost mailb") == {"mailbox"}
     assert {"create", "list", "plan"} <= complete("hourpost account ")
+
+
+def test_a_value_that_is_none_of_the_choices_is_told_in_our_words() -> None:
+    told = CliRunner().invoke(main, ["health", "door"]).stderr
+    assert "'door' is not one of 'web'" in told
+    assert "Value error" not in told
