@@ -15,6 +15,7 @@ from hourpost.cli.output import AsJson, print_object
 from hourpost.cli.posting import Draft, Poster
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import Fault, HourpostError, Refused
+from hourpost.rules.addresses import AddressError, parse_address
 from hourpost.settings import Settings
 
 app = typer.Typer(add_completion=False)
@@ -70,11 +71,16 @@ def _send_many(poster: Poster, draft: Draft, recipients: list[str], as_json: boo
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
-    with bar:
-        task = bar.add_task("sending", total=len(recipients))
-        for batch in draft.batches(recipients):
-            answers += poster.post_batch(batch)
-            bar.advance(task, len(batch))
+    try:
+        with bar:
+            task = bar.add_task("sending", total=len(recipients))
+            for batch in draft.batches(recipients):
+                answers += poster.post_batch(batch)
+                bar.advance(task, len(batch))
+    except HourpostError:
+        if answers:
+            typer.echo(f"accepted: {len(answers)}, up to {recipients[len(answers) - 1]}; then:", err=True)
+        raise
     if as_json:
         print_object({"object": "list", "has_more": False, "data": answers}, as_json=True)
     else:
@@ -87,8 +93,19 @@ def _recipients(to: list[str], file: Path | None) -> tuple[list[str], list[Fault
         return to, [] if to else [Fault("/to", "give a recipient with --to")]
     if to:
         return to, [Fault("/to", "give --to or --to-each, not both")]
-    recipients = [line.strip() for line in file.read_text().splitlines() if line.strip()]
-    return recipients, [] if recipients else [Fault("/to-each", f"{file} has no recipients")]
+    lines = {number: line.strip() for number, line in enumerate(file.read_text().splitlines(), 1) if line.strip()}
+    if not lines:
+        return [], [Fault("/to-each", f"{file} has no recipients")]
+    return list(lines.values()), [fault for number, line in lines.items() for fault in _faults_of(file, number, line)]
+
+
+def _faults_of(file: Path, number: int, line: str) -> list[Fault]:
+    """Before anything is posted, as what comes in batches would be sent up to the one with the fault."""
+    try:
+        parse_address(line)
+    except AddressError as error:
+        return [Fault("", f"{file}, line {number}: {error}")]
+    return []
 
 
 def _key(settings: Settings, key_stdin: bool, is_stdin_taken: bool) -> str:

@@ -106,6 +106,32 @@ def test_each_of_many_gets_an_email_of_its_own(
     assert len({request.headers["idempotency-key"] for request in api.requests}) == 2
 
 
+def test_a_list_with_a_fault_is_sent_to_nobody_and_the_line_is_named(
+    hourpost: Run, api: FakeApi, tmp_path: Path
+) -> None:
+    (tmp_path / "list").write_text("a@x.net\n\nAnna <b@x.net>\nnobody\n")
+    done = hourpost("send", "--from", "a@acme.test", "--text", "x", "--to-each", "list")
+    assert (done.exit_code, api.requests) == (1, [])
+    assert done.error.startswith("error: list, line 4: 'nobody'")
+    assert len(done.error.splitlines()) == 1
+
+
+def test_a_list_that_is_refused_in_its_middle_says_how_far_it_went(
+    hourpost: Run, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "BATCH", 1)
+    (tmp_path / "list").write_text("a@x.net\nb@x.net\n")
+    api.answers = [
+        (200, {}, {"data": [{"id": "em_1"}]}),
+        (403, {}, {"message": "The account is suspended.", "name": "account_suspended"}),
+    ]
+    done = hourpost("send", "--from", "a@acme.test", "--text", "x", "--to-each", "list")
+    assert done.error.splitlines() == [
+        "accepted: 1, up to a@x.net; then:",
+        "error: The account is suspended. (account_suspended)",
+    ]
+
+
 def test_all_that_is_missing_is_said_at_once(hourpost: Run, api: FakeApi) -> None:
     done = hourpost("send", "--subject", "Hi")
     assert (done.exit_code, api.requests) == (1, [])
