@@ -107,6 +107,8 @@ async def update_mailbox(
         values["name"] = settings.name.strip()
     if settings.forward_to is not None:
         values["forward_to"] = read_addresses(settings.forward_to, "/forward_to")
+        own = (await get_mailbox(connection, account_id, mailbox_id)).addresses
+        _refuse_own(values["forward_to"], own)
     return await _update(connection, account_id, mailbox_id, values)
 
 
@@ -120,6 +122,14 @@ async def set_auto_reply(
     told = tables.AutoReplied  # who was told something else hears of this, too (RFC 5230 §4.2)
     await connection.execute(delete(told).where(told.mailbox_id == mailbox_id))
     return changed
+
+
+def _refuse_own(forward_to: list[str], own: tuple[str, ...]) -> None:
+    """It would have all its mail twice, and the copy would be of the hour's."""
+    mine = {address.lower() for address in own}
+    for index, address in enumerate(forward_to):
+        if address.lower() in mine:
+            raise ValidationFailed([Fault(f"/forward_to/{index}", f"{address} is this mailbox itself")])
 
 
 async def set_password(

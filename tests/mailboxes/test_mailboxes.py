@@ -154,6 +154,14 @@ async def test_settings_are_changed_one_by_one(database: Database, make: Make, a
     assert (recipient.forward_to, recipient.keeps_forwarded) == (("x@example.net",), False)
 
 
+async def test_a_mailbox_does_not_forward_to_itself(database: Database, make: Make, account: Account) -> None:
+    mailbox = await make()
+    async with database.transaction() as connection:
+        with pytest.raises(ValidationFailed, match="this mailbox itself"):
+            to_itself = MailboxSettings(forward_to=("x@example.net", mailbox.address.upper()))
+            await update_mailbox(connection, account.id, mailbox.id, to_itself)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
