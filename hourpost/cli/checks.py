@@ -312,8 +312,10 @@ _CHECKS: tuple[tuple[str, Checker], ...] = (
     ("sign-up", _check_sign_up),
 )
 _RELAY_ADVICE: dict[str | None, str] = {
+    None: "look at the relay, the network, a firewall; for TLS from the start (465) HOURPOST_RELAYS says smtps://",
     "connect": "correct host and port in HOURPOST_RELAYS, or let this machine's firewall and network reach them",
-    "tls": "name the relay in HOURPOST_RELAYS as its certificate does; ?ca=FILE.pem trusts a CA of your own",
+    "tls": "name the relay in HOURPOST_RELAYS as its certificate does; ?ca=FILE.pem trusts a CA of your own; "
+    "smtps:// is for TLS from the start (465), smtp:// for STARTTLS (587)",
     "auth": "correct user and password in HOURPOST_RELAYS, special characters percent-encoded (@ is %40)",
 }
 _ADVICE = {

@@ -27,6 +27,8 @@ def welcome(console: Console, settings: Settings, steps: FirstSteps, seconds: fl
         console.print(
             "HOURPOST_RELAYS, a variable or a line in .env, names a relay of yours: see README.", highlight=False
         )
+    else:
+        console.print("\n`hourpost doctor` tries the relay, and says what to do where it fails.", highlight=False)
     console.print("Ctrl-C stops everything.\n", highlight=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,6 +13,7 @@ import structlog
 
 from bench.sink_state import Config, Fault
 from hourpost.gateways.relays import Outcome, Patience, Postponed, RelayPool, Stage
+from hourpost.gateways.relays import pool as pool_module
 from hourpost.gateways.relays.lane import LOGIN_REFUSED
 from tests.gateways.relay_partners import (
     CONTENT,
@@ -215,7 +217,7 @@ async def test_a_relay_that_has_to_prove_itself_gets_one_message_at_a_time() -> 
         assert sink.stats.messages == 11
 
 
-async def test_the_log_says_once_why_a_relay_is_left_alone_and_when_it_works_again() -> None:
+async def test_the_log_says_why_a_relay_fails_at_first_and_when_it_is_left_alone_and_that_it_works_again() -> None:
     clock = Clock()
     config = Config(faults={"ehlo": Fault("554 5.7.0 go away")})
     async with sink_for(config) as (_, port), pool_of(plain(port), clock=clock, breaker=steady_breaker) as pool:
@@ -225,9 +227,11 @@ async def test_the_log_says_once_why_a_relay_is_left_alone_and_when_it_works_aga
             config.faults.clear()
             clock.now += 5.0
             assert (await send_one(pool)).is_accepted
-    assert [one["log_level"] for one in logs] == ["warning", "info"]
-    assert logs[0]["fault"].startswith("connect: 554")
-    assert "go away" in logs[0]["fault"]
+    assert [one["log_level"] for one in logs] == ["warning", "warning", "info"]
+    assert [one["event"].split()[2:4] for one in logs] == [["has", "failed"], ["fails", "and"], ["works", "again"]]
+    for one in logs[:2]:
+        assert one["fault"].startswith("connect: 554")
+        assert "go away" in one["fault"]
 
 
 @pytest.mark.parametrize("stage", ["mail", "dot"])
@@ -397,6 +401,14 @@ async def test_check_tells_of_each_relay_whether_it_can_be_used(unused_tcp_port:
         assert (good.is_ok, good.stage) == (True, None)
         assert (bad.is_ok, bad.stage) == (False, Stage.CONNECT)
         await settle(lambda: not sink.sessions)
+
+
+async def test_a_relay_that_says_nothing_is_named_when_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_CHECK_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with pool_of(plain(silent.getsockname()[1])) as pool:
+            (check,) = await pool.check()
+    assert (check.is_ok, check.stage, check.text.startswith("no answer")) == (False, None, True)
 
 
 def test_a_pool_needs_a_relay() -> None:

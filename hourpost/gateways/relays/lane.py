@@ -319,6 +319,8 @@ class Lane:
                 self._postpone_all()
 
     def _failed(self, fault: str, trouble: Trouble) -> None:
+        if self._diary.last_fault is None and trouble is not Trouble.REFUSES_LOGIN:
+            log.warning("a relay has failed", relay=self.spec.name, fault=fault)
         was_trusted, before, now = not self._breaker.is_tripped, self._diary.trouble, self._around.clock()
         self._diary.last_fault, self._diary.trouble = fault, trouble
         self._breaker.failed(now, trouble)

@@ -19,6 +19,7 @@ from hourpost.gateways.relays.spec import RelaySpec
 from hourpost.gateways.relays.timeouts import Timeouts
 
 _REVIEW_SECONDS = 1.0
+_CHECK_SECONDS = 15.0
 
 
 class Relays(Protocol):
@@ -177,13 +178,16 @@ class RelayPool:
     # beside sending
 
     async def check(self) -> list[RelayCheck]:
-        """Logs in to every relay, all at once, as ``hourpost doctor`` wants to know."""
+        """Logs in to every relay, all at once, as ``hourpost doctor`` wants to know; one that hangs is told alone."""
         return await asyncio.gather(*(self._check(lane) for lane in self._lanes))
 
     async def _check(self, lane: Lane) -> RelayCheck:
         name, began_at = lane.spec.name, self._clock()
         try:
-            connection = await lane.check()
+            async with asyncio.timeout(_CHECK_SECONDS):
+                connection = await lane.check()
+        except TimeoutError:
+            return RelayCheck(name, False, self._clock() - began_at, f"no answer in {_CHECK_SECONDS:.0f} s")
         except LoginFailed as error:
             return RelayCheck(name, False, self._clock() - began_at, error.text, error.stage, error.code)
         return RelayCheck(
