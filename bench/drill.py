@@ -64,7 +64,7 @@ SHORT = Plan(
     fault_every_seconds=2.0,
     cycles=1,
     small_limit=200,
-    patience_seconds=45.0,
+    patience_seconds=120.0,
     has_shortages=False,
 )
 

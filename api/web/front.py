@@ -6,6 +6,7 @@ for the document and for addresses written otherwise.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.web.errors import to_response, unforeseen
 from hourpost.errors import HourpostError
+from hourpost.few_lines import FewLines
 from hourpost.gateways.metrics import REQUEST_SECONDS, REQUESTS
 from hourpost.rules.ids import new_id, to_text
 
@@ -34,6 +36,8 @@ class Front:
         self._app = app
         self._public_url = public_url
         self._hot = hot
+        # What was taken in has its emails' ids there, so that a request's id leads to them.
+        self._taken = FewLines(lambda more: log.info("more requests", **more))
         self._meters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,9 +101,16 @@ class Front:
         self._count(method, route, status, seconds)
         if path in _QUIET:
             return
-        say = log.error if status >= 500 and status != 503 else log.debug if is_hot and status < 400 else log.info
+        is_often = is_hot and status < 400 and not log.is_enabled_for(logging.DEBUG)
+        if is_often and not self._taken.has_line(f"{method} {route}"):
+            return
+        say = log.error if status >= 500 and status != 503 else log.info
         emails = scope["state"].get("emails", ())
         say("request", request_id=request_id, method=method, path=path, status=status, ms=_ms(seconds), emails=emails)
+
+    def sum_up(self) -> None:
+        """Write down what had no line of its own."""
+        self._taken.sum_up()
 
     def _count(self, method: str, route: str, status: int, seconds: float) -> None:
         meters = self._meters.get((method, route, status))

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from hourpost.accounts.closing import LINGER, close_account, erase_some
 from hourpost.database import Database
 from hourpost.inbound.addressees import Route
-from hourpost.inbound.arrivals import Arrival, store_arrival
+from hourpost.inbound.arrivals import Arrival, Told, store_arrival
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
 from tests.api.web.dashboard.mail import make_email, make_mailbox, make_webhook
@@ -96,7 +96,7 @@ async def test_what_came_by_routes_goes_with_its_content(fresh_database: Databas
     route = Route(new_id(), "support@acme.test", account.id, new_id())
     arrival = Arrival(new_id(), route, "support@acme.test", "", "", "", "", None, b"Subject: a secret\r\n\r\n", now)
     async with fresh_database.hot_transaction() as hot:
-        await store_arrival(hot, arrival, "{}")
+        await store_arrival(hot, arrival, Told("{}", "{}"))
     async with fresh_database.transaction() as connection:
         await close_account(connection, account.id, now)
     for _ in range(5):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from hourpost.database import Database
 from hourpost.inbound.addressees import Route
-from hourpost.inbound.arrivals import Arrival, store_arrival
+from hourpost.inbound.arrivals import Arrival, Told, store_arrival
 from hourpost.rules.ids import new_id
 from tests.api.web.dashboard.people import Cast
 from tests.cast import make_domain
@@ -41,7 +41,7 @@ async def test_the_latest_mail_is_shown_and_is_only_text(cast: Cast, database: D
     subject, now = "<script>alert(1)</script>", datetime.now(UTC)
     arrival = Arrival(new_id(), route, "x@acme.test", "", "Ada <ada@far.test>", subject, "", None, b"\r\n", now)
     async with database.hot_transaction() as connection:
-        await store_arrival(connection, arrival, "{}")
+        await store_arrival(connection, arrival, Told("{}", "{}"))
     page = cast["owner"].get("/app/inbound").text
     assert "&lt;script&gt;alert(1)" in page
     assert subject not in page
