@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -61,6 +62,7 @@ INSERT INTO attempts (email_id, position, number, outcome, relay, stage, code, e
 SELECT email_id, 0, 1, 'deferred', 'relay.example', 'dot', 451, '4.7.1', 'greylisted, come again', 'TLSv1.3', now(), 0.4
 FROM deliveries WHERE account_id = $1 AND state = 'deferred'
 """
+_CALM_TRIES = 5
 _CALM = """UPDATE deliveries SET state = 'delivered' WHERE account_id = $1
 AND state IN ('held', 'deferred', 'scheduled', 'queued')"""
 _SUPPRESSIONS = """
@@ -110,7 +112,11 @@ async def calm(url: str, domain: str) -> None:
     """What waited has arrived, so that it is in nobody's way."""
     connection = await asyncpg.connect(url, command_timeout=600)
     try:
-        await connection.execute(_CALM, await connection.fetchval(_OWNER, domain))
+        account = await connection.fetchval(_OWNER, domain)
+        for _ in range(_CALM_TRIES):  # the workers touch some of them meanwhile, in an order of their own
+            with suppress(asyncpg.DeadlockDetectedError):
+                await connection.execute(_CALM, account)
+                break
         await connection.execute("VACUUM ANALYZE deliveries")
     finally:
         await connection.close()

@@ -82,7 +82,12 @@ async def _run(given: argparse.Namespace, folder: Path, console: Console) -> tup
             progress.update(task, description=name)
             if name in _BY_MANY_CONNECTIONS:
                 await _relay_over_many_connections(bench, *_BY_MANY_CONNECTIONS[name])
-            await case(bench)
+            try:
+                await case(bench)
+            except Exception as error:  # the others are still worth their time
+                console.print_exception(max_frames=2)
+                for finding in FINDS.get(name, (name,)):
+                    bench.findings[finding].faults.append(f"not measured: {error!r}")
             progress.advance(task)
     peer = "Postfix relays with AUTH under TLS to the same sink, 8 sessions in and 8 out"
     return list(bench.findings.values()), peer if bench.peer else "Postfix: not installed here, or left out"
