@@ -85,7 +85,7 @@ def _scan_one(content: bytes) -> None:
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
     scanned = scan(content)
-    assert tracemalloc.get_traced_memory()[1] - before < 20 * max(len(content), 16 * KIB)
+    assert tracemalloc.get_traced_memory()[1] - before < 20 * (len(content) + 16 * KIB)
     assert time.thread_time() - started < 1
     assert scanned.parts
     for part in scanned.parts:
@@ -104,7 +104,8 @@ def test_mutated_messages_take_little_memory() -> None:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        assert peak < 20 * max(len(content * 20), 16 * KIB)
+        # A charset or a cache met for the first time takes its own
+        assert peak < 20 * (len(content * 20) + 16 * KIB)
 
 
 def test_parts_of_mutated_messages_are_decoded() -> None:
