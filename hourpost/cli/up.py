@@ -32,6 +32,7 @@ from hourpost.embedded.redis import BROKER_DATABASE, COUNTER_DATABASE, EmbeddedR
 from hourpost.embedded.room import Room
 from hourpost.embedded.secrets import read_or_make, write_private
 from hourpost.embedded.supervisor import Supervisor
+from hourpost.embedded.writeback import Writeback
 from hourpost.errors import HourpostError
 from hourpost.gateways.redis_server import inspect_redis
 from hourpost.settings import Settings, list_unknown_variables, load_settings
@@ -100,6 +101,7 @@ class Run:
         self._is_terminal = sys.stderr.isatty()
         self._supervisor = Supervisor(self._log)
         self._room = Room(home, partial(self._log, "up"))
+        self._writeback = Writeback(home / "postgres" / "base")
         self._instance: dict[str, Any] = {
             **{name: _plain(getattr(settings, name)) for name in settings.model_fields_set},
             "pid": os.getpid(),
@@ -116,7 +118,7 @@ class Run:
             if self._start():
                 self._welcome()
                 self._supervisor.start(self._more_workers())
-                self._supervisor.watch(self._note_processes, self._room.look)
+                self._supervisor.watch(self._note_processes, self._look)
         except (RuntimeError, TimeoutError, OSError) as error:
             self._log("up", f"error: {error}")
             raise typer.Exit(1) from None
@@ -124,6 +126,10 @@ class Run:
             self._log("up", "stopping")
             self._supervisor.stop()
             remove_instance(self._home)
+
+    def _look(self) -> None:
+        self._room.look()
+        self._writeback.look()
 
     def _start(self) -> bool:
         """Start everything; False when a signal came before it was ready."""

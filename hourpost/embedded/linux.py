@@ -16,6 +16,7 @@ _PARENT_DEATH_SIGNAL = 1
 _SET_NAME = 15
 _MALLOC_ARENA_MAX = -8
 _MALLOC_MMAP_THRESHOLD = -3
+_SYNC_FILE_RANGE_WRITE = 2
 _ARGUMENTS_START, _ARGUMENTS_END = 45, 46  # fields 48 and 49 of proc_pid_stat(5), after the name
 
 
@@ -78,3 +79,16 @@ def yield_to_others(niceness: int) -> None:
     os.nice(niceness)
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(niceness))
+
+
+def begin_writing(file: int) -> None:
+    """Have the kernel begin to write what is dirty of an open file: sync_file_range(2), without waiting for it.
+
+    Begun so, an error of the disk stays to be told to whoever syncs the file (which fsync(2) would take from them).
+    Raises: OSError.
+    """
+    if LIBC is None or not hasattr(LIBC, "sync_file_range"):
+        return
+    whole = (ctypes.c_int64(0), ctypes.c_int64(0))
+    if LIBC.sync_file_range(file, *whole, _SYNC_FILE_RANGE_WRITE) != 0:
+        raise OSError(ctypes.get_errno(), "sync_file_range")
