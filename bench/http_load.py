@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from bench.tally import Tally
 
+_SETTLE_SECONDS = 0.3  # the kernel has made the connections, the server has yet to take them
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -45,6 +46,7 @@ class HttpLoad:
             await loop.create_connection(lambda: Connection(self), "127.0.0.1", self._port)
             for _ in range(self._connections)
         ]
+        await asyncio.sleep(_SETTLE_SECONDS)
         self.tally.begin()
         self.ends_at = time.monotonic() + seconds
         for place, (_, connection) in enumerate(made):

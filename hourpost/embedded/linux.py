@@ -81,14 +81,13 @@ def yield_to_others(niceness: int) -> None:
         Path("/proc/self/autogroup").write_text(str(niceness))
 
 
-def begin_writing(file: int) -> None:
-    """Have the kernel begin to write what is dirty of an open file: sync_file_range(2), without waiting for it.
+def begin_writing(file: int, start: int) -> None:
+    """Have the kernel begin to write what is dirty of an open file from byte ``start`` on, without waiting for it.
 
-    Begun so, an error of the disk stays to be told to whoever syncs the file (which fsync(2) would take from them).
-    Raises: OSError.
+    sync_file_range(2): an error of the disk stays to be told to whoever syncs the file, from whom fsync(2) would take
+    it. Raises: OSError.
     """
     if LIBC is None or not hasattr(LIBC, "sync_file_range"):
         return
-    whole = (ctypes.c_int64(0), ctypes.c_int64(0))
-    if LIBC.sync_file_range(file, *whole, _SYNC_FILE_RANGE_WRITE) != 0:
+    if LIBC.sync_file_range(file, ctypes.c_int64(start), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE) != 0:
         raise OSError(ctypes.get_errno(), "sync_file_range")
