@@ -6,7 +6,6 @@ import time
 from array import array
 from dataclasses import dataclass, field
 
-
 _RAMP_SECONDS = 0.5
 
 

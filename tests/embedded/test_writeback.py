@@ -53,7 +53,9 @@ def test_a_table_that_has_grown_is_written_from_where_it_was(
     assert begun[2:] == [("large", 2 * len(PIECE))]
 
 
-def test_a_table_that_was_cut_grows_from_there(now: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_was_cut_grows_from_there(
+    now: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun: list[int] = []
     monkeypatch.setattr(writeback, "begin_writing", lambda _, start: begun.append(start))
     (tmp_path / "5").mkdir()
