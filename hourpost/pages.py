@@ -38,9 +38,9 @@ class Cursor:
         """Raises: ValidationFailed for a limit out of range, or both ends at once."""
         faults = []
         if not 1 <= self.limit <= MAX_LIMIT:
-            faults.append(Fault("/limit", f"limit must be from 1 to {MAX_LIMIT}"))
+            faults.append(Fault("/limit", f"`limit` must be from 1 to {MAX_LIMIT}"))
         if self.after is not None and self.before is not None:
-            faults.append(Fault("/before", "give after or before, not both"))
+            faults.append(Fault("/before", "give `after` or `before`, not both"))
         if faults:
             raise ValidationFailed(faults)
 

@@ -15,7 +15,7 @@ from starlette.routing import Match
 from api.web import client_setup, openapi, stripe_webhooks
 from api.web.dashboard.application import Crossing, build_dashboard
 from api.web.errors import MethodNotAllowed, to_response, unforeseen
-from api.web.faults import pointer_to
+from api.web.faults import faults_in_query
 from api.web.front import Endpoint, Front
 from api.web.parameters import known_parameters
 from api.web.parts import Parts
@@ -44,7 +44,7 @@ from api.web.v1 import (
 )
 from api.web.v1.documented import ERRORS
 from api.web.v1.sending import send_batch, send_email
-from hourpost.errors import Fault, HourpostError, NotFound, ValidationFailed
+from hourpost.errors import HourpostError, NotFound, ValidationFailed
 from hourpost.gateways.request_rate import RequestRate
 from hourpost.settings import Settings
 
@@ -153,9 +153,4 @@ def _methods_at(request: Request) -> list[str]:
 
 async def _on_invalid_parameters(request: Request, error: Any) -> Response:
     """What is wrong with the query; bodies are read elsewhere."""
-    faults = []
-    for one in error.errors():
-        place = one["loc"][1:] or one["loc"]
-        words = one["msg"].removeprefix("Value error, ")
-        faults.append(Fault(pointer_to(place), f"`{'.'.join(map(str, place))}`: {words}"))
-    return _answer(request, ValidationFailed(faults))
+    return _answer(request, ValidationFailed(faults_in_query(error.errors())))

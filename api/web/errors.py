@@ -8,6 +8,7 @@ import orjson
 from starlette.responses import Response
 
 from api.web.answers import rate_headers
+from api.web.faults import naming
 from hourpost.errors import (
     Fault,
     Forbidden,
@@ -19,6 +20,7 @@ from hourpost.errors import (
     Refused,
     Unavailable,
     ValidationFailed,
+    in_short,
 )
 
 MAX_FAULTS = 1000
@@ -83,6 +85,7 @@ def status_of(error: HourpostError) -> int:
 
 def body_of(error: HourpostError, *, request_id: str, public_url: str, at_root: bool = False) -> dict[str, Any]:
     """The body of an error: Resend's three fields and those of RFC 9457, merged."""
+    error = in_the_clients_terms(error)
     status, name = status_of(error), error.name
     faults = faults_of(error)
     if at_root and faults and all(fault.missing for fault in faults) and name == "validation_error":
@@ -102,6 +105,14 @@ def body_of(error: HourpostError, *, request_id: str, public_url: str, at_root: 
     if faults:
         body["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults[:MAX_FAULTS]]
     return body
+
+
+def in_the_clients_terms(error: HourpostError) -> HourpostError:
+    """The same, with each fault naming its field, also where it was found by those who do not know the request."""
+    if not isinstance(error, ValidationFailed):
+        return error
+    summed_up = error.message == in_short([fault.detail for fault in error.faults])
+    return ValidationFailed([naming(fault) for fault in error.faults], None if summed_up else error.message)
 
 
 def faults_of(error: HourpostError) -> list[Fault]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +22,21 @@ _WORDS = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "string_pattern_mismatch": "may hold letters, digits, _ and - only, 1 to 256 of them",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "is too large a number",
+    "date_from_datetime_parsing": "must be a day such as 2026-12-01",
+    "date_parsing": "must be a day such as 2026-12-01",
+    "datetime_parsing": "must be a moment such as 2026-12-01T09:00:00Z",
+    "datetime_from_date_parsing": "must be a moment such as 2026-12-01T09:00:00Z",
+    "timezone_aware": "must have a time zone, as 2026-12-01T09:00:00Z has",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "string_too_long": "must have {max_length} characters or fewer",
+    "string_too_short": "must have {min_length} characters or more",
+    "too_long": "must have {max_length} items or fewer",
+    "too_short": "must have {min_length} items or more",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
 }
 _ONE_OF = {"string_type": "a string", "list_type": "a list", "dict_type": "an object", "int_type": "a whole number"}
 
@@ -44,6 +60,23 @@ def faults_in(error: ValidationError, body: Any, *, start: str = "") -> list[Fau
         if not (_is_branch(errors) and any(other.startswith(pointer + "/") for other in found))
         for fault in _faults_at(start, pointer, errors)
     ]
+
+
+def faults_in_query(errors: Iterable[Mapping[str, Any]]) -> list[Fault]:
+    """Every fault of the parameters of an address, as FastAPI found them; each names its parameter."""
+    found: dict[str, Fault] = {}
+    for one in errors:
+        place = one["loc"][1:] or one["loc"]
+        detail = _detail(".".join(map(str, place)), one, whole="the query")
+        found.setdefault(pointer_to(place), Fault(pointer_to(place), detail, one["type"] == "missing"))
+    return list(found.values())
+
+
+def naming(fault: Fault) -> Fault:
+    """The same in words that name the field, for those that were found where nobody knew how it is called there."""
+    name = _name_of(fault.pointer)
+    says_so = "`" in fault.detail or fault.detail.startswith(("header ", f"{name} ", f"the {name} "))
+    return fault if says_so or not name else replace(fault, detail=f"`{name}`: {fault.detail}")
 
 
 def check_all(*checks: Callable[[], object]) -> None:
@@ -93,7 +126,7 @@ def _is_branch(errors: list[dict[str, Any]]) -> bool:
 
 
 def _faults_at(start: str, pointer: str, errors: list[dict[str, Any]]) -> list[Fault]:
-    name = pointer[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
+    name = _name_of(pointer)
     if len(errors) > 1 and _is_branch(errors):
         words = " or ".join(dict.fromkeys(_ONE_OF[one["type"]] for one in errors))
         return [Fault(start + pointer, f"`{name}` must be {words}")]
@@ -109,17 +142,27 @@ def _faults_at(start: str, pointer: str, errors: list[dict[str, Any]]) -> list[F
     return list(faults.values())
 
 
+def _name_of(pointer: str) -> str:
+    return pointer[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
+
+
 def _named(name: str, inner: str, detail: str) -> str:
     """What is wrong inside a field, with the field or the item of it, unless it says so itself as headers do."""
     place = name + inner.replace("/", ".") if inner[1:].isdecimal() else name
     return f"`{place}`: {detail}" if place and not detail.startswith("header ") else detail
 
 
-def _detail(name: str, one: dict[str, Any], *, whole: str) -> str:
+def _detail(name: str, one: Mapping[str, Any], *, whole: str) -> str:
     if one["type"] == "extra_forbidden":
         return f"`{name}` is not a field that is known here"
-    words = _WORDS.get(one["type"]) or str(one["msg"]).removeprefix("Value error, ")
+    words = _words_of(one)
     words = words[0].lower() + words[1:] if words else "is not valid"
     if not name:
         return f"{whole} {words}"
     return f"`{name}` {words}" if words.startswith(("is ", "must ", "may ", "holds ")) else f"`{name}`: {words}"
+
+
+def _words_of(one: Mapping[str, Any]) -> str:
+    known = {name: str(value).replace("'", "`") for name, value in one.get("ctx", {}).items()}
+    words = _WORDS.get(one["type"], "").format_map(known) or str(one["msg"]).removeprefix("Value error, ")
+    return words.replace(" 1 items", " 1 item")

@@ -30,7 +30,9 @@ async def known_parameters(request: Request) -> None:
         error for one in dependants for error in request_params_to_args(one.query_params, request.query_params)[1]
     ]
     words = "is not a parameter here" + (f"; there are {', '.join(sorted(known))}" if known else "")
-    raise RequestValidationError([*errors, *({"loc": ("query", name), "msg": words} for name in unknown)])
+    raise RequestValidationError(
+        [*errors, *({"loc": ("query", name), "type": "unknown", "msg": words} for name in unknown)]
+    )
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class AttachmentsAsked:
         ends = (("after", self.after), ("before", self.before))
         faults = [Fault(f"/{name}", f"`{name}` is no attachment of it") for name, at in ends if at and at not in places]
         if self.after and self.before:
-            faults.append(Fault("/before", "give after or before, not both"))
+            faults.append(Fault("/before", "give `after` or `before`, not both"))
         if faults:
             raise ValidationFailed(faults)
         if self.before:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from api.web.dependencies import an_id
 from hourpost.emails.queries import Filters
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.pages import DEFAULT_LIMIT, MAX_LIMIT
 from hourpost.rules.addresses import AddressError, parse_address
 from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import from_text
 from hourpost.rules.moments import MomentError, parse_past_moment
 
 
@@ -35,8 +35,12 @@ class EmailPage(EmailQuery):
 
     @field_validator("after", "before")
     @classmethod
-    def _are_ids(cls, text: str | None) -> str | None:
-        return an_id(text)
+    def _are_ids(cls, text: str | None, found: ValidationInfo) -> str | None:
+        if text and from_text("em", text) is None:
+            raise ValueError("must be an id such as em_…")
+        if text and found.field_name == "before" and found.data.get("after"):
+            raise ValueError("give `after` or `before`, not both")
+        return text or None
 
     @field_validator("to", "from_")
     @classmethod

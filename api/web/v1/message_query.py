@@ -8,7 +8,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812  # it is a class
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_validator
 
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.mailboxes.listing import Search, Spot, UidCursor
@@ -39,18 +39,22 @@ class MessageFilters(BaseModel):
     since: AwareDatetime | None = Field(None, description="Only those that came then or later.")
     until: AwareDatetime | None = Field(None, description="Only those that came before.")
 
+    @field_validator("thread")
+    @classmethod
+    def _is_a_thread(cls, text: str | None) -> str | None:
+        if text is not None and from_text(THREAD_PREFIX, text) is None:
+            raise ValueError("must be an id such as thr_…")
+        return text
+
     @property
     def search(self) -> Search:
-        """What is looked for. Raises: ValidationFailed."""
-        thread_id: UUID | None = None
-        if self.thread is not None and (thread_id := from_text(THREAD_PREFIX, self.thread)) is None:
-            raise ValidationFailed([Fault("/thread", "`thread` must be an id such as thr_…")])
+        """What is looked for."""
         return Search(
             text=self.q,
             flags=Flag.FLAGGED if self.flagged else Flag.NONE,
             without_flags=Flag.SEEN if self.unseen else Flag.NONE,
             with_attachments=self.with_attachments,
-            thread_id=thread_id,
+            thread_id=from_text(THREAD_PREFIX, self.thread) if self.thread is not None else None,
             since=self.since,
             until=self.until,
         )
@@ -62,11 +66,16 @@ class MessageQuery(MessageFilters):
     after: int | None = Field(None, ge=1, le=LAST_UID, description="The uid that the page comes after: older ones.")
     before: int | None = Field(None, ge=1, le=LAST_UID, description="The uid that the page comes before: newer ones.")
 
+    @field_validator("before")
+    @classmethod
+    def _is_the_only_end(cls, uid: int | None, found: ValidationInfo) -> int | None:
+        if uid is not None and found.data.get("after") is not None:
+            raise ValueError("give `after` or `before`, not both")
+        return uid
+
     @property
     def cursor(self) -> UidCursor:
-        """The page. Raises: ValidationFailed."""
-        if self.after is not None and self.before is not None:
-            raise ValidationFailed([Fault("/before", "give after or before, not both")])
+        """The page."""
         return UidCursor(self.limit, self.after, self.before)
 
 
@@ -75,9 +84,17 @@ class EverywhereQuery(MessageFilters):
 
     after: str | None = Field(None, max_length=100, description="The `next` of the page before.")
 
+    @field_validator("after")
+    @classmethod
+    def _is_a_spot(cls, text: str | None) -> str | None:
+        try:
+            return text if text is None or read_spot(text) else None
+        except ValidationFailed:
+            raise ValueError("must be the `next` of a page") from None
+
     @property
     def spot(self) -> Spot | None:
-        """Where the page before has ended. Raises: ValidationFailed."""
+        """Where the page before has ended."""
         return None if self.after is None else read_spot(self.after)
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.api.web.conftest import Customer
 
 UNKNOWN_DOMAIN = "dom_06b1n4i2s7vt9a8q3c5e0g2k4o"
+AN_EMAIL = "em_06b1n4i2s7vt9a8q3c5e0g2k4o"
 ELSEWHERE = "ada@elsewhere.example"
 
 CREATED: list[tuple[str, dict[str, Any], set[str]]] = [
@@ -27,6 +28,12 @@ CREATED: list[tuple[str, dict[str, Any], set[str]]] = [
         {"name": "a\nb", "domain_id": UNKNOWN_DOMAIN, "scope": "reading", "files_sent": "no idea"},
         {"/name", "/domain_id", "/scope", "/files_sent"},
     ),
+    ("domains", {"name": "no.domain.such as this"}, {"/name"}),
+    ("suppressions", {"email": "nobody"}, {"/email"}),
+    ("suppressions/batch/add", {"emails": ["nobody", "ada@example.net", "a b@x.example"]}, {"/emails/0", "/emails/2"}),
+    ("suppressions/batch/add", {"emails": []}, {"/emails"}),
+    ("suppressions/batch/add", {"emails": ["a@x.example"] * 1001}, {"/emails"}),
+    ("suppressions/batch/remove", {"ids": ["x"] * 1001, "emails": 7}, {"/ids", "/emails"}),
     ("domains", {"name": "no domain", "signs_ed25519": "x", "y": 1}, {"/name", "/signs_ed25519", "/y"}),
     ("webhooks", {"endpoint": "ftp://x", "events": ["email.sent", 7]}, {"/endpoint", "/events/1"}),
     ("webhooks", {"events": ["email.lost"], "z": 1}, {"/endpoint", "/events/0", "/z"}),
@@ -64,20 +71,43 @@ INSIDE: list[tuple[str, str, dict[str, Any], set[str]]] = [
 ]
 
 
+QUERIES: list[tuple[str, set[str]]] = [
+    ("emails?limit=0&after=dom_1&status=lost&since=soon&to=bob&x=", {"limit", "after", "status", "since", "to", "x"}),
+    (f"emails?limit=101&after={AN_EMAIL}&before={AN_EMAIL}&subject={'x' * 201}", {"limit", "before", "subject"}),
+    ("domains?limit=ten&after=x&before=y&z=", {"limit", "after", "before", "z"}),
+    (f"domains?after={AN_EMAIL}", {"after"}),
+    ("suppressions?limit=1.5&origin=spite", {"limit", "origin"}),
+    ("mailboxes?deleted=perhaps&limit=99999999999999999999999", {"deleted", "limit"}),
+    ("usage/forecast", {"emails"}),
+    ("usage/forecast?emails=0", {"emails"}),
+    ("emails/receiving?limit=&after=x", {"limit", "after"}),
+]
+
+
 def told(answer: Any) -> set[str]:
     assert (answer.status_code, answer.json()["name"]) == (422, "validation_error"), answer.text
+    for one in answer.json()["errors"]:
+        assert one["pointer"].split("/")[1] in one["detail"], one
+        assert one["detail"] in answer.json()["message"] or "more" in answer.json()["message"]
+    assert "should" not in answer.text
     places = [one["pointer"] for one in answer.json()["errors"]]
     assert len(places) == len(set(places)), places
     return set(places)
+
+
+def test_a_query_names_all_its_faults_in_our_words(owner: Customer) -> None:
+    for query, names in QUERIES:
+        assert told(owner.http.get(f"/v1/{query}")) == {f"/{name}" for name in names}, query
 
 
 @pytest.mark.parametrize(("noun", "body", "pointers"), CREATED)
 def test_what_is_made_names_all_its_faults(
     owner: Customer, noun: str, body: dict[str, Any], pointers: set[str]
 ) -> None:
-    before = owner.http.get(f"/v1/{noun}").json()["data"]
+    listed = f"/v1/{noun.removesuffix('/batch/add').removesuffix('/batch/remove')}"
+    before = owner.http.get(listed).json()["data"]
     assert told(owner.http.post(f"/v1/{noun}", json=body)) == pointers
-    assert owner.http.get(f"/v1/{noun}").json()["data"] == before
+    assert owner.http.get(listed).json()["data"] == before
 
 
 def test_what_is_changed_names_all_its_faults(owner: Customer) -> None:
@@ -98,6 +128,11 @@ def mailbox(owner: Customer) -> str:
 
 
 def test_what_is_done_in_a_mailbox_names_all_its_faults(owner: Customer, mailbox: str) -> None:
+    for query, names in (
+        ("/messages?limit=0&after=x&thread=y&since=2026-01-01", {"limit", "after", "thread", "since"}),
+        ("/folders/inbox/messages?after=1&before=2&unseen=?&until=soon", {"before", "unseen", "until"}),
+    ):
+        assert told(owner.http.get(mailbox + query)) == {f"/{name}" for name in names}
     for method, place, body, pointers in INSIDE:
         assert told(owner.http.request(method, mailbox + place, json=body)) == pointers, place
 
