@@ -16,7 +16,7 @@ from starlette.responses import Response
 from api.web.illustrated import illustrate
 from api.web.v1.api_keys import NewApiKey
 from api.web.v1.batch_reading import BatchFields
-from api.web.v1.credential_fields import Rename
+from api.web.v1.credential_fields import CredentialChange
 from api.web.v1.domains import DomainChange, NewDomain
 from api.web.v1.email_fields import EmailFields
 from api.web.v1.emails import Reschedule
@@ -38,7 +38,7 @@ _BODIES = (
     DomainChange,
     NewApiKey,
     NewSmtpCredential,
-    Rename,
+    CredentialChange,
     NewSuppression,
     ManyAddresses,
     ManyRemoved,

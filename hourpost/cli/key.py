@@ -8,7 +8,19 @@ import typer
 
 from hourpost.accounts.queries import get_named_account
 from hourpost.cli.desk import Desk, at_desk
-from hourpost.cli.issuing import DomainName, Expiry, SentWanted, Wish, file_sent, list_issued, revoke_issued
+from hourpost.cli.issuing import (
+    Change,
+    DomainName,
+    Expiry,
+    Never,
+    NewName,
+    SentWanted,
+    Wish,
+    change_issued,
+    file_sent,
+    list_issued,
+    revoke_issued,
+)
 from hourpost.cli.output import AsJson, OfAccount, print_list, print_object
 from hourpost.cli.shapes import credential_shape, issued_shape
 from hourpost.credentials.changes import Issued, create_api_key
@@ -53,6 +65,24 @@ def list_all(account: OfAccount, as_json: AsJson = False) -> None:
     columns = ("id", "name", "hint", "scope", "test", "files_sent", "last_used_at", "expires_at")
     empty = f"No key yet: hourpost key create --account {account}"
     print_list([credential_shape(one) for one in found], columns, as_json=as_json, empty=empty)
+
+
+@app.command()
+def change(  # one for each option, as Typer wants it
+    account: OfAccount,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="key_…")],
+    name: NewName = None,
+    expires: Expiry = None,
+    never: Never = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give an API key another name or end, at once; one that has ended goes on, one that is revoked does not.
+
+    Example: hourpost key change --account Acme key_… --expires "in 90 days"
+    """
+    wanted = Change(name, expires, never)
+    changed = at_desk(lambda desk: change_issued(desk, account, Kind.API_KEY, key, wanted))
+    print_object(credential_shape(changed), as_json=as_json)
 
 
 @app.command()

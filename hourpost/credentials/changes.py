@@ -1,4 +1,4 @@
-"""Making, renaming and revoking credentials. The caller owns the transaction; its commit tells all processes."""
+"""Making, changing and revoking credentials. The caller owns the transaction; its commit tells all processes."""
 
 from __future__ import annotations
 
@@ -78,6 +78,26 @@ async def set_filing(
     return await get_credential(connection, account_id, kind, credential_id)
 
 
+async def set_expiry(
+    connection: AsyncConnection,
+    account_id: UUID,
+    kind: Kind,
+    credential_id: UUID,
+    expires_at: datetime | None,
+    now: datetime,
+) -> Credential:
+    """Give a credential another end, or none; one that has ended goes on. Every process knows after the commit.
+
+    Raises: NotFound, also for one that is revoked: that is for good; ValidationFailed.
+    """
+    faults = expiry_faults(expires_at, now)
+    if faults:
+        raise ValidationFailed(faults)
+    await _update(connection, account_id, kind, credential_id, {"expires_at": expires_at})
+    await announce_change(connection, account_id)
+    return await get_credential(connection, account_id, kind, credential_id)
+
+
 async def revoke_credential(
     connection: AsyncConnection, account_id: UUID, kind: Kind, credential_id: UUID, now: datetime, reach: Reach = ALL
 ) -> None:
@@ -135,8 +155,7 @@ async def list_faults(
     scopes = [scope.value for scope in Scope if not (kind is Kind.SMTP and scope is Scope.READING)]
     if new.scope not in scopes:
         faults.append(Fault("/scope", f"there is no scope {new.scope!r}; scopes are {', '.join(scopes)}"))
-    if new.expires_at is not None and new.expires_at <= now:
-        faults.append(Fault("/expires_at", "the moment of expiry is in the past"))
+    faults += expiry_faults(new.expires_at, now)
     if new.domain_id is not None and not await _has_domain(connection, account_id, new.domain_id):
         faults.append(Fault("/domain_id", "the account has no such domain"))
     return faults
@@ -145,6 +164,13 @@ async def list_faults(
 async def _has_domain(connection: AsyncConnection, account_id: UUID, domain_id: UUID) -> bool:
     mine = select(tables.Domain.id).where(tables.Domain.account_id == account_id, tables.Domain.id == domain_id)
     return (await connection.execute(mine)).one_or_none() is not None
+
+
+def expiry_faults(expires_at: datetime | None, now: datetime) -> list[Fault]:
+    """What is wrong with the moment at which a credential is to end."""
+    if expires_at is None or expires_at > now:
+        return []
+    return [Fault("/expires_at", "the moment of expiry is in the past")]
 
 
 def name_faults(name: str) -> list[Fault]:

@@ -88,6 +88,16 @@ def test_what_a_credential_sends_is_filed_or_not(hourpost: Run, acme: str, noun:
     assert hourpost(noun, "copies", "--account", acme, "junk", "--sent").exit_code == 1
 
 
+@pytest.mark.parametrize("noun", ["key", "smtp-credential"])
+def test_the_name_and_the_end_of_a_credential_are_changed(hourpost: Run, acme: str, noun: str) -> None:
+    change = (noun, "change", "--account", acme, hourpost(noun, "create", "--account", acme, "--json").json["id"])
+    changed = hourpost(*change, "--name", "shop", "--expires", "2090-01-01T00:00:00Z", "--json").json
+    assert (changed["name"], changed["expires_at"]) == ("shop", "2090-01-01T00:00:00Z")
+    assert hourpost(*change, "--never", "--json").json["expires_at"] is None
+    for wrong in ((), ("--never", "--expires", "in 2 days"), ("--expires", "2020-01-01T00:00:00Z")):
+        assert hourpost(*change, *wrong).exit_code == 1
+
+
 def test_a_revoked_key_is_gone(hourpost: Run, acme: str) -> None:
     key = hourpost("key", "create", "--account", acme, "--json").json["id"]
     assert hourpost("key", "revoke", "--account", acme, key, "--json").json["deleted"]

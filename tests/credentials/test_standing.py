@@ -13,12 +13,12 @@ from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan, suspend_account
 from hourpost.credentials import standing
-from hourpost.credentials.changes import NewCredential, revoke_credential, set_filing
+from hourpost.credentials.changes import NewCredential, revoke_credential, set_expiry, set_filing
 from hourpost.credentials.queries import Kind
 from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
 from hourpost.domains.changes import delete_domain
-from hourpost.errors import Forbidden, NotAuthenticated, ServiceUnavailable
+from hourpost.errors import Forbidden, NotAuthenticated, NotFound, ServiceUnavailable
 from hourpost.mailboxes.changes import NewMailbox, create_mailbox
 from hourpost.rules.tokens import ENTROPY_BYTES, LIVE, SMTP, mint
 from tests.cast import make_account, make_domain, make_key, make_smtp_login
@@ -241,6 +241,30 @@ async def test_an_expired_key_is_refused_though_remembered(database: Database, s
     process.clock.advance(61)
     assert await is_refused(process, issued.secret)
     assert process.questions == 1
+
+
+async def test_another_end_is_known_to_all_processes_at_once_and_brings_no_revoked_key_back(
+    database: Database, start: Start
+) -> None:
+    account = await make_account(database)
+    issued = await make_key(database, account, NewCredential("k", expires_at=NOW + timedelta(minutes=1)))
+    processes = [await start(), await start()]
+    for process in processes:
+        process.clock.advance(300)
+        assert await is_refused(process, issued.secret)
+    which = (account.id, Kind.API_KEY, issued.credential.id)
+    async with database.transaction() as connection:
+        await set_expiry(connection, *which, NOW + timedelta(days=1), NOW)
+
+    async def goes_on(process: Process) -> bool:
+        return not await is_refused(process, issued.secret)
+
+    for process in processes:
+        await until(lambda process=process: goes_on(process))
+    async with database.transaction() as connection:
+        await revoke_credential(connection, *which, NOW)
+        with pytest.raises(NotFound):
+            await set_expiry(connection, *which, None, NOW)
 
 
 async def test_a_change_during_the_look_up_is_not_remembered_away(database: Database, start: Start) -> None:

@@ -1,4 +1,4 @@
-"""API keys and SMTP credentials: making them, showing their secret this once, revoking them."""
+"""API keys and SMTP credentials: making them, showing their secret this once, changing and revoking them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.web.dashboard.filters import end_text
 from api.web.dashboard.forms import Form, faults_by_field, read_form
 from api.web.dashboard.snippets import api_snippets, smtp_snippets
 from api.web.dashboard.visitors import Developer, Visitor
 from api.web.dependencies import id_of
 from api.web.drafts import to_draft_of
-from api.web.v1.credential_fields import NewCredentialFields, read_new
+from api.web.v1.credential_fields import CredentialChange, NewCredentialFields, read_change, read_new
 from hourpost.accounts import audit
 from hourpost.credentials import changes, queries
 from hourpost.credentials.changes import Issued, NewCredential
-from hourpost.credentials.queries import PREFIXES, Kind
+from hourpost.credentials.queries import PREFIXES, Credential, Kind
 from hourpost.domains.queries import list_domains
-from hourpost.errors import Refused
+from hourpost.errors import Refused, ValidationFailed
 from hourpost.pages import MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text
 
@@ -64,6 +65,12 @@ async def post_key_copies(credential_id: str, request: Request, visitor: Develop
     return await _set_copies(request, visitor, KEYS, credential_id)
 
 
+@router.post(KEYS.path + "/{credential_id}/change")
+async def post_change_key(credential_id: str, request: Request, visitor: Developer) -> Response:
+    """Give an API key another name or end."""
+    return await _change(request, visitor, KEYS, credential_id)
+
+
 @router.get(LOGINS.path)
 async def list_logins(request: Request, visitor: Developer) -> Response:
     """The SMTP credentials, and a form for one more."""
@@ -88,6 +95,12 @@ async def post_login_copies(credential_id: str, request: Request, visitor: Devel
     return await _set_copies(request, visitor, LOGINS, credential_id)
 
 
+@router.post(LOGINS.path + "/{credential_id}/change")
+async def post_change_login(credential_id: str, request: Request, visitor: Developer) -> Response:
+    """Give an SMTP credential another name or end."""
+    return await _change(request, visitor, LOGINS, credential_id)
+
+
 async def _make(request: Request, visitor: Visitor, place: Place) -> Response:
     form = await read_form(request)
     try:
@@ -100,6 +113,34 @@ async def _make(request: Request, visitor: Visitor, place: Place) -> Response:
     except Refused as error:
         return await _list(visitor, place, form=form, faults=faults_by_field(error), status=422)
     return await _list(visitor, place, issued=issued)
+
+
+async def _change(request: Request, visitor: Visitor, place: Place, credential_id: str) -> Response:
+    wanted = id_of(PREFIXES[place.kind], credential_id, place.noun)
+    form = await read_form(request)
+    try:
+        async with visitor.parts.database.transaction() as connection:
+            found = await queries.get_credential(connection, visitor.account.id, place.kind, wanted)
+            changed = await _apply(connection, form, visitor, found)
+            await audit.note(connection, visitor.actor(), f"{place.kind.value}_changed", visitor.now, name=changed.name)
+    except ValidationFailed as error:
+        return visitor.redirect(place.path, error.message, "bad")
+    until = f"ends on {end_text(changed.expires_at)}" if changed.expires_at else "does not end"
+    return visitor.redirect(place.path, f"{changed.name} {until}.")
+
+
+async def _apply(connection: AsyncConnection, form: Form, visitor: Visitor, found: Credential) -> Credential:
+    """Change what differs from what the form was given. Raises: ValidationFailed, with every fault."""
+    which = (connection, visitor.account.id, found.kind, found.id)
+    name, end = form.get("name", found.name), form.get("expires_at", "").strip()
+    draft = to_draft_of(CredentialChange, {"name": name, "expires_at": end or None}, "forbid")
+    if end == end_text(found.expires_at):
+        draft.note(changes.name_faults(name))
+        draft.end()
+    else:
+        expires_at = read_change(draft, visitor.now)
+        found = await changes.set_expiry(*which, expires_at, visitor.now)
+    return found if name == found.name else await changes.rename_credential(*which, name)
 
 
 async def _revoke(visitor: Visitor, place: Place, credential_id: str) -> Response:

@@ -65,6 +65,11 @@ def moment(value: datetime | None, form: str = "short") -> Markup:
     return Markup('<time datetime="{}" data-as="{}">{}</time>').format(value.isoformat(), form, escape(text))
 
 
+def end_text(value: datetime | None) -> str:
+    """The end of something as a form holds it, to the second; empty where it has none."""
+    return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def read_moment(value: str) -> datetime:
     """The moment that an event's detail tells in RFC 3339."""
     return datetime.fromisoformat(value)
@@ -135,6 +140,7 @@ FILTERS = {
     "money": money,
     "size": size,
     "moment": moment,
+    "end_text": end_text,
     "read_moment": read_moment,
     "duration": duration,
     "plural": plural,

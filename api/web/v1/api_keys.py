@@ -1,4 +1,4 @@
-"""API keys: making, naming and revoking them."""
+"""API keys: making, changing and revoking them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.web.dependencies import After, Before, BoundedManager, Limit, ThePartsO
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
-from api.web.v1.credential_fields import NewCredentialFields, Rename, change, to_new, view
+from api.web.v1.credential_fields import CredentialChange, NewCredentialFields, change, to_new, view
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
@@ -63,15 +63,15 @@ async def get_api_key(key_id: str, caller: BoundedManager, parts: ThePartsOf) ->
         return Json(view(await queries.get_credential(connection, caller.account_id, _KIND, wanted, caller.reach)))
 
 
-@router.patch("/{key_id}", **route("update_api_key", shapes.Created, openapi_extra=body("Rename")))
+@router.patch("/{key_id}", **route("update_api_key", shapes.Created, openapi_extra=body("CredentialChange")))
 async def update_api_key(
     key_id: str, request: Request, caller: BoundedManager, parts: ThePartsOf, ledger: TheLedger
 ) -> Response:
-    """Give an API key another name."""
+    """Change the name of an API key, when it ends, or whether it files what it sends."""
     wanted = id_of(_PREFIX, key_id, "API key")
-    draft = await read_draft(request, Rename)
+    draft = await read_draft(request, CredentialChange)
     async with parts.database.transaction() as connection:
-        changed = await change(connection, caller, _KIND, wanted, draft)
+        changed = await change(connection, caller, _KIND, wanted, draft, parts.clock.now())
         await ledger.note(connection, caller, "api_key_changed", name=changed.name)
     return Json(view(changed))
 

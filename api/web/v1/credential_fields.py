@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.web.drafts import Draft
-from hourpost.credentials.changes import NewCredential, list_faults, name_faults, rename_credential, set_filing
+from hourpost.credentials.changes import (
+    NewCredential,
+    expiry_faults,
+    list_faults,
+    name_faults,
+    rename_credential,
+    set_expiry,
+    set_filing,
+)
 from hourpost.credentials.queries import Credential, Kind, get_credential
 from hourpost.domains.queries import PREFIX as DOMAIN
 from hourpost.errors import Fault, Forbidden, ValidationFailed
@@ -39,13 +47,18 @@ class NewCredentialFields(BaseModel):
     files_sent: bool = Field(True, description="What it sends is filed into the Sent folder of the sender's mailbox.")
 
 
-class Rename(BaseModel):
-    """Another name, or whether it files what it sends."""
+class CredentialChange(BaseModel):
+    """What may change of a credential; what is absent stays."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "the shop's server"}})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"expires_at": "in 90 days"}})
 
     name: str | None = Field(None, max_length=1000)
     files_sent: bool | None = Field(None, description="What it sends is filed into the sender's Sent folder.")
+    expires_at: str | None = Field(
+        None,
+        min_length=1,
+        description="From then on it is refused; null: it does not end. One that has ended goes on again.",
+    )
     id: str | None = Field(None, description="Ignored: the address names it.")
 
 
@@ -94,33 +107,69 @@ def within_reach(new: NewCredential, caller: Standing) -> NewCredential:
     faults = []
     if caller.test and not new.test:
         faults.append(Fault("/test", "A test key makes test keys only: give `test: true`."))
-    own, ends_at = caller.only_domain_id, caller.expires_at
+    own = caller.only_domain_id
     if own is not None and new.domain_id not in (None, own):
         faults.append(Fault("/domain_id", "This API key is for one domain, and makes credentials of that alone."))
-    if ends_at is not None and new.expires_at is not None and new.expires_at > ends_at:
-        until = f"{ends_at:%Y-%m-%dT%H:%M:%SZ}"
-        faults.append(Fault("/expires_at", f"This API key ends at {until}, and makes nothing that lives longer."))
+    expires_at = new.expires_at or caller.expires_at
+    _refuse([*faults, *_outliving(caller, expires_at)])
+    return replace(new, domain_id=own or new.domain_id, expires_at=expires_at)
+
+
+def _outliving(caller: Standing, expires_at: datetime | None) -> list[Fault]:
+    """The fault of a credential that would last longer than its maker."""
+    own = caller.expires_at
+    if own is None or (expires_at is not None and expires_at <= own):
+        return []
+    until = f"{own:%Y-%m-%dT%H:%M:%SZ}"
+    return [Fault("/expires_at", f"This API key ends at {until}, and makes nothing that lives longer.")]
+
+
+def _refuse(faults: list[Fault]) -> None:
+    """Refuse what the caller may not make. Raises: Forbidden."""
     if faults:
         raise Forbidden("restricted_api_key", " ".join(fault.detail for fault in faults), faults=faults)
-    return replace(new, domain_id=own or new.domain_id, expires_at=new.expires_at or ends_at)
 
 
 async def change(
-    connection: AsyncConnection, caller: Standing, kind: Kind, credential_id: UUID, draft: Draft[Rename]
+    connection: AsyncConnection,
+    caller: Standing,
+    kind: Kind,
+    credential_id: UUID,
+    draft: Draft[CredentialChange],
+    now: datetime,
 ) -> Credential:
-    """Change what is named. Raises: NotFound, ValidationFailed."""
+    """Change what is named. Raises: NotFound, ValidationFailed, Forbidden."""
+    expires_at = read_change(draft, now, caller)
+    fields = draft.fields
+    changes_end = "expires_at" in fields.model_fields_set
+    if fields.name is None and fields.files_sent is None and not changes_end:
+        words = "`name`, `files_sent` or `expires_at` is required"
+        raise ValidationFailed([Fault("/name", words, missing=True)])
+    which = (connection, caller.account_id, kind, credential_id)
+    changed = await get_credential(*which, caller.reach)
+    if fields.files_sent is not None:
+        changed = await set_filing(*which, files_sent=fields.files_sent)
+    if changes_end:
+        changed = await set_expiry(*which, expires_at, now)
+    if fields.name is not None:
+        changed = await rename_credential(*which, fields.name)
+    return changed
+
+
+def read_change(draft: Draft[CredentialChange], now: datetime, caller: Standing | None = None) -> datetime | None:
+    """The end that is asked for, where one is; no later than the caller's own, so that no key makes itself last.
+
+    Raises: ValidationFailed with all that is wrong with the change, Forbidden.
+    """
+    expires_at = _end_in(draft, now)
+    draft.note(expiry_faults(expires_at, now))
     if draft.fields.name is not None:
         draft.note(name_faults(draft.fields.name))
-    fields = draft.end()
-    if fields.name is None and fields.files_sent is None:
-        raise ValidationFailed([Fault("/name", "`name` or `files_sent` is required", missing=True)])
-    account_id = caller.account_id
-    await get_credential(connection, account_id, kind, credential_id, caller.reach)
-    if fields.files_sent is not None:
-        changed = await set_filing(connection, account_id, kind, credential_id, files_sent=fields.files_sent)
-    if fields.name is not None:
-        changed = await rename_credential(connection, account_id, kind, credential_id, fields.name)
-    return changed
+    if caller is not None and "expires_at" in draft.fields.model_fields_set:
+        with draft.noting():
+            _refuse(_outliving(caller, expires_at))
+    draft.end()
+    return expires_at
 
 
 def view(credential: Credential) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from api.web.dependencies import After, Before, DomainManager, Limit, ThePartsOf
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
-from api.web.v1.credential_fields import NewCredentialFields, Rename, change, to_new, view
+from api.web.v1.credential_fields import CredentialChange, NewCredentialFields, change, to_new, view
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
@@ -63,15 +63,17 @@ async def get_smtp_credential(credential_id: str, caller: DomainManager, parts: 
         return Json(view(await queries.get_credential(connection, caller.account_id, _KIND, wanted, caller.reach)))
 
 
-@router.patch("/{credential_id}", **route("update_smtp_credential", shapes.Created, openapi_extra=body("Rename")))
+@router.patch(
+    "/{credential_id}", **route("update_smtp_credential", shapes.Created, openapi_extra=body("CredentialChange"))
+)
 async def update_smtp_credential(
     credential_id: str, request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
 ) -> Response:
-    """Give an SMTP credential another name."""
+    """Change the name of an SMTP credential, when it ends, or whether it files what it sends."""
     wanted = id_of(_PREFIX, credential_id, "SMTP credential")
-    draft = await read_draft(request, Rename)
+    draft = await read_draft(request, CredentialChange)
     async with parts.database.transaction() as connection:
-        changed = await change(connection, caller, _KIND, wanted, draft)
+        changed = await change(connection, caller, _KIND, wanted, draft, parts.clock.now())
         await ledger.note(connection, caller, "smtp_changed", name=changed.name)
     return Json(view(changed))
 

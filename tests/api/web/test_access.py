@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import httpx
 import pytest
 
@@ -155,6 +157,31 @@ async def test_a_key_for_one_domain_sends_from_no_other(owner: Customer, databas
         assert client.post("/v1/emails", json=owner.email() | {"from": f"a@{other.name}"}).status_code == 202
         refused = client.post("/v1/emails", json=owner.email())
         assert (refused.status_code, refused.json()["name"]) == (403, "restricted_api_key")
+
+
+@pytest.mark.parametrize("noun", ["api-keys", "smtp-credentials"])
+async def test_when_a_credential_ends_can_be_changed(owner: Customer, noun: str) -> None:
+    path = f"/v1/{noun}/{owner.http.post(f'/v1/{noun}', json={'name': 'k'}).json()['id']}"
+    changed = owner.http.patch(path, json={"name": "n", "expires_at": "2090-01-01T00:00:00Z"}).json()
+    assert (changed["name"], changed["expires_at"]) == ("n", "2090-01-01T00:00:00Z")
+    assert owner.http.patch(path, json={"name": "m"}).json()["expires_at"] == "2090-01-01T00:00:00Z"
+    for wrong in ("2020-01-01T00:00:00Z", "soon", ""):
+        assert owner.http.patch(path, json={"expires_at": wrong}).json()["errors"][0]["pointer"] == "/expires_at"
+    assert owner.http.patch(path, json={"expires_at": None}).json()["expires_at"] is None
+    assert owner.http.delete(path).status_code == 200
+    assert owner.http.patch(path, json={"expires_at": "in 2 days"}).status_code == 404
+
+
+async def test_a_key_that_ends_lets_nothing_outlive_it(owner: Customer, database: Database, web: RunningWeb) -> None:
+    end = datetime.now(UTC) + timedelta(days=1)
+    issued = await make_key(database, owner.account, NewCredential("short", expires_at=end))
+    other = owner.http.post("/v1/api-keys", json={"name": "long"}).json()["id"]
+    with client_of(web, issued.secret) as client:
+        for key in (other, issued.credential.public_id):
+            for wanted in ("in 2 days", None):
+                refused = client.patch(f"/v1/api-keys/{key}", json={"expires_at": wanted})
+                assert (refused.status_code, refused.json()["name"]) == (403, "restricted_api_key")
+            assert client.patch(f"/v1/api-keys/{key}", json={"expires_at": "in 2 hours"}).status_code == 200
 
 
 @pytest.mark.parametrize("noun", ["api-keys", "smtp-credentials"])

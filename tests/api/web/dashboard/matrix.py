@@ -138,6 +138,8 @@ ROWS = (
     Row("POST", f"/app/domains/dom_{NONE}/delete", DEVELOPERS, 404, route="/app/domains/{domain_id}/delete"),
     Row("POST", f"/app/keys/key_{NONE}/revoke", DEVELOPERS, 404, route="/app/keys/{credential_id}/revoke"),
     Row("POST", f"/app/keys/key_{NONE}/copies", DEVELOPERS, 404, route="/app/keys/{credential_id}/copies"),
+    Row("POST", f"/app/keys/key_{NONE}/change", DEVELOPERS, 404, route="/app/keys/{credential_id}/change"),
+    Row("POST", f"/app/smtp/smtp_{NONE}/change", DEVELOPERS, 404, route="/app/smtp/{credential_id}/change"),
     Row("POST", f"/app/smtp/smtp_{NONE}/copies", DEVELOPERS, 404, route="/app/smtp/{credential_id}/copies"),
     Row("POST", f"/app/smtp/smtp_{NONE}/revoke", DEVELOPERS, 404, route="/app/smtp/{credential_id}/revoke"),
     Row("POST", "/app/suppressions/remove", SENDERS, 404, {"id": f"sup_{NONE}"}),

@@ -63,6 +63,21 @@ def test_what_it_sends_is_filed_or_not(owner: Surfer, path: str) -> None:
     assert text_of(owner.get("/app/audit")).count(f"changed {thing} name: Server") == 2
 
 
+@pytest.mark.parametrize("path", ["/app/keys", "/app/smtp"])
+def test_its_name_and_its_end_are_changed(owner: Surfer, path: str) -> None:
+    owner.post(path, {"name": "Shop", "expires_at": "2090-01-01T00:00:00Z"})
+    (change,) = re.findall(rf'action="({path}/[a-z0-9_]+/change)"', owner.get(path).text)
+    same_end = {"name": "Market", "expires_at": "2090-01-01T00:00:00Z"}
+    for form, said in (
+        (same_end, "Market ends on 2090-01-01"),
+        (same_end | {"expires_at": "2020-01-01T00:00:00Z"}, "in the past"),
+        ({"name": " ", "expires_at": "soon"}, "visible characters"),
+        ({"name": "Market", "expires_at": ""}, "Market does not end"),
+    ):
+        assert owner.post(change, form).status_code == 303
+        assert said in owner.get(path).text
+
+
 async def test_what_is_revoked_is_gone_at_once(cast: Cast, owner: Surfer, database: Database) -> None:
     key, login = await make_key(database, cast.account), await make_smtp_login(database, cast.account)
     bearer = {"Authorization": f"Bearer {key.secret}"}
