@@ -124,7 +124,7 @@ class Submitting:
             message_id=complete.message_id or "",
             content=write_received(self._hostname, text_id, now, smtputf8=mail.smtputf8) + complete.raw,
             parts=_describe_parts(transaction),
-            tags=[_read_tag(tag) for tag in message.tags] or None,
+            tags=message.tags or None,
             metadata=message.metadata,
             on_limit=on_limit,
         )
@@ -157,9 +157,3 @@ def _describe_parts(transaction: Transaction) -> dict[str, Any]:
     if mail.body is not None:
         parts["body"] = mail.body
     return parts
-
-
-def _read_tag(tag: str) -> dict[str, str]:
-    """``kind=receipt`` is a name and a value; a word alone is the value of ``tag``."""
-    name, equals, value = tag.partition("=")
-    return {"name": name.strip(), "value": value.strip()} if equals else {"name": "tag", "value": tag}

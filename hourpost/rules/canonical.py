@@ -5,13 +5,15 @@ Its bytes stay as they came; only the headers that speak to Hourpost itself are 
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from hourpost.rules.addresses import Address, AddressError, parse_address, parse_address_list
 from hourpost.rules.header_text import decode_words, make_safe
 from hourpost.rules.headers import HeaderError, encode_header, read_fields, unfold
+from hourpost.rules.labels import MAX_TAGS, read_metadata, read_tag, read_tag_list
 from hourpost.rules.line_ends import ContentError, canonicalise, prepend_headers, require_canonical
 from hourpost.rules.mime import format_date
 
@@ -28,13 +30,13 @@ __all__ = [
 MAX_HEADER_BYTES = 256 * 1024
 MAX_RECEIVED = 50
 MAX_IDEMPOTENCY_KEY = 256
-MAX_TAGS = 50
 
 _HEADER_BYTES = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
 _IDEMPOTENCY_KEYS = ("idempotency-key", "resend-idempotency-key")
 _CONTROL = frozenset({*_IDEMPOTENCY_KEYS, "x-tag", "x-tags", "x-metadata"})
 
 _Values = dict[str, list[bytes]]
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class SubmittedMessage:
     """A message by SMTP that may be taken, once its senders are authorised.
 
     ``raw`` is canonical, ends with CRLF, and has no control header any more.
-    ``metadata`` is what PostgreSQL takes as JSON.
+    ``tags`` and ``metadata`` are within the limits of every door.
     """
 
     raw: bytes
@@ -52,7 +54,7 @@ class SubmittedMessage:
     message_id: str | None
     has_date: bool
     idempotency_key: str | None
-    tags: tuple[str, ...]
+    tags: list[dict[str, str]]
     metadata: dict[str, object] | None
 
     @property
@@ -66,7 +68,8 @@ def check_submitted(raw: bytes) -> SubmittedMessage:
 
     Raises:
         ContentError: A bare CR or LF, a NUL, a line over 998 bytes, a header block that is none, not exactly one
-            From, a sender that is no address, a broken idempotency key (5.6.0), or a loop of over 50 servers (5.4.6).
+            From, a sender that is no address, a broken idempotency key, tag or metadata (5.6.0), or a loop of over 50
+            servers (5.4.6).
     """
     require_canonical(raw)
     if not raw.endswith(b"\r\n"):
@@ -154,40 +157,33 @@ def _find_idempotency_key(values: _Values) -> str | None:
     return None
 
 
-def _list_tags(values: _Values) -> tuple[str, ...]:
+def _list_tags(values: _Values) -> list[dict[str, str]]:
     """Tags in order, each once: one in each X-Tag, a JSON list or a list with commas in X-Tags."""
-    tags = [make_safe(decode_words(_to_text(value))) for value in values.get("x-tag", ())]
+    named = [("X-Tag", _to_label(value)) for value in values.get("x-tag", ())]
     for value in values.get("x-tags", ()):
-        text = decode_words(_to_text(value))
-        listed = _parse_json(text)
-        items = listed if isinstance(listed, list) else text.split(",")
-        tags += [make_safe(item.strip()) for item in items if isinstance(item, str)]
-    return tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS]
+        named += [("X-Tags", word) for word in _read_label("X-Tags", read_tag_list, _to_label(value))]
+    tags = {text: _read_label(name, read_tag, text) for name, text in named if text}
+    if len(tags) > MAX_TAGS:
+        raise ContentError(f"{named[-1][0]}: the message has more than {MAX_TAGS} tags")
+    return list(tags.values())
 
 
 def _find_metadata(values: _Values) -> dict[str, object] | None:
-    for value in values.get("x-metadata", ()):
-        parsed = _parse_json(decode_words(_to_text(value)))
-        if isinstance(parsed, dict):
-            return parsed if _is_storable(parsed) else None
-    return None
+    found = values.get("x-metadata", [])
+    if len(found) > 1:
+        raise ContentError("the message has two X-Metadata headers")
+    return _read_label("X-Metadata", read_metadata, _to_label(found[0])) if found else None
 
 
-def _is_storable(parsed: dict[str, object]) -> bool:
-    """Whether PostgreSQL takes it as JSON: it refuses NaN, NUL and half of a surrogate pair."""
+def _read_label(name: str, read: Callable[[str], _Read], text: str) -> _Read:
     try:
-        text = json.dumps(parsed, ensure_ascii=False, allow_nan=False)
-        text.encode()
-    except (ValueError, RecursionError):
-        return False
-    return "\\u0000" not in text
+        return read(text)
+    except ValueError as error:
+        raise ContentError(f"{name} {error}") from error
 
 
-def _parse_json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def _to_label(value: bytes) -> str:
+    return decode_words(_to_text(value))
 
 
 def _find_text(values: _Values, name: str) -> str | None:

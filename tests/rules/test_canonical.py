@@ -44,7 +44,7 @@ def test_mail_is_read_and_its_bytes_are_kept() -> None:
     assert message.raw == MAIL
     assert [address.spec for address in message.senders] == ["hello@acme.test"]
     assert (message.subject, message.message_id, message.has_date) == ("Hi", "<1@acme.test>", True)
-    assert (message.idempotency_key, message.tags, message.metadata) == (None, (), None)
+    assert (message.idempotency_key, message.tags, message.metadata) == (None, [], None)
 
 
 @pytest.mark.parametrize("end", BROKEN_ENDS)
@@ -150,7 +150,7 @@ def test_all_who_it_says_it_is_from_are_senders() -> None:
 
 def test_control_headers_are_understood_and_taken_out() -> None:
     control = (
-        b'X-Tags: ["receipt",\r\n "vip", 7]\r\n',
+        b'X-Tags: ["receipt",\r\n "vip"]\r\n',
         b"X-TAG: =?utf-8?q?gr=C3=BCn?=\r\n",
         b"x-tag: receipt\r\n",
         b"Idempotency-Key: key 1\r\n",
@@ -158,7 +158,7 @@ def test_control_headers_are_understood_and_taken_out() -> None:
     )
     message = check_submitted(control[0] + HEAD + b"".join(control[1:]) + b"X-Tagged: stays\r\n\r\nX-Tag: body\r\n")
     assert message.raw == HEAD + b"X-Tagged: stays\r\n\r\nX-Tag: body\r\n"
-    assert message.tags == ("grün", "receipt", "vip")
+    assert [tag["value"] for tag in message.tags] == ["grün", "receipt", "vip"]
     assert message.idempotency_key == "key 1"
     assert message.metadata == {"user": 7}
 
@@ -169,16 +169,34 @@ def test_resends_name_for_the_key_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata",
-    [b"no json", b"[1]", b'{"a": NaN}', b'{"a": "\\u0000"}', b'{"a": "\\ud800"}', b"[" * 900, b'{"a":' * 190],
+    ("header", "fault"),
+    [
+        (b"X-Metadata: no json", "X-Metadata cannot be read as JSON"),
+        (b"X-Metadata:", "X-Metadata cannot be read as JSON"),
+        (b"X-Metadata: [1]", "X-Metadata is no JSON object"),
+        (b'X-Metadata: {"a": NaN}', "X-Metadata cannot be read as JSON"),
+        (b'X-Metadata: {"a": "\\u0000"}', "X-Metadata holds the character U+0000"),
+        (b'X-Metadata: {"a": "\\ud800"}', "X-Metadata cannot be read as JSON"),
+        (b'X-Metadata: {"a": ' + b"[" * 300 + b"]" * 300 + b"}", "X-Metadata cannot be stored"),
+        (b'X-Metadata: {"a": "' + b"x\r\n " * 8192 + b'"}', "X-Metadata is larger than 16384 bytes"),
+        (b"X-Metadata: {}\r\nX-Metadata: {}", "the message has two X-Metadata headers"),
+        (b"X-Tag: a b=c", "X-Tag has a name that is not 1 to 256 of"),
+        (b"X-Tag: =c", "X-Tag has a name that is not 1 to 256 of"),
+        (b"X-Tag: k=" + b"v" * 257, "X-Tag is longer than 256 characters"),
+        (b"X-Tag: =?utf-8?q?a=00b?=", "X-Tag holds a character that cannot be printed"),
+        (b'X-Tags: ["a", 7]', "X-Tags has as item 2 what is no text"),
+        (b'X-Tags: ["a"', "X-Tags is a list that cannot be read as JSON"),
+        (b"\r\n".join(b"X-Tag: %d" % n for n in range(76)), "X-Tag: the message has more than 75 tags"),
+    ],
 )
-def test_metadata_that_cannot_be_stored_is_dropped(metadata: bytes) -> None:
-    message = check_submitted(b"X-Metadata: " + metadata + b"\r\n" + MAIL)
-    assert (message.metadata, message.raw) == (None, MAIL)
+def test_a_label_with_a_fault_is_refused_with_its_headers_name(header: bytes, fault: str) -> None:
+    with pytest.raises(ContentError) as refused:
+        check_submitted(header + b"\r\n" + MAIL)
+    assert refused.value.reply.startswith(f"554 5.6.0 {fault}")
 
 
 def test_tags_with_commas_are_a_list() -> None:
-    assert check_submitted(b"X-Tags: a, b,,a\r\n" + MAIL).tags == ("a", "b")
+    assert check_submitted(b"X-Tags: a, b,,a\r\n" + MAIL).tags == [{"name": "tag", "value": one} for one in "ab"]
 
 
 def test_a_subject_is_safe_to_store() -> None:

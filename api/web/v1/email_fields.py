@@ -7,22 +7,26 @@ from binascii import a2b_base64
 from functools import lru_cache
 from typing import Annotated, Any, cast
 
-import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from api.web.faults import FieldError
 from hourpost.rules.addresses import Address, AddressError, parse_address
 from hourpost.rules.header_text import find_unsafe
 from hourpost.rules.headers import check_headers
+from hourpost.rules.labels import (
+    MAX_METADATA_BYTES,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    TAG_NAME,
+    check_metadata,
+    check_tag_value,
+)
 from hourpost.rules.mime import Attachment, check_attachment
 from hourpost.rules.submission import OnLimit
 
 _PIECE = 1024 * 1024  # whole groups of base64
 
 MAX_SUBJECT = 2000
-MAX_TAGS = 75
-MAX_TAG_LENGTH = 256
-MAX_METADATA_BYTES = 16 * 1024
 MAX_ATTACHMENTS = 1000
 
 
@@ -101,24 +105,8 @@ def _decode(text: str) -> bytes:
     )
 
 
-def _to_tag_value(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("holds a character that cannot be printed")
-    return value
-
-
 def _to_metadata(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    try:
-        written = orjson.dumps(value)
-    except TypeError as error:
-        raise ValueError(f"cannot be stored: {error}") from None
-    if len(written) > MAX_METADATA_BYTES:
-        raise ValueError(f"is larger than {MAX_METADATA_BYTES} bytes")
-    if b"\\u0000" in written:
-        raise ValueError("holds the character U+0000")
-    return value
+    return None if value is None else check_metadata(value)
 
 
 def _refuse_template(value: Any) -> None:
@@ -185,8 +173,8 @@ class TagFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", title="Tag")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,256}$", examples=["kind"])
-    value: Annotated[str, Field(max_length=MAX_TAG_LENGTH, examples=["receipt"]), AfterValidator(_to_tag_value)]
+    name: str = Field(pattern=TAG_NAME, examples=["kind"])
+    value: Annotated[str, Field(max_length=MAX_TAG_LENGTH, examples=["receipt"]), AfterValidator(check_tag_value)]
 
 
 class DraftFields(BaseModel):

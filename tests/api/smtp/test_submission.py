@@ -109,6 +109,12 @@ def test_headers_that_speak_to_us_are_taken_out(door: RunningDoor, client: Clien
     assert not re.search(rb"(?im)^(idempotency-key|x-tag|x-on-limit)", mail.content)
 
 
+def test_a_broken_label_is_refused_by_name_and_nothing_is_stored(door: RunningDoor, client: Client) -> None:
+    reply = send(client, HEAD + b'X-Metadata: {"order": 7\r\n\r\nhello\r\n')
+    assert reply.startswith("554 5.6.0 X-Metadata cannot be read as JSON")
+    assert not door.intake.orders
+
+
 def test_a_retry_has_the_same_fingerprint_and_another_body_has_not(door: RunningDoor, client: Client) -> None:
     head = HEAD + b"Resend-Idempotency-Key: k2\r\nContent-Type: multipart/mixed; boundary="
     first = head + b'"==1=="\r\nMessage-ID: <1@acme.test>\r\n\r\n--==1==\r\n\r\nhello\r\n--==1==--\r\n'

@@ -55,6 +55,6 @@ def test_the_headers_that_help_names_are_understood_and_taken_out(nobody: Surfer
     named = re.findall(r"<dt><code>([A-Z][\w-]+: [^<]+)</code>", nobody.get("/help").text)
     head = "From: a@acme.test\r\n" + "".join(f"{unescape(one)}\r\n" for one in named)
     message, on_limit = read_submitted(f"{head}\r\nHello\r\n".encode())
-    assert (message.idempotency_key, list(message.tags)) == ("order-7", ["kind=receipt"])
+    assert (message.idempotency_key, message.tags) == ("order-7", [{"name": "kind", "value": "receipt"}])
     assert (message.metadata, on_limit) == ({"order": 7}, OnLimit.REJECT)
     assert b"X-" not in message.raw
