@@ -106,6 +106,14 @@ async def get_named_account(connection: AsyncConnection, text: str) -> Account:
     return _account(rows[0])
 
 
+async def list_namesakes(connection: AsyncConnection, name: str, email: str, limit: int = 3) -> list[Account]:
+    """Some accounts of this name in whatever case, those of ``email`` first, none that was deleted: for operators."""
+    mine = (func.lower(tables.Account.email) == email.strip().lower()).desc()
+    same = func.lower(tables.Account.name) == name.strip().lower()
+    statement = select(*_COLUMNS).where(same, tables.Account.closed_at.is_(None)).order_by(mine, tables.Account.id)
+    return [_account(row) for row in await connection.execute(statement.limit(limit))]
+
+
 async def list_accounts(connection: AsyncConnection, cursor: Cursor) -> Page[Account]:
     """One page of all accounts: for operators only."""
     return (await read_page(connection, select(*_COLUMNS), tables.Account.id, cursor)).map(_account)

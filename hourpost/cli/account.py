@@ -9,6 +9,7 @@ import typer
 from hourpost.accounts.changes import (
     NewAccount,
     create_account,
+    hold_address,
     resume_account,
     set_ed25519_signing,
     set_plan,
@@ -16,12 +17,18 @@ from hourpost.accounts.changes import (
     suspend_account,
 )
 from hourpost.accounts.passwords import hash_password
-from hourpost.accounts.queries import Account, find_user_by_email, get_named_account, list_accounts
+from hourpost.accounts.queries import (
+    Account,
+    find_user_by_email,
+    get_named_account,
+    list_accounts,
+    list_namesakes,
+)
 from hourpost.cli.desk import Desk, at_desk, read_secret
 from hourpost.cli.output import AsJson, OfAccount, print_list, print_object, read_all
 from hourpost.cli.pacing import pace_again
 from hourpost.cli.shapes import account_shape
-from hourpost.errors import Fault, NotFound, ValidationFailed
+from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.rules.plans import PLANS
 from hourpost.users.passwords import set_password_of
 
@@ -43,21 +50,39 @@ def create(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the owner's password from standard input.")
     ] = False,
+    another: Annotated[
+        bool, typer.Option("--another", help="Even if its owner has an account of this name already.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create an account with its owner.
+    """Create an account with its owner; a name that others have too is pointed out, the same owner's is refused.
 
     Example: hourpost account create --name Acme --email anna@acme.example --plan path
     """
 
-    async def work(desk: Desk) -> Account:
+    async def work(desk: Desk) -> tuple[Account, list[Account]]:
         hashed = await hash_password(read_secret("password")) if password_stdin else None
         async with desk.database.transaction() as connection:
+            await hold_address(connection, email)
+            namesakes = await list_namesakes(connection, name, email)
+            if not another:
+                _refuse_twin(namesakes, email)
             created = await create_account(connection, NewAccount(name, email, plan, hashed), desk.clock.now())
             await desk.note(connection, created.id, "account_created", name=created.name)
-            return created
+            return created, namesakes
 
-    print_object(account_shape(at_desk(work)), as_json=as_json)
+    created, namesakes = at_desk(work)
+    print_object(account_shape(created), as_json=as_json)
+    if namesakes:
+        others = ", ".join(one.public_id for one in namesakes)
+        typer.echo(f"note: called {created.name!r} too: {others}; name them by their ids from now on", err=True)
+
+
+def _refuse_twin(namesakes: list[Account], email: str) -> None:
+    twin = next((one for one in namesakes if one.email.lower() == email.strip().lower()), None)
+    if twin is not None:
+        words = f"{twin.email} owns {twin.name!r} already: {twin.public_id}; give --another to make one more"
+        raise Conflict("account_exists", words)
 
 
 @app.command("list")

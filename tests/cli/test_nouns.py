@@ -36,6 +36,18 @@ def test_the_password_comes_by_standard_input(hourpost: Run) -> None:
     assert "10 to 200" in hourpost(*create, stdin="short\n").error
 
 
+def test_the_same_account_is_not_made_twice_by_mistake(hourpost: Run) -> None:
+    name, email = f"Twin {uuid4().hex[:12]}", f"{uuid4().hex[:12]}@acme.test"
+    first = hourpost("account", "create", "--name", name, "--email", email, "--json")
+    assert first.error == ""
+    again = hourpost("account", "create", "--name", name.upper(), "--email", email.upper())
+    assert (again.exit_code, first.json["id"] in again.error, "--another" in again.error) == (1, True, True)
+    for others in (("--email", f"other-{email}"), ("--email", email, "--another")):
+        made = hourpost("account", "create", "--name", name, *others, "--json")
+        assert made.json["id"] != first.json["id"]
+        assert first.json["id"] in made.error
+
+
 def test_all_faults_are_told_and_the_exit_code_is_one(hourpost: Run) -> None:
     done = hourpost("account", "create", "--name", "", "--email", "nobody", "--plan", "gold")
     assert done.exit_code == 1
