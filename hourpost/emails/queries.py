@@ -60,6 +60,7 @@ class Filters:
     from_: str | None = None  # lower case
     subject: str | None = None  # part of it, in any case
     tag: tuple[str, str | None] | None = None
+    message_id: str | None = None  # with its angle brackets
     since: datetime | None = None
     until: datetime | None = None
     reach: Reach = ALL
@@ -73,7 +74,8 @@ class Filters:
     def is_of_recipients(self) -> bool:
         """Whether an index over deliveries alone has the whole answer, in its order."""
         is_indexed = self.to is not None or self.status in TROUBLED
-        return is_indexed and self.from_ is None and self.tag is None and not self.is_search
+        others = (self.from_, self.tag, self.message_id)
+        return is_indexed and others == (None, None, None) and not self.is_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,8 @@ def _narrow(statement: Select[Any], account_id: UUID, filters: Filters) -> Selec
         name, value = filters.tag
         wanted = {"name": name} if value is None else {"name": name, "value": value}
         statement = statement.where(Email.tags.is_not(None), Email.tags.contains([wanted]))
+    if filters.message_id is not None:
+        statement = statement.where(Email.message_id == filters.message_id)
     statement = statement.where(*_in_time(Email.id, filters))
     if filters.to is None and (filters.status is None or filters.status in _PROBED):
         return statement

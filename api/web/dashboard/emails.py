@@ -37,8 +37,8 @@ from hourpost.suppressions.changes import add_suppressions
 router = APIRouter()
 
 _PAGE = 50
-_FILTERS = ("status", "to", "from", "subject", "tag", "since", "until")
-_FURTHER = frozenset({"from", "tag", "since", "until"})
+_FILTERS = ("status", "to", "from", "subject", "tag", "message_id", "since", "until")
+_FURTHER = frozenset({"from", "tag", "message_id", "since", "until"})
 """Filters that a page folds away until one of them is used."""
 _STATUS_CHOICES = [("", "Any"), *((state.value, shown.words) for state, shown in STATES.items())]
 _RESCHEDULABLE = frozenset({State.SCHEDULED, State.HELD})

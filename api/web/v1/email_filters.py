@@ -26,6 +26,9 @@ class EmailQuery(BaseModel):
     from_: str | None = Field(None, alias="from", description="The sender's address.")
     subject: str | None = Field(None, description="Part of the subject.", max_length=200)
     tag: str | None = Field(None, description="`name` or `name:value`.", max_length=600)
+    message_id: str | None = Field(
+        None, description="The Message-ID, with or without its angle brackets.", max_length=1000
+    )
     since: str | None = Field(None, description="Accepted at this moment or later: ISO 8601, a date, or `2 days ago`.")
     until: str | None = Field(None, description="Accepted before this moment.")
 
@@ -49,7 +52,7 @@ class EmailPage(EmailQuery):
             parse_address(text)
         return text
 
-    @field_validator("subject", "tag")
+    @field_validator("subject", "tag", "message_id")
     @classmethod
     def _are_texts(cls, text: str | None) -> str | None:
         if "\0" in (text or ""):
@@ -75,6 +78,7 @@ def read_filters(query: EmailQuery, now: datetime) -> Filters:
         from_=(_address("from", query.from_, faults) or "").lower() or None,
         subject=_text("subject", query.subject, faults),
         tag=(name, value or None) if tag else None,
+        message_id=_message_id(_text("message_id", query.message_id, faults)),
         since=_moment("since", query.since, now, faults),
         until=_moment("until", query.until, now, faults),
     )
@@ -88,6 +92,11 @@ def _text(name: str, text: str | None, faults: list[Fault]) -> str | None:
         faults.append(Fault(f"/{name}", f"`{name}` holds the character U+0000"))
         return None
     return text or None
+
+
+def _message_id(text: str | None) -> str | None:
+    bare = (text or "").strip().removeprefix("<").removesuffix(">")
+    return f"<{bare}>" if bare else None
 
 
 def _address(name: str, text: str | None, faults: list[Fault]) -> str | None:

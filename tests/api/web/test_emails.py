@@ -67,6 +67,14 @@ def test_lists_are_narrowed_by_each_filter_and_by_all(owner: Customer, five: lis
     assert ids(owner, since="2020-01-01T00:00:00Z", tag="n:0", subject="4") == [five[0]]
 
 
+def test_an_email_is_found_by_its_message_id(owner: Customer, stranger: Customer, five: list[str]) -> None:
+    message_id = owner.http.get(f"/v1/emails/{five[2]}").json()["message_id"]
+    assert ids(owner, message_id=message_id) == ids(owner, message_id=message_id[1:-1]) == [five[2]]
+    assert ids(owner, message_id=message_id, to="a2@example.net", status="queued", tag="n:0") == [five[2]]
+    assert ids(owner, message_id=message_id, to="a1@example.net") == ids(owner, message_id="x") == []
+    assert ids(stranger, message_id=message_id) == []
+
+
 WANTED = {
     "deliveries_account_id_address_email_id_idx": Filters(to="a@example.net"),
     "emails_account_id_from_address_id_idx": Filters(from_="a@example.net"),
@@ -84,6 +92,8 @@ async def test_filters_by_recipient_sender_and_state_use_their_indexes(owner: Cu
             plan = await _explain(connection, asked)
             assert index in plan, plan
             assert "Sort" not in plan, plan
+        one = _narrow(_ids_of(account), account, Filters(message_id="<a@example.net>")).order_by(Email.id.desc())
+        assert "emails_message_id_idx" in await _explain(connection, one)
         await connection.rollback()
 
 
