@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -67,15 +68,36 @@ def replay(account: OfAccount, webhook: Name, as_json: AsJson = False) -> None:
     """Call a webhook again for everything that it has not taken in the last 30 days."""
 
     async def work(desk: Desk) -> int:
+        wanted = _parse_id(webhook)
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
-            wanted = from_text(PREFIX, webhook)
-            if wanted is None:
-                raise NotFound(f"There is no webhook {webhook[:60]!a}.")
             hook = await get_webhook(connection, found.id, wanted)
             return await changes.replay_failed(connection, hook, desk.clock.now())
 
     print_object({"object": "webhook", "id": webhook, "replayed": at_desk(work)}, as_json=as_json)
+
+
+@app.command()
+def delete(account: OfAccount, webhook: Name, as_json: AsJson = False) -> None:
+    """Call an address for nothing more, and forget what it was called for."""
+
+    async def work(desk: Desk) -> None:
+        wanted = _parse_id(webhook)
+        async with desk.database.transaction() as connection:
+            found = await get_named_account(connection, account)
+            hook = await get_webhook(connection, found.id, wanted)
+            await changes.delete_webhook(connection, found.id, wanted)
+            await desk.note(connection, found.id, "webhook_deleted", name=hook.endpoint)
+
+    at_desk(work)
+    print_object({"object": "webhook", "id": webhook, "deleted": True}, as_json=as_json)
+
+
+def _parse_id(text: str) -> UUID:
+    wanted = from_text(PREFIX, text)
+    if wanted is None:
+        raise NotFound(f"There is no webhook {text[:60]!a}.")
+    return wanted
 
 
 def _shape(webhook: Webhook) -> dict[str, Any]:

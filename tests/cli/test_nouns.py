@@ -183,7 +183,7 @@ def test_where_there_is_none_yet_the_whole_command_that_makes_one_is_told(hourpo
     assert done.exit_code != 2  # it may be refused, as its domain is nobody's, and is whole
 
 
-def test_a_webhook_is_made_listed_and_replayed(hourpost: Run, acme: str) -> None:
+def test_a_webhook_is_made_listed_replayed_and_deleted(hourpost: Run, acme: str) -> None:
     create = ["webhook", "create", "--account", acme, "--event", "email.sent", "--json"]
     made = hourpost(*create, "https://acme.example/hooks").json
     assert made["signing_secret"].startswith("whsec_")
@@ -192,6 +192,10 @@ def test_a_webhook_is_made_listed_and_replayed(hourpost: Run, acme: str) -> None
     assert (listed["id"], listed["status"], "signing_secret" in listed) == (made["id"], "enabled", False)
     assert hourpost("webhook", "replay", "--account", acme, made["id"], "--json").json["replayed"] == 0
     assert "no webhook" in hourpost("webhook", "replay", "--account", acme, "nonsense").error
+    assert hourpost("webhook", "delete", "--account", acme, made["id"], "--json").json["deleted"]
+    assert hourpost("webhook", "list", "--account", acme, "--json").json["data"] == []
+    for gone in (made["id"], "nonsense"):
+        assert hourpost("webhook", "delete", "--account", acme, gone).exit_code == 1
 
 
 def test_a_route_of_incoming_mail_is_made_listed_and_ended(hourpost: Run, acme: str, name_server: DnsServer) -> None:
