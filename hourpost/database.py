@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import orjson
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -163,6 +163,9 @@ class Database:
         return HotConnection(self._hot)
 
     def _lend(self, _: object, record: Any, __: object) -> None:
+        """Lend no connection that was lost while nobody used it, as all are when PostgreSQL starts anew."""
+        if record.driver_connection.is_closed():
+            raise DisconnectionError  # the pool's word for: make another in its place
         self._watch.begin(record, record.driver_connection.terminate)
 
     def _take_back(self, _: object, record: Any) -> None:

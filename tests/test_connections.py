@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from hourpost import connections
 from hourpost.connections import Connections
@@ -81,6 +82,25 @@ async def test_a_connection_whose_statement_nobody_waits_for_is_not_lent_again(d
     with suppress(asyncio.CancelledError):
         await task
     assert await asyncio.wait_for(ask_pid(database), 20) != before
+
+
+async def test_a_connection_that_was_lost_while_nobody_used_it_is_not_lent(database_url):
+    database = Database(database_url, pool_size=2)
+    try:
+        async with database.reading() as one, database.reading() as other:
+            lost = [(await each.execute(text("SELECT pg_backend_pid()"))).scalar_one() for each in (one, other)]
+            raw = [(await each.get_raw_connection()).driver_connection for each in (one, other)]
+        outside = await asyncpg.connect(database.url)
+        await outside.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS ended(pid)", lost)
+        await outside.close()
+        async with asyncio.timeout(20):
+            while not all(connection.is_closed() for connection in raw):
+                await asyncio.sleep(0.01)
+        async with database.reading() as one, database.transaction() as other:
+            for each in (one, other):
+                assert (await each.execute(text("SELECT pg_backend_pid()"))).scalar_one() not in lost
+    finally:
+        await database.close()
 
 
 async def test_a_connection_goes_on_after_a_wrong_statement_and_has_no_transaction_left_open(database):
