@@ -11,7 +11,7 @@ from hourpost.errors import LimitExceeded
 from hourpost.flow.limit import seconds_to_next, to_moment
 from hourpost.flow.store import Row, Stored
 from hourpost.rules.delivery_state import State
-from hourpost.rules.hour_tokens import Answer, Mode, Refusal, Taken, Want
+from hourpost.rules.hour_tokens import Answer, Mode, Reading, Refusal, Taken, Want
 from hourpost.rules.plans import BACKLOG_HOURS
 from hourpost.rules.submission import OnLimit, Order, Placed, Submission, Usage
 
@@ -70,8 +70,17 @@ def refusal_of(order: Order, answers: Sequence[Answer], taken: Taken | None) -> 
         room = limit * BACKLOG_HOURS
         message = f"The waiting room of this account, a day of the plan ({room} emails), has no room for this now."
         return LimitExceeded("backlog", message, retry_after_seconds=wait)
-    message = f"The plan's {limit} emails an hour are used up; there is room again in {wait} seconds."
+    message = f"{_why_not_now(taken.reading)}; there is room again in {wait} second{'s' if wait > 1 else ''}."
     return LimitExceeded("plan", message, retry_after_seconds=wait)
+
+
+def _why_not_now(reading: Reading) -> str:
+    """Why tokens that are wanted all at once are not there."""
+    if not reading.remaining:
+        return f"The plan's {reading.limit} emails an hour are used up"
+    if reading.waiting:
+        return f"Other emails of this account wait for its hour ({reading.waiting}), and go first"
+    return f"The plan's {reading.limit} emails an hour are used up but for {reading.remaining}, and more were asked for"
 
 
 class Placement(NamedTuple):

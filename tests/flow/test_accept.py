@@ -144,6 +144,25 @@ async def test_reject_is_told_to_the_second_when_to_come_back(office, new_accoun
     assert receipt.placed[0].recipients[0][1] is State.QUEUED
 
 
+async def test_who_is_told_to_come_back_is_told_what_is_in_the_way(office, new_account):
+    standing = make_standing(await new_account(3))
+
+    async def refusal_of(*addresses: str) -> str:
+        with pytest.raises(LimitExceeded) as caught:
+            await office.intake.accept(order(standing, letter(*addresses, on_limit=OnLimit.REJECT)))
+        return caught.value.message
+
+    await office.intake.accept(order(standing, *letters(2)))
+    words = "The plan's 3 emails an hour are used up but for 1, and more were asked for"
+    assert await refusal_of("a@x.test", "b@x.test") == f"{words}; there is room again in 3600 seconds."
+    await office.intake.accept(order(standing, *letters(2)))
+    words = "The plan's 3 emails an hour are used up"
+    assert await refusal_of("a@x.test") == f"{words}; there is room again in 3600 seconds."
+    office.clock.advance(3600)
+    words = "Other emails of this account wait for its hour (1), and go first"
+    assert await refusal_of("a@x.test") == f"{words}; there is room again in 1 second."
+
+
 async def test_a_rejected_order_takes_nothing_of_its_batch(office, new_account):
     account = await new_account(3)
     standing = make_standing(account)
