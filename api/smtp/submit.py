@@ -139,6 +139,8 @@ class Submitting:
 
 def _require_domain(standing: Standing, sender: Address) -> SendingDomain:
     domain = standing.sending_domain(sender.domain)
+    if domain is None and sender.domain in standing.domains:
+        raise refuse(550, "5.7.1", f"this credential may not send from {sender.domain}")
     if domain is None:
         raise refuse(550, "5.7.1", f"{sender.domain} is not a verified domain of this account; cannot send as it")
     if not standing.may_send_as(sender.spec):

@@ -217,7 +217,8 @@ def test_a_credential_of_one_domain_sends_from_no_other(door: RunningDoor) -> No
     door.standings.standing = new_standing(domains={"acme.test": one, "two.test": two}, only_domain_id=two.id)
     with Client(door, "submissions") as client:
         client.log_in()
-        assert client.ask(b"MAIL FROM:<a@acme.test>\r\n").startswith("550 5.7.1")
+        assert client.ask(b"MAIL FROM:<a@acme.test>\r\n") == "550 5.7.1 this credential may not send from acme.test"
+        assert client.ask(b"MAIL FROM:<a@other.test>\r\n").startswith("550 5.7.1 other.test is not a verified domain")
         assert client.ask(b"MAIL FROM:<a@two.test>\r\n").startswith("250")
 
 
