@@ -149,7 +149,7 @@ def _name_of(pointer: str) -> str:
 def _named(name: str, inner: str, detail: str) -> str:
     """What is wrong inside a field, with the field or the item of it, unless it says so itself as headers do."""
     place = name + inner.replace("/", ".") if inner[1:].isdecimal() else name
-    return f"`{place}`: {detail}" if place and not detail.startswith("header ") else detail
+    return _joined(place, detail) if place and not detail.startswith("header ") else detail
 
 
 def _detail(name: str, one: Mapping[str, Any], *, whole: str) -> str:
@@ -159,6 +159,10 @@ def _detail(name: str, one: Mapping[str, Any], *, whole: str) -> str:
     words = words[0].lower() + words[1:] if words else "is not valid"
     if not name:
         return f"{whole} {words}"
+    return _joined(name, words)
+
+
+def _joined(name: str, words: str) -> str:
     return f"`{name}` {words}" if words.startswith(("is ", "must ", "may ", "holds ")) else f"`{name}`: {words}"
 
 

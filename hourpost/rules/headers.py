@@ -85,7 +85,7 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> list[HeaderFault]:
         if lower in seen:
             reasons.append("it is given twice")
         seen.add(lower)
-        faults += [HeaderFault(name, f"header {_shown(name)}: {reason}") for reason in reasons if reason]
+        faults += [HeaderFault(name, f"header {show_name(name)}: {reason}") for reason in reasons if reason]
     if len(seen) > MAX_CUSTOM_HEADERS:
         faults.append(HeaderFault("", f"more than {MAX_CUSTOM_HEADERS} headers"))
     return faults
@@ -131,11 +131,11 @@ def encode_header(name: str, value: str) -> bytes:
     if not value.isprintable() or "=?" in value:
         unsafe = find_unsafe(value)
         if unsafe is not None:
-            raise HeaderError(f"header {_shown(name)}: its value holds the character {unsafe}")
+            raise HeaderError(f"header {show_name(name)}: its value holds the character {unsafe}")
     value = value.strip(" ")
     if len(name) + len(value) <= LINE_CHARACTERS - 2 and value.isascii():
         if _NAME.fullmatch(name) is None:
-            raise HeaderError(f"{_shown(name)} is not the name of a header")
+            raise HeaderError(f"{show_name(name)} is not the name of a header")
         return f"{name}: {value}\r\n".encode("ascii")
     if not value.isascii() or any(len(word) > MAX_WORD for word in value.split(" ")):
         value = " ".join(encode_words(decode_words(value)))
@@ -159,13 +159,13 @@ def fold(name: str, value: str) -> bytes:
         HeaderError: A line would pass 998 bytes, or the name is not one of a header.
     """
     if _NAME.fullmatch(name) is None:
-        raise HeaderError(f"{_shown(name)} is not the name of a header")
+        raise HeaderError(f"{show_name(name)} is not the name of a header")
     line = f"{name}: {value}"
     if len(line) > LINE_CHARACTERS:
         line = _fold_at_spaces(name, value)
     data = line.encode("utf-8")
     if len(data) > LINE_BYTES and max(map(len, data.split(b"\r\n"))) > LINE_BYTES:
-        raise HeaderError(f"header {_shown(name)}: it has more than {LINE_BYTES} bytes without a space")
+        raise HeaderError(f"header {show_name(name)}: it has more than {LINE_BYTES} bytes without a space")
     return data + b"\r\n"
 
 
@@ -227,6 +227,7 @@ def unfold(value: bytes) -> bytes:
     return _FOLD.sub(b"", value) if b"\r\n" in value else value
 
 
-def _shown(name: str) -> str:
+def show_name(name: str) -> str:
+    """A header's name as an error may have it."""
     short = name if len(name) <= 80 else name[:77] + "..."
     return short if short.isprintable() else ascii(short)

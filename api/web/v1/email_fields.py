@@ -7,12 +7,22 @@ from binascii import a2b_base64
 from functools import lru_cache
 from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from api.web.faults import FieldError
 from hourpost.rules.addresses import Address, AddressError, parse_address
 from hourpost.rules.header_text import find_unsafe
-from hourpost.rules.headers import check_headers
+from hourpost.rules.headers import HeaderFault, check_headers, show_name
 from hourpost.rules.labels import (
     MAX_METADATA_BYTES,
     MAX_TAG_LENGTH,
@@ -36,13 +46,24 @@ def _to_mailbox(value: str) -> Address:
     return parse_address(value)
 
 
-def _to_mailboxes(value: str | list[str] | None) -> tuple[Address, ...]:
+def _to_mailboxes(value: Any, to_strings: ValidatorFunctionWrapHandler) -> tuple[Address, ...]:
+    """Each as an address; of a list of which something is no string the rest is looked at too."""
+    try:
+        value = to_strings(value)
+    except ValidationError:
+        if not isinstance(value, list):
+            raise
     if value is None:
         return ()
-    if isinstance(value, str):
-        return (parse_address(value),)
+    return (parse_address(value),) if isinstance(value, str) else _to_each(value)
+
+
+def _to_each(values: list[Any]) -> tuple[Address, ...]:
     found, faults = [], []
-    for index, text in enumerate(value):
+    for index, text in enumerate(values):
+        if not isinstance(text, str):
+            faults.append((f"/{index}", "must be a string"))
+            continue
         try:
             found.append(parse_address(text))
         except AddressError as error:
@@ -68,11 +89,17 @@ def _to_body(value: str | None) -> str | None:
     return value
 
 
-def _to_headers(value: dict[str, str] | None) -> tuple[tuple[str, str], ...]:
-    if not value:
-        return ()
-    headers = tuple(value.items())
-    faults = check_headers(headers)
+def _to_headers(value: Any, to_strings: ValidatorFunctionWrapHandler) -> tuple[tuple[str, str], ...]:
+    """Each as a name and a value; of what is no string the others are looked at too."""
+    try:
+        headers = tuple((to_strings(value) or {}).items())
+        faults = check_headers(headers) if headers else []
+    except ValidationError:
+        if not isinstance(value, dict):
+            raise
+        others = [name for name, one in value.items() if not isinstance(one, str)]
+        faults = [HeaderFault(name, f"header {show_name(name)}: its value must be a string") for name in others]
+        faults += check_headers((name, one) for name, one in value.items() if isinstance(one, str))
     if faults:
         raise FieldError([(f"/{_escape(fault.name)}" if fault.name else "", fault.detail) for fault in faults])
     return headers
@@ -127,7 +154,7 @@ Mailbox = Annotated[str, AfterValidator(_to_mailbox), Field(description="`a@b.ex
 Mailboxes = Annotated[
     str | list[str] | None,
     Field(union_mode="left_to_right", description="One address or a list of them."),
-    AfterValidator(_to_mailboxes),
+    WrapValidator(_to_mailboxes),
 ]
 Body = Annotated[str | None, AfterValidator(_to_body)]
 Bytes = Annotated[list[int], Field(fail_fast=True)]
@@ -190,7 +217,7 @@ class DraftFields(BaseModel):
     subject: Annotated[str, AfterValidator(_to_subject)] | None = None
     html: Body = Field(None, description="The HTML part; `html`, `text` or both.")
     text: Body = Field(None, description="The plain part; `html`, `text` or both.")
-    headers: Annotated[dict[str, str] | None, AfterValidator(_to_headers)] = Field(
+    headers: Annotated[dict[str, str] | None, WrapValidator(_to_headers)] = Field(
         None, description="Headers of your own, such as `X-Entity`; not those that other fields set."
     )
     attachments: list[AttachmentFields] | None = Field(None, max_length=MAX_ATTACHMENTS)
@@ -241,7 +268,7 @@ class EmailFields(DraftFields):
     )
 
     from_: Mailbox = Field(alias="from", description="From a verified domain of yours.")
-    to: Annotated[str | list[str], Field(union_mode="left_to_right"), AfterValidator(_to_mailboxes)] = Field(
+    to: Annotated[str | list[str], Field(union_mode="left_to_right"), WrapValidator(_to_mailboxes)] = Field(
         description="At most 50 recipients over `to`, `cc` and `bcc`."
     )
     subject: Annotated[str, AfterValidator(_to_subject)]

@@ -92,6 +92,25 @@ def test_all_faults_are_told_at_once(owner: Customer) -> None:
     }
 
 
+def test_what_is_no_string_hides_no_other_fault_of_its_field(owner: Customer) -> None:
+    email = {"to": ["ada", 7, "eve@"], "cc": [None], "headers": {"X-N": 7, "Bcc": "x", "X/L": ["a"], "X-A": "a\nb"}}
+    faults = owner.send(**email).json()["errors"]
+    assert {fault["pointer"]: fault["detail"].partition(":")[0] for fault in faults} == {
+        "/to/0": "`to.0`",
+        "/to/1": "`to.1` must be a string",
+        "/to/2": "`to.2`",
+        "/cc/0": "`cc.0` must be a string",
+        "/headers/X-N": "header X-N",
+        "/headers/Bcc": "header Bcc",
+        "/headers/X~1L": "header X/L",
+        "/headers/X-A": "header X-A",
+    }
+    assert owner.send(to={}, headers=7).json()["errors"] == [
+        {"pointer": "/to", "detail": "`to` must be a string or a list"},
+        {"pointer": "/headers", "detail": "`headers` must be an object"},
+    ]
+
+
 def test_a_sender_of_somebody_elses_domain_is_forbidden(owner: Customer, stranger: Customer) -> None:
     answer = owner.send(**{"from": stranger.sender})
     assert (answer.status_code, answer.json()["name"]) == (403, "domain_not_verified")
