@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from api.web import saved_files
 from api.web.answers import Json, search_of
-from api.web.bodies import read_fields
 from api.web.dependencies import AnyCaller, BoundedManager, Sender, ThePartsOf, cursor, id_of
+from api.web.drafts import read_draft
 from api.web.parts import Parts
 from api.web.v1 import documented as doc
 from api.web.v1.attachments import NOT_KEPT, Attached, AttachmentPaging
@@ -24,7 +24,7 @@ from hourpost.aside import aside
 from hourpost.emails import changes, queries
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredEmail
-from hourpost.errors import Fault, NotFound, ValidationFailed
+from hourpost.errors import Fault, NotFound
 from hourpost.flow.leaving import read_leaving
 from hourpost.mailboxes.reading import open_raw
 from hourpost.pages import Cursor, Page
@@ -44,16 +44,14 @@ class Reschedule(BaseModel):
     id: str | None = Field(None, description="Ignored: the address names the email.")
 
 
-RESCHEDULE = TypeAdapter(Reschedule)
-
-
 @router.post("", **doc.SEND)
 async def send(request: Request) -> Response:
     """Accept an email and send it as soon as the plan's hour has room.
 
     When this answers 202, the email is stored and will not be lost. Give an `Idempotency-Key` and a request that is
-    repeated within 24 hours returns the first answer and sends nothing twice. What finds no room in the hour is held
-    and leaves by itself; `pacing.estimated_send_at` says when. With `on_limit: "reject"` it is refused instead.
+    repeated within 24 hours is answered with the same email, as it stands by then, and sends nothing twice. What finds
+    no room in the hour is held and leaves by itself; `pacing.estimated_send_at` says when. With `on_limit: "reject"` it
+    is refused instead.
     """
     return await send_email(request)
 
@@ -155,11 +153,13 @@ async def cancel_email(email_id: str, caller: Sender, parts: ThePartsOf) -> Resp
 async def reschedule_email(email_id: str, request: Request, caller: Sender, parts: ThePartsOf) -> Response:
     """Give an email that is scheduled or held another moment to leave at."""
     now = parts.clock.now()
-    fields = await read_fields(request, RESCHEDULE)
+    draft = await read_draft(request, Reschedule)
+    moment = now
     try:
-        moment = read_future(fields.scheduled_at, now)
+        moment = read_future(draft.fields.scheduled_at, now)
     except MomentError as error:
-        raise ValidationFailed([Fault("/scheduled_at", f"`scheduled_at`: {error}")]) from error
+        draft.note([Fault("/scheduled_at", f"`scheduled_at`: {error}")])
+    draft.end()
     async with parts.database.transaction() as connection:
         email = await _find(connection, caller, email_id)
         given = await changes.reschedule_email(connection, caller.account_id, email.id, moment, now)

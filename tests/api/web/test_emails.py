@@ -292,3 +292,8 @@ def test_a_moment_in_the_past_or_after_the_expiry_is_refused(owner: Customer) ->
         answer = owner.http.patch(f"/v1/emails/{email}", json={"scheduled_at": moment})
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["pointer"] == "/scheduled_at"
+    both = owner.http.patch(f"/v1/emails/{email}", json={"scheduled_at": "2020-01-01T00:00:00Z", "subject": "x"})
+    assert {fault["pointer"] for fault in both.json()["errors"]} == {"/scheduled_at", "/subject"}
+    assert [fault["pointer"] for fault in owner.http.patch(f"/v1/emails/{email}", json={}).json()["errors"]] == [
+        "/scheduled_at"
+    ]
