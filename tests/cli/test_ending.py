@@ -1,0 +1,77 @@
+"""What the parts say to whoever has started them: a stop that was asked for is no failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from hourpost.embedded.readiness import mark_starting, readiness_file
+from tests.fixtures.certificates import Certificate
+from tests.fixtures.ports import free_port
+
+TERM, INT = signal.SIGTERM, signal.SIGINT
+# The mail doors have one way to end.
+STOPS = (
+    ("worker", TERM),
+    ("worker", INT),
+    ("scheduler", TERM),
+    ("scheduler", INT),
+    ("smtp", TERM),
+    ("imap", INT),
+    ("pop3", TERM),
+)
+PATIENCE_SECONDS = 120.0
+
+
+@pytest.fixture
+def processes(
+    fresh_database_url: str, redis_url: str, tls: Certificate, tmp_path: Path
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """One for each of ``STOPS``, with a home of its own, ready."""
+    environment = os.environ | {
+        "HOURPOST_DATABASE_URL": fresh_database_url,
+        "HOURPOST_REDIS_URL": redis_url,
+        "HOURPOST_SECRET_KEY": "a secret of the tests, long enough",
+        "HOURPOST_TLS_CERTIFICATE": str(tls.cert),
+        "HOURPOST_TLS_KEY": str(tls.key),
+        "HOURPOST_RELAYS": "smtp://127.0.0.1:1",
+        "HOURPOST_LOG_LEVEL": "warning",
+        **{f"HOURPOST_{door}_PORT": "0" for door in ("SMTP", "SUBMISSION", "SUBMISSIONS")},
+        **{f"HOURPOST_{door}_PORT": "0" for door in ("IMAP", "IMAPS", "POP3", "POP3S")},
+    }
+    with ExitStack() as stack:
+        started = []
+        for number, (part, _) in enumerate(STOPS):
+            home = tmp_path / str(number)
+            mark_starting(home, part)
+            own = {"HOURPOST_HOME": str(home), "HOURPOST_METRICS_PORT": str(free_port())}
+            process = subprocess.Popen([sys.executable, "-m", "hourpost", part], env=environment | own)
+            stack.callback(process.wait, 10)
+            stack.callback(process.kill)
+            started.append(process)
+        for number, (part, _) in enumerate(STOPS):
+            _wait_until_ready(tmp_path / str(number), part, started[number])
+        yield started
+
+
+def test_a_part_that_is_stopped_ends_with_0(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process, (_, number) in zip(processes, STOPS, strict=True):
+        process.send_signal(number)
+    ended = [(*stop, process.wait(PATIENCE_SECONDS)) for stop, process in zip(STOPS, processes, strict=True)]
+    assert ended == [(*stop, 0) for stop in STOPS]
+
+
+def _wait_until_ready(home: Path, part: str, process: subprocess.Popen[bytes]) -> None:
+    ends_at = time.monotonic() + PATIENCE_SECONDS
+    while not readiness_file(home, part).exists():
+        assert process.poll() is None, f"{part} ended before it was ready"
+        assert time.monotonic() < ends_at, f"{part} is not ready"
+        time.sleep(0.05)
