@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         description="Networks from which mail ports expect the PROXY protocol (1 or 2), space-separated; 10.1.0.0/16.",
     )
     hostname: str = Field("localhost", description="Our own name in EHLO, banners and Message-IDs.")
+    postmaster: str = Field(
+        "",
+        description="Mailbox here that gets what is for `postmaster` where nobody has that address; when empty the"
+        " oldest of an operator's account.",
+    )
     secret_key: SecretStr | None = Field(
         None, description="Encrypts stored secrets, signs sessions; generated once into home when not set."
     )

@@ -93,13 +93,20 @@ def parse_mail(argument: str, *, is_from_outside: bool = False) -> MailRequest:
     return request
 
 
-def parse_recipient(argument: str, *, smtputf8: bool, hostname: str = "") -> RecipientRequest:
-    """What stands behind ``RCPT ``; the postmaster alone is that of ``hostname`` (RFC 5321 §4.5.1). Raises: Refusal."""
+def parse_recipient(
+    argument: str, *, smtputf8: bool, hostname: str = "", is_from_outside: bool = False
+) -> RecipientRequest:
+    """What stands behind ``RCPT ``; the postmaster alone is that of ``hostname`` (RFC 5321 §4.5.1). Raises: Refusal.
+
+    From outside that one is let pass also where ``hostname`` is no domain that one could write to, such as localhost.
+    """
     path, words = _split_path(argument, "TO")
-    if hostname and path.strip("<>").lower() == "postmaster":
-        path = f"<postmaster@{hostname}>"
+    postmaster = f"<postmaster@{hostname}>".lower()
+    if hostname and path.lower() == "<postmaster>":
+        path = postmaster
     try:
-        address = parse_path(path)
+        is_ours = is_from_outside and path.lower() == postmaster
+        address = Address("", "postmaster", hostname.lower()) if is_ours else parse_path(path)
     except AddressError as error:
         raise refuse(553, "5.1.3", str(error)) from error
     if address is None:

@@ -44,7 +44,7 @@ def build_server(
     door = Door(settings.hostname, tls.context, seconds, throttle=parts.throttle)
     submitting = Submitting(Submitters(parts.standings, parts.logins), parts.intake, parts.clock, settings.hostname)
     keeper = build_keeper(parts.database, parts.hour, parts.mail, parts.hints.ring)
-    receiver = Receiver(keeper, authenticator, parts.clock, settings.hostname)
+    receiver = Receiver(keeper, authenticator, parts.clock, settings.hostname, settings.postmaster)
     return SmtpServer(
         door,
         [

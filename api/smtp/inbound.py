@@ -27,6 +27,10 @@ class Receives(Protocol):
         """Whom an address is for; None where it is of no verified domain. Raises: ServiceUnavailable."""
         ...
 
+    async def find_postmaster(self, address: str, *, is_hosted: bool) -> Addressee | None:
+        """Who reads for a postmaster without a mailbox; None for all other addresses. Raises: ServiceUnavailable."""
+        ...
+
     async def receive(self, envelope: Envelope, raw: bytes) -> str:
         """Store a message; gives its id. Raises: ContentError, HourpostError."""
         ...
@@ -58,6 +62,8 @@ class Inbound:
     async def _find(self, transaction: Transaction, request: RecipientRequest) -> None:
         address = request.address.spec
         found = await self._receiver.find(address)
+        if found is None or not (found.is_open or transaction.mail.sender is None):
+            found = await self._receiver.find_postmaster(address, is_hosted=found is not None) or found
         refusal = _why_not(found, address, transaction.mail) or _why_alone(found, transaction)
         INBOUND_RECIPIENTS.labels(refusal.reply[:9].decode("ascii") if refusal else "250 2.1.5").inc()
         if refusal is not None:

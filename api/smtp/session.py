@@ -167,7 +167,12 @@ class Session:
         transaction = self._transaction
         if transaction is None or transaction.chunks is not None:
             raise refuse(503, "5.5.1", "say MAIL first" if transaction is None else "the message has begun already")
-        request = parse_recipient(command.argument, smtputf8=transaction.mail.smtputf8, hostname=self.door.hostname)
+        request = parse_recipient(
+            command.argument,
+            smtputf8=transaction.mail.smtputf8,
+            hostname=self.door.hostname,
+            is_from_outside=not self.role.offers_auth,
+        )
         most = self.role.recipients or self.door.limits.recipients
         if len(transaction.recipients) >= most:
             raise replies.too_many_recipients(most)

@@ -22,7 +22,7 @@ from hourpost.flow.auto_reply import Reply, list_replies
 from hourpost.flow.forward import Forward, Forwarding
 from hourpost.flow.reports import record_report
 from hourpost.gateways.clock import Clock
-from hourpost.inbound.addressees import PREFIX, Addressee, Route, find_addressees
+from hourpost.inbound.addressees import PREFIX, Addressee, Route, find_addressees, find_postmaster
 from hourpost.inbound.answers import Answer, find_answered, tell_answer
 from hourpost.inbound.arrivals import Arrival, store_arrival
 from hourpost.mailboxes.auto_replies import AlreadyReplied
@@ -90,6 +90,11 @@ class Keeper:
                 self._known.clear()
             self._known[address] = (monotonic() + _REMEMBERED_SECONDS, found)
         return found
+
+    async def find_postmaster(self, chosen: str) -> Addressee | None:
+        """Who reads what is for a postmaster without a mailbox; ``chosen`` may be empty. Raises: ServiceUnavailable."""
+        async with self._database.reading() as connection:
+            return await find_postmaster(connection, chosen)
 
     async def keep(self, incoming: Incoming) -> None:
         """Store a message for all its addressees or for none; when this returns, it is committed.

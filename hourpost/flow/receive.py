@@ -25,17 +25,33 @@ class Envelope:
 
 
 class Receiver:
-    """The door's one way in. One per process and event loop."""
+    """The door's one way in. One per process and event loop.
 
-    def __init__(self, keeper: Keeper, authenticator: Authenticates, clock: Clock, hostname: str) -> None:
+    ``postmaster`` is whose mailbox gets what is for one that nobody has; when empty an operator's.
+    """
+
+    def __init__(
+        self, keeper: Keeper, authenticator: Authenticates, clock: Clock, hostname: str, postmaster: str = ""
+    ) -> None:
         self._keeper = keeper
         self._authenticator = authenticator
         self._clock = clock
         self._hostname = hostname
+        self._postmaster = postmaster
 
     async def find(self, address: str) -> Addressee | None:
         """Whom an address is for; None where it is of no verified domain. Raises: ServiceUnavailable."""
         return await self._keeper.find(address)
+
+    async def find_postmaster(self, address: str, *, is_hosted: bool) -> Addressee | None:
+        """Who reads what is for a postmaster, ours or of a hosted domain, that has no mailbox (RFC 5321 §4.5.1).
+
+        None for all other addresses, and where there is no operator yet. Raises: ServiceUnavailable.
+        """
+        local, _, domain = address.lower().rpartition("@")
+        if local != "postmaster" or not (is_hosted or domain == self._hostname.lower()):
+            return None
+        return await self._keeper.find_postmaster(self._postmaster)
 
     async def receive(self, envelope: Envelope, raw: bytes) -> str:
         """Store a message for all its addressees or for none; gives its id. When this returns, it is committed.

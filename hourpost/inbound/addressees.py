@@ -21,6 +21,12 @@ _ROUTES = text(
     " JOIN domains d ON d.name = r.domain AND d.account_id = r.account_id AND d.status = 'verified'"
     " WHERE r.pattern = ANY(CAST(:patterns AS text[]))"
 )
+_OPERATORS = text(
+    "SELECT a.address FROM mailbox_addresses a JOIN memberships m ON m.account_id = a.account_id AND m.role = 'owner'"
+    " JOIN users u ON u.id = m.user_id AND u.is_staff"
+    " JOIN domains d ON d.name = a.domain AND d.account_id = a.account_id AND d.status = 'verified'"
+    " WHERE a.kind = 'primary' ORDER BY a.created_at LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,13 @@ async def find_addressees(connection: AsyncConnection, addresses: Sequence[str])
         address: Addressee(address, owners[_domain(address)], mailboxes.get(address), routes.get(address))
         for address in known
     }
+
+
+async def find_postmaster(connection: AsyncConnection, chosen: str) -> Addressee | None:
+    """Who gets what is for a postmaster that nobody is: ``chosen``, or when empty an operator's oldest mailbox."""
+    address = chosen.lower() or (await connection.execute(_OPERATORS)).scalar_one_or_none()
+    found = (await find_addressees(connection, [address])).get(address) if address else None
+    return found if found is not None and found.is_open else None
 
 
 async def _find_routes(connection: AsyncConnection, addresses: Iterable[str]) -> dict[str, Route]:

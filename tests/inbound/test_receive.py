@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
+from hourpost.accounts.changes import set_staff
 from hourpost.errors import Forbidden, MailboxFull
+from hourpost.flow.receive import Envelope
+from hourpost.inbound.addressees import find_postmaster
 from hourpost.mailboxes.changes import add_alias, delete_mailbox
 from hourpost.rules.authentication import Authentication, Dmarc, Spf
 from hourpost.rules.line_ends import ContentError
-from tests.inbound.house import HOSTNAME, House
+from tests.inbound.house import HOP, HOSTNAME, House
 
 LETTER = (
     b"From: Ada <ada@far.example>\r\nTo: x\r\nSubject: hello\r\nMessage-ID: <1@far.example>\r\n\r\n.one\r\n\r\ntwo\r\n"
@@ -100,3 +104,27 @@ async def test_answers_of_machines_and_to_others_are_no_events(house: House):
     await house.receive(f"In-Reply-To: {message_id}\r\nAuto-Submitted: auto-replied\r\n".encode() + LETTER, "info")
     await house.receive(b"References: <nobody@knows.example>\r\n" + LETTER, "info")
     assert await house.events(email_id) == []
+
+
+async def test_a_postmaster_without_a_mailbox_is_read_by_who_runs_the_machine(house: House):
+    ops = await house.mailbox("ops")
+    house.receiver._postmaster = ops.address.upper()
+    assert await house.receiver.find_postmaster(f"sales@{house.domain.name}", is_hosted=True) is None
+    assert await house.receiver.find_postmaster("postmaster@far.example", is_hosted=False) is None
+    for address, is_hosted in ((f"postmaster@{house.domain.name}", True), (f"Postmaster@{HOSTNAME}", False)):
+        found = await house.receiver.find_postmaster(address, is_hosted=is_hosted)
+        assert found is not None
+        await house.receiver.receive(Envelope(HOP, "ada@far.example", (found,)), LETTER)
+    assert len(await house.stored(ops)) == 2
+
+
+async def test_where_no_mailbox_is_named_the_postmaster_is_the_oldest_of_an_operator(house: House):
+    ops = await house.mailbox("ops")
+    await house.mailbox("later")
+    async with house.database.engine.connect() as connection:  # which is rolled back: staff of others stay staff
+        await connection.execute(text("UPDATE users SET is_staff = false"))
+        assert await find_postmaster(connection, "") is None
+        await set_staff(connection, house.account.email, wanted=True)
+        found = await find_postmaster(connection, "")
+    assert found is not None
+    assert found.address == ops.address

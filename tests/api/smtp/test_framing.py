@@ -181,3 +181,11 @@ def test_the_postmaster_needs_no_domain() -> None:
     assert request.address.spec.lower() == "postmaster@mail.test"
     with pytest.raises(Refusal):
         parse_recipient("TO:<somebody>", smtputf8=False, hostname="mail.test")
+
+
+@pytest.mark.parametrize("path", ["<Postmaster>", "<POSTMASTER@LocalHost>"])
+def test_from_outside_the_postmaster_of_a_host_without_a_domain_is_let_pass(path: str) -> None:
+    request = parse_recipient(f"TO:{path}", smtputf8=False, hostname="localhost", is_from_outside=True)
+    assert request.address.spec == "postmaster@localhost"
+    with pytest.raises(Refusal):
+        parse_recipient("TO:<root@localhost>", smtputf8=False, hostname="localhost", is_from_outside=True)
