@@ -79,7 +79,7 @@ TAGS = [
     {"name": "webhooks", "description": "Have your own address called when something happens to an email."},
     {"name": "inbound", "description": "Mail that comes in and is posted to an address of yours."},
     {"name": "mailboxes", "description": "Addresses with a login: made here; read here, by IMAP and by POP3."},
-    {"name": "usage", "description": "Your plan and its hour."},
+    {"name": "usage", "description": "Your plan and its hour, and what became of your deliveries by day."},
     {"name": "health", "description": "For operators."},
 ]
 _OPEN = {"/healthz": (), "/readyz": (), "/v1/downloads/{file_of}/{place}": ("403", "404", "422")}

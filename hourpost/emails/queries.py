@@ -19,6 +19,7 @@ from hourpost import pages, tables
 from hourpost.errors import NotFound
 from hourpost.pages import Cursor, Page, Sieve, read_page, search_page, start_at
 from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import first_id_at
 from hourpost.rules.reach import ALL, Reach
 
 Email, Delivery, Event, Attempt, Chunk = (
@@ -280,9 +281,9 @@ def _recipients(account_id: UUID, filters: Filters) -> Select[Any]:
 
 def _in_time(key: InstrumentedAttribute[UUID], filters: Filters) -> Iterator[ColumnElement[bool]]:
     if filters.since is not None:
-        yield key >= _first_id_at(filters.since)
+        yield key >= first_id_at(filters.since)
     if filters.until is not None:
-        yield key < _first_id_at(filters.until)
+        yield key < first_id_at(filters.until)
 
 
 def _sieve(account_id: UUID, filters: Filters) -> Sieve:
@@ -313,12 +314,6 @@ def _sift(account_id: UUID, filters: Filters, emails: Subquery) -> ColumnElement
             those = those.where(func.lower(Delivery.address) == filters.to.lower())
         found.append(those.limit(1).scalar_subquery())
     return and_(*found)
-
-
-def _first_id_at(moment: datetime) -> UUID:
-    """The least UUIDv7 of a moment: ids and moments of acceptance sort alike."""
-    unix_ms = max(0, int(moment.timestamp() * 1000))
-    return UUID(int=min(unix_ms, (1 << 48) - 1) << 80)
 
 
 async def _deliveries_of(

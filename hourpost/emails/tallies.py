@@ -9,17 +9,23 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost.rules.ids import first_id_at
+
 SLICE = timedelta(minutes=10)
 KINDS = (
     "sent", "delivered", "deferred", "bounced", "complained", "suppressed", "expired", "failed", "canceled", "unknown",
 )  # fmt: skip
 """The kinds of events that are counted: what became of a delivery, not how it waited."""
+ACCEPTED = "accepted"
+"""Counted too: the first event of each delivery, which is of the moment at which its email was stored."""
 
 LAG = timedelta(seconds=15)
 """Events are written within seconds of their moment; those of the last ``LAG`` are counted the next time."""
 _AT_ONCE = timedelta(minutes=30)
+_ID_AGE = timedelta(minutes=10)
 
 _MARK = text("SELECT counted_until FROM tally_marks WHERE id = 1 FOR UPDATE")
+_COUNTED_UNTIL = text("SELECT counted_until FROM tally_marks WHERE id = 1")
 _ADVANCE = text("UPDATE tally_marks SET counted_until = :until WHERE id = 1")
 _COUNT = text(
     "INSERT INTO tallies (account_id, started_at, kind, count)"
@@ -27,6 +33,17 @@ _COUNT = text(
     " WHERE e.at >= :since AND e.at < :until AND e.kind = ANY(CAST(:kinds AS text[])) AND NOT e.detail ? 'test' IS TRUE"
     " AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = e.account_id)"
     " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    " ON CONFLICT (account_id, started_at, kind) DO UPDATE SET count = tallies.count + excluded.count"
+)
+# What waits comes by the same events again. An email's id is made shortly before it is stored: within ``_ID_AGE``,
+# so that few emails are looked at however many there are.
+_COUNT_ACCEPTED = text(
+    "INSERT INTO tallies (account_id, started_at, kind, count)"
+    " SELECT e.account_id, date_bin(:slice, e.at, TIMESTAMPTZ '2000-01-01Z'), :accepted, count(*) FROM events e"
+    " JOIN emails m ON m.id = e.email_id AND m.created_at = e.at AND m.id >= :oldest AND m.id < :newest"
+    " WHERE e.at >= :since AND e.at < :until AND e.kind IN ('queued', 'held', 'scheduled', 'suppressed')"
+    " AND NOT m.test AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = e.account_id)"
+    " GROUP BY 1, 2 ORDER BY 1, 2"
     " ON CONFLICT (account_id, started_at, kind) DO UPDATE SET count = tallies.count + excluded.count"
 )
 _READ = text(
@@ -93,7 +110,10 @@ async def count_events(connection: AsyncConnection, now: datetime) -> bool:
     until = min(now - LAG, since + _AT_ONCE)
     if until <= since:
         return False
-    await connection.execute(_COUNT, {"since": since, "until": until, "kinds": list(KINDS), "slice": SLICE})
+    span = {"since": since, "until": until, "slice": SLICE}
+    await connection.execute(_COUNT, span | {"kinds": list(KINDS)})
+    ids = {"oldest": first_id_at(since - _ID_AGE), "newest": first_id_at(until + _ID_AGE)}
+    await connection.execute(_COUNT_ACCEPTED, span | ids | {"accepted": ACCEPTED})
     await connection.execute(_ADVANCE, {"until": until})
     return bool(until < now - LAG)
 
@@ -108,6 +128,12 @@ async def read_tallies(
     for started_at, kind, count in await connection.execute(_READ, arguments):
         found.setdefault(kind, [0] * steps)[(started_at - since) // step] += count
     return found
+
+
+async def read_counted_until(connection: AsyncConnection) -> datetime:
+    """Up to which moment events are in the tallies."""
+    counted_until: datetime = (await connection.execute(_COUNTED_UNTIL)).scalar_one()
+    return counted_until
 
 
 async def read_waiting(connection: AsyncConnection, account_id: UUID) -> list[Waiting]:

@@ -53,6 +53,12 @@ def moment_of(value: UUID) -> datetime:
     return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
 
 
+def first_id_at(moment: datetime) -> UUID:
+    """The least UUIDv7 of a moment: ids and moments of acceptance sort alike."""
+    unix_ms = max(0, int(moment.timestamp() * 1000))
+    return UUID(int=min(unix_ms, (1 << 48) - 1) << 80)
+
+
 def to_text(prefix: str, value: UUID) -> str:
     """``em_`` and the like in front of 26 characters that sort as the bits do."""
     bits = value.int << 2  # 130, as base32 pads it; Python's own encoder takes five times as long

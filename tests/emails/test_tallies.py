@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from hourpost.emails import tallies
 from hourpost.emails.tallies import LAG, SLICE, count_events, read_tallies, read_waiting
+from hourpost.gateways.clock import SystemClock
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
 from tests.api.web.dashboard.mail import make_email
@@ -80,6 +81,26 @@ async def test_test_mode_and_waiting_are_no_outcomes(fresh_database, account, cl
     async with fresh_database.transaction() as connection:
         await count_events(connection, since + timedelta(minutes=2))
     assert await read(fresh_database, account.id, since, 1) == {}
+
+
+async def test_what_is_accepted_is_counted_by_its_recipients_and_once(fresh_database, account):
+    """Also where it waits first, or is suppressed; what waits comes by the same events again and counts no more."""
+    await count(fresh_database, SystemClock().now() - timedelta(minutes=1))
+    for state in (State.QUEUED, State.HELD, State.SCHEDULED, State.SUPPRESSED):
+        await make_email(fresh_database, account, "ada@far.test", "bob@far.test", state=state)
+    again = text(
+        "INSERT INTO events (email_id, id, position, account_id, kind, at)"
+        " SELECT id, uuidv7(), 0, account_id, 'queued', created_at + interval '1 second' FROM emails"
+    )
+    async with fresh_database.transaction() as connection:
+        await connection.execute(again)
+    now = SystemClock().now() + timedelta(minutes=1)
+    async with fresh_database.transaction() as connection:
+        while await count_events(connection, now):
+            pass
+    async with fresh_database.reading() as connection:
+        counts = await read_tallies(connection, account.id, now - timedelta(days=1), now, timedelta(days=2))
+    assert counts == {"accepted": [8], "suppressed": [2]}
 
 
 async def test_what_waits_is_told_by_its_cause(fresh_database, account, clock):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -269,6 +269,37 @@ class UsageShape(Shape):
     held: int
     next_release_at: Annotated[datetime | None, Field(description="When the next held delivery leaves.")]
     held_until: Annotated[datetime | None, Field(description="When the last of those held now leaves.")]
+
+
+class DayShape(Shape):
+    """The deliveries of one day, in UTC."""
+
+    model_config = ConfigDict(title="Day")
+
+    day: Annotated[date, Field(examples=["2026-11-26"])]
+    accepted: Annotated[int, Field(description="Recipients of emails that were stored.")]
+    sent: int
+    delivered: int
+    deferred: Annotated[int, Field(description="Tries that were put off.")]
+    bounced: int
+    complained: int
+    suppressed: int
+    expired: int
+    failed: int
+    canceled: int
+    unknown: int
+
+
+class StatisticsShape(Shape):
+    """What became of what was sent, day by day, the oldest first."""
+
+    model_config = ConfigDict(title="Statistics")
+
+    object: Literal["statistics"]
+    since: datetime
+    until: datetime
+    counted_until: Annotated[datetime, Field(description="Up to when everything is in these numbers.")]
+    data: list[DayShape]
 
 
 class Through(Shape):

@@ -61,6 +61,7 @@ OPERATIONS = [
     "get_received_attachment",
     "get_received_email",
     "get_smtp_credential",
+    "get_statistics",
     "get_suppression",
     "get_usage",
     "get_webhook",
