@@ -17,6 +17,7 @@ from hourpost import tables
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.rules.delivery_state import CANCELABLE, State, may_become
 from hourpost.rules.ids import new_id
+from hourpost.rules.moments import write_moment
 from hourpost.webhooks.telling import with_calls
 
 Delivery, Email = tables.Delivery, tables.Email
@@ -98,7 +99,7 @@ async def reschedule_email(
         raise Conflict("not_reschedulable", "This email does not wait any more: its moment cannot be changed.")
     await connection.execute(update(Email).where(Email.id == email_id).values(scheduled_at=moment))
     await _change(connection, email_id, going, {"state": State.SCHEDULED, "due_at": moment}, now)
-    detail = json.dumps({"scheduled_at": moment.isoformat()})
+    detail = json.dumps({"scheduled_at": write_moment(moment)})
     event = {"account_id": account_id, "email_id": email_id, "kind": State.SCHEDULED, "at": now, "detail": detail}
     await _append_events(connection, going, event)
     return await _give_back(connection, account_id, going, Counter())

@@ -14,6 +14,7 @@ from hourpost.gateways.relays import Outcome, Postponed, Stage
 from hourpost.rules.backoff import GIVE_UP_AFTER, next_attempt_delay
 from hourpost.rules.delivery_state import State
 from hourpost.rules.line_ends import ContentError
+from hourpost.rules.moments import write_moment
 from hourpost.rules.smtp_replies import ReplyClass, classify, is_bad_address
 
 _WITHDRAWN_SECONDS = 5
@@ -111,7 +112,7 @@ def _again(
         return Verdict(
             email.email_id, recipient.position, State.EXPIRED, now, "expired", attempt=attempt, detail=detail
         )
-    detail = {"next_attempt_at": due_at.isoformat()}
+    detail = {"next_attempt_at": write_moment(due_at)}
     return Verdict(email.email_id, recipient.position, State.DEFERRED, due_at, "deferred", waits_for, attempt, detail)
 
 
@@ -119,7 +120,7 @@ def _lost(email: Claimed, recipient: Recipient, attempt: Try, now: datetime, jit
     if email.parks_unknown or now > email.leaves_at + GIVE_UP_AFTER:
         return Verdict(email.email_id, recipient.position, State.UNKNOWN, now, "unknown", attempt=attempt)
     due_at = now + next_attempt_delay(recipient.attempts, jitter, answer_lost=True)
-    detail = {"next_attempt_at": due_at.isoformat(), "reason": "the answer to the final dot was lost"}
+    detail = {"next_attempt_at": write_moment(due_at), "reason": "the answer to the final dot was lost"}
     return Verdict(
         email.email_id, recipient.position, State.DEFERRED, due_at, "unknown", "destination", attempt, detail
     )
@@ -147,7 +148,7 @@ def _wait(email: Claimed, recipient: Recipient, due_at: datetime, reason: str, w
         due_at,
         "deferred",
         waits_for,
-        detail={"reason": reason, "next_attempt_at": due_at.isoformat()},
+        detail={"reason": reason, "next_attempt_at": write_moment(due_at)},
         is_quiet=waits_for is not None and waits_for == recipient.waits_for,
     )
 

@@ -27,6 +27,11 @@ class MomentError(ValueError):
     """The text names no moment; the message says what would."""
 
 
+def write_moment(moment: datetime) -> str:
+    """``moment`` (of UTC) as all answers have it, with a Z."""
+    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
 def parse_moment(text: str, *, now: datetime) -> datetime:
     """The moment that ``text`` names, in UTC; it may lie in the past. Words are relative to ``now`` and mean UTC.
 

@@ -126,7 +126,7 @@ async def test_each_fact_is_told_in_the_shape_of_resend(customer: Customer, endp
     bounce = told["email.bounced"]["data"]["bounce"]
     assert bounce["type"] == "Permanent"
     assert bounce["diagnosticCode"].startswith("smtp; 550")
-    assert told["email.delivery_delayed"]["data"]["delay"]["next_attempt_at"]
+    assert told["email.delivery_delayed"]["data"]["delay"]["next_attempt_at"].endswith("Z")
 
 
 async def test_every_way_that_writes_an_event_tells_of_it(customer: Customer, endpoint: Endpoint) -> None:

@@ -139,7 +139,8 @@ class _Login:
             await self._ask(b64encode(username.encode()) + b"\r\n", Stage.AUTH, 334)
             await self._ask(b64encode(password.encode()) + b"\r\n", Stage.AUTH, 235)
         else:
-            raise LoginFailed(Stage.AUTH, "the relay offers neither AUTH PLAIN nor AUTH LOGIN")
+            bare = "; many do under TLS only, and here is tls=none" if self._spec.tls is TlsMode.NONE else ""
+            raise LoginFailed(Stage.AUTH, f"the relay offers neither AUTH PLAIN nor AUTH LOGIN{bare}")
 
     def _expect_banner(self, seconds_before: float) -> None:
         self._banner = self._connection.expect(1, seconds_before + self._timeouts.banner)

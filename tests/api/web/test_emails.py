@@ -284,6 +284,8 @@ def test_a_scheduled_email_gets_another_moment(owner: Customer) -> None:
     assert moved.status_code == 200, moved.text
     assert moved.json()["scheduled_at"] == moment
     assert moved.json()["recipients"][0]["next_at"] == moment
+    events = owner.http.get(f"/v1/emails/{email}/events").json()["data"]
+    assert events[-1]["detail"] == {"scheduled_at": moment}
 
 
 def test_a_moment_in_the_past_or_after_the_expiry_is_refused(owner: Customer) -> None:
