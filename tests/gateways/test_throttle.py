@@ -44,18 +44,37 @@ async def test_the_delay_doubles_up_to_its_end(throttle):
     assert await throttle.delay(BOB) == 0
 
 
-async def test_an_address_and_a_credential_wait_each_for_itself(throttle):
-    await throttle.failed(ALICE)
-    await throttle.failed(ALICE._replace(address=BOB.address))
+async def test_who_goes_on_with_an_old_password_slows_no_neighbour(throttle):
+    for _ in range(20):
+        await throttle.failed(ALICE)
+    assert await throttle.delay(ALICE) == 1
+    assert await throttle.delay(login_keys("192.0.2.1", "mailbox", "carol@acme.test")) == 0
+    assert await throttle.delay(login_keys("192.0.2.9", "mailbox", "alice@acme.test")) == 0
+
+
+async def test_many_names_from_one_address_make_it_wait(throttle):
+    for number in range(11):
+        assert await throttle.delay(BOB) == 0
+        await throttle.failed(login_keys("192.0.2.2", "mailbox", f"guess{number}@acme.test"))
     assert await throttle.delay(BOB) == 0.25
-    assert await throttle.delay(BOB._replace(credential=ALICE.credential)) == 0.5
+    assert await throttle.failed(BOB) == 0.5
 
 
-async def test_success_forgets_the_credential_and_not_the_address(throttle):
-    await throttle.failed(ALICE)
+async def test_many_tries_at_one_name_from_anywhere_make_it_wait(throttle):
+    for number in range(21):
+        assert await throttle.delay(BOB) == 0
+        await throttle.failed(login_keys(f"198.51.100.{number}", "mailbox", "bob@acme.test"))
+    assert await throttle.delay(BOB) == 0.25
+
+
+async def test_success_forgets_the_credential_and_not_the_names_of_the_address(throttle):
+    for number in range(11):
+        await throttle.failed(login_keys("192.0.2.1", "mailbox", f"guess{number}@acme.test"))
+    for _ in range(21):
+        await throttle.failed(ALICE)
     await throttle.succeeded(ALICE)
-    assert await throttle.delay(ALICE._replace(address=BOB.address)) == 0
-    assert await throttle.delay(BOB._replace(address=ALICE.address)) == 0.25
+    assert await throttle.delay(ALICE) == 0.5
+    assert await throttle.delay(login_keys("192.0.2.3", "mailbox", "alice@acme.test")) == 0
 
 
 async def test_failures_are_forgotten_in_time(new_throttle):

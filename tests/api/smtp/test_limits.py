@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import smtplib
 import ssl
 import threading
 import time
@@ -11,9 +12,10 @@ from collections.abc import Callable
 
 import pytest
 
-from hourpost.gateways.throttle import Growth, LocalThrottle
+from hourpost.gateways.throttle import Growth, LocalThrottle, LoginKeys
 from tests.api.smtp.dialog import Client
 from tests.api.smtp.running import RunningDoor
+from tests.fakes.standings import PASSWORD, USERNAME
 from tests.fixtures.handshakes import leave_before_the_handshake, wait_until_no_handshakes
 
 OPEN = b"MAIL FROM:<a@acme.test>\r\nRCPT TO:<b@example.net>\r\n"
@@ -162,7 +164,7 @@ def test_garbage_in_place_of_a_handshake_frees_its_place(new_door: NewDoor) -> N
     door.wait_until_empty()
 
 
-def test_each_failed_login_of_an_address_waits_longer(new_door: NewDoor) -> None:
+def test_each_failed_login_by_one_name_from_an_address_waits_longer(new_door: NewDoor) -> None:
     door = new_door(throttle=LocalThrottle(Growth(0.05, 0.4, 60)))
     waits = []
     for _ in range(4):
@@ -174,6 +176,27 @@ def test_each_failed_login_of_an_address_waits_longer(new_door: NewDoor) -> None
             waits.append(time.monotonic() - began)
     # What the failures before cost, and then this one's own; timers count in whole milliseconds and may end early
     assert [wait >= 0.9 * least for wait, least in zip(waits, (0.05, 0.15, 0.3, 0.6), strict=True)] == [True] * 4
+
+
+class _Noting(LocalThrottle):
+    """Notes how long each log-in was kept waiting."""
+
+    async def delay(self, keys: LoginKeys) -> float:
+        self.noted = await super().delay(keys)
+        return self.noted
+
+
+def test_a_program_with_an_old_password_slows_itself_and_not_its_neighbour(new_door: NewDoor) -> None:
+    throttle = _Noting(Growth(0.01, 0.02, 3600))
+    door = new_door(throttle=throttle)
+    for _ in range(12):
+        program = smtplib.SMTP_SSL("localhost", door.submissions, context=door.tls, timeout=60)
+        with program, pytest.raises(smtplib.SMTPAuthenticationError):
+            program.login("old", "wrong")
+    assert throttle.noted == 0.02
+    with smtplib.SMTP_SSL("localhost", door.submissions, context=door.tls, timeout=60) as neighbour:
+        neighbour.login(USERNAME, PASSWORD)
+    assert throttle.noted == 0
 
 
 def test_unknown_user_and_wrong_secret_wait_alike(new_door: NewDoor) -> None:
