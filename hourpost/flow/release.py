@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost.database import Database
 from hourpost.flow import limit
+from hourpost.flow.due import ComingDue
+from hourpost.flow.endings import ENDING_COLUMNS, REASONS, ending_of
 from hourpost.flow.enqueue import Enqueue
 from hourpost.flow.limit import to_moment
-from hourpost.flow.senders import IS_HOMELESS, NOT_VERIFIED
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.gateways.metrics import RELEASED_DELIVERIES
@@ -28,7 +29,6 @@ from hourpost.rules.plans import hourly_limit
 from hourpost.webhooks.telling import with_calls
 
 TURN = 250
-_SCHEDULED_AT_ONCE = 1000
 
 # A loose scan: one probe of the partial index for each account that holds something, however much it holds.
 _HOLDING = text(
@@ -45,10 +45,7 @@ SELECT account_id FROM holding WHERE account_id IS NOT NULL
 )
 _NEXT = text(
     f"""
-SELECT d.email_id, d.position, e.expires_at <= :now AS over,
-  EXISTS (SELECT 1 FROM suppressions s WHERE s.account_id = d.account_id AND s.address = lower(d.address))
-    AS suppressed,
-  {IS_HOMELESS} AS homeless
+SELECT d.email_id, d.position, {ENDING_COLUMNS}
 FROM deliveries d JOIN emails e ON e.id = d.email_id
 WHERE d.account_id = :account AND d.state = 'held'
 ORDER BY d.due_at, d.email_id, d.position LIMIT :most
@@ -79,36 +76,12 @@ SELECT email_id FROM changed
 """
     )
 )
-_REASONS = {
-    "suppressed": "the address was suppressed while it waited",
-    "expired": "its expiry has passed",
-    "failed": NOT_VERIFIED,
-}
 _ACCOUNT = text("SELECT plan, own_limit, suspended_at FROM accounts WHERE id = :account")
 _SPENDS = text(
     "SELECT spent_at, sum(count)::int AS count FROM spends"
     " WHERE account_id = :account AND spent_at > :since GROUP BY spent_at"
 )
 _WAITING = text("SELECT count(*) FROM deliveries WHERE account_id = :account AND state = 'held'")
-_COME_DUE = text(
-    with_calls(
-        """
-WITH due AS (
-  SELECT email_id, position FROM deliveries WHERE state = 'scheduled' AND due_at <= :now ORDER BY due_at
-  LIMIT :most FOR UPDATE SKIP LOCKED
-), changed AS (
-  UPDATE deliveries d SET state = CASE WHEN e.test THEN 'queued' ELSE 'held' END, changed_at = :now
-  FROM due, emails e WHERE d.email_id = due.email_id AND d.position = due.position AND e.id = d.email_id
-  RETURNING d.email_id, d.position, d.account_id, d.state
-), told AS (
-  INSERT INTO events (email_id, id, position, account_id, kind, at)
-  SELECT email_id, uuidv7(), position, account_id, state, :now FROM changed
-  {told}
-), calls AS ({calls})
-SELECT email_id, account_id, state FROM changed
-"""
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +100,7 @@ class Releaser:
         self._hour = hour
         self._enqueue = enqueue
         self._clock = clock
+        self._coming_due = ComingDue(database, hour, enqueue, clock)
 
     async def list_holding(self) -> list[UUID]:
         """The accounts of which something is held. Raises: ServiceUnavailable."""
@@ -134,16 +108,11 @@ class Releaser:
             return list((await connection.execute(_HOLDING)).scalars())
 
     async def come_due(self) -> list[UUID]:
-        """Let what was scheduled for now join those that wait; gives its accounts. Raises: ServiceUnavailable."""
-        now = self._clock.now()
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(_COME_DUE, {"now": now, "most": _SCHEDULED_AT_ONCE})).all()
-            held = Counter(row.account_id for row in rows if row.state == "held")
-            generations = await limit.lock_generations(connection, held)
-        self._enqueue.ring({row.email_id for row in rows if row.state == "queued"})
-        for account, generation in generations.items():
-            await self._hour.adjust_waiting(account, held[account], generation)
-        return list(held)
+        """Let what was scheduled for now leave or join those that wait; gives the accounts of what waits.
+
+        Raises: ServiceUnavailable.
+        """
+        return await self._coming_due.come_due()
 
     async def release(self, account: UUID) -> Turn:
         """Give an account one turn: up to ``TURN`` deliveries. Raises: ServiceUnavailable."""
@@ -155,9 +124,9 @@ class Releaser:
             await self._forget_waiting(account)
             return Turn(0, None)
         wanted: list[tuple[UUID, int]] = []
-        ending: defaultdict[str, list[tuple[UUID, int]]] = defaultdict(list)
+        ending: defaultdict[State, list[tuple[UUID, int]]] = defaultdict(list)
         for row in rows:
-            state = _ending(row)
+            state = ending_of(row)
             (wanted if state is None else ending[state]).append((row.email_id, row.position))
         for state, keys in ending.items():
             await self._end(keys, state, account, now)
@@ -196,7 +165,7 @@ class Releaser:
         released_at = to_moment(taken.taken_at_us)
         async with self._database.transaction() as connection:
             void = await limit.confirm(connection, [taken])
-            emails = [] if void else await _change(connection, keys, "queued", now, released_at)
+            emails = [] if void else await _change(connection, keys, State.QUEUED, now, released_at)
         if void:  # the bucket is of the past, and may stay so where nobody fills it
             await self.refill(taken.account)
             return 0
@@ -209,7 +178,7 @@ class Releaser:
             await self._hour.adjust_waiting(taken.account, missing, generation)
         return len(emails)
 
-    async def _end(self, keys: Sequence[tuple[UUID, int]], state: str, account: UUID, now: datetime) -> None:
+    async def _end(self, keys: Sequence[tuple[UUID, int]], state: State, account: UUID, now: datetime) -> None:
         async with self._database.transaction() as connection:
             generations = await limit.lock_generations(connection, [account])
             ended = await _change(connection, keys, state, now, None)
@@ -223,19 +192,10 @@ class Releaser:
             await self.refill(account)
 
 
-def _ending(row: Any) -> str | None:
-    """The state in which a delivery ends in place of being released; None for most."""
-    if row.suppressed:
-        return State.SUPPRESSED.value
-    if row.over:
-        return State.EXPIRED.value
-    return State.FAILED.value if row.homeless else None
-
-
 async def _change(
     connection: AsyncConnection,
     keys: Sequence[tuple[UUID, int]],
-    state: str,
+    state: State,
     now: datetime,
     released_at: datetime | None,
 ) -> list[UUID]:
@@ -245,10 +205,10 @@ async def _change(
             "email": [email_id for email_id, _ in keys],
             "position": [position for _, position in keys],
             "event_id": [new_id() for _ in keys],
-            "state": state,
+            "state": state.value,
             "now": now,
             "released": released_at,
-            "reason": _REASONS.get(state),
+            "reason": REASONS.get(state),
         },
     )
     return list(rows.scalars())

@@ -25,7 +25,7 @@ class State(StrEnum):
 
 S = State
 TRANSITIONS: dict[State, frozenset[State]] = {
-    S.SCHEDULED: frozenset({S.HELD, S.QUEUED, S.CANCELED, S.SUPPRESSED, S.EXPIRED}),
+    S.SCHEDULED: frozenset({S.HELD, S.QUEUED, S.CANCELED, S.SUPPRESSED, S.EXPIRED, S.FAILED}),
     S.HELD: frozenset({S.QUEUED, S.CANCELED, S.SUPPRESSED, S.EXPIRED, S.SCHEDULED, S.FAILED}),
     S.QUEUED: frozenset({S.SENDING, S.CANCELED, S.EXPIRED, S.SUPPRESSED}),
     S.SENDING: frozenset(

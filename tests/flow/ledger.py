@@ -42,7 +42,12 @@ class Ledger:
     @property
     def held(self) -> list[tuple[UUID, int]]:
         """Oldest first."""
-        return [(row.email_id, row.position) for row in self.deliveries if row.state == "held"]
+        return self._list("held")
+
+    @property
+    def scheduled(self) -> list[tuple[UUID, int]]:
+        """The first to come due first."""
+        return self._list("scheduled")
 
     @property
     def released(self) -> dict[datetime, int]:
@@ -54,6 +59,9 @@ class Ledger:
     def busiest_hour(self) -> int:
         """The largest sum over any 60 minutes."""
         return max((self._sum(at) for at in self.released), default=0)
+
+    def _list(self, state: str) -> list[tuple[UUID, int]]:
+        return [(row.email_id, row.position) for row in self.deliveries if row.state == state]
 
     def _sum(self, end: datetime) -> int:
         return sum(count for at, count in self.released.items() if end - HOUR < at <= end)

@@ -159,7 +159,6 @@ async def test_three_days_count_from_its_moment_not_from_its_acceptance(rounds):
     email_id = await rounds.post("defer+451@x.test", scheduled_at=moment)
     rounds.clock.advance(20 * 86_400)
     await rounds.office.releaser.come_due()
-    await rounds.office.releaser.release(rounds.account.id)
     ledger = await rounds.round()
     ledger.check()
     assert ledger.row(email_id).state == "deferred"

@@ -42,7 +42,7 @@ OPERATIONS = st.one_of(
     *[QUEUE] * 4,
     st.tuples(st.just("forward"), DOOR, st.integers(1, 3), st.booleans()),
     st.tuples(st.just("fail"), DOOR, st.integers(1, 3)),
-    st.tuples(st.just("postpone"), DOOR, st.integers(1, 90)),
+    *[st.tuples(st.just("postpone"), DOOR, st.integers(1, 90), st.integers(1, 3))] * 2,
     st.tuples(st.just("cancel"), st.integers(0, 5)),
     st.tuples(st.just("move"), st.integers(0, 5), st.integers(1, 90)),
     *[st.tuples(st.just("release"), DOOR)] * 2,
@@ -115,8 +115,11 @@ class Life:
     async def settle(self):
         """What the schedule does until nobody has room."""
         releaser = self.offices[0].releaser
+        before = await read_ledger(self.database, self.account.id)
         await releaser.come_due()
-        if not await releaser.compare(self.account.id):  # what a filling has overtaken, or nobody stored
+        if await releaser.compare(self.account.id):
+            self.judge_due(before, await read_ledger(self.database, self.account.id))
+        else:  # what a filling has overtaken, or nobody stored
             await releaser.refill(self.account.id)
         for _ in range(20):
             turn = await releaser.release(self.account.id)
@@ -133,10 +136,15 @@ class Life:
             assert after.released_since(now - HOUR - SLOT) >= self.limit
         self.judge_order(before, after)
 
+    def judge_due(self, before: Ledger, after: Ledger) -> None:
+        """What comes due while nothing else happens is held only behind what is held, or where there is no room."""
+        if after.held and not before.held:
+            assert after.released_since(self.clock.now() - HOUR - SLOT) >= self.limit
+
     def judge_order(self, before: Ledger, after: Ledger) -> None:
-        """Of those that were held, the oldest have left."""
+        """Of those that were held, the oldest have left; and before all that has come due since."""
         states = {(row.email_id, row.position): row.state for row in after.deliveries}
-        fates = [states[key] for key in before.held if states[key] in ("queued", "held")]
+        fates = [states[key] for key in before.held + before.scheduled if states[key] in ("queued", "held")]
         assert fates == sorted(fates, reverse=True)
 
     # what may happen at once
@@ -187,8 +195,8 @@ class Life:
                     raise NotFound("There is no such folder.")
         self.emails += [] if is_refused else [forward.id]
 
-    async def postpone(self, door, minutes):
-        mail = letter(scheduled_at=self.clock.now() + timedelta(minutes=minutes))
+    async def postpone(self, door, minutes, size):
+        mail = letter(*to(size), scheduled_at=self.clock.now() + timedelta(minutes=minutes))
         await self.offices[door].intake.accept(order(make_standing(self.account, self.limit), mail))
         self.emails.append(mail.email_id)
 

@@ -59,5 +59,4 @@ async def test_what_goes_on_from_a_mailbox_is_from_somebody_else(office, new_acc
     await office.intake.accept(order(make_standing(account), mail))
     office.clock.advance(300)
     await office.releaser.come_due()
-    await office.releaser.release(account.id)
     assert (await read_ledger(database, account.id)).states == {"queued": 1}

@@ -60,13 +60,13 @@ async def hold(rounds, limit, held):
     await rounds.office.intake.accept(order(make_standing(rounds.account, limit), *letters(limit + held)))
 
 
-async def test_what_is_scheduled_comes_due_is_held_and_leaves(rounds, tick):
+async def test_what_is_scheduled_comes_due_and_leaves_at_once(rounds, tick):
     tick()
     moment = rounds.clock.now() + timedelta(seconds=2)
     email_id = await rounds.post("a@x.test", scheduled_at=moment)
     ledger = await rounds.until(lambda now: now.row(email_id).state == "queued")
     ledger.check()
-    assert ledger.events[email_id, 0] == ["scheduled", "held", "queued"]
+    assert ledger.events[email_id, 0] == ["scheduled", "queued"]
     assert moment <= ledger.row(email_id).released_at < moment + timedelta(seconds=20)
 
 
