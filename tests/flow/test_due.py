@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from hourpost.accounts.changes import set_plan
 from hourpost.emails.changes import cancel_email, reschedule_email
 from hourpost.emails.hour import give_back
 from hourpost.errors import ServiceUnavailable
@@ -115,11 +114,12 @@ async def test_more_than_may_wait_at_a_door_is_held_all_the_same(office, new_acc
     assert (await office.hour.peek(account.id, 1)).waiting == 29
 
 
-async def test_who_may_not_send_holds_it(office, new_account, database):
+@pytest.mark.parametrize("why", ["plan = NULL, own_limit = NULL", "suspended_at = now()"])
+async def test_who_may_not_send_holds_it(office, new_account, database, why):
     account = await new_account(5)
     mails = await schedule(office, account)
     async with database.transaction() as connection:
-        await set_plan(connection, account.id, None, None)
+        await connection.exec_driver_sql(f"UPDATE accounts SET {why} WHERE id = $1", (account.id,))
     office.clock.advance(310)
     assert account.id in await office.releaser.come_due()
     assert await judge(office, account, mails) == [WAITED]
