@@ -22,7 +22,7 @@ from hourpost.errors import HourpostError
 from hourpost.flow.postman import find_owner
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
-from hourpost.gateways.redis_server import inspect_redis
+from hourpost.gateways.redis_server import OLDEST, RedisServer, inspect_redis
 from hourpost.gateways.relays import RelayCheck, RelayPool, RelayUrlInvalid, parse_relays
 from hourpost.gateways.stripe import open_stripe
 from hourpost.rules.addresses import parse_address
@@ -130,6 +130,8 @@ async def _check_redis(settings: Settings) -> list[Check]:
         kept = _warning(
             "redis", "without append-only file: hours are counted anew after a restart", "set appendonly yes"
         )
+    elif server.is_old:
+        kept = _old_redis("redis", server)
     return [kept, _skew("Redis", server.skew_seconds)]
 
 
@@ -143,7 +145,12 @@ async def _check_broker(settings: Settings) -> list[Check]:
         return [_failed("broker", f"it takes nothing: {server.refusal}", "until it does, mail leaves seconds later")]
     if server.evicts:
         return [_warning("broker", "it may evict hints, which then cost seconds", "set maxmemory-policy noeviction")]
-    return [_ok("broker", f"Redis {server.version}")]
+    return [_old_redis("broker", server) if server.is_old else _ok("broker", f"Redis {server.version}")]
+
+
+def _old_redis(name: str, server: RedisServer) -> Check:
+    oldest = ".".join(map(str, OLDEST))
+    return _warning(name, f"Redis {server.version} is older than any we are tried with", f"take {oldest} or newer")
 
 
 async def _check_relays(settings: Settings) -> list[Check]:

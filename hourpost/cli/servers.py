@@ -47,4 +47,4 @@ def _look_at(url: str) -> RedisServer | None:
 
 def _refuse(name: str, fault: str | None) -> None:
     if fault is not None:
-        raise typer.BadParameter(f"{name}: {fault}. Name a Redis 7+ or Valkey that is none.")
+        raise typer.BadParameter(f"{name}: {fault}. Name a Redis (6.2 or newer) or Valkey that is none.")

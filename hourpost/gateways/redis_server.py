@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from time import time
 
@@ -11,6 +12,8 @@ from redis.exceptions import RedisError, ResponseError
 from hourpost.errors import ServiceUnavailable
 
 _PROBE = "hourpost:probe"
+# What the tests run on and `hourpost up` brings along; nothing newer is asked of it. Valkey says 7.2.
+OLDEST = (6, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,12 @@ class RedisServer:
     shards: int
     refusal: str | None
     """What it says when it is given something to keep."""
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it is older than what we are tried with."""
+        found = re.match(r"(\d+)\.(\d+)", self.version)
+        return found is not None and (int(found[1]), int(found[2])) < OLDEST
 
     @property
     def fault_as_counters(self) -> str | None:
