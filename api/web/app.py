@@ -140,7 +140,9 @@ async def _on_http_error(request: Request, error: Any) -> Response:
     """What the router itself refuses."""
     if error.status_code == 405:
         return _answer(request, MethodNotAllowed(", ".join(_methods_at(request))))
-    return _answer(request, NotFound(f"There is nothing at {request.url.path[:200]}."))
+    path = request.scope["path"]
+    hint = " The base address of the client ends with a slash too many." if path.startswith("//") else ""
+    return _answer(request, NotFound(f"There is nothing at {path[:200]}.{hint}"))
 
 
 def _methods_at(request: Request) -> list[str]:

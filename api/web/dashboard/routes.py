@@ -101,4 +101,6 @@ _FOR_MAIL_PROGRAMS = ("/mail/config-v1.1.xml", "/mail/apple.mobileconfig")
 
 def is_page(path: str) -> bool:
     """Whether the dashboard answers this path. What mail programs ask for has fixed places, one of them below /mail."""
-    return path not in _FOR_MAIL_PROGRAMS and path[1:].partition("/")[0] in PAGES
+    if path in _FOR_MAIL_PROGRAMS or path.startswith("//"):  # of a client whose base address ends with a slash
+        return False
+    return path[1:].partition("/")[0] in PAGES

@@ -277,3 +277,10 @@ def test_every_error_says_where_it_is_explained(nobody: httpx.Client) -> None:
     kind = nobody.get("/v1/emails").json()["type"]
     assert kind == "https://post.example/errors/missing_api_key"
     assert nobody.get("/errors/missing_api_key").json()["status"] == 401
+
+
+@pytest.mark.parametrize("path", ["//emails", "//v1/emails"])
+def test_a_slash_too_many_is_told_as_json(owner: Customer, path: str) -> None:
+    answer = owner.http.post(str(owner.http.base_url).rstrip("/") + path, json=owner.email())
+    assert (answer.status_code, answer.json()["name"]) == (404, "not_found")
+    assert answer.json()["message"].startswith(f"There is nothing at {path}. The base address")
