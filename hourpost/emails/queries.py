@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -238,6 +238,24 @@ async def find_place(connection: AsyncConnection, account_id: UUID, email: Store
     )
     count = (await connection.execute(select(func.count()).select_from(ahead.subquery()))).scalar_one()
     return count + 1 if count < MOST_AHEAD else None
+
+
+async def find_last_places(connection: AsyncConnection, account_id: UUID, held: Mapping[UUID, int]) -> dict[UUID, int]:
+    """The place (from 1) in the account's queue of the last recipient of each email of which so many are held.
+
+    Without those that are not among the first ``MOST_AHEAD``.
+    """
+    order = (Delivery.due_at, Delivery.email_id, Delivery.position)
+    queue = (
+        select(Delivery.email_id, func.row_number().over(order_by=order).label("place"))
+        .where(Delivery.account_id == account_id, Delivery.state == literal(State.HELD.value, literal_execute=True))
+        .order_by(*order)
+        .limit(MOST_AHEAD)
+        .subquery()
+    )
+    mine = select(queue.c.email_id, func.max(queue.c.place), func.count()).where(queue.c.email_id.in_(list(held)))
+    rows = await connection.execute(mine.group_by(queue.c.email_id))
+    return {email_id: place for email_id, place, count in rows if count == held[email_id]}
 
 
 async def list_attempts(connection: AsyncConnection, email: StoredEmail) -> Sequence[StoredAttempt]:

@@ -15,7 +15,7 @@ from hourpost.rules.delivery_state import State
 from hourpost.rules.submission import Order, Placed, Receipt
 
 _STATES = text(
-    "SELECT e.id, e.message_id, e.scheduled_at, e.expires_at, d.address, d.state"
+    "SELECT e.id, e.message_id, e.scheduled_at, e.expires_at, e.created_at, d.address, d.state"
     " FROM emails e JOIN deliveries d ON d.email_id = e.id"
     " WHERE e.account_id = :account AND e.id = ANY(CAST(:ids AS uuid[])) ORDER BY e.id, d.position"
 )
@@ -40,6 +40,7 @@ async def replay(connection: AsyncConnection, order: Order, known: Known) -> Rec
 def _placed(email_id: UUID, rows: list[Any]) -> Placed:
     states = {row.state for row in rows}
     held_by = "plan" if State.HELD in states else "schedule" if State.SCHEDULED in states else None
-    leaves_at = rows[0].scheduled_at if held_by == "schedule" else None
+    first_told = rows[0].created_at if State.QUEUED in states else None
+    leaves_at = rows[0].scheduled_at if held_by == "schedule" else first_told if held_by is None else None
     recipients = tuple((row.address, State(row.state)) for row in rows)
     return Placed(email_id, rows[0].message_id, recipients, held_by, leaves_at, expires_at=rows[0].expires_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -17,11 +17,10 @@ from api.web.parts import Parts, parts_of
 from api.web.v1.batch_reading import read_batch, told
 from api.web.v1.email_reading import read_email
 from hourpost.aside import aside
-from hourpost.emails.queries import get_email
 from hourpost.emails.status import status_of
 from hourpost.errors import LimitExceeded, ServiceUnavailable
 from hourpost.flow import limit
-from hourpost.flow.leaving import read_leaving
+from hourpost.flow.leaving import read_last_leaving
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import WINDOW_SECONDS
@@ -45,7 +44,7 @@ async def send_email(request: Request) -> Json:
     with beside_the_query(request):
         order = await aside(len(raw), read)
     receipt = await _accept(parts, order)
-    placed = await _as_it_stands(parts, standing, receipt.placed[0], replayed=receipt.replayed)
+    (placed,) = await _as_they_stand(parts, standing, receipt)
     email_id = to_text("em", placed.email_id)
     request.scope["state"]["emails"] = (email_id,)
     usage = await usage_after(parts, standing, receipt)
@@ -66,14 +65,15 @@ async def send_batch(request: Request) -> Json:
     digest = await aside(len(raw), lambda: sha256(raw).digest() if key else b"")
     order = Order(standing, batch.submissions, key, digest, batch.errors, told if batch.is_partial else None)
     receipt = await _accept(parts, order)
-    ids = [to_text("em", placed.email_id) for placed in receipt.placed]
+    stored = [(to_text("em", placed.email_id), placed) for placed in await _as_they_stand(parts, standing, receipt)]
+    ids = [email_id for email_id, _ in stored]
     request.scope["state"]["emails"] = (f"{len(ids)} from {ids[0]}",) if ids else ()
-    body: dict[str, Any] = {"data": [{"id": email_id} for email_id in ids]}
+    body: dict[str, Any] = {"data": [{"id": email_id} | _outcome_of(placed) for email_id, placed in stored]}
     if batch.is_partial:
         body["errors"] = list(receipt.errors)
-    late = [placed for placed in receipt.placed if placed.is_too_late]
+    late = [(email_id, placed) for email_id, placed in stored if placed.is_too_late]
     if late:
-        body["warnings"] = [{"id": to_text("em", placed.email_id)} | _warning_about(placed) for placed in late]
+        body["warnings"] = [{"id": email_id} | _warning_about(placed) for email_id, placed in late]
     return Json(body, 202, headers_of(receipt, await usage_after(parts, standing, receipt)))
 
 
@@ -98,14 +98,20 @@ async def usage_after(parts: Parts, standing: Standing, receipt: Receipt) -> Usa
     return await _usage_now(parts, standing)
 
 
-async def _as_it_stands(parts: Parts, standing: Standing, placed: Placed, *, replayed: bool) -> Placed:
-    """What was placed by an earlier request and is still held, with the moment at which it leaves as things are now."""
-    if not replayed or placed.held_by != "plan":
-        return placed
-    async with parts.database.reading() as connection:
-        email = await get_email(connection, standing.account_id, placed.email_id)
-    leaving = await read_leaving(parts.hour, parts.database, standing.account_id, standing.limit, email)
-    return placed._replace(estimated_send_at=max(leaving.values(), default=None))
+async def _as_they_stand(parts: Parts, standing: Standing, receipt: Receipt) -> Sequence[Placed]:
+    """What was placed; by an earlier request and still held, with the moment at which it leaves as things are now."""
+    if not receipt.replayed:
+        return receipt.placed
+    held = {
+        placed.email_id: sum(state is State.HELD for _, state in placed.recipients)
+        for placed in receipt.placed
+        if placed.held_by == "plan"
+    }
+    leaving = await read_last_leaving(parts.hour, parts.database, standing.account_id, standing.limit, held)
+    return [
+        placed._replace(estimated_send_at=leaving.get(placed.email_id)) if placed.email_id in held else placed
+        for placed in receipt.placed
+    ]
 
 
 async def _accept(parts: Parts, order: Order) -> Receipt:
@@ -143,12 +149,19 @@ def _receipt(email_id: str, placed: Placed, standing: Standing, usage: Usage | N
     return {
         "id": email_id,
         "object": "email",
-        "status": status_of([state for _, state in placed.recipients]),
         "message_id": placed.message_id,
         "recipients": list(_recipients(tail, placed)),
-        "pacing": {"held_by": placed.held_by, "estimated_send_at": placed.estimated_send_at},
+        **_outcome_of(placed),
         "plan": plan_of(standing, usage),
     } | warnings
+
+
+def _outcome_of(placed: Placed) -> dict[str, Any]:
+    """What became of an email, and whether and until when it is held."""
+    return {
+        "status": status_of([state for _, state in placed.recipients]),
+        "pacing": {"held_by": placed.held_by, "estimated_send_at": placed.estimated_send_at},
+    }
 
 
 def _warning_about(placed: Placed) -> dict[str, Any]:

@@ -114,10 +114,12 @@ class Accepted(Shape):
     ] = None
 
 
-class IdOnly(Shape):
-    """The id of something."""
+class BatchPlaced(Shape):
+    """One email of a batch that was stored."""
 
     id: str
+    status: State
+    pacing: Pacing
 
 
 class BatchError(Shape):
@@ -130,9 +132,9 @@ class BatchError(Shape):
 
 
 class BatchAccepted(Shape):
-    """The ids of what was stored, in order; `errors` only for partial batches."""
+    """What was stored, in order; `errors` only for partial batches."""
 
-    data: list[IdOnly]
+    data: list[BatchPlaced]
     errors: list[BatchError] | None = None
     warnings: Annotated[
         list[WarningShape] | None, Field(description="As for one email, each with the `id` of its email.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from api.web.bodies import MAX_BODY_BYTES
 from hourpost.accounts.changes import set_plan
 from hourpost.database import Database
@@ -92,6 +94,31 @@ def test_a_repeated_batch_gives_the_same_ids_and_errors(owner: Customer) -> None
     first, again = (owner.http.post("/v1/emails/batch", json=batch, headers=headers) for _ in range(2))
     assert again.headers["idempotency-replayed"] == "true"
     assert again.json() == first.json()
+
+
+async def test_each_email_says_whether_it_is_held_and_until_when_also_when_it_is_asked_again(
+    owner: Customer, database: Database
+) -> None:
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, "path", 2)
+    two = ["ada@example.net", "bob@example.net"]
+    later = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}"
+    batch = [owner.email(), owner.email(to=two), owner.email(to=two), owner.email(scheduled_at=later)]
+    headers = {"Idempotency-Key": "held"}
+    first, again = (owner.http.post("/v1/emails/batch", json=batch, headers=headers).json()["data"] for _ in range(2))
+    assert [(one["status"], one["pacing"]["held_by"]) for one in first] == [
+        ("queued", None),
+        ("held", "plan"),
+        ("held", "plan"),
+        ("scheduled", "schedule"),
+    ]
+    for one in (first, again):
+        times = [email["pacing"]["estimated_send_at"] for email in one]
+        assert times == sorted(times)
+        assert (times[3], len(set(times))) == (later, 4)
+    assert [(one["id"], one["status"]) for one in again] == [(one["id"], one["status"]) for one in first]
+    single = owner.send(to=two).json()["pacing"]
+    assert again[2]["pacing"]["estimated_send_at"] < single["estimated_send_at"]
 
 
 def test_a_body_that_is_no_batch_is_told_so(owner: Customer) -> None:
