@@ -62,6 +62,8 @@ Send email within the hour of your plan: what finds no room is held and leaves b
 
 * **Keys.** `Authorization: Bearer hp_live_…`; with `hp_test_…` everything runs as usual, but nothing leaves and nothing
   counts; such a key reaches test emails and test keys, reads domains, suppressions, plans and usage, and nothing else.
+  A test email to `delivered@`, `bounced@`, `deferred@`, `complained@` or `suppressed@` at a domain under `.test` or
+  `.example`, or at `resend.dev`, comes to that end, with its events and webhooks; any other is `sent`.
   A key may be for one domain, and reaches what that domain has. No key makes one that reaches further or lives longer.
 * **Kept.** After 202 an email is stored for good. Repeat a request safely with `Idempotency-Key`.
 * **The hour.** A plan allows so many deliveries (one for each recipient) in any 60 minutes. `GET /v1/usage` tells.

@@ -261,7 +261,7 @@ class Courier:
 
     async def _try(self, email: Claimed, content: list[bytes] | None) -> list[Verdict]:
         now = self._clock.now()
-        if (found := verdicts.without_trying(email, now)) is not None:
+        if (found := verdicts.without_trying(email, now, self._jitter())) is not None:
             return found
         if content is not None:
             return await self._send(email, content)

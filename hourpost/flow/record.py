@@ -52,7 +52,7 @@ SELECT count(*) AS calls FROM calls
     ),
     seconds=HOT_SECONDS,
 )
-# What went straight into a mailbox of ours was sent as well.
+# What went straight into a mailbox of ours was sent as well, and what a test has complained about.
 _ALSO_SENT = HotStatement(
     with_calls(
         """
@@ -96,12 +96,12 @@ _SUPPRESS = HotStatement(
 
 def is_one_statement(verdicts: Sequence[Verdict]) -> bool:
     """Whether ``record`` runs one statement for these, which needs no transaction around it."""
-    return not any(one.suppresses or one.is_unused or one.state is State.DELIVERED for one in verdicts)
+    return not any(one.suppresses or one.is_unused or _was_also_sent(one) for one in verdicts)
 
 
 async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> int:
     """Write the verdicts of ``worker``, one delivery at most once among them; gives how many webhooks are to call."""
-    here = [verdict for verdict in verdicts if verdict.state is State.DELIVERED]
+    here = [verdict for verdict in verdicts if _was_also_sent(verdict)]
     if here:
         await _ALSO_SENT.run(
             connection,
@@ -130,6 +130,10 @@ async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequenc
         )
     calls: int = told[0].calls
     return calls
+
+
+def _was_also_sent(verdict: Verdict) -> bool:
+    return verdict.state is State.DELIVERED or verdict.event == "complained"
 
 
 def _columns(verdicts: Sequence[Verdict]) -> dict[str, Any]:

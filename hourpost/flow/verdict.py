@@ -15,6 +15,7 @@ from hourpost.rules.backoff import GIVE_UP_AFTER, next_attempt_delay
 from hourpost.rules.delivery_state import State
 from hourpost.rules.line_ends import ContentError
 from hourpost.rules.moments import write_moment
+from hourpost.rules.rehearsal import Ending, find_ending
 from hourpost.rules.smtp_replies import ReplyClass, classify, is_bad_address
 
 _WITHDRAWN_SECONDS = 5
@@ -166,14 +167,14 @@ def suppressed(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
     )
 
 
-def without_trying(email: Claimed, now: datetime) -> list[Verdict] | None:
+def without_trying(email: Claimed, now: datetime, jitter: float) -> list[Verdict] | None:
     """The verdicts for what is not handed over now, whatever it holds; None for most."""
     if email.expires_at is not None and email.expires_at <= now:
         return [expired(email, one, now) for one in email.recipients]
     if email.is_homeless:
         return [failed(email, one, now, NOT_VERIFIED)._replace(is_unused=True) for one in email.recipients]
     if email.test:
-        return [rehearsed(email, one, now) for one in email.recipients]
+        return [rehearsed(email, one, now, jitter) for one in email.recipients]
     if email.is_suspended or email.is_unpaid:
         return [stopped(email, one, now) for one in email.recipients]
     return None
@@ -184,7 +185,31 @@ def failed(email: Claimed, recipient: Recipient, now: datetime, reason: str) -> 
     return Verdict(email.email_id, recipient.position, State.FAILED, now, "failed", detail={"reason": reason})
 
 
-def rehearsed(email: Claimed, recipient: Recipient, now: datetime) -> Verdict:
-    """The verdict of test mode: everything but the sending was done."""
-    attempt = Try("test", "dot", 250, "2.0.0", "Test mode: nothing left.", None, 0.0)
-    return Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=attempt, detail={"test": True})
+def rehearsed(email: Claimed, recipient: Recipient, now: datetime, jitter: float = 0.0) -> Verdict:
+    """The verdict of test mode: everything but the sending was done. Some addresses ask for another end than sent."""
+    ending, detail = find_ending(recipient.address), {"test": True}
+    sent = Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=_rehearsal(250), detail=detail)
+    if ending is Ending.DELIVERED:
+        return sent._replace(state=State.DELIVERED, event="delivered")
+    if ending is Ending.COMPLAINED:
+        return sent._replace(event="complained")
+    if ending is Ending.BOUNCED:  # and nobody is suppressed: that would stop mail which is no test
+        return sent._replace(state=State.BOUNCED, event="bounced", attempt=_rehearsal(550))
+    if ending is Ending.SUPPRESSED:
+        return sent._replace(state=State.SUPPRESSED, event="suppressed", attempt=None)
+    if ending is Ending.DEFERRED and recipient.attempts == 1:
+        delay = next_attempt_delay(recipient.attempts, jitter)
+        return _again(email, recipient, _rehearsal(450), now, delay, "destination")
+    return sent
+
+
+_REHEARSALS = {
+    250: ("2.0.0", "Test mode: nothing left."),
+    450: ("4.2.1", "Test mode: the mailbox is busy, the next attempt finds it free."),
+    550: ("5.1.1", "Test mode: no such user here."),
+}
+
+
+def _rehearsal(code: int) -> Try:
+    enhanced, reply = _REHEARSALS[code]
+    return Try("test", "dot", code, enhanced, reply, None, 0.0)

@@ -210,6 +210,34 @@ async def test_a_test_email_goes_the_whole_way_but_the_last_step(rounds):
     assert (await rounds.attempts(email_id))[0].relay == "test"
 
 
+async def test_a_test_email_comes_to_the_end_that_its_address_asks_for(rounds):
+    names = ("delivered", "Bounced", "complained+7", "suppressed", "deferred", "anybody")
+    email_id = await rounds.post(*[f"{name}@shop.test" for name in names], "bounced@far.net", test=True)
+    ledger = await rounds.round()
+    told = [ledger.events[email_id, position][1:] for position in range(7)]  # all began as queued
+    assert told == [
+        ["sent", "delivered"],
+        ["bounced"],
+        ["sent", "complained"],
+        ["suppressed"],
+        ["deferred"],
+        ["sent"],
+        ["sent"],
+    ]
+    rounds.clock.advance(60)
+    ledger = await rounds.until(lambda now: now.row(email_id, 4).state == "sent")
+    assert ledger.events[email_id, 4][1:] == ["deferred", "sent"]
+    assert rounds.far_end.taken == []
+    async with rounds.database.reading() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM suppressions"))).scalar_one() == 0
+
+
+async def test_a_live_email_to_such_an_address_leaves_as_any_other(rounds):
+    await rounds.post("bounced@shop.test")
+    ledger = await rounds.round()
+    assert (ledger.states, len(rounds.far_end.taken)) == ({"sent": 1}, 1)
+
+
 async def test_a_suspended_account_waits(rounds):
     email_id = await rounds.post("a@x.test")
     await rounds.execute("UPDATE accounts SET suspended_at = now()")

@@ -28,7 +28,11 @@ class NewApiKey(NewCredentialFields):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "shop", "scope": "sending"}})
 
-    test: bool = Field(False, description="A test key: nothing leaves and nothing counts, and it reaches tests alone.")
+    test: bool = Field(
+        False,
+        description="A test key: nothing leaves and nothing counts, and it reaches tests alone. `bounced@shop.test` and"
+        " such come to other ends than sent: see Keys above.",
+    )
 
 
 @router.post("", **route("create_api_key", shapes.KeyIssued, 201, openapi_extra=body("NewApiKey")))
