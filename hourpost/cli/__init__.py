@@ -83,8 +83,23 @@ class _LazyGroup(TyperGroup):
                 raise
             for one in error.errors():
                 name = ".".join(str(step) for step in one["loc"]).upper()
-                typer.echo(f"error: HOURPOST_{name}: {one['msg'].removeprefix('Value error, ')}", err=True)
+                typer.echo(f"error: HOURPOST_{name}: {_in_words(one)}", err=True)
             raise typer.Exit(2) from None
+
+
+def _in_words(fault: Any) -> str:
+    """What pydantic found, without what was given."""
+    limits = fault.get("ctx", {})
+    words = {
+        "int_parsing": "a whole number is wanted",
+        "float_parsing": "a number is wanted",
+        "bool_parsing": "true or false is wanted",
+        "greater_than_equal": f"{limits.get('ge')} or more is wanted",
+        "greater_than": f"more than {limits.get('gt', 0):g} is wanted",
+        "less_than_equal": f"{limits.get('le')} or less is wanted",
+        "string_pattern_mismatch": f"one of {', '.join(str(limits.get('pattern')).strip('^($)').split('|'))} is wanted",
+    }
+    return words.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))
 
 
 main = typer.Typer(

@@ -96,9 +96,9 @@ def _fault_of_name(name: str, lower: str) -> str | None:
         return "a name is a letter and up to 75 more letters, digits, - or _"
     if lower in _SET_BY_US:
         return f"it cannot be set, {_SET_BY_US[lower]}"
-    if lower in _ALLOWED:
-        return None
-    if lower.startswith(_ALLOWED_PREFIXES) and not lower.startswith(_RESERVED_PREFIXES):
+    if lower.startswith(_RESERVED_PREFIXES):
+        return "it cannot be set, names that begin so are ours"
+    if lower in _ALLOWED or lower.startswith(_ALLOWED_PREFIXES):
         return None
     if lower.startswith("content-"):
         return "it cannot be set, the content decides it"

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
@@ -43,6 +44,21 @@ def test_a_slip_is_told_what_was_meant() -> None:
     done = CliRunner().invoke(main, ["acount", "list"])
     assert done.exit_code == 2
     assert "Did you mean account?" in done.stderr
+
+
+def test_settings_that_cannot_be_are_told_in_our_words_all_of_them_and_without_what_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("HTTP_PORT", "abc"), ("SMTP_PORT", "70000"), ("WORKERS", "0"), ("LOG_FORMAT", "abc")):
+        monkeypatch.setenv(f"HOURPOST_{name}", value)
+    done = CliRunner().invoke(main, ["queue", "show"])
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [
+        "error: HOURPOST_HTTP_PORT: a whole number is wanted",
+        "error: HOURPOST_SMTP_PORT: 65535 or less is wanted",
+        "error: HOURPOST_LOG_FORMAT: one of console, json is wanted",
+        "error: HOURPOST_WORKERS: 1 or more is wanted",
+    ]
 
 
 def test_the_shell_completes_commands_and_what_is_below_them() -> None:

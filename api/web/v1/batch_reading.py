@@ -59,10 +59,11 @@ async def read_batch(raw: bytes, standing: Standing, now: datetime, *, extra: Ex
 
     Raises: ValidationFailed with all faults of all emails, or what else is wrong with the first faulty one.
     """
-    start, emails, mode = await aside(len(raw), lambda: _open(parse_json(raw), extra))
-    is_partial = (mode or validation.strip().lower()) in ("partial", "permissive")
-    if not 1 <= len(emails) <= MAX_BATCH:
-        raise ValidationFailed([Fault(start, f"a batch has 1 to {MAX_BATCH} emails, this one has {len(emails)}")])
+    opened = await aside(len(raw), lambda: _open(parse_json(raw), extra))
+    start, emails = opened.start, opened.emails
+    is_partial = (opened.mode or validation.strip().lower()) in ("partial", "permissive")
+    if len(emails) > MAX_BATCH or (opened.faults and not emails):
+        raise ValidationFailed(list(opened.faults))
     read = partial(_read_one, standing=standing, now=now, extra=extra)
     placed = [(f"{start}/{index}", email) for index, email in enumerate(emails)]
     found: list[Submission | Refused] = []
@@ -72,6 +73,10 @@ async def read_batch(raw: bytes, standing: Standing, now: datetime, *, extra: Ex
         await asyncio.sleep(0)  # a thousand emails take long enough for others to wait
     submissions = [one for one in found if isinstance(one, Submission)]
     refused = [(index, one) for index, one in enumerate(found) if isinstance(one, Refused)]
+    if opened.faults:
+        raise ValidationFailed(
+            [*opened.faults, *(fault for _, error in refused for fault in faults_of(error))][:MAX_FAULTS]
+        )
     if refused and (not is_partial or not submissions):
         raise _together(refused)
     return Batch(tuple(submissions), is_partial, tuple(_told(index, error) for index, error in refused))
@@ -94,18 +99,38 @@ def _read_one(start: str, email: Any, standing: Standing, now: datetime, extra: 
         return error
 
 
-def _open(body: Any, extra: Extra) -> tuple[str, list[Any], str | None]:
-    """The pointer of the list, the emails with their defaults, and the mode. Raises: ValidationFailed."""
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The pointer of the list, the emails with their defaults, the mode, and what is wrong around the emails."""
+
+    start: str
+    emails: list[Any]
+    mode: str | None
+    faults: tuple[Fault, ...]
+
+
+def _open(body: Any, extra: Extra) -> _Opened:
     if isinstance(body, list):
-        return "", body, None
+        return _Opened("", body, None, tuple(_faults_of_number("", body)))
+    mode, faults = None, []
     try:
-        fields = _BATCH.validate_python(body, extra=extra)
+        mode = _BATCH.validate_python(body, extra=extra).mode
     except ValidationError as error:
-        raise ValidationFailed(faults_in(error, body)) from None
-    emails = fields.emails
-    if fields.defaults:
-        emails = [fields.defaults | email if isinstance(email, dict) else email for email in emails]
-    return "/emails", emails, fields.mode
+        faults = faults_in(error, body)
+    found = body if isinstance(body, dict) else {}
+    emails, defaults = found.get("emails"), found.get("defaults")
+    if not isinstance(emails, list):
+        return _Opened("/emails", [], mode, tuple(faults))
+    faults += _faults_of_number("/emails", emails)
+    if defaults and isinstance(defaults, dict):
+        emails = [defaults | email if isinstance(email, dict) else email for email in emails]
+    return _Opened("/emails", emails, mode, tuple(faults))
+
+
+def _faults_of_number(start: str, emails: list[Any]) -> list[Fault]:
+    if 1 <= len(emails) <= MAX_BATCH:
+        return []
+    return [Fault(start, f"a batch has 1 to {MAX_BATCH} emails, this one has {len(emails)}")]
 
 
 def _together(refused: list[tuple[int, Refused]]) -> Refused:

@@ -40,7 +40,7 @@ _HEADERS = {
     "RateLimit": 'Structured, such as `"plan";r=412;t=1630`.',
     "RateLimit-Limit": "Deliveries in any 60 minutes.",
     "RateLimit-Remaining": "How many of them are free now.",
-    "RateLimit-Reset": "Seconds until the next is free.",
+    "RateLimit-Reset": "Seconds until the next of those that are used up comes back.",
     "Idempotency-Replayed": "Whether this is the answer to an earlier request with the same key.",
 }
 

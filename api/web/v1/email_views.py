@@ -89,7 +89,7 @@ def attempt_view(email: StoredEmail, attempt: StoredAttempt) -> dict[str, Any]:
         "reply": attempt.reply,
         "tls": attempt.tls,
         "started_at": attempt.started_at,
-        "seconds": attempt.seconds,
+        "seconds": round(attempt.seconds, 6),
     }
 
 

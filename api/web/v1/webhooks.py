@@ -235,5 +235,5 @@ def _attempt_view(attempt: StoredAttempt) -> dict[str, Any]:
         "http_status_code": attempt.status,
         "response": attempt.response,
         "sent_at": attempt.sent_at,
-        "seconds": attempt.seconds,
+        "seconds": round(attempt.seconds, 6),
     }

@@ -38,6 +38,16 @@ def test_a_strict_batch_with_a_fault_stores_nothing_and_names_all(owner: Custome
     assert owner.http.get("/v1/emails").json()["data"] == []
 
 
+def test_faults_around_the_emails_are_told_together_with_theirs(owner: Customer) -> None:
+    batch = {"mode": "q", "zzz": 1, "defaults": {"to": "bob"}, "emails": [owner.email() | {"from": "x"}, {"colour": 1}]}
+    answer = owner.http.post("/v1/emails/batch", json=batch)
+    assert answer.status_code == 422
+    pointers = {error["pointer"] for error in answer.json()["errors"]}
+    assert pointers >= {"/mode", "/zzz", "/emails/0/from", "/emails/1/from", "/emails/1/colour", "/emails/1/to"}
+    answer = owner.http.post("/v1/emails/batch", json={"mode": "q", "emails": []})
+    assert {error["pointer"] for error in answer.json()["errors"]} == {"/mode", "/emails"}
+
+
 def test_a_strict_batch_of_strange_senders_names_all_of_them(owner: Customer, stranger: Customer) -> None:
     strange = owner.email() | {"from": stranger.sender}
     answer = owner.http.post("/v1/emails/batch", json=[strange, owner.email(), strange])
