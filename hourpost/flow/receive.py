@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hourpost.errors import ServiceUnavailable
 from hourpost.flow.keep import Incoming, Keeper
 from hourpost.gateways import metrics
 from hourpost.gateways.authentication import Authenticates, Received
@@ -46,12 +47,18 @@ class Receiver:
     async def find_postmaster(self, address: str, *, is_hosted: bool) -> Addressee | None:
         """Who reads what is for a postmaster, ours or of a hosted domain, that has no mailbox (RFC 5321 §4.5.1).
 
-        None for all other addresses, and where there is no operator yet. Raises: ServiceUnavailable.
+        None for all other addresses, and for a hosted domain's while there is no operator.
+
+        Raises:
+            ServiceUnavailable: also for ours while there is no operator: its sender tries again for days.
         """
         local, _, domain = address.lower().rpartition("@")
         if local != "postmaster" or not (is_hosted or domain == self._hostname.lower()):
             return None
-        return await self._keeper.find_postmaster(self._postmaster)
+        found = await self._keeper.find_postmaster(self._postmaster)
+        if found is None and not is_hosted:
+            raise ServiceUnavailable("Nobody reads what is for the postmaster here yet.", retry_after_seconds=3600)
+        return found
 
     async def receive(self, envelope: Envelope, raw: bytes) -> str:
         """Store a message for all its addressees or for none; gives its id. When this returns, it is committed.

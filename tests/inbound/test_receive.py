@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from hourpost.accounts.changes import set_staff
-from hourpost.errors import Forbidden, MailboxFull
+from hourpost.errors import Forbidden, MailboxFull, ServiceUnavailable
 from hourpost.flow.receive import Envelope
 from hourpost.inbound.addressees import find_postmaster
 from hourpost.mailboxes.changes import add_alias, delete_mailbox
@@ -108,6 +108,9 @@ async def test_answers_of_machines_and_to_others_are_no_events(house: House):
 
 async def test_a_postmaster_without_a_mailbox_is_read_by_who_runs_the_machine(house: House):
     ops = await house.mailbox("ops")
+    house.receiver._postmaster = f"nobody@{house.domain.name}"
+    with pytest.raises(ServiceUnavailable):  # its sender tries again
+        await house.receiver.find_postmaster(f"postmaster@{HOSTNAME}", is_hosted=False)
     house.receiver._postmaster = ops.address.upper()
     assert await house.receiver.find_postmaster(f"sales@{house.domain.name}", is_hosted=True) is None
     assert await house.receiver.find_postmaster("postmaster@far.example", is_hosted=False) is None
