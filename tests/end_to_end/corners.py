@@ -42,7 +42,7 @@ def _make(words: str, tab: Tab, path: str) -> None:
     button = tab.get_by_role("button", name=words, exact=True)
     if not button.is_visible():
         tab.locator("details.fold > summary").first.click()
-    tab.get_by_label("Name", exact=True).last.fill("Shop")
+    tab.get_by_label("Name", exact=True).filter(visible=True).last.fill("Shop")
     button.click()
     tab.wait_for_load_state()
 
@@ -87,7 +87,8 @@ CORNERS = (
     Corner("email-cancel", "/app/emails/{held_email_id}", partial(_open, "details.confirm > summary")),
     Corner("domain-delete", "/app/domains/{domain_id}", partial(_open, ".page details.confirm > summary")),
     Corner("key-made", "/app/keys", partial(_make, "Make a key")),
-    Corner("key-revoke", "/app/keys", partial(_open, "td details.confirm > summary")),
+    Corner("key-change", "/app/keys", partial(_open, "td details.confirm > summary:has-text('Change')")),
+    Corner("key-revoke", "/app/keys", partial(_open, "td details.confirm > summary:has-text('Revoke')")),
     Corner("smtp-made", "/app/smtp", partial(_make, "Make a credential")),
     Corner("app-password-made", "/app/mailboxes/{mailbox_id}", partial(_make, "Make an app password")),
     Corner("mailbox-form", "/app/mailboxes", partial(_open, "details.fold:not([open]) > summary")),
