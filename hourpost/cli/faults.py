@@ -88,6 +88,13 @@ def of_relays(settings: Settings) -> Iterator[str]:
         yield f"HOURPOST_RELAYS: {error}"
 
 
+def of_a_worker(settings: Settings) -> Iterator[str]:
+    """Of what a worker needs; `hourpost up` has a relay of its own for one that is told of none."""
+    if not settings.relays.get_secret_value().strip():
+        yield "HOURPOST_RELAYS is not set: a worker needs a relay to send through, such as smtp://USER:PASSWORD@HOST:587"
+    yield from of_relays(settings)
+
+
 def of_certificate(settings: Settings) -> Iterator[str]:
     """Of what a mail door shows."""
     if settings.tls_certificate is None:

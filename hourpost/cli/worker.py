@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hourpost.assembly import broker_url, database_url
-from hourpost.cli.faults import of_relays, refuse_faults
+from hourpost.cli.faults import of_a_worker, refuse_faults
 from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.doors import metrics_port_of
 from hourpost.embedded.readiness import mark_ready
@@ -32,7 +32,7 @@ def worker(
     Start as many as you like, on as many machines; each takes a share. SIGTERM lets what is in hand end first.
     """
     settings = settings_with_servers()
-    refuse_faults(settings, of_relays)
+    refuse_faults(settings, of_a_worker)
     configure_logging(settings, "worker")
     serve_metrics(settings.host, metrics_port_of(settings, "worker" if number == 1 else f"worker-{number}"))
     urls = (database_url(settings), broker_url(settings))

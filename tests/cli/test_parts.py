@@ -24,6 +24,13 @@ def test_a_part_without_servers_says_which_settings_are_missing(
     assert "HOURPOST_DATABASE_URL" in done.error
 
 
+def test_a_worker_without_a_relay_says_so_without_a_traceback(hourpost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOURPOST_RELAYS", "")
+    done = hourpost("worker")
+    assert done.exit_code == 2
+    assert "HOURPOST_RELAYS is not set" in words_of(done)
+
+
 @pytest.mark.parametrize("words", ["settings", "up", "web", "worker", "account list"])
 def test_settings_that_cannot_be_are_all_named_without_a_traceback(
     hourpost: Run, words: str, monkeypatch: pytest.MonkeyPatch
