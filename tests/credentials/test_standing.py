@@ -246,15 +246,15 @@ async def test_an_expired_key_is_refused_though_remembered(database: Database, s
 async def test_another_end_is_known_to_all_processes_at_once_and_brings_no_revoked_key_back(
     database: Database, start: Start
 ) -> None:
-    account = await make_account(database)
-    issued = await make_key(database, account, NewCredential("k", expires_at=NOW + timedelta(minutes=1)))
+    account, now = await make_account(database), datetime.now(UTC)
+    issued = await make_key(database, account, NewCredential("k", expires_at=now + timedelta(hours=1)))
     processes = [await start(), await start()]
     for process in processes:
-        process.clock.advance(300)
+        process.clock.advance(4000)
         assert await is_refused(process, issued.secret)
     which = (account.id, Kind.API_KEY, issued.credential.id)
     async with database.transaction() as connection:
-        await set_expiry(connection, *which, NOW + timedelta(days=1), NOW)
+        await set_expiry(connection, *which, now + timedelta(days=1), now)
 
     async def goes_on(process: Process) -> bool:
         return not await is_refused(process, issued.secret)
@@ -262,9 +262,9 @@ async def test_another_end_is_known_to_all_processes_at_once_and_brings_no_revok
     for process in processes:
         await until(lambda process=process: goes_on(process))
     async with database.transaction() as connection:
-        await revoke_credential(connection, *which, NOW)
+        await revoke_credential(connection, *which, now)
         with pytest.raises(NotFound):
-            await set_expiry(connection, *which, None, NOW)
+            await set_expiry(connection, *which, None, now)
 
 
 async def test_a_change_during_the_look_up_is_not_remembered_away(database: Database, start: Start) -> None:
