@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from hourpost.rules.canonical import ContentError, SubmittedMessage, check_submitted
+from api.smtp.wishes import HEADERS, NO_WISHES, Wishes, read_wishes
+from hourpost.rules.canonical import SubmittedMessage, check_submitted
 from hourpost.rules.headers import read_fields
 from hourpost.rules.mime import format_date
-from hourpost.rules.submission import OnLimit
 
-# Hidden recipients must not be shown to the others (RFC 5322 §3.6.3); the last one speaks to us alone
-_TAKEN_OUT = (b"bcc", b"resent-bcc", b"x-on-limit")
-_ANY_TAKEN_OUT = re.compile(rb"(?im)^(?:bcc|resent-bcc|x-on-limit):")
+_WISHES = frozenset(name.lower().encode() for name in HEADERS)
+# Hidden recipients must not be shown to the others (RFC 5322 §3.6.3); the rest speaks to us alone
+_TAKEN_OUT = _WISHES | {b"bcc", b"resent-bcc"}
+_ANY_TAKEN_OUT = re.compile(rb"(?im)^(?:%b):" % b"|".join(sorted(_TAKEN_OUT)))
 # What a mail library makes anew each time that a program sends the same again
 _RENEWED = frozenset({b"date", b"message-id", b"received"})
 _BOUNDARY = re.compile(rb'(?i)\bboundary="?([!-~]{1,70}?)"?(?=[\s;]|$)')
@@ -23,19 +24,16 @@ _MAX_BOUNDARIES = 50
 _WINDOW = 1024 * 1024
 
 
-def read_submitted(raw: bytes) -> tuple[SubmittedMessage, OnLimit]:
+def read_submitted(raw: bytes, now: datetime) -> tuple[SubmittedMessage, Wishes]:
     """Check a message and take out the headers that are not for its recipients. Raises: ContentError."""
     message = check_submitted(raw)
     end = _header_end(message.raw)
     if _ANY_TAKEN_OUT.search(message.raw, 0, end) is None:
-        return message, OnLimit.QUEUE
-    kept, on_limit = [], OnLimit.QUEUE
-    for name, value in read_fields(message.raw[:end]):
-        if name.lower() == b"x-on-limit":
-            on_limit = _read_on_limit(value)
-        if name.lower() not in _TAKEN_OUT:
-            kept.append(b"%b:%b\r\n" % (name, value))
-    return replace(message, raw=b"".join(kept) + message.raw[end:]), on_limit
+        return message, NO_WISHES
+    fields = read_fields(message.raw[:end])
+    wishes = read_wishes([field for field in fields if field[0].lower() in _WISHES], now)
+    kept = [b"%b:%b\r\n" % field for field in fields if field[0].lower() not in _TAKEN_OUT]
+    return replace(message, raw=b"".join(kept) + message.raw[end:]), wishes
 
 
 def write_received(hostname: str, email_id: str, at: datetime, *, smtputf8: bool) -> bytes:
@@ -48,12 +46,16 @@ def write_received(hostname: str, email_id: str, at: datetime, *, smtputf8: bool
 
 
 def fingerprint(raw: bytes, envelope_from: str, recipients: tuple[str, ...]) -> bytes:
-    """The SHA-256 that a retry with the same idempotency key has again, and another email has not."""
+    """The SHA-256 that a retry with the same idempotency key has again, and another email has not.
+
+    ``raw`` is the message as it came: with other tags, or for another moment, it is another email.
+    """
     end = _header_end(raw)
     digest = hashlib.sha256("\n".join((envelope_from, *sorted(recipients), "")).encode())
     named = {boundary for lines in _windows(raw, 0) for boundary in _BOUNDARY.findall(lines)}
     boundaries = sorted(named, key=len, reverse=True)[:_MAX_BOUNDARIES]
-    for name, value in read_fields(raw[:end]):
+    block = raw[:end]
+    for name, value in read_fields(block if block.endswith(b"\r\n") else block + b"\r\n"):
         if name.lower() not in _RENEWED:
             digest.update(_without(boundaries, b"%b:%b\r\n" % (name.lower(), value)))
     for lines in _windows(raw, end):
@@ -79,11 +81,3 @@ def _without(boundaries: list[bytes], text: bytes) -> bytes:
 def _header_end(raw: bytes) -> int:
     end = raw.find(b"\r\n\r\n")
     return len(raw) if end < 0 else end + 2
-
-
-def _read_on_limit(value: bytes) -> OnLimit:
-    word = value.strip(b" \t").lower().decode("utf-8", "replace")
-    try:
-        return OnLimit(word)
-    except ValueError:
-        raise ContentError("X-On-Limit is queue or reject") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hourpost.errors import (
     Conflict,
     DiskFull,
@@ -15,9 +17,10 @@ from hourpost.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
-from hourpost.rules.ids import to_text
+from hourpost.rules.ids import moment_of, to_text
 from hourpost.rules.submission import Receipt
 
+_DAY = timedelta(days=1)
 MAX_TEXT = 400  # a reply line has at most 512 bytes (RFC 5321 §4.5.3.1.5)
 
 BYE = b"221 2.0.0 bye\r\n"
@@ -80,7 +83,8 @@ def write_accepted(receipt: Receipt) -> bytes:
     placed = receipt.placed[0]
     leaves = ""
     if placed.held_by is not None and placed.estimated_send_at is not None:
-        leaves = f"; leaves about {placed.estimated_send_at:%H:%M}Z"
+        is_soon = placed.estimated_send_at - moment_of(placed.email_id) < _DAY
+        leaves = f"; leaves about {placed.estimated_send_at:{'%H:%M' if is_soon else '%Y-%m-%d %H:%M'}}Z"
     return f"250 2.0.0 queued as {to_text('em', placed.email_id)}{leaves}\r\n".encode("ascii")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
@@ -12,13 +13,14 @@ from api.smtp.message import fingerprint, read_submitted, write_received
 from api.smtp.replies import refuse, write_accepted
 from api.smtp.sasl import Login
 from api.smtp.transaction import Transaction
+from api.smtp.wishes import Wishes
 from hourpost.aside import aside
 from hourpost.errors import Forbidden, NotAuthenticated
 from hourpost.gateways.clock import Clock
 from hourpost.rules.addresses import Address
 from hourpost.rules.canonical import SubmittedMessage, complete_headers
-from hourpost.rules.ids import new_id, to_text
-from hourpost.rules.submission import OnLimit, Order, Receipt, SendingDomain, Standing, Submission
+from hourpost.rules.ids import new_id, to_message_id, to_text
+from hourpost.rules.submission import Order, Receipt, SendingDomain, Standing, Submission
 
 log = structlog.get_logger()
 
@@ -94,31 +96,34 @@ class Submitting:
             raise refuse(421, "4.7.0", "your access has changed, please log in again", ends=True) from error
 
     def _read_order(self, standing: Standing, transaction: Transaction, content: bytes) -> Order:
-        message, on_limit = read_submitted(content)
+        now = self._clock.now()
+        message, wishes = read_submitted(content, now)
         domains = [_require_domain(standing, sender) for sender in message.senders]
-        return self._build_order(standing, transaction, message, domains[0], on_limit)
+        submission = self._submission(transaction, message, domains[0], wishes, now)
+        key = standing.key_within(message.idempotency_key)
+        digest = fingerprint(content, submission.envelope_from, submission.recipients) if key is not None else b""
+        return Order(standing, (submission,), key, digest)
 
-    def _build_order(
+    def _submission(
         self,
-        standing: Standing,
         transaction: Transaction,
         message: SubmittedMessage,
         domain: SendingDomain,
-        on_limit: OnLimit,
-    ) -> Order:
-        now = self._clock.now()
+        wishes: Wishes,
+        now: datetime,
+    ) -> Submission:
         email_id = new_id()
         text_id = to_text("em", email_id)
-        mail, recipients = transaction.mail, tuple(transaction.recipients)
-        envelope_from = mail.sender.spec if mail.sender is not None else ""
-        complete = complete_headers(message, message_id=f"<{text_id}@{self._hostname}>", date=now)
-        submission = Submission(
+        mail = transaction.mail
+        message_id = to_message_id("em", email_id, message.header_from[0].domain)
+        complete = complete_headers(message, message_id=message_id, date=now)
+        return Submission(
             email_id=email_id,
             source="smtp",
-            envelope_from=envelope_from,
-            recipients=recipients,
+            envelope_from=mail.sender.spec if mail.sender is not None else "",
+            recipients=tuple(transaction.recipients),
             header_from=", ".join([address.text for address in message.header_from]),
-            from_address=message.header_from[0].spec,
+            from_address=message.header_from[0].spec.lower(),
             domain_id=domain.id,
             subject=message.subject,
             message_id=complete.message_id or "",
@@ -126,14 +131,9 @@ class Submitting:
             parts=_describe_parts(transaction),
             tags=message.tags or None,
             metadata=message.metadata,
-            on_limit=on_limit,
-        )
-        key = standing.key_within(message.idempotency_key)
-        return Order(
-            standing=standing,
-            submissions=(submission,),
-            idempotency_key=key,
-            body_sha256=fingerprint(message.raw, envelope_from, recipients) if key is not None else b"",
+            scheduled_at=wishes.scheduled_at,
+            expires_at=wishes.expires_at,
+            on_limit=wishes.on_limit,
         )
 
 

@@ -15,7 +15,7 @@ from hourpost.mailboxes.auto_replies import AutoReplier, find_auto_repliers, not
 from hourpost.rules.addresses import Address, AddressError, parse_address
 from hourpost.rules.auto_reply import may_be_answered, write_reply
 from hourpost.rules.header_text import find_unsafe
-from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.ids import new_id, to_message_id
 from hourpost.rules.incoming import IncomingHeader
 from hourpost.rules.submission import SendingDomain, Submission
 
@@ -60,7 +60,7 @@ def _giver(one: AutoReplier, asked: str) -> Address:
 
 def _reply(one: AutoReplier, giver: Address, receiver: Address, header: IncomingHeader, now: datetime) -> Reply:
     email_id = new_id()
-    message_id = f"<{to_text('em', email_id)}@{giver.domain}>"
+    message_id = to_message_id("em", email_id, giver.domain)
     subject, content = write_reply(one.reply, header, (giver, receiver), message_id, now)
     submission = Submission(
         email_id=email_id,

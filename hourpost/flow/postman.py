@@ -12,7 +12,7 @@ from hourpost.database import Database
 from hourpost.errors import HourpostError, ServiceUnavailable
 from hourpost.gateways.clock import Clock
 from hourpost.rules.addresses import Address, parse_address
-from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.ids import new_id, to_message_id
 from hourpost.rules.letters import Letter
 from hourpost.rules.mime import Content, build_message
 from hourpost.rules.plans import hourly_limit
@@ -79,7 +79,7 @@ class Postman:
 
     def _submission(self, letter: Letter, sender: Address, standing: Standing) -> Submission:
         email_id = new_id()
-        message_id = f"<{to_text('em', email_id)}@{sender.domain}>"
+        message_id = to_message_id("em", email_id, sender.domain)
         to = parse_address(letter.to)
         content = Content(
             from_=sender,

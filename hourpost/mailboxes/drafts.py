@@ -12,7 +12,7 @@ from hourpost.mailboxes.parcels import Appended, NewMessage
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.addresses import Address
 from hourpost.rules.headers import encode_addresses
-from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.ids import new_id, to_message_id
 from hourpost.rules.mail_flags import Flag
 from hourpost.rules.mime import Attachment, Content, build_message
 from hourpost.rules.submission import MAX_MESSAGE_BYTES
@@ -49,7 +49,7 @@ def write_draft(draft: Draft, now: datetime) -> bytes:
         headers=draft.headers,
         attachments=draft.attachments,
     )
-    written = build_message(content, message_id=f"<{to_text('dft', new_id())}@{draft.from_.domain}>", date=now)
+    written = build_message(content, message_id=to_message_id("dft", new_id(), draft.from_.domain), date=now)
     if not draft.to:
         written = written.replace(_NOBODY, b"", 1)
     if draft.bcc:

@@ -32,7 +32,7 @@ MAX_RECEIVED = 50
 MAX_IDEMPOTENCY_KEY = 256
 
 _HEADER_BYTES = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
-_IDEMPOTENCY_KEYS = ("idempotency-key", "resend-idempotency-key")
+_IDEMPOTENCY_KEYS = {"idempotency-key": "Idempotency-Key", "resend-idempotency-key": "Resend-Idempotency-Key"}
 _CONTROL = frozenset({*_IDEMPOTENCY_KEYS, "x-tag", "x-tags", "x-metadata"})
 
 _Values = dict[str, list[bytes]]
@@ -148,13 +148,17 @@ def _find_sender(values: _Values) -> Address | None:
 
 
 def _find_idempotency_key(values: _Values) -> str | None:
-    for name in _IDEMPOTENCY_KEYS:
-        for value in values.get(name, ()):
+    """The key, in whichever of its headers; given twice it must be the same, or one of two emails would be lost."""
+    found: str | None = None
+    for lower, name in _IDEMPOTENCY_KEYS.items():
+        for value in values.get(lower, ()):
             key = _to_text(value)
             if not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY or not key.isascii() or not key.isprintable():
-                raise ContentError(f"an idempotency key has 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters")
-            return key
-    return None
+                raise ContentError(f"{name}: a key has 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters")
+            if found not in (None, key):
+                raise ContentError(f"{name}: the message has two different keys")
+            found = key
+    return found
 
 
 def _list_tags(values: _Values) -> list[dict[str, str]]:

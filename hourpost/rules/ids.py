@@ -78,6 +78,11 @@ def from_text(prefix: str, text: str) -> UUID | None:
     return value if to_text(prefix, value) == text else None
 
 
+def to_message_id(prefix: str, value: UUID, domain: str) -> str:
+    """The Message-ID of what we write or complete: at its sender's domain, whoever carries it."""
+    return f"<{to_text(prefix, value)}@{domain}>"
+
+
 def delivery_to_text(email_id: UUID, position: int) -> str:
     """``dl_``: the id of the email and two hex digits for the place among its recipients."""
     return f"{to_text('dl', email_id)}{position:02x}"

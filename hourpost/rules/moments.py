@@ -20,6 +20,7 @@ _AT = re.compile(
     r"(?:,? (?:at )?(?:(\d{1,2})(?::(\d{2}))? ?(am|pm)?|(noon|midnight)))?(?: utc)?",
     re.IGNORECASE,
 )
+MAX_DAYS_AHEAD = 366
 _ACCEPTED = 'write ISO 8601 with a time zone ("2026-12-01T09:00:00Z"), or "in 10 minutes", or "tomorrow at 9am" (UTC)'
 
 
@@ -48,6 +49,16 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
         raise MomentError(f"{text[:100]!a} is too far away") from error
     if moment is None:
         raise MomentError(f"{text[:100]!a} is not a moment: {_ACCEPTED}")
+    return moment
+
+
+def parse_future_moment(text: str, *, now: datetime) -> datetime:
+    """The same for what is to be done then. Raises: MomentError also for the past and for more than a year ahead."""
+    moment = parse_moment(text, now=now)
+    if moment < now:
+        raise MomentError(f"{text[:100]!a} is in the past")
+    if (moment - now).days > MAX_DAYS_AHEAD:
+        raise MomentError(f"{text[:100]!a} is more than a year ahead")
     return moment
 
 

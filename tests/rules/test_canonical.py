@@ -95,9 +95,11 @@ def test_a_line_of_a_dot_and_a_blank_is_a_line() -> None:
         (MAIL + b"a\0b", "NUL"),
         (MAIL + b"a\n", "bare CR or LF"),
         (MAIL + b"a\r", "bare CR or LF"),
-        (HEAD + b"Idempotency-Key:\r\n\r\n", "idempotency key"),
-        (HEAD + b"Idempotency-Key: " + b"k" * 257 + b"\r\n\r\n", "idempotency key"),
-        (HEAD + b"Idempotency-Key: \xc3\xbc\r\n\r\n", "idempotency key"),
+        (HEAD + b"Idempotency-Key:\r\n\r\n", "Idempotency-Key: a key has"),
+        (HEAD + b"Idempotency-Key: " + b"k" * 257 + b"\r\n\r\n", "Idempotency-Key: a key has"),
+        (HEAD + b"Idempotency-Key: \xc3\xbc\r\n\r\n", "Idempotency-Key: a key has"),
+        (HEAD + b"Idempotency-Key: a\r\nIdempotency-Key: b\r\n\r\n", "Idempotency-Key: the message has two"),
+        (HEAD + b"Resend-Idempotency-Key: a\r\nIdempotency-Key: b\r\n\r\n", "Idempotency-Key: the message has two"),
     ],
 )
 def test_broken_mail_is_refused_with_the_reason(raw: bytes, reason: str) -> None:

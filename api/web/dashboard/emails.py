@@ -17,7 +17,6 @@ from api.web.dashboard.visitors import Reader, Sender, Visitor
 from api.web.dependencies import cursor
 from api.web.faults import faults_in
 from api.web.v1.email_filters import EmailQuery, read_filters
-from api.web.v1.email_reading import read_future
 from hourpost.accounts import audit
 from hourpost.emails import changes, queries
 from hourpost.emails.again import read_again
@@ -30,7 +29,7 @@ from hourpost.rules.delivery_state import CANCELABLE, State
 from hourpost.rules.ids import moment_of, to_text
 from hourpost.rules.mail.attachments import list_attachments, name_of
 from hourpost.rules.mime_reading import read_message
-from hourpost.rules.moments import MomentError
+from hourpost.rules.moments import MomentError, parse_future_moment
 from hourpost.rules.smtp_replies import explain
 from hourpost.suppressions.changes import add_suppressions
 
@@ -91,7 +90,7 @@ async def post_reschedule(email_id: str, request: Request, visitor: Sender) -> R
     """Give it another moment to leave at."""
     form = await read_form(request)
     try:
-        moment = read_future(form.get("scheduled_at", ""), visitor.now)
+        moment = parse_future_moment(form.get("scheduled_at", ""), now=visitor.now)
         async with visitor.parts.database.transaction() as connection:
             given = await changes.reschedule_email(
                 connection, visitor.account.id, id_of_email(email_id), moment, visitor.now

@@ -12,9 +12,9 @@ from api.web.faults import faults_in, fields_of
 from api.web.v1.email_fields import DRAFT, EMAIL, DraftFields, EmailFields, addresses_in
 from hourpost.errors import Fault, Forbidden, MessageTooLarge, ValidationFailed
 from hourpost.rules.addresses import Address
-from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.ids import new_id, to_message_id
 from hourpost.rules.mime import Content, build_message
-from hourpost.rules.moments import MomentError, parse_moment
+from hourpost.rules.moments import MomentError, parse_future_moment
 from hourpost.rules.submission import (
     MAX_MESSAGE_BYTES,
     MAX_RECIPIENTS,
@@ -23,8 +23,6 @@ from hourpost.rules.submission import (
     Standing,
     Submission,
 )
-
-MAX_DAYS_AHEAD = 366
 
 
 def read_email(body: Any, standing: Standing, now: datetime, *, extra: Extra, start: str = "") -> Submission:
@@ -94,22 +92,12 @@ def _faults_of_moments(fields: DraftFields, now: datetime, start: str, moments: 
         if text is None:
             continue
         try:
-            moments[name] = read_future(text, now)
+            moments[name] = parse_future_moment(text, now=now)
         except MomentError as error:
             faults.append(Fault(f"{start}/{name}", f"`{name}`: {error}"))
     if not faults and len(moments) == 2 and moments["expires_at"] <= moments["scheduled_at"]:
         faults.append(Fault(f"{start}/expires_at", "`expires_at` must be later than `scheduled_at`"))
     return faults
-
-
-def read_future(text: str, now: datetime) -> datetime:
-    """The moment that ``text`` names. Raises: MomentError also for the past and for more than a year ahead."""
-    moment = parse_moment(text, now=now)
-    if moment < now:
-        raise MomentError(f"{text[:100]!a} is in the past")
-    if (moment - now).days > MAX_DAYS_AHEAD:
-        raise MomentError(f"{text[:100]!a} is more than a year ahead")
-    return moment
 
 
 def _sending_domain(
@@ -131,7 +119,7 @@ def _submission(
 ) -> Submission:
     email_id = new_id()
     sender = fields.sender
-    message_id = f"<{to_text('em', email_id)}@{sender.domain}>"
+    message_id = to_message_id("em", email_id, sender.domain)
     to, cc, bcc, reply_to = (addresses_in(one) for one in (fields.to, fields.cc, fields.bcc, fields.reply_to))
     content = Content(
         from_=sender,

@@ -17,7 +17,6 @@ from api.web.parts import Parts
 from api.web.v1 import documented as doc
 from api.web.v1.attachments import NOT_KEPT, Attached, AttachmentPaging
 from api.web.v1.email_filters import EmailPage, read_filters
-from api.web.v1.email_reading import read_future
 from api.web.v1.email_views import attempt_view, content_view, email_view, event_view, list_view
 from api.web.v1.sending import send_batch, send_email
 from hourpost.aside import aside
@@ -29,7 +28,7 @@ from hourpost.flow.leaving import read_leaving
 from hourpost.mailboxes.reading import open_raw
 from hourpost.pages import Cursor, Page
 from hourpost.rules.ids import to_text
-from hourpost.rules.moments import MomentError
+from hourpost.rules.moments import MomentError, parse_future_moment
 from hourpost.rules.submission import Standing
 
 router = APIRouter(prefix="/emails", tags=["emails"])
@@ -156,7 +155,7 @@ async def reschedule_email(email_id: str, request: Request, caller: Sender, part
     draft = await read_draft(request, Reschedule)
     moment = now
     try:
-        moment = read_future(draft.fields.scheduled_at, now)
+        moment = parse_future_moment(draft.fields.scheduled_at, now=now)
     except MomentError as error:
         draft.note([Fault("/scheduled_at", f"`scheduled_at`: {error}")])
     draft.end()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from api.smtp.message import read_submitted
+from api.smtp.wishes import Wishes
 from hourpost.errors import (
     Conflict,
     Fault,
@@ -21,7 +22,7 @@ from hourpost.errors import (
     ValidationFailed,
 )
 from hourpost.rules.canonical import SubmittedMessage
-from hourpost.rules.ids import from_text
+from hourpost.rules.ids import from_text, to_text
 from hourpost.rules.submission import OnLimit, Order, SendingDomain, Submission
 from tests.api.smtp.dialog import Client
 from tests.api.smtp.running import RunningDoor
@@ -54,8 +55,10 @@ def test_the_answer_names_the_email(door: RunningDoor, client: Client) -> None:
 
 
 def test_the_answer_says_when_a_held_email_leaves(door: RunningDoor, client: Client) -> None:
-    door.intake.leaves_at = datetime(2026, 12, 1, 9, 5, tzinfo=UTC)
-    assert send(client, HEAD + b"\r\nhello\r\n").endswith("; leaves about 09:05Z")
+    door.intake.leaves_at = soon = datetime.now(UTC) + timedelta(hours=20)
+    assert send(client, HEAD + b"\r\nhello\r\n").endswith(f"; leaves about {soon:%H:%M}Z")
+    door.intake.leaves_at = datetime(2226, 12, 1, 9, 5, tzinfo=UTC)
+    assert send(client, HEAD + b"\r\nhello\r\n").endswith("; leaves about 2226-12-01 09:05Z")
 
 
 def test_envelope_and_bytes_are_kept_under_a_trace_header(door: RunningDoor, client: Client) -> None:
@@ -72,6 +75,11 @@ def test_envelope_and_bytes_are_kept_under_a_trace_header(door: RunningDoor, cli
     assert mail.subject == "Hi"
 
 
+def test_a_sender_is_found_however_its_local_part_is_written(door: RunningDoor, client: Client) -> None:
+    send(client, b"From: Hello@Acme.Test\r\n\r\nhello\r\n")
+    assert (sent(door).header_from, sent(door).from_address) == ("Hello@acme.test", "hello@acme.test")
+
+
 def test_the_trace_header_does_not_say_where_the_client_is(door: RunningDoor, client: Client) -> None:
     send(client, HEAD + b"\r\nhello\r\n")
     head = sent(door).content.partition(b"From:")[0]
@@ -83,6 +91,7 @@ def test_message_id_and_date_are_added_where_they_are_missing(door: RunningDoor,
     send(client, HEAD + b"\r\nhello\r\n")
     mail = sent(door)
     assert f"Message-ID: {mail.message_id}\r\n".encode() in mail.content
+    assert mail.message_id == f"<{to_text('em', mail.email_id)}@acme.test>"
     assert b"\r\nDate: " in mail.content
 
 
@@ -109,6 +118,36 @@ def test_headers_that_speak_to_us_are_taken_out(door: RunningDoor, client: Clien
     assert not re.search(rb"(?im)^(idempotency-key|x-tag|x-on-limit)", mail.content)
 
 
+def test_a_message_says_when_it_may_leave(door: RunningDoor, client: Client) -> None:
+    told = b"X-Scheduled-At: in 2\r\n days\r\nx-expires-at: 2099-01-01T00:00:00Z\r\n"
+    assert "'2099-01-01T00:00:00Z' is more than a year ahead" in send(client, HEAD + told + b"\r\nhello\r\n")
+    send(client, HEAD + told.replace(b"2099-01-01T00:00:00Z", b"in 3 days") + b"\r\nhello\r\n")
+    mail = sent(door)
+    assert mail.scheduled_at is not None
+    assert mail.expires_at == mail.scheduled_at + timedelta(days=1)
+    assert not re.search(rb"(?im)^x-|days", mail.content)
+
+
+@pytest.mark.parametrize(
+    ("headers", "fault"),
+    [
+        (b"X-Scheduled-At: soon\r\n", "X-Scheduled-At: 'soon' is not a moment: write ISO 8601"),
+        (b"X-Scheduled-At:\r\n", "X-Scheduled-At: '' is not a moment"),
+        (b"X-Scheduled-At: 2026-01-01T00:00:00Z\r\n", "X-Scheduled-At: '2026-01-01T00:00:00Z' is in the past"),
+        (b"X-Expires-At: tomorrow\r\n" * 2, "the message has two X-Expires-At headers"),
+        (
+            b"X-Scheduled-At: in 2 days\r\nX-Expires-At: in 2 days\r\n",
+            "X-Expires-At must be later than X-Scheduled-At",
+        ),
+    ],
+)
+def test_a_wrong_moment_is_refused_by_its_headers_name(
+    door: RunningDoor, client: Client, headers: bytes, fault: str
+) -> None:
+    assert send(client, HEAD + headers + b"\r\nhello\r\n").startswith(f"554 5.6.0 {fault}")
+    assert not door.intake.orders
+
+
 def test_a_broken_label_is_refused_by_name_and_nothing_is_stored(door: RunningDoor, client: Client) -> None:
     reply = send(client, HEAD + b'X-Metadata: {"order": 7\r\n\r\nhello\r\n')
     assert reply.startswith("554 5.6.0 X-Metadata cannot be read as JSON")
@@ -119,10 +158,11 @@ def test_a_retry_has_the_same_fingerprint_and_another_body_has_not(door: Running
     head = HEAD + b"Resend-Idempotency-Key: k2\r\nContent-Type: multipart/mixed; boundary="
     first = head + b'"==1=="\r\nMessage-ID: <1@acme.test>\r\n\r\n--==1==\r\n\r\nhello\r\n--==1==--\r\n'
     again = head + b'"==2=="\r\nMessage-ID: <2@acme.test>\r\n\r\n--==2==\r\n\r\nhello\r\n--==2==--\r\n'
-    for message in (first, again, again.replace(b"hello", b"hallo")):
+    for message in (first, again, again.replace(b"hello", b"hallo"), b"X-Scheduled-At: in 2 hours\r\n" + first):
         send(client, message)
     prints = [order.body_sha256 for order in door.intake.orders]
-    assert prints[0] == prints[1] != prints[2]
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
 
 
 def test_a_large_retry_has_the_same_fingerprint_though_its_boundaries_are_new_ones(
@@ -143,10 +183,10 @@ def test_others_are_served_while_a_large_message_is_read(
 ) -> None:
     is_reading, may_end = threading.Event(), threading.Event()
 
-    def read_slowly(raw: bytes) -> tuple[SubmittedMessage, OnLimit]:
+    def read_slowly(raw: bytes, now: datetime) -> tuple[SubmittedMessage, Wishes]:
         is_reading.set()
         assert may_end.wait(20)
-        return read_submitted(raw)
+        return read_submitted(raw, now)
 
     monkeypatch.setattr("api.smtp.submit.read_submitted", read_slowly)
     with ThreadPoolExecutor(1) as pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from html import unescape
 
 import pytest
@@ -54,7 +55,9 @@ def test_help_has_the_ports_of_this_installation(nobody: Surfer) -> None:
 def test_the_headers_that_help_names_are_understood_and_taken_out(nobody: Surfer) -> None:
     named = re.findall(r"<dt><code>([A-Z][\w-]+: [^<]+)</code>", nobody.get("/help").text)
     head = "From: a@acme.test\r\n" + "".join(f"{unescape(one)}\r\n" for one in named)
-    message, on_limit = read_submitted(f"{head}\r\nHello\r\n".encode())
+    message, wishes = read_submitted(f"{head}\r\nHello\r\n".encode(), datetime(2026, 11, 30, tzinfo=UTC))
     assert (message.idempotency_key, message.tags) == ("order-7", [{"name": "kind", "value": "receipt"}])
-    assert (message.metadata, on_limit) == ({"order": 7}, OnLimit.REJECT)
+    assert (message.metadata, wishes.on_limit) == ({"order": 7}, OnLimit.REJECT)
+    assert wishes.scheduled_at == datetime(2026, 12, 1, 9, tzinfo=UTC)
+    assert wishes.expires_at == datetime(2026, 12, 1, 10, tzinfo=UTC)
     assert b"X-" not in message.raw
