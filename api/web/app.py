@@ -148,11 +148,12 @@ async def _on_http_error(request: Request, error: Any) -> Response:
 def _methods_at(request: Request) -> list[str]:
     """What the address answers; the router knows only the methods of the first route that it found there."""
     routes = request.app.router.routes
-    return [
+    found = [
         method
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
+    return ["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found
 
 
 async def _on_invalid_parameters(request: Request, error: Any) -> Response:

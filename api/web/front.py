@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.web.errors import to_response, unforeseen
+from api.web.head import answer_head
 from hourpost.errors import HourpostError
 from hourpost.few_lines import FewLines
 from hourpost.gateways.metrics import REQUEST_SECONDS, REQUESTS
@@ -85,7 +86,10 @@ class Front:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._hot.get((scope["method"], scope["path"]))
         if endpoint is None:
-            await self._app(scope, receive, send)
+            if scope["method"] == "HEAD":
+                await answer_head(self._app, scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
             return
         try:
             response = await endpoint(Request(scope, receive))

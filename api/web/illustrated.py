@@ -51,7 +51,7 @@ _FAILURES: dict[str, HourpostError] = {
     "401": NotAuthenticated("Give an API key in the header `Authorization: Bearer hp_…`."),
     "403": Forbidden("restricted_api_key", "This API key may only be used for sending."),
     "404": NotFound("There is no such email."),
-    "405": MethodNotAllowed("GET, POST"),
+    "405": MethodNotAllowed("GET, HEAD, POST"),
     "409": Conflict("invalid_idempotent_request", "This idempotency key was used for another request."),
     "413": MessageTooLarge("An email may have 40 MB once encoded."),
     "422": ValidationFailed(_FAULTS),

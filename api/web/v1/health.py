@@ -22,14 +22,12 @@ _CHECK_SECONDS = 3.0
 _VERSION = text("SELECT version_num FROM alembic_version")
 
 
-@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", **route("get_health"))
 async def get_health() -> Response:
     """Answer as long as the process is alive."""
     return Json({"status": "alive"})
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", **route("get_readiness"))
 async def get_readiness(parts: ThePartsOf) -> Response:
     """Check what is needed to accept emails: the database with its migrations, and Redis.

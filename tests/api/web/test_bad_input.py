@@ -202,8 +202,11 @@ def test_unknown_addresses_and_methods_have_the_same_shape(nobody: httpx.Client)
 
 def test_an_unknown_method_is_told_which_are_known(nobody: httpx.Client) -> None:
     refused = nobody.put("/v1/emails")
-    assert (refused.headers["allow"], refused.json()["message"]) == ("GET, POST", "This address answers GET, POST.")
-    assert nobody.put("/v1/domains/x").headers["allow"] == "GET, PATCH, DELETE"
+    assert (refused.headers["allow"], refused.json()["message"]) == (
+        "GET, HEAD, POST",
+        "This address answers GET, HEAD, POST.",
+    )
+    assert nobody.put("/v1/domains/x").headers["allow"] == "GET, HEAD, PATCH, DELETE"
 
 
 def test_the_faults_of_a_query_are_named(owner: Customer) -> None:

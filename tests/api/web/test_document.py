@@ -221,6 +221,17 @@ def test_health_needs_no_key(nobody: httpx.Client) -> None:
     assert nobody.get("/readyz").json() == {"status": "ready", "checks": {"database": "ok", "redis": "ok"}}
 
 
+@pytest.mark.parametrize("path", ["/", "/login", "/app/emails", "/nothing", "/v1/emails?limit=0", "/v1/usage"])
+def test_head_is_answered_as_get_without_its_body(nobody: httpx.Client, owner: Customer, path: str) -> None:
+    changing = {"date", "x-request-id", "set-cookie", "content-security-policy", "content-length"}
+    for client in (nobody, owner.http):
+        got, asked = client.get(path), client.head(path)
+        assert (asked.status_code, asked.content) == (got.status_code, b"")
+        same = [{name: value for name, value in one.headers.items() if name not in changing} for one in (got, asked)]
+        assert same[0] == same[1]
+        assert got.headers.get("content-length", "")[:2] == asked.headers.get("content-length", "")[:2]
+
+
 def test_what_is_counted_is_shown_to_prometheus(owner: Customer, nobody: httpx.Client) -> None:
     owner.send()
     owner.http.get("/v1/emails")
