@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from hourpost.accounts.changes import (
+    MAX_OWN_LIMIT,
     NewAccount,
     create_account,
     hold_address,
@@ -30,6 +31,7 @@ from hourpost.cli.pacing import pace_again
 from hourpost.cli.shapes import account_shape
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.rules.plans import PLANS
+from hourpost.rules.submission import MAX_RECIPIENTS
 from hourpost.users.passwords import set_password_of
 
 app = typer.Typer(
@@ -114,7 +116,13 @@ def plan_(
     account: OfAccount,
     to: Annotated[str, typer.Option("--set", metavar="PLAN", help=f"{', '.join(PLANS)}, or none for test mode only.")],
     limit: Annotated[
-        int | None, typer.Option(min=1, help="An hourly limit of its own, in place of the plan's.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_OWN_LIMIT,
+            help="An hourly limit of its own, in place of the plan's."
+            f" Where it is below {MAX_RECIPIENTS}, emails to more recipients than it are refused.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

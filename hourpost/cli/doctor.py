@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from hourpost.cli.checks import Check, Level, list_checks
+from hourpost.cli.check import Check, Level
+from hourpost.cli.checks import list_checks
 from hourpost.cli.desk import fail
 from hourpost.cli.output import AsJson, print_object
 from hourpost.cli.running import running_settings

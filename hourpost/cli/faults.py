@@ -6,6 +6,7 @@ No line repeats what was given where that may hold a password.
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 
@@ -65,6 +66,7 @@ def _of_people(settings: Settings) -> Iterator[str]:
 
 
 def _of_addresses(settings: Settings) -> Iterator[str]:
+    yield from _of_host(settings.host)
     if not _HOSTNAME.fullmatch(settings.hostname):
         yield f"HOURPOST_HOSTNAME: {settings.hostname!r} is not a host name such as mail.example.com"
     if settings.base_url is not None and not settings.base_url.startswith(("http://", "https://")):
@@ -77,6 +79,19 @@ def _of_addresses(settings: Settings) -> Iterator[str]:
         secret = getattr(settings, name)
         if secret is not None and not secret.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             yield f"HOURPOST_{name.upper()} must look like redis://user:password@host:6379/0"
+
+
+def _of_host(host: str) -> Iterator[str]:
+    """Whether ports can be opened there at all, whichever they are."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listening:
+            listening.bind(address)
+    except (OSError, UnicodeError):
+        yield (
+            f"HOURPOST_HOST: {host!r} is no address of this machine, nor a name that leads to one;"
+            " 127.0.0.1 listens to this machine alone, 0.0.0.0 to all others too"
+        )
 
 
 def of_relays(settings: Settings) -> Iterator[str]:

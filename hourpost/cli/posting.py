@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 import secrets
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -17,53 +11,10 @@ import httpx
 
 from hourpost.errors import Fault, Refused, ServiceUnavailable, ValidationFailed
 
-BATCH = 200
-_BATCH_BYTES = 20_000_000
 _TRIES = 4
 _LONGEST_WAIT_SECONDS = 30.0
 _TIMEOUT_SECONDS = 60.0
 _TRY_AGAIN = (409, 502, 503, 504)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An email without its recipients, as the API takes it."""
-
-    fields: dict[str, Any]
-    size_bytes: int
-    missing: tuple[Fault, ...] = ()
-    """What must be given before it can be sent."""
-
-    @classmethod
-    def read(cls, sender: str, subject: str, text: str | None, html: Path | None, files: list[Path]) -> Draft:
-        """Read what the options name. Raises: OSError."""
-        fields: dict[str, Any] = {"from": sender, "subject": subject}
-        if text is not None:
-            fields["text"] = sys.stdin.read() if text == "-" else text
-        if html is not None:
-            fields["html"] = html.read_text()
-        if files:
-            fields["attachments"] = [_attachment(file) for file in files]
-        size = sum(len(str(value)) for value in fields.values())
-        missing = [] if sender else [Fault("/from", "give the sender with --from")]
-        if len(fields) == 2:
-            missing.append(Fault("/text", "give --text, --html or --attach"))
-        return cls(fields, size, tuple(missing))
-
-    def require(self, faults: list[Fault]) -> None:
-        """Refuse to send while anything is missing, or ``faults`` are known. Raises: ValidationFailed with all."""
-        if self.missing or faults:
-            raise ValidationFailed([*self.missing, *faults])
-
-    def to(self, recipients: list[str]) -> dict[str, Any]:
-        """The body for one email to all of these."""
-        return self.fields | {"to": recipients}
-
-    def batches(self, recipients: list[str]) -> Iterator[list[dict[str, Any]]]:
-        """The bodies for one email to each, so many at a time that a request stays small."""
-        size = max(1, min(BATCH, _BATCH_BYTES // max(1, self.size_bytes)))
-        for start in range(0, len(recipients), size):
-            yield [self.to([recipient]) for recipient in recipients[start : start + size]]
 
 
 class Poster:
@@ -82,18 +33,21 @@ class Poster:
     ) -> None:
         self._client.close()
 
-    def post(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Send one email; gives the API's answer. Raises: ServiceUnavailable, Refused, ValidationFailed."""
-        answer: dict[str, Any] = self._request("/v1/emails", body)
+    def post(self, body: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+        """Send one email, under an idempotency key of its own when there is no ``key``; gives the API's answer.
+
+        Raises: ServiceUnavailable, Refused, ValidationFailed.
+        """
+        answer: dict[str, Any] = self._request("/v1/emails", body, key)
         return answer
 
-    def post_batch(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def post_batch(self, bodies: list[dict[str, Any]], key: str | None = None) -> list[dict[str, Any]]:
         """Send all of these or none; gives an id for each. Raises: as ``post``."""
-        answers: list[dict[str, Any]] = self._request("/v1/emails/batch", bodies)["data"]
+        answers: list[dict[str, Any]] = self._request("/v1/emails/batch", bodies, key)["data"]
         return answers
 
-    def _request(self, path: str, body: object) -> Any:
-        key = secrets.token_urlsafe(18)
+    def _request(self, path: str, body: object, key: str | None) -> Any:
+        key = key or secrets.token_urlsafe(18)
         for number in range(1, _TRIES + 1):
             try:
                 response = self._client.post(path, json=body, headers={"Idempotency-Key": key})
@@ -125,9 +79,3 @@ def _read(response: httpx.Response) -> Any:
 def _retry_after(response: httpx.Response) -> float:
     text = response.headers.get("retry-after", "")
     return float(text) if text.isascii() and text.isdigit() else 1.0
-
-
-def _attachment(file: Path) -> dict[str, str]:
-    content = base64.b64encode(file.read_bytes()).decode()
-    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    return {"filename": file.name, "content": content, "content_type": kind}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hourpost.cli import send_options as options
 from hourpost.cli.desk import fail, read_secret
+from hourpost.cli.drafting import Draft, Options
 from hourpost.cli.output import AsJson, print_object
-from hourpost.cli.posting import Draft, Poster
+from hourpost.cli.posting import Poster
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import Fault, HourpostError, Refused
 from hourpost.rules.addresses import AddressError, parse_address
@@ -23,18 +26,24 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def send(  # noqa: PLR0913, PLR0917  # one for each option, as Typer wants it
-    to: Annotated[
-        list[str] | None, typer.Option(help="A recipient; may be repeated: all of them in one email.")
-    ] = None,
-    to_each: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Recipients, one in a line: an email of its own for each.")
-    ] = None,
-    from_: Annotated[str, typer.Option("--from", help="The sender, of a verified domain.")] = "",
-    subject: Annotated[str, typer.Option(help="The subject.")] = "",
-    text: Annotated[str | None, typer.Option(help="The text; - reads it from standard input.")] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="The HTML part.")] = None,
-    attach: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="An attachment; may be repeated.")] = None,
-    key_stdin: Annotated[bool, typer.Option("--key-stdin", help="Read the API key from standard input.")] = False,
+    from_: options.Sender = "",
+    to: options.To = None,
+    to_each: options.ToEach = None,
+    cc: options.Cc = None,
+    bcc: options.Bcc = None,
+    reply_to: options.ReplyTo = None,
+    subject: options.Subject = "",
+    text: options.Text = None,
+    html: options.Html = None,
+    attach: options.Attach = None,
+    header: options.Header = None,
+    tag: options.Tag = None,
+    metadata: options.Metadata = None,
+    scheduled_at: options.ScheduledAt = None,
+    expires_at: options.ExpiresAt = None,
+    on_limit: options.WhenFull = None,
+    idempotency_key: options.IdempotencyKey = None,
+    key_stdin: options.KeyStdin = False,
     as_json: AsJson = False,
 ) -> None:
     """Send an email, or one to each of many, through the API.
@@ -42,25 +51,63 @@ def send(  # noqa: PLR0913, PLR0917  # one for each option, as Typer wants it
     The API key comes from HOURPOST_API_KEY or standard input, never from the command line, where others can read it.
 
     Example: hourpost send --from hello@acme.test --to anna@example.net --subject Hi --text Hello < key.txt
+
+    Example: hourpost send --from hello@acme.test --to-each list.txt --subject News --html news.html --tag kind=news
+    --scheduled-at 'tomorrow at 9am' --idempotency-key news-7
     """
+    said = Options(
+        sender=from_,
+        subject=subject,
+        text=text,
+        html=html,
+        attach=attach or (),
+        cc=cc or (),
+        bcc=bcc or (),
+        reply_to=reply_to or (),
+        headers=header or (),
+        tags=tag or (),
+        metadata=metadata,
+        scheduled_at=scheduled_at,
+        expires_at=expires_at,
+        on_limit=on_limit,
+    )
+    _send(said, to or [], to_each, _Way(key_stdin, idempotency_key, as_json))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How to go about it."""
+
+    key_stdin: bool
+    idempotency_key: str | None
+    as_json: bool
+
+
+def _send(said: Options, to: list[str], to_each: Path | None, way: _Way) -> None:
+    """Post it, or say what is in the way. Raises: typer.Exit."""
     try:
-        settings = instance_settings()
-        draft = Draft.read(from_, subject, text, html, attach or [])
-        recipients, faults = _recipients(to or [], to_each)
-        draft.require(faults)
-        with Poster(settings.public_url, _key(settings, key_stdin, text == "-")) as poster:
-            if to_each is None:
-                answer = poster.post(draft.to(recipients))
-                print_object(answer if as_json else _outline(answer), as_json=as_json)
-            else:
-                _send_many(poster, draft, recipients, as_json)
+        _post(said, to, to_each, way)
     except HourpostError as error:
         fail(error)
     except OSError as error:
         fail(Refused(f"{error.filename}: {error.strerror}"))
 
 
-def _send_many(poster: Poster, draft: Draft, recipients: list[str], as_json: bool) -> None:
+def _post(said: Options, to: list[str], to_each: Path | None, way: _Way) -> None:
+    """Raises: HourpostError, OSError."""
+    settings = instance_settings()
+    draft = Draft.read(said)
+    recipients, faults = _recipients(to, to_each)
+    draft.require(faults)
+    with Poster(settings.public_url, _key(settings, way.key_stdin, said.text == "-")) as poster:
+        if to_each is None:
+            answer = poster.post(draft.to(recipients), way.idempotency_key)
+            print_object(answer if way.as_json else _outline(answer), as_json=way.as_json)
+        else:
+            _send_many(poster, draft, recipients, way)
+
+
+def _send_many(poster: Poster, draft: Draft, recipients: list[str], way: _Way) -> None:
     """In batches, with a bar on standard error where a person looks."""
     answers: list[dict[str, Any]] = []
     bar = Progress(
@@ -74,14 +121,14 @@ def _send_many(poster: Poster, draft: Draft, recipients: list[str], as_json: boo
     try:
         with bar:
             task = bar.add_task("sending", total=len(recipients))
-            for batch in draft.batches(recipients):
-                answers += poster.post_batch(batch)
+            for number, batch in enumerate(draft.batches(recipients), 1):
+                answers += poster.post_batch(batch, f"{way.idempotency_key}-{number}" if way.idempotency_key else None)
                 bar.advance(task, len(batch))
     except HourpostError:
         if answers:
             typer.echo(f"accepted: {len(answers)}, up to {recipients[len(answers) - 1]}; then:", err=True)
         raise
-    if as_json:
+    if way.as_json:
         print_object({"object": "list", "has_more": False, "data": answers}, as_json=True)
     else:
         typer.echo(f"{len(answers)} emails accepted")

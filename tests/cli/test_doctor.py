@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from hourpost.cli.check import Level
+from hourpost.cli.relay_checks import _relay
 from hourpost.database import Database
 from hourpost.flow.claim import enrol
+from hourpost.gateways.relays import RelayCheck, Stage, parse_relay
 from hourpost.rules.ids import new_id
 from tests.cli.conftest import Run
 from tests.fakes.dns_server import DnsServer
@@ -80,6 +83,37 @@ def test_name_servers_may_be_away_where_only_reserved_names_are_used(
     assert examine(hourpost)["dns"]["status"] == "failed"
     monkeypatch.setenv("HOURPOST_EMBEDDED", "true")
     assert examine(hourpost)["dns"]["status"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("way", "check", "text", "advice"),
+    [
+        ("user:secret@{}?tls=none", RelayCheck("r:587", True, 0, "ok", offers_login=True), "can be read", "tls=none"),
+        ("{}?tls=none", RelayCheck("r:587", True, 0, "ok"), "connected without a log-in, as none is set", "tls=none"),
+        ("{}", RelayCheck("r:587", True, 0, "ok", tls_version="TLSv1.3", offers_login=True), "offers", "give user and"),
+        (
+            "user:secret@{}?tls=none",
+            RelayCheck("r:587", False, 0, "no AUTH", Stage.AUTH),
+            "no AUTH",
+            "leave out tls=none",
+        ),
+        ("user:secret@{}", RelayCheck("r:587", False, 0, "no AUTH", Stage.AUTH), "no AUTH", "leave user and password"),
+        ("user:secret@{}", RelayCheck("r:587", False, 0, "no", Stage.AUTH, 535), "no", "correct user and password"),
+    ],
+)
+def test_a_relay_is_told_by_how_it_is_named(way: str, check: RelayCheck, text: str, advice: str) -> None:
+    told = _relay(parse_relay(f"smtp://{way.format('r')}"), check)
+    assert told.level is not Level.OK
+    assert text in told.text
+    assert advice in (told.advice or "")
+
+
+def test_that_nobody_reads_for_the_postmaster_is_told(hourpost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = examine(hourpost)["postmaster"]
+    assert check["status"] == "warning"
+    assert check["text"].startswith("nobody reads what is for postmaster@localhost")
+    monkeypatch.setenv("HOURPOST_POSTMASTER", "ada@nowhere.test")
+    assert "which no mailbox here has" in examine(hourpost)["postmaster"]["text"]
 
 
 def test_people_see_the_advice_below_the_fault(hourpost: Run) -> None:

@@ -14,6 +14,8 @@ import typer
 from typer.testing import CliRunner
 
 from hourpost.cli import _COMMANDS, main
+from hourpost.cli.faults import list_faults, of_every_part
+from hourpost.settings import load_settings
 
 
 def walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -82,3 +84,12 @@ def test_a_value_that_is_none_of_the_choices_is_told_in_our_words() -> None:
     told = CliRunner().invoke(main, ["health", "door"]).stderr
     assert "'door' is not one of 'web'" in told
     assert "Value error" not in told
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1", "[::1]", "a..b"])
+def test_an_address_that_is_none_of_this_machine_is_told_by_its_setting(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOURPOST_HOST", host)
+    (fault,) = list_faults(load_settings(), of_every_part)
+    assert fault.startswith(f"HOURPOST_HOST: {host!r} is no address of this machine")

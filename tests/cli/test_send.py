@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hourpost.cli import posting
+from hourpost.cli import drafting, posting
 from tests.cli.conftest import Run
 from tests.fakes.http_api import FakeApi, run_http_api
 
@@ -68,6 +68,42 @@ def test_text_html_and_attachments_are_read(hourpost: Run, api: FakeApi, tmp_pat
     assert body["attachments"] == [{"filename": "a.pdf", "content": content, "content_type": "application/pdf"}]
 
 
+def test_all_that_the_api_takes_can_be_said(hourpost: Run, api: FakeApi) -> None:
+    who = ("--cc", "c@x.net", "--bcc", "d@x.net", "--bcc", "e@x.net", "--reply-to", "f@acme.test")
+    labels = ("--header", "X-Entity: a:7", "--tag", "kind=receipt", "--tag", "vip", "--metadata", '{"order": 7}')
+    when = ("--scheduled-at", "tomorrow at 9am", "--expires-at", "in 3 days", "--on-limit", "reject")
+    hourpost(*ONE, *who, *labels, *when, "--idempotency-key", "order-7")
+    (request,) = api.requests
+    assert request.headers["idempotency-key"] == "order-7"
+    assert request.body == {
+        "from": "hello@acme.test",
+        "subject": "Hi",
+        "text": "Hello",
+        "to": ["anna@example.net"],
+        "cc": ["c@x.net"],
+        "bcc": ["d@x.net", "e@x.net"],
+        "reply_to": ["f@acme.test"],
+        "headers": {"X-Entity": "a:7"},
+        "tags": [{"name": "kind", "value": "receipt"}, {"name": "tag", "value": "vip"}],
+        "metadata": {"order": 7},
+        "scheduled_at": "tomorrow at 9am",
+        "expires_at": "in 3 days",
+        "on_limit": "reject",
+    }
+
+
+def test_labels_that_mean_nothing_are_told_all_of_them_and_nothing_is_sent(hourpost: Run, api: FakeApi) -> None:
+    wrong = ("--header", "X-Entity", "--header", "A: 1", "--header", "a: 2", "--tag", "a b=c", "--metadata", "[1]")
+    done = hourpost(*ONE, *wrong)
+    assert (done.exit_code, api.requests) == (1, [])
+    assert [line.split(" ", 3)[1:3] for line in done.error.splitlines()] == [
+        ["header:", "'X-Entity'"],
+        ["tag:", "'a"],
+        ["header:", "a"],
+        ["metadata:", "'[1]'"],
+    ]
+
+
 def test_what_was_not_answered_is_asked_again_under_the_same_key(hourpost: Run, api: FakeApi) -> None:
     api.answers = [(503, {"Retry-After": "1"}, {"message": "away"}), (202, {}, ACCEPTED)]
     assert hourpost(*ONE, "--json").json["id"] == "em_1"
@@ -90,10 +126,10 @@ def test_a_refusal_is_told_with_its_name(hourpost: Run, api: FakeApi) -> None:
 def test_each_of_many_gets_an_email_of_its_own(
     hourpost: Run, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posting, "BATCH", 2)
+    monkeypatch.setattr(drafting, "BATCH", 2)
     (tmp_path / "list").write_text("a@x.net\n\nb@x.net \nc@x.net\n")
     api.answers = [(200, {}, {"data": [{"id": "em_1"}, {"id": "em_2"}]}), (200, {}, {"data": [{"id": "em_3"}]})]
-    many = [word for word in ONE if word not in ("--to", "anna@example.net")]
+    many = [word for word in ONE if word not in ("--to", "anna@example.net")] + ["--idempotency-key", "news"]
     assert [one["id"] for one in hourpost(*many, "--to-each", "list", "--json").json["data"]] == [
         "em_1",
         "em_2",
@@ -103,7 +139,7 @@ def test_each_of_many_gets_an_email_of_its_own(
         [["a@x.net"], ["b@x.net"]],
         [["c@x.net"]],
     ]
-    assert len({request.headers["idempotency-key"] for request in api.requests}) == 2
+    assert [request.headers["idempotency-key"] for request in api.requests] == ["news-1", "news-2"]
 
 
 def test_a_list_with_a_fault_is_sent_to_nobody_and_the_line_is_named(
@@ -119,7 +155,7 @@ def test_a_list_with_a_fault_is_sent_to_nobody_and_the_line_is_named(
 def test_a_list_that_is_refused_in_its_middle_says_how_far_it_went(
     hourpost: Run, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posting, "BATCH", 1)
+    monkeypatch.setattr(drafting, "BATCH", 1)
     (tmp_path / "list").write_text("a@x.net\nb@x.net\n")
     api.answers = [
         (200, {}, {"data": [{"id": "em_1"}]}),

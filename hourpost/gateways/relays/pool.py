@@ -43,6 +43,7 @@ class RelayCheck:
     code: int | None = None
     tls_version: str | None = None
     cipher: str | None = None
+    offers_login: bool = False
 
 
 class RelayPool:
@@ -191,7 +192,13 @@ class RelayPool:
         except LoginFailed as error:
             return RelayCheck(name, False, self._clock() - began_at, error.text, error.stage, error.code)
         return RelayCheck(
-            name, True, self._clock() - began_at, "ok", tls_version=connection.tls_version, cipher=connection.cipher
+            name,
+            True,
+            self._clock() - began_at,
+            "ok",
+            tls_version=connection.tls_version,
+            cipher=connection.cipher,
+            offers_login=bool(connection.capabilities.auth),
         )
 
     def health(self) -> list[LaneHealth]:
