@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, make_dataclass
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query
@@ -73,13 +73,6 @@ def cursor(prefix: str, limit: int = DEFAULT_LIMIT, after: str | None = None, be
     return Cursor(limit, ids["after"], ids["before"])
 
 
-def an_id(text: str | None) -> str | None:
-    """A parameter that is an id of whatever prefix. Raises: ValueError."""
-    if text and from_text(text.partition("_")[0], text) is None:
-        raise ValueError("must be an id")
-    return text or None
-
-
 def id_of(prefix: str, text: str, noun: str) -> UUID:
     """The id in a path. Raises: NotFound for what cannot be one."""
     found = from_text(prefix, text)
@@ -110,25 +103,34 @@ ThePartsOf = Annotated[Parts, Depends(parts_of)]
 """What the application is made of."""
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items, at most.")]
-After = Annotated[
-    str | None, AfterValidator(an_id), Query(description="The id that the page comes after: older items.")
-]
-Before = Annotated[
-    str | None, AfterValidator(an_id), Query(description="The id that the page comes before: newer items.")
-]
 
 
 @dataclass(frozen=True, slots=True)
 class PageAsked:
-    """The page that a request asks for, in one parameter of the route."""
+    """The page of a list that a request asks for."""
 
-    limit: Limit = DEFAULT_LIMIT
-    after: After = None
-    before: Before = None
+    limit: int
+    after: str | None
+    before: str | None
 
     def cursor(self, prefix: str) -> Cursor:
         """The same with ids of ``prefix``. Raises: ValidationFailed."""
         return cursor(prefix, self.limit, self.after, self.before)
 
 
-Paging = Annotated[PageAsked, Depends()]
+def paging_of(prefix: str) -> Any:
+    """A route's parameters for a page of ids of ``prefix``; wrong ones are told beside whatever else is wrong."""
+
+    def check(text: str | None) -> str | None:
+        if text and from_text(prefix, text) is None:
+            raise ValueError(f"must be an id such as {prefix}_…")
+        return text or None
+
+    after = Query(description="The id that the page comes after: older items.")
+    before = Query(description="The id that the page comes before: newer items.")
+    fields = [
+        ("limit", Limit, DEFAULT_LIMIT),
+        ("after", Annotated[str | None, AfterValidator(check), after], None),
+        ("before", Annotated[str | None, AfterValidator(check), before], None),
+    ]
+    return Depends(make_dataclass("PageAsked", fields, bases=(PageAsked,), frozen=True))

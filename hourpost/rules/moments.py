@@ -21,7 +21,8 @@ _AT = re.compile(
     re.IGNORECASE,
 )
 MAX_DAYS_AHEAD = 366
-_ACCEPTED = 'write ISO 8601 with a time zone ("2026-12-01T09:00:00Z"), or "in 10 minutes", or "tomorrow at 9am" (UTC)'
+_AHEAD = 'write ISO 8601 with a time zone ("2026-12-01T09:00:00Z"), or "in 10 minutes", or "tomorrow at 9am" (UTC)'
+_BACK = 'write ISO 8601 with a time zone ("2026-11-01T09:00:00Z"), or a day ("2026-11-01"), or "2 days ago" (UTC)'
 
 
 class MomentError(ValueError):
@@ -42,14 +43,7 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
     Raises:
         MomentError: It is none of these, has no time zone, or lies outside the years 1 to 9999.
     """
-    words = " ".join(text.split()) if len(text) <= 100 else ""
-    try:
-        moment = _parse_iso(words) or _parse_in(words, now) or _parse_at(words, now)
-    except OverflowError as error:
-        raise MomentError(f"{text[:100]!a} is too far away") from error
-    if moment is None:
-        raise MomentError(f"{text[:100]!a} is not a moment: {_ACCEPTED}")
-    return moment
+    return _parse(text, now, _AHEAD)
 
 
 def parse_future_moment(text: str, *, now: datetime) -> datetime:
@@ -82,7 +76,20 @@ def parse_past_moment(text: str, *, now: datetime) -> datetime:
         raise MomentError(f"{text[:100]!a} is too long ago") from error
     except ValueError as error:
         raise MomentError(f"{text[:100]!a} is no day of the calendar") from error
-    return parse_moment(text, now=now)
+    return _parse(text, now, _BACK)
+
+
+def _parse(text: str, now: datetime, accepted: str) -> datetime:
+    words = " ".join(text.split()) if len(text) <= 100 else ""
+    try:
+        moment = _parse_iso(words) or _parse_in(words, now) or _parse_at(words, now)
+        if moment is None:
+            raise MomentError(f"{text[:100]!a} is not a moment: {accepted}")
+        if moment.tzinfo is None:
+            raise MomentError(f"{words!a} has no time zone: {accepted}")
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise MomentError(f"{text[:100]!a} is too far away") from error
 
 
 def _parse_iso(words: str) -> datetime | None:
@@ -90,12 +97,9 @@ def _parse_iso(words: str) -> datetime | None:
     if _ISO.fullmatch(words) is None:
         return None
     try:
-        moment = datetime.fromisoformat(words.upper())
+        return datetime.fromisoformat(words.upper())
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        raise MomentError(f"{words!a} has no time zone: {_ACCEPTED}")
-    return moment.astimezone(UTC)
 
 
 def _parse_in(words: str, now: datetime) -> datetime | None:

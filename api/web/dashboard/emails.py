@@ -16,7 +16,7 @@ from api.web.dashboard.states import STATES
 from api.web.dashboard.visitors import Reader, Sender, Visitor
 from api.web.dependencies import cursor
 from api.web.faults import faults_in
-from api.web.v1.email_filters import EmailQuery, read_filters
+from api.web.v1.email_filters import EmailQuery
 from hourpost.accounts import audit
 from hourpost.emails import changes, queries
 from hourpost.emails.again import read_again
@@ -49,7 +49,7 @@ async def list_page(request: Request, visitor: Reader) -> Response:
     asked = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
     form = {name: asked[name] for name in _FILTERS if name in asked}
     try:
-        filters = read_filters(_query_of(form), visitor.now)
+        filters = _filters_of(form)
         place = cursor("em", _PAGE, asked.get("after"), asked.get("before"))
         async with visitor.parts.database.reading() as connection:
             found = await queries.list_emails(connection, visitor.account.id, filters, place)
@@ -193,9 +193,9 @@ def _timeline(position: int, events: Any, attempts: Any) -> list[tuple[StoredEve
     return told
 
 
-def _query_of(form: dict[str, str]) -> EmailQuery:
+def _filters_of(form: dict[str, str]) -> queries.Filters:
     try:
-        return EmailQuery.model_validate(form)
+        return EmailQuery.model_validate(form).to_filters()
     except ValidationError as error:
         raise ValidationFailed(faults_in(error, form)) from None
 

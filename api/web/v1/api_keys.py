@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 from starlette.requests import Request
 
 from api.web.answers import Json, list_of
-from api.web.dependencies import After, Before, BoundedManager, Limit, ThePartsOf, cursor, id_of
+from api.web.dependencies import BoundedManager, PageAsked, ThePartsOf, id_of, paging_of
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
@@ -15,12 +17,12 @@ from api.web.v1.credential_fields import CredentialChange, NewCredentialFields, 
 from api.web.v1.documented import body, route
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
-from hourpost.pages import DEFAULT_LIMIT
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
 _KIND = Kind.API_KEY
 _PREFIX = PREFIXES[_KIND]
+_Paging = Annotated[PageAsked, paging_of(_PREFIX)]
 
 
 class NewApiKey(NewCredentialFields):
@@ -49,11 +51,9 @@ async def create_api_key(request: Request, caller: BoundedManager, parts: ThePar
 
 
 @router.get("", **route("list_api_keys", shapes.Listed))
-async def list_api_keys(
-    caller: BoundedManager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
-) -> Response:
+async def list_api_keys(caller: BoundedManager, parts: ThePartsOf, paging: _Paging) -> Response:
     """List the API keys of the account without their tokens, newest first."""
-    page = cursor(_PREFIX, limit, after, before)
+    page = paging.cursor(_PREFIX)
     async with parts.database.reading() as connection:
         found = await queries.list_credentials(connection, caller.account_id, _KIND, page, caller.reach)
     return list_of(found.map(view))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
-from api.web.dependencies import After, Before, BoundedManager, DomainManager, Limit, Manager, ThePartsOf, cursor, id_of
+from api.web.dependencies import BoundedManager, DomainManager, Manager, PageAsked, ThePartsOf, id_of, paging_of
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.parts import Parts
@@ -24,10 +24,11 @@ from hourpost.domains.queries import Domain, Status
 from hourpost.domains.records import list_records
 from hourpost.domains.verification import Verifier
 from hourpost.errors import NotFound
-from hourpost.pages import DEFAULT_LIMIT
 from hourpost.rules.submission import Standing
 
 router = APIRouter(prefix="/domains", tags=["domains"])
+
+_Paging = Annotated[PageAsked, paging_of(queries.PREFIX)]
 
 
 _SIGNS = (
@@ -72,11 +73,9 @@ async def create_domain(request: Request, caller: Manager, parts: ThePartsOf, le
 
 
 @router.get("", **route("list_domains", shapes.Listed))
-async def list_domains(
-    caller: BoundedManager, parts: ThePartsOf, limit: Limit = DEFAULT_LIMIT, after: After = None, before: Before = None
-) -> Response:
+async def list_domains(caller: BoundedManager, parts: ThePartsOf, paging: _Paging) -> Response:
     """List the domains of the account, newest first."""
-    page = cursor(queries.PREFIX, limit, after, before)
+    page = paging.cursor(queries.PREFIX)
     async with parts.database.reading() as connection:
         found = await queries.list_domains(connection, caller.account_id, page, caller.reach)
     return list_of(found.map(lambda one: _view(one, parts)))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from api.web.v1.moments import PastMoment, check_end
 from hourpost.emails.queries import Filters
-from hourpost.errors import Fault, ValidationFailed
 from hourpost.pages import DEFAULT_LIMIT, MAX_LIMIT
-from hourpost.rules.addresses import AddressError, parse_address
+from hourpost.rules.addresses import parse_address
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import from_text
-from hourpost.rules.moments import MomentError, parse_past_moment
+from hourpost.rules.labels import TAG_NAME
+
+_TAG = re.compile(rf"(?s){TAG_NAME.removesuffix('$')}(:[^\0]+)?")
 
 
 class EmailQuery(BaseModel):
-    """Which emails, and which page of them."""
+    """Which emails, and which page of them; whatever is wrong anywhere is found at once."""
 
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many items, at most.")
     after: str | None = Field(None, description="The id that the page comes after: older items.")
@@ -29,12 +31,10 @@ class EmailQuery(BaseModel):
     message_id: str | None = Field(
         None, description="The Message-ID, with or without its angle brackets.", max_length=1000
     )
-    since: str | None = Field(None, description="Accepted at this moment or later: ISO 8601, a date, or `2 days ago`.")
-    until: str | None = Field(None, description="Accepted before this moment.")
+    since: PastMoment = Field(None, description="Accepted at this moment or later: ISO 8601, a date, or `2 days ago`.")
+    until: PastMoment = Field(None, description="Accepted before this moment.")
 
-
-class EmailPage(EmailQuery):
-    """The same as the API reads it: whatever is wrong anywhere is found at once."""
+    _ends = field_validator("until")(check_end)
 
     @field_validator("after", "before")
     @classmethod
@@ -48,72 +48,33 @@ class EmailPage(EmailQuery):
     @field_validator("to", "from_")
     @classmethod
     def _are_addresses(cls, text: str | None) -> str | None:
-        if text:
-            parse_address(text)
-        return text
+        return parse_address(text).spec if text else None
 
-    @field_validator("subject", "tag", "message_id")
+    @field_validator("subject", "message_id")
     @classmethod
     def _are_texts(cls, text: str | None) -> str | None:
         if "\0" in (text or ""):
             raise ValueError("holds the character U+0000")
-        return text
+        return text or None
 
-    @field_validator("since", "until")
+    @field_validator("tag")
     @classmethod
-    def _are_moments(cls, text: str | None) -> str | None:
-        if text:
-            parse_past_moment(text, now=datetime.now(UTC))
-        return text
+    def _is_a_tag(cls, text: str | None) -> str | None:
+        if text and not _TAG.fullmatch(text):
+            raise ValueError("must be `name` or `name:value`, of a name of letters, digits, _ and -")
+        return text or None
 
-
-def read_filters(query: EmailQuery, now: datetime) -> Filters:
-    """The filters of a list. Raises: ValidationFailed with all that cannot be one."""
-    faults: list[Fault] = []
-    tag = _text("tag", query.tag, faults)
-    name, _, value = (tag or "").partition(":")
-    filters = Filters(
-        status=query.status,
-        to=_address("to", query.to, faults),
-        from_=(_address("from", query.from_, faults) or "").lower() or None,
-        subject=_text("subject", query.subject, faults),
-        tag=(name, value or None) if tag else None,
-        message_id=_message_id(_text("message_id", query.message_id, faults)),
-        since=_moment("since", query.since, now, faults),
-        until=_moment("until", query.until, now, faults),
-    )
-    if faults:
-        raise ValidationFailed(faults)
-    return filters
-
-
-def _text(name: str, text: str | None, faults: list[Fault]) -> str | None:
-    if text is not None and "\0" in text:
-        faults.append(Fault(f"/{name}", f"`{name}` holds the character U+0000"))
-        return None
-    return text or None
-
-
-def _message_id(text: str | None) -> str | None:
-    bare = (text or "").strip().removeprefix("<").removesuffix(">")
-    return f"<{bare}>" if bare else None
-
-
-def _address(name: str, text: str | None, faults: list[Fault]) -> str | None:
-    if not text:
-        return None
-    try:
-        return parse_address(text).spec
-    except AddressError as error:
-        faults.append(Fault(f"/{name}", f"`{name}`: {error}"))
-        return None
-
-
-def _moment(name: str, text: str | None, now: datetime, faults: list[Fault]) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return parse_past_moment(text, now=now)
-    except MomentError as error:
-        faults.append(Fault(f"/{name}", f"`{name}`: {error}"))
-        return None
+    def to_filters(self) -> Filters:
+        """What is looked for."""
+        name, _, value = (self.tag or "").partition(":")
+        bare = (self.message_id or "").strip().removeprefix("<").removesuffix(">")
+        return Filters(
+            status=self.status,
+            to=self.to,
+            from_=self.from_.lower() if self.from_ else None,
+            subject=self.subject,
+            tag=(name, value or None) if name else None,
+            message_id=f"<{bare}>" if bare else None,
+            since=self.since,
+            until=self.until,
+        )

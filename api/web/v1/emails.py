@@ -16,7 +16,7 @@ from api.web.drafts import read_draft
 from api.web.parts import Parts
 from api.web.v1 import documented as doc
 from api.web.v1.attachments import NOT_KEPT, Attached, AttachmentPaging
-from api.web.v1.email_filters import EmailPage, read_filters
+from api.web.v1.email_filters import EmailQuery
 from api.web.v1.email_views import attempt_view, content_view, email_view, event_view, list_view
 from api.web.v1.sending import send_batch, send_email
 from hourpost.aside import aside
@@ -67,7 +67,7 @@ async def send_many(request: Request) -> Response:
 
 @router.get("", **doc.LIST_EMAILS)
 async def list_emails(
-    request: Request, caller: BoundedManager, parts: ThePartsOf, query: Annotated[EmailPage, Query()]
+    request: Request, caller: BoundedManager, parts: ThePartsOf, query: Annotated[EmailQuery, Query()]
 ) -> Response:
     """List emails, newest first. All filters must match.
 
@@ -76,7 +76,7 @@ async def list_emails(
     list, or faster from `searched_to`. Only where nothing is found for seconds is `data` empty with `has_more` true;
     `searched_to` is then the id to give as `after` (or `before`). `since` and `until` make the search shorter.
     """
-    filters = replace(read_filters(query, parts.clock.now()), reach=caller.reach)
+    filters = replace(query.to_filters(), reach=caller.reach)
     page = cursor("em", query.limit, query.after, query.before)
 
     async def look(page: Cursor) -> Page[StoredEmail]:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from api.web import saved_files
 from api.web.answers import Json, list_of
-from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
+from api.web.dependencies import Manager, PageAsked, ThePartsOf, id_of, paging_of
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
@@ -29,6 +29,9 @@ from hourpost.rules.mail.attachments import name_of
 from hourpost.rules.mail.decoding import decode_part
 
 router = APIRouter(prefix="/inbound", tags=["inbound"])
+
+_RoutePaging = Annotated[PageAsked, paging_of(ROUTE_PREFIX)]
+_Paging = Annotated[PageAsked, paging_of(PREFIX)]
 
 
 class NewInboundRoute(BaseModel):
@@ -62,7 +65,7 @@ async def create_inbound_route(request: Request, caller: Manager, parts: ThePart
 
 
 @router.get("/routes", **route("list_inbound_routes", shapes.Listed))
-async def list_inbound_routes(caller: Manager, parts: ThePartsOf, paging: Paging) -> Response:
+async def list_inbound_routes(caller: Manager, parts: ThePartsOf, paging: _RoutePaging) -> Response:
     """List the routes of the account, newest first."""
     page = paging.cursor(ROUTE_PREFIX)
     async with parts.database.reading() as connection:
@@ -92,7 +95,7 @@ async def delete_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf
 async def list_inbound(
     caller: Manager,
     parts: ThePartsOf,
-    paging: Paging,
+    paging: _Paging,
     to: Annotated[str | None, Query(max_length=400, description="Only mail for this address.")] = None,
     route_id: Annotated[str | None, Query(max_length=60, description="Only mail of this route.")] = None,
 ) -> Response:

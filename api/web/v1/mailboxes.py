@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from api.web.answers import Json, list_of
-from api.web.dependencies import DomainManager, Paging, ThePartsOf
+from api.web.dependencies import DomainManager, PageAsked, ThePartsOf, paging_of
 from api.web.drafts import Draft, read_draft
 from api.web.faults import check_all
 from api.web.ledger import Ledger, TheLedger
@@ -35,6 +35,8 @@ from hourpost.rules.auto_reply import MAX_SUBJECT, MAX_TEXT, AutoReply
 from hourpost.rules.submission import Standing
 
 router = APIRouter(prefix="/mailboxes", tags=["mailboxes"])
+
+_Paging = Annotated[PageAsked, paging_of(queries.PREFIX)]
 
 _EXAMPLE: dict[str, Any] = {"address": "ada@acme.test", "password": "a long password", "name": "Ada"}
 Password = Annotated[
@@ -126,7 +128,7 @@ async def create_mailbox(request: Request, caller: DomainManager, parts: ThePart
 async def list_mailboxes(
     caller: DomainManager,
     parts: ThePartsOf,
-    paging: Paging,
+    paging: _Paging,
     deleted: Annotated[bool, Query(description="Those that can be restored, and no others.")] = False,
 ) -> Response:
     """List the mailboxes of the account, newest first."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_validator
 
+from api.web.v1.moments import check_end
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.mailboxes.listing import Search, Spot, UidCursor
 from hourpost.mailboxes.uid_ranges import LAST_UID
@@ -38,6 +39,8 @@ class MessageFilters(BaseModel):
     thread: str | None = Field(None, description="Only those of one thread.")
     since: AwareDatetime | None = Field(None, description="Only those that came then or later.")
     until: AwareDatetime | None = Field(None, description="Only those that came before.")
+
+    _ends = field_validator("until")(check_end)
 
     @field_validator("thread")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 
 from api.web.answers import Json, list_of
-from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
+from api.web.dependencies import Manager, PageAsked, ThePartsOf, id_of, paging_of
 from api.web.download_links import RAW, DownloadLinks
 from api.web.parts import Parts
 from api.web.v1 import shapes
@@ -26,6 +26,8 @@ from hourpost.rules.submission import Standing
 
 router = APIRouter(prefix="/emails/receiving", tags=["inbound"])
 
+_Paging = Annotated[PageAsked, paging_of(PREFIX)]
+
 PicturesAs = Annotated[
     Literal["data_uri", "cid"],
     Query(description="How `html` names pictures of the message: with their bytes, or by their `content_id`."),
@@ -33,7 +35,7 @@ PicturesAs = Annotated[
 
 
 @router.get("", **route("list_received_emails", shapes.Listed))
-async def list_received(caller: Manager, parts: ThePartsOf, paging: Paging) -> Response:
+async def list_received(caller: Manager, parts: ThePartsOf, paging: _Paging) -> Response:
     """List the mail that came by routes as Resend does. `GET /v1/inbound` tells more of it, and has filters."""
     page = paging.cursor(PREFIX)
     async with parts.database.reading() as connection:

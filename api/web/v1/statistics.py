@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
 from api.web.answers import Json
 from api.web.dependencies import Manager, ThePartsOf
 from api.web.v1 import shapes
 from api.web.v1.documented import route
+from api.web.v1.moments import PastMoment
 from hourpost.emails.tallies import ACCEPTED, KINDS, read_counted_until, read_tallies
 from hourpost.errors import Fault, ValidationFailed
-from hourpost.rules.moments import parse_past_moment
 
 MOST_DAYS = 90
 _DEFAULT_DAYS = 30
@@ -26,17 +26,10 @@ router = APIRouter(prefix="/statistics", tags=["usage"])
 class Asked(BaseModel):
     """Which days."""
 
-    since: str | None = Field(
+    since: PastMoment = Field(
         None, description="The first day, or a moment of it: `2026-11-01`, `30 days ago`. By default there are 30 days."
     )
-    until: str | None = Field(None, description="The days before this moment, the begun one too; by default until now.")
-
-    @field_validator("since", "until")
-    @classmethod
-    def _are_moments(cls, text: str | None) -> str | None:
-        if text:
-            parse_past_moment(text, now=datetime.now(UTC))
-        return text
+    until: PastMoment = Field(None, description="The days before this moment, the begun one too; by default until now.")
 
 
 @router.get("", **route("get_statistics", shapes.StatisticsShape))
@@ -57,9 +50,9 @@ async def get_statistics(caller: Manager, parts: ThePartsOf, asked: Annotated[As
 def _days(asked: Asked, now: datetime) -> tuple[datetime, datetime]:
     """From which midnight to which. Raises: ValidationFailed."""
     try:
-        end = parse_past_moment(asked.until, now=now) if asked.until else now
+        end = asked.until or now
         until = _midnight(end) if end == _midnight(end) and asked.until else _midnight(end) + _DAY
-        since = _midnight(parse_past_moment(asked.since, now=now)) if asked.since else until - _DEFAULT_DAYS * _DAY
+        since = _midnight(asked.since) if asked.since else until - _DEFAULT_DAYS * _DAY
     except OverflowError:  # at either end of the calendar
         since = until = now
     if not _DAY <= until - since <= MOST_DAYS * _DAY:

@@ -11,17 +11,18 @@ from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
-from api.web.dependencies import After, Before, BoundedManager, Limit, Manager, ThePartsOf, cursor
+from api.web.dependencies import BoundedManager, Manager, PageAsked, ThePartsOf, paging_of
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
 from api.web.v1.documented import body, route
 from hourpost.errors import Fault, ValidationFailed
-from hourpost.pages import DEFAULT_LIMIT
 from hourpost.rules.ids import to_text
 from hourpost.suppressions import changes, queries
 from hourpost.suppressions.queries import Reason, Suppression
 
 router = APIRouter(prefix="/suppressions", tags=["suppressions"])
+
+_Paging = Annotated[PageAsked, paging_of(queries.PREFIX)]
 
 
 class NewSuppression(BaseModel):
@@ -95,13 +96,11 @@ async def remove_suppressions(request: Request, caller: Manager, parts: TheParts
 async def list_suppressions(
     caller: BoundedManager,
     parts: ThePartsOf,
-    limit: Limit = DEFAULT_LIMIT,
-    after: After = None,
-    before: Before = None,
+    paging: _Paging,
     origin: Annotated[Reason | None, Query(description="Only those with this origin.")] = None,
 ) -> Response:
     """List suppressions, newest first."""
-    page = cursor(queries.PREFIX, limit, after, before)
+    page = paging.cursor(queries.PREFIX)
     async with parts.database.reading() as connection:
         found = await queries.list_suppressions(connection, caller.account_id, page, origin)
     return list_of(found.map(_view))

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from api.web.answers import Json, list_of
 from api.web.bodies import extra_for
-from api.web.dependencies import Manager, Paging, ThePartsOf, id_of
+from api.web.dependencies import Manager, PageAsked, ThePartsOf, id_of, paging_of
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.parts import Parts
@@ -23,6 +23,10 @@ from hourpost.webhooks.kinds import KINDS
 from hourpost.webhooks.queries import ATTEMPT_PREFIX, EVENT_PREFIX, PREFIX, StoredAttempt, StoredCall, Webhook
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+
+_Paging = Annotated[PageAsked, paging_of(PREFIX)]
+_EventPaging = Annotated[PageAsked, paging_of(EVENT_PREFIX)]
+_AttemptPaging = Annotated[PageAsked, paging_of(ATTEMPT_PREFIX)]
 
 _EXAMPLE: dict[str, Any] = {"endpoint": "https://acme.example/hooks", "events": ["email.delivered", "email.bounced"]}
 _EVENTS = f"What it is called for: {', '.join(KINDS)}."
@@ -66,7 +70,7 @@ async def create_webhook(request: Request, caller: Manager, parts: ThePartsOf, l
 
 
 @router.get("", **route("list_webhooks", shapes.Listed))
-async def list_webhooks(caller: Manager, parts: ThePartsOf, paging: Paging) -> Response:
+async def list_webhooks(caller: Manager, parts: ThePartsOf, paging: _Paging) -> Response:
     """List the webhooks of the account, newest first."""
     page = paging.cursor(PREFIX)
     async with parts.database.reading() as connection:
@@ -152,7 +156,7 @@ async def list_webhook_events(
     webhook_id: str,
     caller: Manager,
     parts: ThePartsOf,
-    paging: Paging,
+    paging: _EventPaging,
     state: Annotated[State | None, Query(alias="status", description="Only those in this state.")] = None,
 ) -> Response:
     """List the events of the last 30 days that the webhook was or will be called for, newest first."""
@@ -185,7 +189,7 @@ async def replay_webhook_event(webhook_id: str, event_id: str, caller: Manager, 
 
 @router.get("/{webhook_id}/events/{event_id}/attempts", **route("list_webhook_attempts", shapes.Listed))
 async def list_webhook_attempts(
-    webhook_id: str, event_id: str, caller: Manager, parts: ThePartsOf, paging: Paging
+    webhook_id: str, event_id: str, caller: Manager, parts: ThePartsOf, paging: _AttemptPaging
 ) -> Response:
     """List the tries at an event, newest first, with the first 4 KB of each answer."""
     page = paging.cursor(ATTEMPT_PREFIX)

@@ -213,6 +213,7 @@ def test_the_faults_of_a_query_are_named(owner: Customer) -> None:
     answer = owner.http.get("/v1/emails", params={"limit": 101, "status": "lost"})
     assert {error["pointer"] for error in answer.json()["errors"]} == {"/limit", "/status"}
     answer = owner.http.get("/v1/emails", params={"to": "ada", "since": "once", "tag": "\0"})
+    assert 'or a day ("2026-11-01"), or "2 days ago" (UTC)' in answer.json()["message"]
     assert {error["pointer"] for error in answer.json()["errors"]} == {"/to", "/since", "/tag"}
     assert owner.http.get("/v1/emails", params={"after": "em_x"}).json()["errors"][0]["pointer"] == "/after"
 

@@ -81,6 +81,9 @@ QUERIES: list[tuple[str, set[str]]] = [
     ("usage/forecast", {"emails"}),
     ("usage/forecast?emails=0", {"emails"}),
     ("emails/receiving?limit=&after=x", {"limit", "after"}),
+    (f"webhooks?limit=0&after={AN_EMAIL}", {"limit", "after"}),
+    ("emails?since=2026-11-02&until=2026-11-01&tag=a:", {"until", "tag"}),
+    ("emails?tag=:b&since=2026-11-02&until=2026-11-02&from=x", {"tag", "until", "from"}),
 ]
 
 
@@ -130,6 +133,7 @@ def mailbox(owner: Customer) -> str:
 def test_what_is_done_in_a_mailbox_names_all_its_faults(owner: Customer, mailbox: str) -> None:
     for query, names in (
         ("/messages?limit=0&after=x&thread=y&since=2026-01-01", {"limit", "after", "thread", "since"}),
+        ("/messages?since=2026-11-02T00:00:00Z&until=2026-11-01T00:00:00Z", {"until"}),
         ("/folders/inbox/messages?after=1&before=2&unseen=?&until=soon", {"before", "unseen", "until"}),
     ):
         assert told(owner.http.get(mailbox + query)) == {f"/{name}" for name in names}
