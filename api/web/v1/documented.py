@@ -31,7 +31,9 @@ _IDEMPOTENCY = {
     "in": "header",
     "required": False,
     "description": "1 to 256 characters of your choice. The same request within 24 hours is answered as before and"
-    " costs nothing; another body with the same key gets 409.",
+    " costs nothing; another body with the same key gets 409 `invalid_idempotent_request`. Bodies are compared byte by"
+    " byte: one with its fields in another order, or other white space, is another. What comes while the first is still"
+    " under way gets 409 `concurrent_idempotent_requests` with `Retry-After`: ask again then.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!-~]+$"},
 }
 _HEADERS = {
