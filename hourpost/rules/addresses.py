@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import idna
 
@@ -30,6 +30,8 @@ _QUOTED_STRING = re.compile(_QUOTED)
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _NAMED = re.compile(rf'((?:{_QUOTED}|[^"<>,;])*+)<((?:{_QUOTED}|[^"<>])*+)>')
 _LIST_ITEM = re.compile(rf'(?:{_QUOTED}|<[^<>]*+>|[^",<>])++')
+# As cron and old Unix programs write it; no reader can take what is in such a comment for an address
+_COMMENTED = re.compile(r"([^\s\x22(),:;<>@\\]++@[^\s\x22(),:;<>@\\]++) +\(([^\x22(),:;<>@\\]*+)\)")
 _PATH = re.compile(rf'(<(?:{_QUOTED}|[^"<>])*+>)(?: +(.*))?')
 # What servers write, too: two dots, % and !, hosts without a dot or with an underscore, address literals, routes
 _LENIENT_PATH = re.compile(
@@ -114,20 +116,30 @@ def parse_address(text: str) -> Address:
 def parse_address_list(text: str) -> tuple[Address, ...]:
     """Parse what a From or To header holds: addresses with commas between them, no groups, at least one.
 
+    A name may also stand behind its address, as in ``a@b (Name)``.
+
     Raises:
         AddressError: One of them is not an address.
     """
     if "," not in text:
-        return (parse_address(text),)
+        return (_parse_listed(text),)
     addresses: list[Address] = []
     at = 0
     while at <= len(text):
         item = _LIST_ITEM.match(text, at)
         if item is None or len(addresses) == MAX_LISTED:
             raise AddressError(f"{_shown(text)} is not a list of email addresses")
-        addresses.append(parse_address(item[0]))
+        addresses.append(_parse_listed(item[0]))
         at = item.end() + 1
     return tuple(addresses)
+
+
+def _parse_listed(text: str) -> Address:
+    commented = _COMMENTED.fullmatch(text.strip(" ")) if ")" in text[-3:] else None
+    if commented is None or len(text) > MAX_TEXT:
+        return parse_address(text)
+    _refuse_unsafe(text)
+    return replace(parse_address(commented[1]), display_name=decode_words(commented[2]).strip(" "))
 
 
 def parse_path(text: str) -> Address | None:
@@ -258,6 +270,8 @@ def _is_local(local: str) -> bool:
 def _why_not_local(local: str) -> str:
     if "%" in local or "!" in local:
         return "routes by % or ! are refused"
+    if "@" in local and ("," in local or ";" in local):
+        return "give several as a list, each by itself"
     if local.startswith(".") or local.endswith(".") or ".." in local:
         return "a dot before the @ must stand between two other characters"
     return "it has a character before the @ that is not allowed there"

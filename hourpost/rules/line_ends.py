@@ -66,7 +66,7 @@ def _require_plain_lines(raw: bytes) -> None:
     if b"\0" in raw:
         raise ContentError("NUL in the message")
     if has_long_line(raw):
-        raise ContentError("a line of the message is longer than 998 bytes")
+        raise ContentError("a line of the message is longer than 998 bytes: write it as quoted-printable or base64")
 
 
 def prepend_headers(raw: bytes, fields: bytes) -> bytes:

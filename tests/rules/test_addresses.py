@@ -84,7 +84,7 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("a(comment)@b.test", "not allowed"),
         ("a@b.test (comment)", "not a domain name"),
         ("a\u200b@b.test", "not allowed"),
-        ("a@b.test, c@d.test", "not allowed"),
+        ("a@b.test, c@d.test", "give several as a list"),
         ("a@b.test <c@d.test>, e@f.test", "one email address"),
         ("a@b.test, C <c@d.test>", "double quotes"),
         ("A <a@b.test> <c@d.test>", "one email address"),
@@ -180,6 +180,18 @@ def test_a_list_is_read() -> None:
     addresses = parse_address_list('"A, B" <a@b.test>, C <c@d.test>,e@f.test')
     assert [address.spec for address in addresses] == ["a@b.test", "c@d.test", "e@f.test"]
     assert addresses[0].display_name == "A, B"
+
+
+def test_a_name_in_a_list_may_stand_behind_its_address_as_cron_writes_it() -> None:
+    addresses = parse_address_list("root@b.test (Cron Daemon), a@b.test (=?utf-8?q?J=C3=B6rg?=)")
+    assert addresses == (Address("Cron Daemon", "root", "b.test"), Address("Jörg", "a", "b.test"))
+    assert parse_address_list("a@b.test (x) <c@d.test>")[0].spec == "c@d.test"
+
+
+@pytest.mark.parametrize("name", ["(c@d.test)", "(<c>)", "(=?utf-8?q?=0A?=)", "(c) d"])
+def test_what_could_be_taken_for_another_address_is_no_name(name: str) -> None:
+    with pytest.raises(AddressError):
+        parse_address_list(f"a@b.test {name}")
 
 
 @pytest.mark.parametrize("text", ["a@b.test,", ",a@b.test", "a@b.test,,c@d.test", "A: a@b.test, c@d.test;", '"a, b'])

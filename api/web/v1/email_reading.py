@@ -140,7 +140,7 @@ def _submission(
         email_id=email_id,
         source="api",
         envelope_from=sender.spec,
-        recipients=tuple(dict.fromkeys([one.spec for one in (*to, *cc, *bcc)])),
+        recipients=_once_each([one.spec for one in (*to, *cc, *bcc)]),
         header_from=sender.text,
         from_address=sender.spec.lower(),
         domain_id=domain.id,
@@ -155,6 +155,14 @@ def _submission(
         on_limit=fields.on_limit or OnLimit.QUEUE,
         place=start,
     )
+
+
+def _once_each(addresses: list[str]) -> tuple[str, ...]:
+    """Nobody gets it twice, and nobody pays for it twice, because an address was once written in capitals."""
+    first: dict[str, str] = {}
+    for address in addresses:
+        first.setdefault(address.lower(), address)
+    return tuple(first.values())
 
 
 def _bytes_of(content: Content, message_id: str, now: datetime, start: str) -> bytes:
