@@ -70,10 +70,15 @@ def _read(response: httpx.Response) -> Any:
         raise Refused(f"{response.url} answered {response.status_code} and no JSON") from None
     if response.is_success:
         return answer
-    faults = [Fault(fault.get("pointer", ""), fault.get("detail", "")) for fault in answer.get("errors") or ()]
+    faults = [_fault(one.get("pointer", ""), one.get("detail", "")) for one in answer.get("errors") or ()]
     if faults:
         raise ValidationFailed(faults)
     raise Refused(f"{answer.get('message', response.reason_phrase)} ({answer.get('name', response.status_code)})")
+
+
+def _fault(pointer: str, detail: str) -> Fault:
+    """As it is told; most say by themselves which field they are about."""
+    return Fault("" if detail.startswith("`") else pointer, detail)
 
 
 def _retry_after(response: httpx.Response) -> float:

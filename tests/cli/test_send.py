@@ -112,10 +112,10 @@ def test_what_was_not_answered_is_asked_again_under_the_same_key(hourpost: Run, 
 
 
 def test_every_fault_is_told(hourpost: Run, api: FakeApi) -> None:
-    faults = [{"pointer": "/to/0", "detail": "no address"}, {"pointer": "/from", "detail": "not yours"}]
+    faults = [{"pointer": "/to/0", "detail": "no address"}, {"pointer": "/from", "detail": "`from`: no"}]
     api.answers = [(422, {}, {"message": "wrong", "name": "validation_error", "errors": faults})]
     done = hourpost(*ONE)
-    assert (done.exit_code, done.error) == (1, "error: to/0: no address\nerror: from: not yours\n")
+    assert (done.exit_code, done.error) == (1, "error: to/0: no address\nerror: `from`: no\n")
 
 
 def test_a_refusal_is_told_with_its_name(hourpost: Run, api: FakeApi) -> None:
