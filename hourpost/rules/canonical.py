@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from hourpost.rules.addresses import Address, AddressError, parse_address, parse_address_list
-from hourpost.rules.header_text import decode_words, make_safe
+from hourpost.rules.header_text import decode_raw, decode_words, make_safe
 from hourpost.rules.headers import HeaderError, encode_header, read_fields, unfold
 from hourpost.rules.labels import MAX_TAGS, read_metadata, read_tag, read_tag_list
 from hourpost.rules.line_ends import ContentError, canonicalise, prepend_headers, require_canonical
@@ -34,6 +34,8 @@ MAX_IDEMPOTENCY_KEY = 256
 _HEADER_BYTES = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
 _IDEMPOTENCY_KEYS = {"idempotency-key": "Idempotency-Key", "resend-idempotency-key": "Resend-Idempotency-Key"}
 _CONTROL = frozenset({*_IDEMPOTENCY_KEYS, "x-tag", "x-tags", "x-metadata"})
+# Empty ones are none: with ours at the top there would be two
+_COMPLETED = ("message-id", "date")
 
 _Values = dict[str, list[bytes]]
 _Read = TypeVar("_Read")
@@ -43,7 +45,7 @@ _Read = TypeVar("_Read")
 class SubmittedMessage:
     """A message by SMTP that may be taken, once its senders are authorised.
 
-    ``raw`` is canonical, ends with CRLF, and has no control header any more.
+    ``raw`` is canonical, ends with CRLF, and has no control header any more, nor an empty Message-ID or Date.
     ``tags`` and ``metadata`` are within the limits of every door.
     """
 
@@ -81,14 +83,15 @@ def check_submitted(raw: bytes) -> SubmittedMessage:
     if len(values.get("received", ())) > MAX_RECEIVED:
         raise ContentError(f"more than {MAX_RECEIVED} Received headers: the message runs in a loop", enhanced="5.4.6")
     header_from = _read_from(values)
+    taken_out = _CONTROL.union(name for name in _COMPLETED if not any(map(_to_text, values.get(name, ()))))
     message_id = _find_text(values, "message-id")
     return SubmittedMessage(
-        raw=_without_control(raw) if not _CONTROL.isdisjoint(values) else raw,
+        raw=_without(taken_out, raw) if not taken_out.isdisjoint(values) else raw,
         header_from=header_from,
         sender=_find_sender(values),
         subject=_find_text(values, "subject") or "",
         message_id=message_id or None,
-        has_date="date" in values,
+        has_date="date" in values and "date" not in taken_out,
         idempotency_key=_find_idempotency_key(values),
         tags=_list_tags(values),
         metadata=_find_metadata(values),
@@ -196,13 +199,13 @@ def _find_text(values: _Values, name: str) -> str | None:
 
 
 def _to_text(value: bytes) -> str:
-    """A header's value on one line, with a space for each tab; bytes that are not UTF-8 become U+FFFD."""
-    return unfold(value).decode("utf-8", "replace").replace("\t", " ").strip(" ")
+    """A header's value on one line, with a space for each tab; what is not UTF-8 is read as Windows writes it."""
+    return decode_raw(unfold(value)).replace("\t", " ").strip(" ")
 
 
-def _without_control(raw: bytes) -> bytes:
+def _without(names: frozenset[str], raw: bytes) -> bytes:
     end = raw.find(b"\r\n\r\n")
     at = len(raw) if end < 0 else end + 2
     fields = read_fields(raw[:at])
-    kept = [b"%b:%b\r\n" % (name, value) for name, value in fields if name.decode("ascii").lower() not in _CONTROL]
+    kept = [b"%b:%b\r\n" % (name, value) for name, value in fields if name.decode("ascii").lower() not in names]
     return b"".join(kept) + raw[at:]

@@ -79,9 +79,12 @@ async def send_batch(request: Request) -> Json:
 
 def idempotency_key(request: Request) -> str | None:
     """The key of the request, if it has one. Raises: BadRequest."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
         return None
+    key = keys[0]
+    if any(other != key for other in keys):
+        raise BadRequest("invalid_idempotency_key", "The request has two different idempotency keys.")
     if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
         raise BadRequest("invalid_idempotency_key", f"An idempotency key has 1 to {MAX_KEY} visible characters.")
     return key

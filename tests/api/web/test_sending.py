@@ -91,6 +91,13 @@ def test_a_recipient_named_twice_gets_one_delivery(owner: Customer) -> None:
     assert [one["address"] for one in body["recipients"]] == ["bob@example.net", "Ada@example.net"]
 
 
+def test_two_different_keys_are_refused(owner: Customer) -> None:
+    answer = owner.http.post(
+        "/v1/emails", json=owner.email(), headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    )
+    assert (answer.status_code, answer.json()["name"]) == (400, "invalid_idempotency_key")
+
+
 def test_the_same_key_and_body_are_answered_again_and_cost_nothing(owner: Customer) -> None:
     body, headers = owner.email(), {"Idempotency-Key": "order-7"}
     first = owner.http.post("/v1/emails", json=body, headers=headers)
