@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from hourpost.database import Database
+from hourpost.emails.hour import ROOM_CHANNEL
 from hourpost.emails.oldest import read_oldest_seconds
 from hourpost.emails.tallies import count_events
 from hourpost.errors import ServiceUnavailable
@@ -113,6 +114,7 @@ class Schedule:
             while not await listener.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=_ANSWER_SECONDS):  # noqa: ASYNC110  # PostgreSQL rings no bell
                 await asyncio.sleep(_LEAD_SECONDS)
             await listener.add_listener("standing", self._hear)
+            await listener.add_listener(ROOM_CHANNEL, self._hear)
             await listener.add_listener(HELD_CHANNEL, self._hear_of_held)
         except BaseException:  # a connection that is left open would keep the lead, and do nothing with it
             listener.terminate()
@@ -121,7 +123,7 @@ class Schedule:
         self._next.clear()
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
-        """An account has changed, its plan perhaps: what waits is paced anew at once."""
+        """An account has changed, its plan perhaps, or has room before its time: what waits is paced anew at once."""
         try:
             self._next[UUID(payload)] = 0.0
         except ValueError:
@@ -178,7 +180,9 @@ class Schedule:
     async def _compare(self) -> None:
         """Two looks that differ, some seconds apart, are no commit under way: tokens were lost on the road."""
         asked = [*self._differs, *self._next_to_compare()]
-        differs = {account for account in asked if account in self._next and not await self._releaser.compare(account)}
+        found = {account: await self._releaser.look(account) for account in asked if account in self._next}
+        self._next.update({account: 0.0 for account, one in found.items() if one.has_room})
+        differs = {account for account, one in found.items() if not one.is_true}
         for account in differs & self._differs:
             log.warning("the bucket differs from the rows and is filled again", account_id=str(account))
             await self._releaser.refill(account)

@@ -92,6 +92,14 @@ class Turn:
     wait_seconds: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Whether a bucket says what PostgreSQL says, and whether something is held although its hour has room."""
+
+    is_true: bool
+    has_room: bool
+
+
 class Releaser:
     """Releases held deliveries; safe to run in several processes at once, useful in one."""
 
@@ -143,8 +151,8 @@ class Releaser:
             return Turn(released, max(0.0, (taken.reading.next_free_at_us - taken.reading.now_us) / 1e6))
         return Turn(released, 0.0)
 
-    async def compare(self, account: UUID) -> bool:
-        """Whether the bucket says what PostgreSQL says; it may differ for a moment while something is committed."""
+    async def look(self, account: UUID) -> Look:
+        """The bucket beside PostgreSQL; they may differ for a moment while something is committed."""
         async with self._database.reading() as connection:
             owner = (await connection.execute(_ACCOUNT, {"account": account})).one()
             reading = await limit.read(
@@ -153,7 +161,8 @@ class Releaser:
             since = to_moment(reading.now_us) - timedelta(hours=1, seconds=15)
             spends = (await connection.execute(_SPENDS, {"account": account, "since": since})).all()
             waiting: int = (await connection.execute(_WAITING, {"account": account})).scalar_one()
-        return reading.used == _alive(spends, reading) and reading.waiting == waiting
+        is_true = reading.used == _alive(spends, reading) and reading.waiting == waiting
+        return Look(is_true, has_room=waiting > 0 and reading.remaining > 0)
 
     async def refill(self, account: UUID) -> None:
         """Fill the bucket from PostgreSQL, so that debits which nobody stored come back. Raises: ServiceUnavailable."""

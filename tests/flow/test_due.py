@@ -62,7 +62,7 @@ async def judge(office, account, mails):
     """The events of each, of which the ledger holds good."""
     ledger = await read_ledger(office.database, account.id)
     ledger.check()
-    assert await office.releaser.compare(account.id)
+    assert (await office.releaser.look(account.id)).is_true
     return [ledger.events[mail.email_id, 0] for mail in mails]
 
 
@@ -159,11 +159,11 @@ async def test_what_is_canceled_or_moved_while_tokens_are_taken_gives_them_back(
         now = office.clock.now()
         async with database.transaction() as connection:
             given = await cancel_email(connection, account.id, canceled.email_id, now)
-        await give_back(office.hour, given)
+        await give_back(office.hour, office.database, given)
         async with database.transaction() as connection:
             later = now + timedelta(hours=2)
             given = await reschedule_email(connection, account.id, moved.email_id, later, now)
-        await give_back(office.hour, given)
+        await give_back(office.hour, office.database, given)
 
     await coming_due(office, After(office.hour, change)).come_due()
     await office.releaser.release(account.id)

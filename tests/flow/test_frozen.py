@@ -172,7 +172,7 @@ async def test_what_was_refused_while_it_stood_still_is_not_stored_when_it_goes_
     ledger = await read_ledger(office.database, account.id)
     ledger.check()
     assert ledger.states == {"queued": 4}
-    assert await office.releaser.compare(account.id)
+    assert (await office.releaser.look(account.id)).is_true
 
 
 async def test_an_order_that_postgresql_begins_too_late_is_an_outage_and_costs_nothing(office, monkeypatch):
@@ -186,7 +186,7 @@ async def test_an_order_that_postgresql_begins_too_late_is_an_outage_and_costs_n
     ledger = await read_ledger(office.database, account.id)
     ledger.check()
     assert ledger.states == {"queued": 2}
-    assert await office.releaser.compare(account.id)
+    assert (await office.releaser.look(account.id)).is_true
 
 
 async def wait_for_the_end(database, pid):

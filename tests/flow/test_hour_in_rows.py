@@ -110,14 +110,14 @@ class Life:
             await office.intake.stop()
         await self.settle()
         self.judge(before, await read_ledger(self.database, self.account.id))
-        assert await self.offices[0].releaser.compare(self.account.id)
+        assert (await self.offices[0].releaser.look(self.account.id)).is_true
 
     async def settle(self):
         """What the schedule does until nobody has room."""
         releaser = self.offices[0].releaser
         before = await read_ledger(self.database, self.account.id)
         await releaser.come_due()
-        if await releaser.compare(self.account.id):
+        if (await releaser.look(self.account.id)).is_true:
             self.judge_due(before, await read_ledger(self.database, self.account.id))
         else:  # what a filling has overtaken, or nobody stored
             await releaser.refill(self.account.id)
@@ -215,7 +215,7 @@ class Life:
                 given = await how(connection, self.account.id, email_id, *arguments, self.clock.now())
         except Conflict:
             return
-        await give_back(self.offices[0].hour, given)
+        await give_back(self.offices[0].hour, self.database, given)
 
     async def release(self, door):
         with suppress(ServiceUnavailable):  # the bucket was lost again and again while it was asked

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from hourpost.flow import limit
+from hourpost.gateways.hour import RedisHour
 from hourpost.rules.hour_tokens import Take, Want
 from tests.flow.ledger import read_ledger
 from tests.flow.letters import letter, letters, make_standing, order
@@ -29,6 +30,20 @@ async def test_a_filling_waits_for_debits_that_are_being_committed(office, new_a
         )
     await filling
     assert (await office.hour.peek(account.id, 10)).used == 3
+
+
+async def test_a_filling_counts_what_was_spent_up_to_an_hour_ago_and_nothing_older(database, redis_url, new_account):
+    account = await new_account(10)
+    hour, now = RedisHour(redis_url, timeout_seconds=5), datetime.now(UTC)  # PostgreSQL's own time is asked
+    async with database.transaction() as connection:
+        for minutes, count in ((61, 4), (59, 2), (30, 1)):
+            await connection.exec_driver_sql(
+                "INSERT INTO spends (account_id, spent_at, count) VALUES ($1, $2, $3)",
+                (account.id, now - timedelta(minutes=minutes), count),
+            )
+    await limit.fill(hour, database, account.id)
+    assert (await hour.peek(account.id, 10)).used == 3
+    await hour.aclose()
 
 
 async def test_a_debit_from_before_a_filling_is_void(office, new_account, database):
@@ -86,7 +101,7 @@ async def test_a_bucket_that_a_failed_filling_left_behind_is_filled_at_the_next_
     office.clock.advance(3600)
     assert (await office.releaser.release(account.id)).released == 0
     assert (await office.releaser.release(account.id)).released == 1
-    assert await office.releaser.compare(account.id)
+    assert (await office.releaser.look(account.id)).is_true
 
 
 async def test_a_door_holds_nothing_back_for_a_bucket_that_was_left_behind(office, new_account, database):
@@ -103,10 +118,10 @@ async def test_tokens_that_nobody_stored_come_back_by_the_comparison(office, new
     await limit.take(office.hour, database, [Take(account.id, 3, [Want(3)])])  # and its process dies
     receipt = await office.intake.accept(order(make_standing(account)))
     assert receipt.placed[0].held_by == "plan"
-    assert not await office.releaser.compare(account.id)
+    assert not (await office.releaser.look(account.id)).is_true
     await office.releaser.refill(account.id)
     assert (await office.releaser.release(account.id)).released == 1
-    assert await office.releaser.compare(account.id)
+    assert (await office.releaser.look(account.id)).is_true
 
 
 async def test_a_bucket_that_knows_too_few_spends_differs_from_the_rows(office, new_account):
@@ -114,7 +129,7 @@ async def test_a_bucket_that_knows_too_few_spends_differs_from_the_rows(office, 
     await office.intake.accept(order(make_standing(account), *letters(2)))
     reading = await office.hour.peek(account.id, 3)
     await office.hour.refund(account.id, reading.generation, 2, reading.now_us)
-    assert not await office.releaser.compare(account.id)
+    assert not (await office.releaser.look(account.id)).is_true
 
 
 async def test_a_queue_of_nobody_keeps_nobody_waiting(office, new_account):

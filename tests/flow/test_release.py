@@ -46,7 +46,7 @@ async def test_nothing_leaves_from_a_domain_that_was_lost_while_it_waited(office
     ledger = await read_ledger(database, account.id)
     ledger.check()
     assert [ledger.row(one.email_id).state for one in (ends, stays, notice)] == ["failed", "queued", "queued"]
-    assert await office.releaser.compare(account.id)
+    assert (await office.releaser.look(account.id)).is_true
     async with database.reading() as connection:
         query = text("SELECT detail ->> 'reason' FROM events WHERE email_id = :id AND kind = 'failed'")
         assert "not verified" in (await connection.execute(query, {"id": ends.email_id})).scalar_one()

@@ -57,7 +57,7 @@ class Story:
             if end == "cancel":
                 async with self.rounds.database.transaction() as connection:
                     given = await cancel_email(connection, self.rounds.account.id, email_id, now)
-                await give_back(self.rounds.office.hour, given)
+                await give_back(self.rounds.office.hour, self.rounds.database, given)
 
     async def tries(self, number):
         worker, emails = await lease(self.rounds)

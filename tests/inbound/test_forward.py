@@ -35,7 +35,7 @@ async def went_on(house: House) -> list[tuple[str, str]]:
 
 async def used(house: House, hour) -> tuple[int, int]:
     """What the bucket says is spent, and what it says waits; the rows agree."""
-    assert await Releaser(house.database, hour, Bell(), SystemClock()).compare(house.account.id)
+    assert (await Releaser(house.database, hour, Bell(), SystemClock()).look(house.account.id)).is_true
     reading = await limit.read(hour, house.database, house.account.id, 10)
     return reading.used, reading.waiting
 

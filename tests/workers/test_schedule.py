@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from contextlib import suppress
 from datetime import timedelta
 
@@ -12,6 +13,9 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan
+from hourpost.emails.changes import cancel_email
+from hourpost.emails.hour import give_back
+from hourpost.flow import limit
 from hourpost.rules.hour_tokens import Take, Want
 from hourpost.rules.ids import new_id
 from tests.cast import make_account
@@ -89,6 +93,36 @@ async def test_what_goes_on_from_a_mailbox_leaves_with_the_next_tick(rounds, tic
         await connection.execute(text("UPDATE deliveries SET state = 'held', released_at = NULL"))
     async with rounds.database.transaction() as connection:
         await connection.execute(text("SELECT pg_notify('held', :account)"), {"account": str(rounds.account.id)})
+    await rounds.until(lambda now: now.row(email_id).state == "queued")
+
+
+async def wait_for_the_next_hour(rounds, schedule):
+    """Until the schedule has seen that there is no room, and would come back when the hour is over."""
+    await rounds.until(lambda _: schedule._next.get(rounds.account.id, 0.0) > time.monotonic() + 60)
+
+
+async def test_what_is_held_has_the_room_of_what_was_canceled_at_once(rounds, tick):
+    await give_limit(rounds, 1)
+    first, second = await rounds.post("a@x.test"), await rounds.post("b@x.test")
+    schedule = tick().schedule
+    schedule._due["compare"] = math.inf  # it finds nothing by itself
+    await wait_for_the_next_hour(rounds, schedule)
+    async with rounds.database.transaction() as connection:
+        given = await cancel_email(connection, rounds.account.id, first, rounds.clock.now())
+    await give_back(rounds.office.hour, rounds.database, given)
+    ledger = await rounds.until(lambda now: now.row(second).state == "queued")
+    ledger.check()
+
+
+async def test_room_that_nobody_has_told_of_is_found_by_a_look(rounds, tick, monkeypatch):
+    """A bucket that a door has filled anew may have room: tokens that nobody stored were in the one before."""
+    await give_limit(rounds, 3)
+    await limit.take(rounds.office.hour, rounds.database, [Take(rounds.account.id, 3, [Want(3)])])  # and is killed
+    email_id = await rounds.post("a@x.test")
+    schedule = tick().schedule
+    await wait_for_the_next_hour(rounds, schedule)
+    await limit.fill(rounds.office.hour, rounds.database, rounds.account.id)
+    schedule._due["compare"] = 0.0
     await rounds.until(lambda now: now.row(email_id).state == "queued")
 
 

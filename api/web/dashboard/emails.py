@@ -81,7 +81,7 @@ async def post_cancel(email_id: str, visitor: Sender) -> Response:
             given = await changes.cancel_email(connection, visitor.account.id, id_of_email(email_id), visitor.now)
     except Refused as error:
         return _back(visitor, email_id, error)
-    await give_back(visitor.parts.hour, given)
+    await give_back(visitor.parts.hour, visitor.parts.database, given)
     return visitor.redirect(f"{PATH}/{email_id}", "What had not left yet is canceled.")
 
 
@@ -100,7 +100,7 @@ async def post_reschedule(email_id: str, request: Request, visitor: Sender) -> R
         return await _show(visitor, email_id, "preview", form=form, faults=faults_by_field(ValidationFailed([fault])))
     except Refused as error:
         return _back(visitor, email_id, error)
-    await give_back(visitor.parts.hour, given)
+    await give_back(visitor.parts.hour, visitor.parts.database, given)
     return visitor.redirect(f"{PATH}/{email_id}", "It leaves at the new moment.")
 
 

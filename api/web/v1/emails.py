@@ -182,7 +182,7 @@ async def _attached(parts: Parts, caller: Standing, email_id: str) -> Attached:
 
 
 async def _changed(parts: Parts, caller: Standing, email_id: str, given: changes.GivenBack) -> Response:
-    await give_back(parts.hour, given)
+    await give_back(parts.hour, parts.database, given)
     async with parts.database.reading() as connection:
         email = await _find(connection, caller, email_id)
     return Json(await _view(parts, caller, email))

@@ -55,5 +55,5 @@ async def post_cancel(email_id: str, request: Request, reader: TheReader) -> Res
             given = await changes.cancel_email(connection, account_id, known, reader.now)
     except Conflict:
         return reader.redirect(back, "It has left already.", "warn")
-    await give_back(reader.parts.hour, given)
+    await give_back(reader.parts.hour, reader.parts.database, given)
     return reader.redirect(back, "Canceled: what had not left stays here.", "info")
