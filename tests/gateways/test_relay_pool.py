@@ -179,6 +179,20 @@ async def test_a_slow_relay_leaves_the_rate_of_the_others() -> None:
         assert fast.stats.messages > 10 * slow.stats.messages
 
 
+async def test_a_relay_that_takes_connections_and_says_nothing_is_given_no_more_mail() -> None:
+    clock, silent = Clock(), socket.create_server(("127.0.0.1", 0))
+    port = silent.getsockname()[1]
+    async with sink_for() as (sink, second), pool_of(plain(port, weight=9), plain(second), clock=clock) as pool:
+        first = [asyncio.create_task(pool.send(envelope(), CONTENT)) for _ in range(10)]
+        await settle(lambda: sink.stats.messages == 1 and pool.health()[0].connecting > 0)
+        clock.now += 5.0
+        assert all(outcome.is_accepted for outcome in await send_many(pool, 50))
+        assert pool.health()[0].waiting == 9
+        clock.now += 20.0  # what has waited for it goes to the other
+        assert all(outcomes_of(result)[0].is_accepted for result in await asyncio.gather(*first))
+    silent.close()
+
+
 # the breaker
 
 

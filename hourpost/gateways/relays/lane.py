@@ -17,7 +17,7 @@ from hourpost.gateways.relays.outcome import Outcome, Postponed
 from hourpost.gateways.relays.pace import SLOW_SECONDS, SLOW_SHARE, Destinations, Pace, Places
 from hourpost.gateways.relays.parcel import Parcel, find_obstacle, refuse
 from hourpost.gateways.relays.spec import RelaySpec
-from hourpost.gateways.relays.supply import Supply
+from hourpost.gateways.relays.supply import SILENT_SECONDS, Supply
 from hourpost.gateways.relays.waiting import Admission, Waiter, WaitingLine
 
 _TRIES = 3
@@ -75,12 +75,14 @@ class Lane:
 
     @property
     def has_room(self) -> bool:
-        """Whether a message would find a connection at once, or one that can be opened."""
-        return self._supply.busy + len(self._waiting) < self._supply.ceiling
+        """Whether a message would find a connection at once, or one that can be opened; not while it is silent."""
+        is_silent = self._supply.silent_seconds(self._around.clock()) > SILENT_SECONDS
+        return not is_silent and self._supply.busy + len(self._waiting) < self._supply.ceiling
 
     def expected_wait(self, now: float) -> float:
         """Seconds that one more message would wait, roughly."""
-        return self._pace.seconds(now) * (len(self._waiting) + 1) / self._supply.ceiling
+        seconds = self._pace.seconds(now) * (len(self._waiting) + 1) / self._supply.ceiling
+        return max(seconds, self._supply.silent_seconds(now))
 
     async def send(self, parcel: Parcel) -> list[Outcome] | Postponed:
         """Sends a parcel, trying again where a used connection turns out to be closed (nothing was taken then)."""

@@ -14,6 +14,8 @@ from hourpost.gateways.relays.spec import RelaySpec
 CONNECTING_AT_ONCE = 32
 CONNECTING_UNPROVEN = 4
 """How many log-ins at once to a relay with which no connection is open: it may be down."""
+SILENT_SECONDS = 3.0
+"""A relay that has let every log-in wait for so long is given nothing that another one can take."""
 CEILING_SECONDS = 30.0
 """How long we live with fewer connections where the relay refused one more."""
 
@@ -37,7 +39,7 @@ class Supply:
         self._hostname = hostname
         self._context = tls_context(spec)
         self._ceiling_until = 0.0
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: dict[asyncio.Task[None], float] = {}  # since when
 
     @property
     def connecting(self) -> int:
@@ -49,13 +51,17 @@ class Supply:
         """How many connections are not idle."""
         return len(self.live) - len(self.idle)
 
+    def silent_seconds(self, now: float) -> float:
+        """For how long a relay with which no connection is open has been asked for one; 0 where none is asked for."""
+        return 0.0 if self.live or not self._connecting else now - min(self._connecting.values())
+
     def grow(self, demand: int, most: int) -> None:
         """Begins as many log-ins as ``demand`` messages want, up to ``most`` connections in all."""
         at_once = CONNECTING_AT_ONCE if self.live else CONNECTING_UNPROVEN
         wanted = min(demand, at_once, min(most, self.ceiling) - len(self.live))
         for _ in range(wanted - len(self._connecting)):
             task = asyncio.get_running_loop().create_task(self._open())
-            self._connecting.add(task)
+            self._connecting[task] = self._around.clock()
 
     async def log_in(self) -> RelayConnection:
         """A connection of its own, for a check. Raises: LoginFailed."""
@@ -98,11 +104,11 @@ class Supply:
         try:
             connection = await self.log_in()
         except LoginFailed as error:
-            self._connecting.discard(task)
+            self._connecting.pop(task, None)
             self.on_refused(error)
             return
         finally:
-            self._connecting.discard(task)
+            self._connecting.pop(task, None)
         if connection.failure is not None:
             self.on_refused(LoginFailed(Stage.CONNECT, connection.failure))
             return
