@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import dkim
 import psutil
 import pytest
 
@@ -60,6 +61,15 @@ def test_the_printed_curl_line_puts_an_email_through_the_relay(up: RunningUp) ->
     mail = next(mail for mail in up.captured() if message_id in mail)
     assert b"X-Envelope-To: you@example.net\r\n" in mail
     assert b"\r\n\r\nIt works." in mail
+
+
+def test_what_leaves_is_signed_and_verifies_by_the_records_of_its_domain(up: RunningUp) -> None:
+    message_id = json.loads(up.paste("curl "))["message_id"].encode()
+    eventually(lambda: any(message_id in mail for mail in up.captured()))
+    mail = next(mail for mail in up.captured() if message_id in mail)
+    told = json.loads(up.call("domain", "verify", "--account", "Acme", "acme.test", "--json").stdout)
+    records = {f"{record['name']}.": record["value"].encode() for record in told["records"]}
+    assert dkim.DKIM(mail).verify(0, dnsfunc=lambda name, **_: records.get(name.decode()))
 
 
 @pytest.mark.skipif(shutil.which("swaks") is None, reason="swaks is not installed")

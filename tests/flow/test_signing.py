@@ -11,6 +11,7 @@ from hourpost.accounts.changes import set_ed25519_signing
 from hourpost.domains.records import list_records
 from hourpost.flow.claim import claim, enrol, load_contents
 from hourpost.flow.signing import DkimSigner
+from hourpost.flow.store import CHUNK_BYTES
 from hourpost.rules.ids import new_id
 from hourpost.rules.submission import SendingDomain
 from tests.cast import CIPHER, make_account, make_domain
@@ -24,7 +25,8 @@ async def test_signed_mail_verifies_by_the_records_that_the_owner_publishes(roun
         await set_ed25519_signing(connection, account.id, wanted=wants_ed25519)
     domain = await make_domain(rounds.database, account)
     names = {domain.name: SendingDomain(domain.id, domain.name, signs=True)}
-    content = f"From: hi@{domain.name}\r\nTo: a@x.test\r\nSubject: signed\r\n\r\n.a\r\n..b  \r\n\r\n".encode()
+    content = f"From: hi@{domain.name}\r\nTo: a@x.test\r\nSubject: signed\r\n\r\n.a\r\n..b  \r\n".encode()
+    content += CHUNK_BYTES // 10 * b"a body \r\n\r\n"  # in more than one chunk
     mail = letter("a@x.test", from_address=f"hi@{domain.name}", content=content)
     await rounds.office.intake.accept(order(make_standing(account, 1000, domains=names), mail))
 
