@@ -107,12 +107,13 @@ def of_withdrawn(email: Claimed, recipient: Recipient, now: datetime) -> Verdict
 def _again(
     email: Claimed, recipient: Recipient, attempt: Try, now: datetime, delay: timedelta, waits_for: str
 ) -> Verdict:
-    due_at = now + delay
-    if now > email.leaves_at + GIVE_UP_AFTER:
+    last_at = email.leaves_at + GIVE_UP_AFTER
+    if now >= last_at:
         detail = {"reason": "no relay took it within 72 hours"}
         return Verdict(
             email.email_id, recipient.position, State.EXPIRED, now, "expired", attempt=attempt, detail=detail
         )
+    due_at = min(now + delay, last_at)
     detail = {"next_attempt_at": write_moment(due_at)}
     return Verdict(email.email_id, recipient.position, State.DEFERRED, due_at, "deferred", waits_for, attempt, detail)
 
