@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         "",
         description="Networks from which mail ports expect the PROXY protocol (1 or 2), space-separated; 10.1.0.0/16.",
     )
-    hostname: str = Field("localhost", description="Our own name in EHLO, banners and Message-IDs.")
+    hostname: str = Field("localhost", description="Our own name in EHLO, banners, trace headers and delivery notices.")
     postmaster: str = Field(
         "",
         description="Mailbox here that gets what is for `postmaster` where nobody has that address; when empty the"
