@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+import random
+from collections.abc import Sequence
 from functools import partial
 from time import monotonic
+from typing import TypeVar
 from uuid import UUID
 
-import asyncpg
-
 from hourpost.accounts.notices import STANDING_CHANNEL
+from hourpost.batcher import Batcher
 from hourpost.credentials.listening import ChangeListener
-from hourpost.credentials.lookup import Found, find_account_standing, find_standing
+from hourpost.credentials.lookup import Found, find_account_standings, find_standings
 from hourpost.credentials.usage import UsageLog
 from hourpost.database import Database
 from hourpost.errors import Forbidden, NotAuthenticated
@@ -24,7 +25,10 @@ from hourpost.rules.tokens import SMTP, digest, looks_valid
 # Changes are told at once; the limit is for what nobody tells, such as rows changed by hand.
 REMEMBERED_SECONDS = 60.0
 MOST_REMEMBERED = 50_000
-LookUp = Callable[[asyncpg.Connection], Awaitable[Found | None]]
+Item = TypeVar("Item")
+_SPREAD = (0.5, 1.0)  # so that what was looked up together does not end together
+_AT_ONCE = 100  # an account may have a thousand domains, a row each
+_FLIGHTS = 3  # one backend may stand still while the server lives
 _WRONG_KEY = "API key is invalid"
 _WRONG_LOGIN = "Authentication credentials invalid"
 
@@ -37,7 +41,9 @@ class StandingCache:
         self._clock = clock
         self._known: dict[bytes, tuple[float, Found | None]] = {}
         self._digests: dict[UUID, set[bytes]] = {}  # of what is known, by account
-        self._loading: dict[bytes, asyncio.Task[Found | None]] = {}
+        self._loading: dict[bytes, asyncio.Future[Found | None]] = {}
+        self._by_hash = Batcher(self._look_up, at_once=_AT_ONCE, flights=_FLIGHTS)
+        self._by_account = Batcher(self._look_up_accounts, at_once=_AT_ONCE, flights=_FLIGHTS)
         self._changes = changes or ChangeListener(database)
         self._changes.subscribe(STANDING_CHANNEL, on_change=self._forget, on_silence=self._forget_all)
         self._usage = UsageLog(database, clock)
@@ -86,34 +92,40 @@ class StandingCache:
         """What an account itself may do. Raises: Forbidden, ServiceUnavailable."""
         key = b"account " + account_id.bytes
         entry = self._known.get(key)
-        look_up = partial(find_account_standing, account_id=account_id)
-        found = entry[1] if entry is not None and entry[0] > monotonic() else await self._share(key, look_up)
+        if entry is not None and entry[0] > monotonic():
+            found = entry[1]
+        else:
+            found = await self._share(key, account_id, self._by_account)
         if found is None:
             raise Forbidden("invalid_login", _WRONG_LOGIN)
         return found.standing
 
     async def _find(self, token: str, key: bytes) -> Found | None:
-        return await self._share(key, partial(find_standing, token_sha256=key)) if looks_valid(token) else None
+        return await self._share(key, key, self._by_hash) if looks_valid(token) else None
 
-    async def _share(self, key: bytes, look_up: LookUp) -> Found | None:
-        """Look it up; callers who ask for the same meanwhile share the answer."""
-        task = self._loading.get(key)
-        if task is None:
-            task = asyncio.create_task(self._load(key, look_up))
-            self._loading[key] = task
-        return await asyncio.shield(task)
+    async def _share(self, key: bytes, item: Item, look_ups: Batcher[Item, Found | None]) -> Found | None:
+        """Look it up, with others of the same moment; callers who ask for the same meanwhile share the answer."""
+        future = self._loading.get(key)
+        if future is None:
+            future = self._loading[key] = look_ups.send(item)
+            future.add_done_callback(partial(self._keep, key))
+        return await asyncio.shield(future)
 
-    async def _load(self, key: bytes, look_up: LookUp) -> Found | None:
-        try:
-            async with self._database.hot_statements() as connection:
-                found = await look_up(connection)
-            # Whoever was told of a change while we were reading has taken us out of here: then nothing is kept.
-            if self._loading.get(key) is asyncio.current_task() and self._changes.hears:
-                self._remember(key, found)
-            return found
-        finally:
-            if self._loading.get(key) is asyncio.current_task():
-                del self._loading[key]
+    def _keep(self, key: bytes, future: asyncio.Future[Found | None]) -> None:
+        # Whoever was told of a change while we were reading has taken us out of here: then nothing is kept.
+        if self._loading.get(key) is not future:
+            return
+        del self._loading[key]
+        if future.exception() is None and self._changes.hears:
+            self._remember(key, future.result())
+
+    async def _look_up(self, hashes: Sequence[bytes]) -> list[Found | None]:
+        async with self._database.hot_statements() as connection:
+            return await find_standings(connection, hashes)
+
+    async def _look_up_accounts(self, accounts: Sequence[UUID]) -> list[Found | None]:
+        async with self._database.hot_statements() as connection:
+            return await find_account_standings(connection, accounts)
 
     def _note_use(self, found: Found) -> None:
         if found.credential_id is not None:
@@ -123,7 +135,7 @@ class StandingCache:
         if len(self._known) >= MOST_REMEMBERED:
             self._drop(next(iter(self._known)))  # the oldest
         self._drop(key)
-        self._known[key] = (monotonic() + REMEMBERED_SECONDS, found)
+        self._known[key] = (monotonic() + REMEMBERED_SECONDS * random.uniform(*_SPREAD), found)  # noqa: S311  # jitter
         if found is not None:
             self._digests.setdefault(found.standing.account_id, set()).add(key)
 

@@ -16,11 +16,11 @@ from uuid import UUID
 
 import structlog
 
+from hourpost.boarding import Boarding
 from hourpost.database import STATEMENT_FAULTS, Database
 from hourpost.errors import HourpostError, IdempotencyInFlight, ServiceUnavailable
 from hourpost.flow import placing
 from hourpost.flow.admit import admit
-from hourpost.flow.boarding import Boarding
 from hourpost.flow.earlier import Earlier, Known, find_earlier
 from hourpost.flow.enqueue import Enqueue
 from hourpost.flow.parting import part

@@ -19,9 +19,9 @@ import orjson
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from hourpost.batcher import Batcher
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
-from hourpost.flow.batcher import Batcher
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.encryption import CannotDecrypt, Cipher
 from hourpost.gateways.metrics import WEBHOOK_CALLS

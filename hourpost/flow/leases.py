@@ -13,9 +13,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from hourpost.batcher import Batcher
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
-from hourpost.flow.batcher import Batcher
 from hourpost.flow.claim import Claimed, enrol, mark_dots, renew
 from hourpost.flow.logbook import Logbook
 from hourpost.flow.record import is_one_statement, record

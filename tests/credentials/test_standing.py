@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -12,8 +12,9 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan, suspend_account
-from hourpost.credentials import standing
+from hourpost.credentials import lookup, standing
 from hourpost.credentials.changes import NewCredential, revoke_credential, set_expiry, set_filing
+from hourpost.credentials.lookup import Found
 from hourpost.credentials.queries import Kind
 from hourpost.credentials.standing import StandingCache
 from hourpost.database import Database
@@ -154,6 +155,39 @@ async def test_who_asks_at_once_shares_one_question(database: Database, start: S
     assert process.questions == 1
 
 
+async def test_who_asks_for_another_at_the_same_moment_shares_the_question_and_gets_an_answer_of_its_own(
+    database: Database, start: Start
+) -> None:
+    issued = [await make_key(database, await make_account(database)) for _ in range(5)]
+    process = await start()
+    asked = [process.cache.by_token(token) for token in [one.secret for one in issued] + [UNKNOWN, "hp_live_short"]]
+    *found, unknown, short = await asyncio.gather(*asked, return_exceptions=True)
+    assert [one.credential_id for one in found] == [one.credential.id for one in issued]
+    assert isinstance(unknown, Forbidden)
+    assert isinstance(short, Forbidden)
+    assert process.questions == 1
+
+
+async def test_accounts_are_looked_up_together_too(database: Database, start: Start) -> None:
+    accounts = [await make_account(database) for _ in range(3)]
+    domain = await make_domain(database, accounts[1])
+    cache = (await start()).cache
+    asked = [cache.by_account(id_) for id_ in [one.id for one in accounts] + [domain.id]]
+    *found, unknown = await asyncio.gather(*asked, return_exceptions=True)
+    assert [one.account_id for one in found] == [one.id for one in accounts]
+    assert [set(one.domains) for one in found] == [set(), {domain.name}, set()]
+    assert isinstance(unknown, Forbidden)
+
+
+async def test_what_was_looked_up_together_does_not_end_together(start: Start) -> None:
+    process = await start()
+    tokens = [mint(LIVE, bytes([number]) * ENTROPY_BYTES) for number in range(20)]
+    assert all(await asyncio.gather(*(is_refused(process, token) for token in tokens)))
+    ends = {end for end, _ in process.cache._known.values()}
+    assert len(ends) == len(tokens)
+    assert max(ends) - min(ends) < standing.REMEMBERED_SECONDS
+
+
 async def test_an_unknown_token_is_asked_for_once_too(start: Start) -> None:
     process = await start()
     for _ in range(3):
@@ -279,6 +313,59 @@ async def test_a_change_during_the_look_up_is_not_remembered_away(database: Data
     assert process.questions == 2
 
 
+@pytest.fixture
+def held_back(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """What is read first is told only when this is set."""
+    may_tell, is_first = asyncio.Event(), iter([True])
+
+    async def find_standings(connection: asyncpg.Connection, hashes: Sequence[bytes]) -> list[Found | None]:
+        found = await lookup.find_standings(connection, hashes)
+        if next(is_first, False):
+            await may_tell.wait()
+        return found
+
+    monkeypatch.setattr(standing, "find_standings", find_standings)
+    return may_tell
+
+
+async def test_a_key_revoked_while_it_is_read_with_others_is_refused_from_then_on(
+    database: Database, start: Start, held_back: asyncio.Event
+) -> None:
+    account, other = await make_account(database), await make_account(database)
+    revoked, kept = await make_key(database, account), await make_key(database, other)
+    process = await start()
+    reading = [asyncio.create_task(process.cache.by_token(one.secret)) for one in (revoked, kept)]
+    await until(lambda: has_asked(process))
+    async with database.transaction() as connection:
+        await revoke_credential(connection, account.id, Kind.API_KEY, revoked.credential.id, NOW)
+    # Who comes after it waits for nobody who read before it
+    await until(lambda: is_refused(process, revoked.secret))
+    assert not any(one.done() for one in reading)
+    held_back.set()
+    await asyncio.gather(*reading)
+    assert await is_refused(process, revoked.secret)
+    before = process.questions
+    assert (await process.cache.by_token(kept.secret)).account_id == other.id
+    assert process.questions == before + 1
+
+
+async def test_who_goes_away_takes_nobody_along(database: Database, start: Start, held_back: asyncio.Event) -> None:
+    one, other = [await make_key(database, await make_account(database)) for _ in range(2)]
+    process = await start()
+    leaving, same, beside = [asyncio.create_task(process.cache.by_token(issued.secret)) for issued in (one, one, other)]
+    await until(lambda: has_asked(process))
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    held_back.set()
+    assert (await same).credential_id == one.credential.id
+    assert (await beside).credential_id == other.credential.id
+    assert process.questions == 1
+
+
+async def has_asked(process: Process) -> bool:
+    return process.questions > 0
+
+
 async def test_when_the_listening_connection_is_lost_everything_is_forgotten_and_heard_again(
     database: Database, start: Start
 ) -> None:
@@ -322,8 +409,10 @@ async def test_without_postgresql_the_start_says_so() -> None:
     process = Process("postgresql://nobody@127.0.0.1:1/nothing")
     with pytest.raises(ServiceUnavailable):
         await process.cache.start()
-    with pytest.raises(ServiceUnavailable):
-        await process.cache.by_token(UNKNOWN)
+    tokens = [UNKNOWN, UNKNOWN, mint(LIVE, b"\x08" * ENTROPY_BYTES)]
+    for _ in range(2):
+        told = await asyncio.gather(*map(process.cache.by_token, tokens), return_exceptions=True)
+        assert [type(one) for one in told] == [ServiceUnavailable] * 3
 
 
 async def test_an_smtp_login_needs_both_halves(database: Database, start: Start) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from hourpost.accounts.changes import set_ed25519_signing
 from hourpost.credentials.changes import NewCredential
-from hourpost.credentials.lookup import find_account_standing
+from hourpost.credentials.lookup import find_account_standings
 from hourpost.credentials.queries import Kind, list_credentials
 from hourpost.database import Database
 from hourpost.domains.changes import add_domain, delete_domain, prepare_domain, set_signatures
@@ -183,7 +183,7 @@ async def test_a_key_whose_record_is_gone_does_not_sign_and_the_other_does(
     async with database.reading() as connection:
         keys = await load_dkim_keys(connection, CIPHER, domain.id)
     async with database.hot_statements() as hot:
-        found = await find_account_standing(hot, domain.account_id)
+        (found,) = await find_account_standings(hot, [domain.account_id])
     assert [key.algorithm for key in keys] == ["ed25519-sha256" if gone == "rsa" else "rsa-sha256"]
     assert found is not None
     assert found.standing.domains[domain.name].signs

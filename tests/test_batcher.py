@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from hourpost.flow.batcher import Batcher
+from hourpost.batcher import Batcher
 
 
 class Ledger:
@@ -64,3 +64,40 @@ async def test_a_failed_write_fails_all_that_were_in_it():
     batcher: Batcher[int, int] = Batcher(write)
     found = await asyncio.gather(batcher.put(1), batcher.put(2), return_exceptions=True)
     assert [str(one) for one in found] == ["2", "2"]
+
+
+class Docks:
+    """Whose flights land when they are told to."""
+
+    def __init__(self, flights: int) -> None:
+        self.left: asyncio.Queue[list[int]] = asyncio.Queue()
+        self.may_land = asyncio.Event()
+        self.batcher: Batcher[int, int] = Batcher(self._run, at_once=3, flights=flights)
+
+    async def next_left(self) -> list[int]:
+        return await asyncio.wait_for(self.left.get(), 30)
+
+    async def _run(self, numbers: Sequence[int]) -> Sequence[int]:
+        self.left.put_nowait(list(numbers))
+        await self.may_land.wait()
+        return numbers
+
+
+async def test_beside_a_flight_that_takes_long_another_leaves():
+    docks = Docks(flights=2)
+    futures = [docks.batcher.send(1)]
+    assert await docks.next_left() == [1]
+    futures += [docks.batcher.send(2), docks.batcher.send(3)]
+    assert await docks.next_left() == [2, 3]
+    futures += [docks.batcher.send(4)]
+    await asyncio.sleep(0.1)
+    assert docks.left.empty()
+    docks.may_land.set()
+    assert await asyncio.wait_for(asyncio.gather(*futures), 30) == [1, 2, 3, 4]
+
+
+async def test_no_flight_takes_more_than_its_most():
+    docks = Docks(flights=1)
+    docks.may_land.set()
+    assert await asyncio.wait_for(asyncio.gather(*map(docks.batcher.put, range(7))), 30) == list(range(7))
+    assert [await docks.next_left() for _ in range(3)] == [[0, 1, 2], [3, 4, 5], [6]]

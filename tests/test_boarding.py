@@ -7,8 +7,8 @@ import itertools
 
 import pytest
 
-from hourpost.flow import boarding
-from hourpost.flow.boarding import Boarding
+from hourpost import boarding
+from hourpost.boarding import Boarding
 
 
 class Quay:
