@@ -83,7 +83,7 @@ def check_submitted(raw: bytes) -> SubmittedMessage:
     if len(values.get("received", ())) > MAX_RECEIVED:
         raise ContentError(f"more than {MAX_RECEIVED} Received headers: the message runs in a loop", enhanced="5.4.6")
     header_from = _read_from(values)
-    taken_out = _CONTROL.union(name for name in _COMPLETED if not any(map(_to_text, values.get(name, ()))))
+    taken_out = _CONTROL.union(name for name in _COMPLETED if not any(map(bytes.strip, values.get(name, ()))))
     message_id = _find_text(values, "message-id")
     return SubmittedMessage(
         raw=_without(taken_out, raw) if not taken_out.isdisjoint(values) else raw,
