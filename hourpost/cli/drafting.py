@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hourpost.errors import Fault, ValidationFailed
+from hourpost.errors import Fault, Refused, ValidationFailed
 from hourpost.rules.labels import read_metadata, read_tag
 from hourpost.rules.submission import OnLimit
 
@@ -51,14 +52,15 @@ class Draft:
 
     @classmethod
     def read(cls, options: Options) -> Draft:
-        """Read what the options name. Raises: OSError."""
+        """Read what the options name. Raises: OSError, Refused."""
         faults: list[Fault] = []
         content = _content(options)
         if not options.sender:
             faults.append(Fault("/from", "give the sender with --from"))
         if not content:
             faults.append(Fault("/text", "give --text, --html or --attach"))
-        fields = {"from": options.sender, "subject": options.subject, **content, **_envelope(options)}
+        subject = decode(os.fsencode(options.subject), "--subject")
+        fields = {"from": options.sender, "subject": subject, **content, **_envelope(options)}
         fields |= _labels(options, faults)
         return cls(fields, sum(len(str(value)) for value in fields.values()), tuple(faults))
 
@@ -81,12 +83,23 @@ class Draft:
 def _content(options: Options) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if options.text is not None:
-        fields["text"] = sys.stdin.read() if options.text == "-" else options.text
+        piped = options.text == "-"
+        raw, place = (sys.stdin.buffer.read(), "standard input") if piped else (os.fsencode(options.text), "--text")
+        fields["text"] = decode(raw, place)
     if options.html is not None:
-        fields["html"] = options.html.read_text()
+        fields["html"] = decode(options.html.read_bytes(), str(options.html))
     if options.attach:
         fields["attachments"] = [_attachment(file) for file in options.attach]
     return fields
+
+
+def decode(raw: bytes, place: str) -> str:
+    """The text of a file, whatever the terminal's language. Raises: Refused where it is not UTF-8."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise Refused(f"{place}, line {line}: this is not UTF-8; `iconv -f latin1 -t utf-8` makes it so") from None
 
 
 def _envelope(options: Options) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hourpost.cli import send_options as options
 from hourpost.cli.desk import fail, read_secret
-from hourpost.cli.drafting import Draft, Options
+from hourpost.cli.drafting import Draft, Options, decode
 from hourpost.cli.output import AsJson, print_object
 from hourpost.cli.posting import Poster
 from hourpost.embedded.instance import instance_settings
@@ -135,12 +135,13 @@ def _send_many(poster: Poster, draft: Draft, recipients: list[str], way: _Way) -
 
 
 def _recipients(to: list[str], file: Path | None) -> tuple[list[str], list[Fault]]:
-    """The recipients, and what is wrong with them. Raises: OSError."""
+    """The recipients, and what is wrong with them. Raises: OSError, Refused."""
     if file is None:
         return to, [] if to else [Fault("/to", "give a recipient with --to")]
     if to:
         return to, [Fault("/to", "give --to or --to-each, not both")]
-    lines = {number: line.strip() for number, line in enumerate(file.read_text().splitlines(), 1) if line.strip()}
+    text = decode(file.read_bytes(), str(file))
+    lines = {number: line.strip() for number, line in enumerate(text.splitlines(), 1) if line.strip()}
     if not lines:
         return [], [Fault("/to-each", f"{file} has no recipients")]
     return list(lines.values()), [fault for number, line in lines.items() for fault in _faults_of(file, number, line)]

@@ -168,6 +168,19 @@ def test_a_list_that_is_refused_in_its_middle_says_how_far_it_went(
     ]
 
 
+def test_what_a_spreadsheet_writes_is_read_and_what_is_not_utf_8_is_told(
+    hourpost: Run, api: FakeApi, tmp_path: Path
+) -> None:
+    (tmp_path / "list").write_bytes("\ufeffa@x.net\r\n".encode())
+    (tmp_path / "a.html").write_bytes("<p>\nJörg</p>".encode("latin-1"))
+    api.answers = [(200, {}, {"data": [{"id": "em_1"}]})]
+    hourpost("send", "--from", "a@acme.test", "--text", "x", "--to-each", "list")
+    assert [one["to"] for one in api.requests[0].body] == [["a@x.net"]]
+    told = "error: a.html, line 2: this is not UTF-8"
+    assert hourpost("send", "--from", "a@acme.test", "--html", "a.html", "--to", "a@x.net").error.startswith(told)
+    assert "--subject, line 1: this is not UTF-8" in hourpost(*ONE, "--subject", "J\udcf6rg").error
+
+
 def test_all_that_is_missing_is_said_at_once(hourpost: Run, api: FakeApi) -> None:
     done = hourpost("send", "--subject", "Hi")
     assert (done.exit_code, api.requests) == (1, [])
