@@ -25,6 +25,7 @@ from hourpost.settings import Settings
 from tests.api.web.running import RunningWeb
 from tests.cast import make_account, make_domain, make_key
 from tests.fakes.bell import Bell
+from tests.fixtures.trust import TRUST
 from tests.inbound.house import HOSTNAME, FixedAuthentication
 
 
@@ -110,9 +111,10 @@ async def receiver(database: Database, redis_url: str) -> AsyncIterator[Receiver
 
 @pytest.fixture
 def nobody(web: RunningWeb) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=web.url) as client:
+    with httpx.Client(base_url=web.url, verify=TRUST) as client:
         yield client
 
 
 def client_of(web: RunningWeb, key: str) -> httpx.Client:
-    return httpx.Client(base_url=web.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.Client(base_url=web.url, headers=headers, timeout=60, verify=TRUST)

@@ -18,6 +18,7 @@ from hourpost.rules.ids import new_id
 from hourpost.rules.roles import Role
 from hourpost.users.sessions import Browser, start_session
 from tests.cast import make_account
+from tests.fixtures.trust import TRUST
 
 COOKIE = "hourpost"
 
@@ -67,8 +68,7 @@ class Cast:
 
 
 def new_surfer(url: str) -> Surfer:
-    client = httpx.Client(base_url=url, headers={"Origin": url}, timeout=30)
-    return Surfer(client)
+    return Surfer(httpx.Client(base_url=url, headers={"Origin": url}, timeout=30, verify=TRUST))
 
 
 async def make_user(
