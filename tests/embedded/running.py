@@ -23,12 +23,12 @@ COMMAND = (sys.executable, "-m", "hourpost")
 PORTS = ("HTTP", "SMTP", "SUBMISSION", "SUBMISSIONS", "IMAP", "IMAPS", "POP3", "POP3S")
 
 
-def eventually(is_true: Callable[[], object], seconds: float = 90.0) -> None:
-    """Wait for it, at most so long."""
+def eventually(is_true: Callable[[], object], seconds: float = 90.0, *, pause: float = 0.05) -> None:
+    """Wait for it, at most so long; ``pause`` longer where to ask takes of the machine that is to do it."""
     ends_at = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < ends_at, "it did not come true"
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 class RunningUp:

@@ -27,6 +27,7 @@ from tests.fakes.stripe_server import FakeStripe
 
 PASSWORD = "a sentence to keep in mind"
 SOON_MS = 90_000
+RELOAD_SECONDS = 0.5
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -103,7 +104,7 @@ def pay_for(page: Page, plan: str, *, declined_first: bool = False) -> None:
     page.get_by_role("button", name="Pay").click()
     page.wait_for_url("**/app/plan")
     mine = page.locator(".plan-mark", has_text=plan)
-    eventually(lambda: mine.count() or (page.goto("/app/plan") and mine.count()), 180)
+    eventually(lambda: mine.count() or (page.goto("/app/plan") and mine.count()), 180, pause=RELOAD_SECONDS)
 
 
 def send(shop: Shop, key: str, sender: str, count: int) -> None:
@@ -146,14 +147,14 @@ def test_from_the_sign_up_to_an_upgrade_that_lets_leave_what_waited(page: Page, 
     page.get_by_role("button", name=re.compile(r"^Pay \$9[45](\.\d\d)? and upgrade$")).click()  # less after a minute
     expect(page.get_by_text("Your plan is Normal now")).to_be_visible()
     counted_on = page.get_by_text("1,080 of 1,500 this hour")  # and what waited leaves
-    eventually(lambda: counted_on.count() or (page.goto("/app/plan") and counted_on.count()), 180)
+    eventually(lambda: counted_on.count() or (page.goto("/app/plan") and counted_on.count()), 180, pause=RELOAD_SECONDS)
     expect(page.get_by_text("80 held")).to_have_count(0)
     page.goto("/app/emails")
     expect(page.get_by_text("Sent").first).to_be_visible()
     page.locator("#results a[href*='/app/emails/em_']").first.click()  # the newest, which had to wait
     timeline = page.locator(".timeline").first
     if page.locator("html.has-script").count() == 0:
-        eventually(lambda: page.reload() and "attempt 1" in timeline.inner_text(), 180)
+        eventually(lambda: page.reload() and "attempt 1" in timeline.inner_text(), 180, pause=RELOAD_SECONDS)
     for told in ("Held", "Sent", "The server took the email", "attempt 1"):
         expect(timeline).to_contain_text(told)
 
@@ -181,11 +182,11 @@ def test_what_happens_at_stripe_alone_is_seen_by_its_webhooks(page: Page, shop: 
     subscription |= {"status": "past_due"}
     shop.stripe.state.event("customer.subscription.updated", subscription)
     banner = page.get_by_text("A payment has failed. Your mail goes on leaving until")
-    eventually(lambda: page.goto("/app/account") and banner.count(), 180)
+    eventually(lambda: page.goto("/app/account") and banner.count(), 180, pause=RELOAD_SECONDS)
     assert faults_of(page) == []
     eventually(lambda: sum(1 for _ in _mails(shop.up, address)) == 2, 180)  # the sign-up's, and what is told of this
 
     shop.stripe.state.cancel_now(subscription)
     ended = page.get_by_text("Your plan has ended: what waits is kept")
-    eventually(lambda: page.goto("/app/account") and ended.count(), 180)
+    eventually(lambda: page.goto("/app/account") and ended.count(), 180, pause=RELOAD_SECONDS)
     assert faults_of(page) == []
