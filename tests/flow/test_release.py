@@ -8,10 +8,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from hourpost.accounts.changes import set_plan
 from hourpost.domains.changes import delete_domain
+from hourpost.flow import release
 from tests.cast import make_domain
 from tests.flow.ledger import read_ledger
-from tests.flow.letters import letter, make_standing, order
+from tests.flow.letters import letter, letters, make_standing, order
 
 _FAIL = text("UPDATE domains SET status = 'failed' WHERE id = :id")
 
@@ -60,3 +62,26 @@ async def test_what_goes_on_from_a_mailbox_is_from_somebody_else(office, new_acc
     office.clock.advance(300)
     await office.releaser.come_due()
     assert (await read_ledger(database, account.id)).states == {"queued": 1}
+
+
+async def test_what_has_waited_longest_leaves_first_whatever_came_in_between(office, new_account, database):
+    account = await new_account(2)
+    mails = [letter() for _ in range(6)]
+    for mail in mails:
+        await office.intake.accept(order(make_standing(account), mail))
+        office.clock.advance(1)
+    for left in (4, 6):
+        office.clock.advance(3600)
+        assert (await office.releaser.release(account.id)).released == 2
+        ledger = await read_ledger(database, account.id)
+        assert [ledger.row(mail.email_id).state for mail in mails] == ["queued"] * left + ["held"] * (6 - left)
+
+
+async def test_a_turn_has_an_end_however_much_room_there_is(office, new_account, database, monkeypatch):
+    monkeypatch.setattr(release, "TURN", 2)
+    account = await new_account(1)
+    await office.intake.accept(order(make_standing(account), *letters(6)))
+    async with database.transaction() as connection:
+        await set_plan(connection, account.id, "path", 100)
+    turns = [await office.releaser.release(account.id) for _ in range(4)]
+    assert turns == [release.Turn(2, 0.0), release.Turn(2, 0.0), release.Turn(1, 0.0), release.Turn(0, None)]

@@ -16,6 +16,7 @@ from hourpost.accounts.changes import set_plan
 from hourpost.emails.changes import cancel_email
 from hourpost.emails.hour import give_back
 from hourpost.flow import limit
+from hourpost.flow.release import Turn
 from hourpost.rules.hour_tokens import Take, Want
 from hourpost.rules.ids import new_id
 from tests.cast import make_account
@@ -233,6 +234,26 @@ async def test_what_outlives_its_expiry_ends_by_itself(rounds, tick, monkeypatch
     tick()
     await rounds.until(lambda now: now.row(email_id).state == "expired")
     assert (await rounds.office.hour.peek(rounds.account.id, 1)).waiting == 0
+
+
+async def test_accounts_take_turns_however_much_waits_of_one():
+    turns = {
+        "busy": [Turn(250, 0.0), Turn(250, 0.0), Turn(100, 60.0)],
+        "small": [Turn(3, None)],
+        "late": [Turn(9, 9.0)],
+    }
+    taken = []
+
+    class Releasing:
+        async def release(self, account):
+            taken.append(account)
+            return turns[account].pop(0)
+
+    schedule = Schedule(None, None, Releasing(), None)
+    schedule._next = dict.fromkeys(turns, 0.0)
+    await schedule._release()
+    assert taken == ["busy", "small", "late", "busy", "busy"]
+    assert list(schedule._next) == ["busy", "late"]  # each for its next time
 
 
 def test_of_many_that_wait_a_few_are_compared_at_a_time_and_each_in_its_turn(monkeypatch):
