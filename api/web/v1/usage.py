@@ -29,7 +29,7 @@ router = APIRouter(prefix="/usage", tags=["usage"])
 async def get_usage(caller: AnyCaller, parts: ThePartsOf) -> Response:
     """See how much of the plan's hour is used, how much is held, and until when."""
     if not caller.limit:
-        return Json(_empty(caller) | (await _stopped(parts, caller) if caller.lapsed else {}))
+        return Json(_empty(caller) | await _stopped(parts, caller))
     reading = await _read(parts, caller)
     left = limit.seconds_to_next(reading)
     usage = Usage(caller.limit, reading.used, reading.remaining, reading.waiting, left)
@@ -60,7 +60,7 @@ async def get_forecast(
 
 
 async def _stopped(parts: Parts, caller: Standing) -> dict[str, Any]:
-    """What left and what waits of an account whose plan has ended unpaid; nobody knows until when."""
+    """What left and what waits of an account whose plan has ended or was taken away; nobody knows until when."""
     reading = await limit.read(parts.hour, parts.database, caller.account_id, 1)
     return {"used": reading.used, "held": reading.waiting}
 

@@ -29,6 +29,17 @@ async def test_new_mail_is_asked_to_come_again_and_what_waits_is_told(owner: Cus
     assert owner.http.post(f"/v1/emails/{waiting}/cancel").status_code == 200  # its owner may still take it back
 
 
+async def test_what_waits_of_a_plan_that_was_taken_away_is_told_too(owner: Customer, database: Database) -> None:
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, "path", 1)
+    assert [owner.send().json()["status"] for _ in range(2)] == ["queued", "held"]
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, None)
+    eventually(lambda: owner.http.get("/v1/usage").json()["plan"] is None)
+    usage = owner.http.get("/v1/usage").json()
+    assert (usage["limit"], usage["used"], usage["remaining"], usage["held"]) == (0, 1, 0, 1)
+
+
 async def test_test_mail_goes_on_without_a_plan(owner: Customer, database: Database) -> None:
     made = owner.http.post("/v1/api-keys", json={"name": "a test", "test": True}).json()
     async with database.transaction() as connection:
