@@ -1,14 +1,13 @@
 """Earlier: what is known already of the orders on board — recipients that are suppressed, keys that were used.
 
-And what PostgreSQL's clock says, so that it can be told how long an order may be stored.
+And what PostgreSQL's clock says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from time import monotonic
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,17 +41,12 @@ class Known:
 class Earlier:
     """(account, address in lower case) that are suppressed, and (account, key) that were used before.
 
-    ``at`` is PostgreSQL's time, ``read_at`` the same moment or a little later of our own monotonic clock.
+    ``at`` is PostgreSQL's time.
     """
 
     suppressed: set[tuple[UUID, str]]
     known: dict[tuple[UUID, str], Known]
     at: datetime
-    read_at: float
-
-    def in_seconds(self, seconds: float) -> datetime:
-        """PostgreSQL's time in so many seconds from now."""
-        return self.at + timedelta(seconds=monotonic() - self.read_at + seconds)
 
 
 async def find_earlier(connection: asyncpg.Connection, orders: Sequence[Order]) -> Earlier:
@@ -76,7 +70,7 @@ async def find_earlier(connection: asyncpg.Connection, orders: Sequence[Order]) 
             suppressed.add((account, name))
         else:
             known[account, name] = Known(body_sha256, orjson.loads(answer))
-    return Earlier(suppressed, known, datetime.fromtimestamp(at, UTC), monotonic())
+    return Earlier(suppressed, known, datetime.fromtimestamp(at, UTC))
 
 
 def _recipients(orders: Iterable[Order]) -> Iterable[tuple[UUID, str]]:

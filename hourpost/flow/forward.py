@@ -135,7 +135,7 @@ class Onward:
             share.emails = placement.stored
             bundles.append(Bundle(share.order, share.taken.reading.generation if share.taken else None, share.emails))
         unseen = [share.account for share in shares if share.unseen]
-        fates = await store(connection, bundles, unseen, self._now)
+        fates = (await store(connection, bundles, unseen, self._now)).fates
         for share, fate in zip(shares, fates, strict=True):
             share.generation = fate.generation
         return fates

@@ -12,7 +12,6 @@ import asyncpg
 import orjson
 
 from hourpost.database import HOT_SECONDS, HotStatement
-from hourpost.errors import ServiceUnavailable
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
 from hourpost.rules.submission import Order, Submission
@@ -49,9 +48,13 @@ WITH orders AS MATERIALIZED (
     AS o(number, account, credential, test, generation, key, body, answer)
 ), locked AS MATERIALIZED (
   SELECT account_id, generation FROM hours WHERE account_id = ANY(:h_account::uuid[]) ORDER BY account_id FOR SHARE
+), barred AS MATERIALIZED (
+  SELECT DISTINCT b.number FROM unnest(:b_order::int[], :b_account::uuid[], :b_address::text[])
+    AS b(number, account, address) JOIN suppressions s ON s.account_id = b.account AND s.address = b.address
 ), standing AS MATERIALIZED (
   SELECT o.*, l.generation AS current FROM orders o LEFT JOIN locked l ON l.account_id = o.account
   WHERE (o.generation IS NULL OR o.generation = l.generation) AND coalesce(now() < :until::timestamptz, true)
+    AND o.number NOT IN (SELECT number FROM barred)
 ), fresh AS (
   INSERT INTO idempotency_keys (account_id, key, body_sha256, answer, created_at)
   SELECT account, key, body, answer::jsonb, :now::timestamptz FROM standing WHERE key IS NOT NULL ORDER BY 1, 2
@@ -99,7 +102,8 @@ WITH orders AS MATERIALIZED (
   SELECT email, event, position, account, state, :now::timestamptz FROM moving
   {told}
 ), calls AS ({calls})
-SELECT number, current, is_new FROM judged UNION ALL SELECT -1, NULL, false WHERE now() >= :until::timestamptz
+SELECT number, current, is_new, now() FROM judged UNION ALL SELECT number, NULL, NULL, now() FROM barred
+  UNION ALL SELECT -1, NULL, now() >= :until::timestamptz, now()
 """
     ),
     seconds=HOT_SECONDS,
@@ -111,21 +115,38 @@ class Fate(NamedTuple):
 
     ``is_confirmed``: its debit stands, the bucket was not replaced since. ``is_new``: its idempotency key was not used
     before. It is stored, with all that belongs to it, where both hold. ``generation`` is that of the account's bucket,
-    where it was asked for; one that is filled later has counted these rows.
+    where it was asked for; one that is filled later has counted these rows. ``is_barred``: one of its recipients is
+    suppressed, and was not known to be.
     """
 
     is_confirmed: bool
     is_new: bool
     generation: int | None
+    is_barred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An order about to be stored; ``generation`` is that of its debit, ``None`` where it has none."""
+    """An order about to be stored; ``generation`` is that of its debit, ``None`` where it has none.
+
+    ``is_unseen``: nobody has looked whether its recipients are suppressed; it is stored only where none is.
+    """
 
     order: Order
     generation: int | None
     emails: tuple[Stored, ...]
+    is_unseen: bool = False
+
+
+class Outcome(NamedTuple):
+    """What PostgreSQL says of orders: of each its fate, and when by its own clock.
+
+    ``is_late``: it began only after what it was given as ``until``, and has stored nothing.
+    """
+
+    fates: list[Fate]
+    at: datetime
+    is_late: bool
 
 
 async def store(
@@ -134,14 +155,14 @@ async def store(
     uncounted: Collection[UUID],
     now: datetime,
     until: datetime | None = None,
-) -> list[Fate]:
+) -> Outcome:
     """Store orders with their keys, emails, contents, deliveries, spends and first events, in one statement.
 
     Locks the generations of the accounts that took tokens, and of those that are ``uncounted``, until the transaction
     ends; waits for other transactions that are storing the same keys.
 
     ``until``: where PostgreSQL, by its own clock, begins only then, nothing is stored: nobody waits for it any more,
-    and who was told so may have come again. Raises: ServiceUnavailable.
+    and who was told so may have come again.
     """
     accounts = {one.order.standing.account_id for one in bundles if one.generation is not None}.union(uncounted)
     emails = [(number, one) for number, bundle in enumerate(bundles) for one in bundle.emails]
@@ -149,6 +170,7 @@ async def store(
         connection,
         {
             **_order_columns(bundles),
+            **_unseen_columns(bundles),
             **_email_columns(emails),
             **_chunk_columns(emails),
             **_delivery_columns(emails),
@@ -158,12 +180,28 @@ async def store(
             "until": until,
         },
     )
+    *judged, (_, _, is_late, at) = rows
     fates = [Fate(False, False, None)] * len(bundles)
-    for number, generation, is_new in rows:
-        if number < 0:
-            raise ServiceUnavailable("The database is too slow.", retry_after_seconds=5)
-        fates[number] = Fate(True, is_new, generation)
-    return fates
+    for number, generation, is_new, _ in judged:
+        barred = is_new is None
+        fates[number] = Fate(not barred, bool(is_new), generation, barred)
+    return Outcome(fates, at, bool(is_late))
+
+
+def _unseen_columns(bundles: Sequence[Bundle]) -> dict[str, Any]:
+    """The recipients of whom nobody knows whether they are suppressed."""
+    unseen = [
+        (number, bundle.order.standing.account_id, row.address.lower())
+        for number, bundle in enumerate(bundles)
+        if bundle.is_unseen
+        for one in bundle.emails
+        for row in one.rows
+    ]
+    return {
+        "b_order": [one[0] for one in unseen],
+        "b_account": [one[1] for one in unseen],
+        "b_address": [one[2] for one in unseen],
+    }
 
 
 def _order_columns(bundles: Sequence[Bundle]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from hourpost import watch
 from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
-from hourpost.flow import accept, store
+from hourpost.flow import flight, store
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.mailboxes import append, append_statements
@@ -152,7 +152,7 @@ async def test_what_was_refused_while_it_stood_still_is_not_stored_when_it_goes_
     account = await make_account(office.database)
     for _ in range(3):  # every connection knows the statement, and is given all of it at once
         await office.intake.accept(order(make_standing(account), letter()))
-    sessions, store = [], accept.store
+    sessions, store = [], flight.store
 
     async def store_late(connection, *arguments):
         if not sessions:
@@ -160,7 +160,7 @@ async def test_what_was_refused_while_it_stood_still_is_not_stored_when_it_goes_
             await asyncio.to_thread(own_postgres.freeze)
         return await store(connection, *arguments)
 
-    monkeypatch.setattr(accept, "store", store_late)
+    monkeypatch.setattr(flight, "store", store_late)
     try:
         async with asyncio.timeout(PATIENCE):
             with pytest.raises(ServiceUnavailable):
@@ -178,7 +178,7 @@ async def test_what_was_refused_while_it_stood_still_is_not_stored_when_it_goes_
 async def test_an_order_that_postgresql_begins_too_late_is_an_outage_and_costs_nothing(office, monkeypatch):
     account = await make_account(office.database)
     await office.intake.accept(order(make_standing(account), letter()))
-    monkeypatch.setattr(accept, "_BEGIN_SECONDS", -60.0)
+    monkeypatch.setattr(flight, "_BEGIN_SECONDS", -60.0)
     with pytest.raises(ServiceUnavailable):
         await office.intake.accept(order(make_standing(account), letter(), key="k"))
     monkeypatch.undo()
@@ -287,7 +287,7 @@ async def test_one_backend_that_stands_still_is_given_up_while_the_server_lives(
 ):
     put, count = post_box
     account = await make_account(database)
-    statement, module, name = store._STORE, accept, "store"
+    statement, module, name = store._STORE, flight, "store"
     if what == "a message":
         statement, module, name = append_statements._ONE, append, "store_one"
 
