@@ -56,7 +56,7 @@ async def test_who_is_suppressed_is_found_when_it_is_stored_and_costs_nothing(wa
     assert warm.asked  # of those alone that are suppressed, or found no room beside them
     for one in (account, other):
         (await read_ledger(database, one.id)).check()
-        assert await warm.releaser.compare(one.id)
+        assert (await warm.releaser.look(one.id)).is_true
     assert (await read_ledger(database, account.id)).states == {"queued": 3, "suppressed": 1}
 
 
@@ -115,7 +115,7 @@ async def test_a_clock_of_postgresql_that_is_set_refuses_nobody(warm, new_accoun
     ledger = await read_ledger(database, account.id)
     ledger.check()
     assert ledger.states == {"queued": 1}
-    assert await warm.releaser.compare(account.id)
+    assert (await warm.releaser.look(account.id)).is_true
 
 
 async def test_what_changes_under_every_try_is_an_outage_and_costs_nothing(warm, new_account, database, monkeypatch):
