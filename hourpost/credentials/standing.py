@@ -23,7 +23,7 @@ from hourpost.rules.submission import Standing
 from hourpost.rules.tokens import SMTP, digest, looks_valid
 
 # Changes are told at once; the limit is for what nobody tells, such as rows changed by hand.
-REMEMBERED_SECONDS = 60.0
+REMEMBERED_SECONDS = 120.0
 MOST_REMEMBERED = 50_000
 Item = TypeVar("Item")
 _SPREAD = (0.5, 1.0)  # so that what was looked up together does not end together
