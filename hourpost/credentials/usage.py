@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from itertools import islice
 from uuid import UUID
 
 import structlog
@@ -15,6 +16,9 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.clock import Clock
 
 _INTERVAL_SECONDS = 15.0
+# Of ten thousand in one statement PostgreSQL would have a processor for itself for 0.2 s.
+_AT_ONCE = 500
+_PAUSE_SECONDS = 0.1
 
 # In order and without waiting: two processes that write the same credentials must not lock each other out.
 _WRITE = (
@@ -50,13 +54,16 @@ class UsageLog:
             self._task = None
             await self.write()
 
-    async def write(self) -> None:
+    async def write(self, pause_seconds: float = 0.0) -> None:
         """Write what was used since the last time; while PostgreSQL is away it is kept for the next."""
         used, self.credentials = self.credentials, set()
         try:
-            if used:
+            while used:
+                some = list(islice(used, _AT_ONCE))
                 async with self._database.transaction() as connection:
-                    await connection.execute(self._write, {"ids": list(used), "now": self._clock.now()})
+                    await connection.execute(self._write, {"ids": some, "now": self._clock.now()})
+                used.difference_update(some)
+                await asyncio.sleep(pause_seconds)
         except BaseException as error:
             self.credentials |= used
             if not isinstance(error, (ServiceUnavailable, DBAPIError)):
@@ -66,4 +73,4 @@ class UsageLog:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(_INTERVAL_SECONDS)
-            await self.write()
+            await self.write(_PAUSE_SECONDS)

@@ -36,4 +36,5 @@ class Credential(Table):
         CheckConstraint("kind IN ('api_key', 'smtp')", name="kind"),
         CheckConstraint("scope IN ('full', 'sending', 'reading')", name="scope"),
         Index(None, "account_id", "id"),
+        {"postgresql_with": {"fillfactor": "50"}},
     )

@@ -12,7 +12,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan, suspend_account
-from hourpost.credentials import lookup, standing
+from hourpost.credentials import lookup, standing, usage
 from hourpost.credentials.changes import NewCredential, revoke_credential, set_expiry, set_filing
 from hourpost.credentials.lookup import Found
 from hourpost.credentials.queries import Kind
@@ -21,6 +21,7 @@ from hourpost.database import Database
 from hourpost.domains.changes import delete_domain
 from hourpost.errors import Forbidden, NotAuthenticated, NotFound, ServiceUnavailable
 from hourpost.mailboxes.changes import NewMailbox, create_mailbox
+from hourpost.rules.ids import new_id
 from hourpost.rules.tokens import ENTROPY_BYTES, LIVE, SMTP, mint
 from tests.cast import make_account, make_domain, make_key, make_smtp_login
 from tests.fakes.clock import FakeClock
@@ -453,6 +454,30 @@ async def test_the_last_use_is_written_at_most_once_a_minute(database: Database,
             written.append(row.scalar_one())
     assert written[0] == written[1]
     assert written[2] == process.clock.now()
+
+
+async def test_the_last_use_of_many_is_written_few_at_once(
+    database: Database, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "_AT_ONCE", 2)
+    account = await make_account(database)
+    issued = [await make_key(database, account) for _ in range(5)]
+    process = await start()
+    for one in issued:
+        await process.cache.by_token(one.secret)
+    await process.cache._usage.write()
+    written = text("SELECT last_used_at FROM credentials WHERE account_id = :id")
+    async with database.reading() as connection:
+        rows = await connection.execute(written, {"id": account.id})
+    assert rows.scalars().all() == [process.clock.now()] * 5
+    assert process.cache._usage.credentials == set()
+
+
+async def test_the_last_use_is_kept_while_postgresql_is_away() -> None:
+    log = usage.UsageLog(Database("postgresql://nobody@127.0.0.1:1/nothing"), FakeClock())
+    log.credentials |= (used := {new_id() for _ in range(3)})
+    await log.write()
+    assert log.credentials == used
 
 
 async def test_the_last_use_is_written_when_the_process_stops(database: Database, start: Start) -> None:
