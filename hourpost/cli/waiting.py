@@ -56,8 +56,9 @@ _WAITING = text(
 _ROOM = text(
     "SELECT min(s.spent_at) + interval '1 hour 10 seconds' FROM spends s"
     " WHERE s.spent_at > now() - interval '1 hour 10 seconds' AND s.count > 0 AND s.account_id IN"
-    " (SELECT DISTINCT account_id FROM deliveries"
-    "  WHERE state = 'held' AND (CAST(:account AS uuid) IS NULL OR account_id = :account))"
+    " (SELECT a.id FROM accounts a WHERE plan IS NOT NULL AND suspended_at IS NULL"
+    "  AND (CAST(:account AS uuid) IS NULL OR id = :account)"
+    "  AND EXISTS (SELECT FROM deliveries WHERE account_id = a.id AND state = 'held'))"
 )
 _TIMED = ("schedule", "destination", "relay", "retry")
 

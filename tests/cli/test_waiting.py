@@ -99,6 +99,15 @@ def test_what_is_held_is_told_when_its_hour_has_room_again(hourpost: Run, acme: 
     assert timedelta(minutes=59) < wait < timedelta(minutes=65)
 
 
+def test_of_an_account_without_a_plan_nobody_knows_when_what_is_held_leaves(
+    hourpost: Run, acme: str, deliver: Deliver
+) -> None:
+    deliver(Waiting("held", spent=5))
+    hourpost("account", "plan", "--account", acme, "--set", "none")
+    (cause,) = hourpost("queue", "show", "--account", acme, "--json").json["causes"]
+    assert (cause["waiting"], cause["next_at"]) == (1, None)
+
+
 def test_an_empty_queue_says_so(hourpost: Run, acme: str) -> None:
     assert "Nothing waits" in hourpost("queue", "show", "--account", acme).error
     assert hourpost("queue", "show", "--account", acme, "--json").json["causes"] == []
