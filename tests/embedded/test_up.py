@@ -63,6 +63,18 @@ def test_the_printed_curl_line_puts_an_email_through_the_relay(up: RunningUp) ->
     assert b"\r\n\r\nIt works." in mail
 
 
+def test_an_attempt_is_kept_with_its_relay_its_tls_and_the_reply(up: RunningUp) -> None:
+    email_id = json.loads(up.paste("curl "))["id"]
+    address, key = re.findall(r"(http://\S+)|(Bearer \w+)", up.pasted("curl "))
+    request = urllib.request.Request(f"{address[0]}/{email_id}/attempts", headers={"Authorization": key[1]})
+    attempts: list[dict[str, object]] = []
+    eventually(lambda: attempts.extend(json.load(urllib.request.urlopen(request, timeout=30))["data"]) or attempts)
+    (attempt,) = attempts
+    assert (attempt["number"], attempt["outcome"], attempt["tls"]) == (1, "sent", "TLSv1.3")
+    assert str(attempt["reply"]).startswith("captured as ")
+    assert str(attempt["relay"]).startswith("127.0.0.1:")
+
+
 def test_what_leaves_is_signed_and_verifies_by_the_records_of_its_domain(up: RunningUp) -> None:
     message_id = json.loads(up.paste("curl "))["message_id"].encode()
     eventually(lambda: any(message_id in mail for mail in up.captured()))
