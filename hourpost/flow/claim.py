@@ -34,7 +34,8 @@ WITH due AS (
   RETURNING d.lease, d.email_id, d.position, d.address, d.domain, d.attempts, d.waits_for, d.released_at
 )
 SELECT c.lease, c.email_id, e.account_id, e.domain_id, e.test, e.envelope_from, e.size_bytes, e.content_id,
-  e.expires_at, e.created_at, greatest(e.created_at, e.scheduled_at, c.released_at), a.unknown_policy = 'park',
+  e.expires_at, e.created_at, coalesce(c.released_at, greatest(e.created_at, e.scheduled_at)),
+  a.unknown_policy = 'park',
   a.suspended_at IS NOT NULL, a.plan IS NULL, {homeless}, CAST(e.parts -> 'dsn' AS text),
   c.position, c.address, c.attempts, c.waits_for,
   (SELECT true FROM suppressions s WHERE s.account_id = e.account_id AND s.address = lower(c.address) LIMIT 1) IS TRUE,

@@ -42,13 +42,13 @@ SELECT d.email_id, d.position, d.address, b.address AS mailbox, b.id AS mailbox_
   e.message_id, v.detail ->> 'source' AS source, CAST(v.detail ->> 'code' AS int) AS code,
   v.detail ->> 'enhanced' AS enhanced, coalesce(v.detail ->> 'reply', v.detail ->> 'reason', '') AS words, d.state,
   v.detail ->> 'reports' AS reports, CAST(e.parts -> 'dsn' AS text) AS wishes, e.size_bytes, c.bytes AS content,
-  greatest(e.created_at, e.scheduled_at, d.released_at) AS leaves_at, e.expires_at
+  coalesce(d.released_at, greatest(e.created_at, e.scheduled_at)) AS leaves_at, e.expires_at
 FROM sent_copies s
 JOIN emails e ON e.id = s.email_id
 JOIN deliveries d ON d.email_id = s.email_id AND NOT d.position = ANY(s.noticed)
   AND (d.state IN ('bounced', 'expired', 'failed', 'suppressed') OR (d.state IN ('sent', 'delivered')
     AND e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'SUCCESS')
-    OR (d.state = 'deferred' AND greatest(e.created_at, e.scheduled_at, d.released_at) < :late::timestamptz
+    OR (d.state = 'deferred' AND coalesce(d.released_at, greatest(e.created_at, e.scheduled_at)) < :late::timestamptz
     AND NOT -1 - d.position = ANY(s.noticed) AND e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'DELAY'))
 JOIN mailboxes b ON b.id = s.mailbox_id AND b.deleted_at IS NULL
 JOIN folders f ON f.mailbox_id = b.id AND f.name = 'INBOX'

@@ -167,6 +167,15 @@ async def test_three_days_count_from_its_moment_not_from_its_acceptance(rounds):
     assert ledger.row(email_id).state == "deferred"
 
 
+async def test_three_days_are_those_of_each_recipient_though_others_of_the_email_leave_later(rounds):
+    email_id = await rounds.post("defer+451@x.test")
+    await rounds.round()
+    moment = rounds.clock.now() + timedelta(days=20)  # to which others, which were held, have been moved
+    await rounds.execute("UPDATE emails SET scheduled_at = :moment", moment=moment)
+    rounds.clock.advance(72 * 3600)
+    assert (await rounds.round()).row(email_id).state == "expired"
+
+
 async def test_what_outlived_its_expiry_is_not_sent(rounds):
     email_id = await rounds.post("a@x.test", expires_at=rounds.clock.now() + timedelta(minutes=5))
     rounds.clock.advance(300)
