@@ -41,13 +41,14 @@ run: $(RUN) assets ## Run the whole service in the foreground; Ctrl-C stops it
 test: $(DEV) assets ## Run all tests on a real PostgreSQL and Redis
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS)
 
+# mypy takes most of it, and one core.
 lint: $(DEV) ## Style, types, architecture, dependencies
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/deptry .
-	@$(BIN)/python -m pytest tests/test_architecture.py
+	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/lint-imports --no-cache && $(BIN)/deptry . && \
+	$(BIN)/python -m pytest --noconftest tests/test_architecture.py; others=$$?; \
+	wait $$types && exit $$others
 
 bench: $(DEV) assets ## Measure from outside, beside Postfix where installed; CASES="single smtp" picks
 	@$(BIN)/python -m bench.run $(CASES)

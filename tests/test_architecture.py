@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("api", "workers", "hourpost", "migrations")
@@ -46,6 +45,11 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def list_imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -54,54 +58,71 @@ def list_imports(tree: ast.AST) -> Iterator[str]:
             yield node.module
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_a_file_is_a_small_room(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") <= MAX_FILE_LINES
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
-            assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
+def list_functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_a_library_of_the_outside_world_is_known_in_its_home_only(path: Path) -> None:
-    for imported in list_imports(ast.parse(path.read_text())):
-        homes = HOMES.get(imported.partition(".")[0])
-        assert homes is None or name_of(path).startswith(homes), imported
+# One test for all files, which names those at fault: a test for each of them would be two of five in the whole suite.
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_only_the_database_module_commits(path: Path) -> None:
-    if name_of(path) == "hourpost/database.py":
-        return
-    calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
-    assert not any(isinstance(call, ast.Attribute) and call.attr == "commit" for call in calls)
+def test_there_are_sources() -> None:
+    assert {name_of(path).partition("/")[0] for path in SOURCES} == set(PRODUCT)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_the_environment_is_read_by_the_settings_only(path: Path) -> None:
+def test_a_file_is_a_small_room() -> None:
+    assert [name_of(path) for path in SOURCES if path.read_text().count("\n") > MAX_FILE_LINES] == []
+
+
+def test_a_function_is_read_at_a_glance() -> None:
+    long = (
+        f"{name_of(path)}: {one.name}"
+        for path in SOURCES
+        for one in list_functions(path)
+        if one.end_lineno is not None and one.end_lineno - one.lineno >= MAX_FUNCTION_LINES
+    )
+    assert list(long) == []
+
+
+def test_a_library_of_the_outside_world_is_known_in_its_home_only() -> None:
+    strayed = (
+        f"{name_of(path)}: {imported}"
+        for path in SOURCES
+        for imported in list_imports(tree_of(path))
+        if not name_of(path).startswith(HOMES.get(imported.partition(".")[0], ("",)))
+    )
+    assert list(strayed) == []
+
+
+def test_only_the_database_module_commits() -> None:
+    others = (path for path in SOURCES if name_of(path) != "hourpost/database.py")
+    assert [name_of(path) for path in others if any(map(_commits, ast.walk(tree_of(path))))] == []
+
+
+def _commits(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
+
+
+def test_the_environment_is_read_by_the_settings_only() -> None:
     # Starting a program hands our environment on; that reads nothing out of it.
-    if name_of(path) in ("hourpost/settings.py", "hourpost/embedded/program.py"):
-        return
-    text = path.read_text()
-    assert "os.environ" not in text
-    assert "os.getenv" not in text
+    known = ("hourpost/settings.py", "hourpost/embedded/program.py")
+    others = [path for path in SOURCES if name_of(path) not in known]
+    assert [name_of(path) for path in others if re.search(r"os\.(environ|getenv)", path.read_text())] == []
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.name == "__init__.py"], ids=name_of)
-def test_each_folder_says_what_belongs_in_it(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
-    assert docstring is not None
-    assert docstring.count(".") >= 2
+def test_each_folder_says_what_belongs_in_it() -> None:
+    folders = [path for path in SOURCES if path.name == "__init__.py"]
+    assert [name_of(path) for path in folders if (ast.get_docstring(tree_of(path)) or "").count(".") < 2] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_imports_stand_at_the_top_of_the_file(path: Path) -> None:
-    if name_of(path).startswith("hourpost/cli/"):  # a command imports its part when it is asked for
-        return
-    tree = ast.parse(path.read_text())
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert not [imported for function in functions for imported in list_imports(function)]
+def test_imports_stand_at_the_top_of_the_file() -> None:
+    late = (
+        f"{name_of(path)}: {imported}"
+        for path in SOURCES
+        if not name_of(path).startswith("hourpost/cli/")  # a command imports its part when it is asked for
+        for function in list_functions(path)
+        for imported in list_imports(function)
+    )
+    assert list(late) == []
 
 
 def test_migrations_are_one_chain_and_no_two_have_one_number() -> None:
