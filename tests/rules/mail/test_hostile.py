@@ -72,21 +72,19 @@ def test_an_attack_is_a_message_like_any_other(name: str) -> None:
 
 
 def test_ten_thousand_mutated_messages_are_scanned() -> None:
-    tracemalloc.start()
-    try:
-        for content in list_mutations(10_000, seed=3501):
-            _scan_one(content)
-    finally:
-        tracemalloc.stop()
+    for content in list_mutations(10_000, seed=3501):
+        _scan_one(content)
 
 
 def _scan_one(content: bytes) -> None:
-    started = time.thread_time()
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
-    scanned = scan(content)
-    assert tracemalloc.get_traced_memory()[1] - before < 20 * (len(content) + 16 * KIB)
-    assert time.thread_time() - started < 1
+    tracemalloc.start()  # for the scan alone: under it all takes many times as long
+    try:
+        started = time.thread_time()
+        scanned = scan(content)
+        assert tracemalloc.get_traced_memory()[1] < 20 * (len(content) + 16 * KIB)
+        assert time.thread_time() - started < 1
+    finally:
+        tracemalloc.stop()
     assert scanned.parts
     for part in scanned.parts:
         assert 0 <= part.header_at <= part.body_at <= part.body_at + part.body_size <= len(content)
