@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,12 @@ _AT_HOME = {name.upper() for name in _PORTS if name != "metrics_port"} | {
 }
 
 
+@cache
 def _services() -> dict[str, Any]:
     return dict(yaml.safe_load(_COMPOSE.read_text())["services"])
 
 
+@cache
 def _objects(kind: str) -> dict[str, Any]:
     found = [one for path in _MANIFESTS for one in yaml.safe_load_all(path.read_text()) if one and one["kind"] == kind]
     return {one["metadata"]["name"]: one for one in found}

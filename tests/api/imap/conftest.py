@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 
 from api.imap.limits import Limits
-from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
 from hourpost.mailboxes.changes import NewMailbox, create_mailbox
 from tests.api.imap.client import Client
@@ -22,6 +21,7 @@ from tests.api.imap.processes import RunningProcess, run
 from tests.api.imap.running import RunningDoor
 from tests.cast import make_account, make_domain
 from tests.fixtures.certificates import Certificate
+from tests.fixtures.passwords import quick_hash
 
 FAST = {"goodbye_seconds": 0.2}
 PASSWORD = "correct horse battery"
@@ -35,17 +35,12 @@ class Box:
     password: str = PASSWORD
 
 
-@pytest_asyncio.fixture(scope="session")
-async def _password_hash() -> str:
-    return await hash_password(PASSWORD)
-
-
 @pytest_asyncio.fixture
-async def box(database: Database, _password_hash: str) -> Box:
+async def box(database: Database) -> Box:
     """A mailbox with its default folders."""
     account = await make_account(database)
     domain = await make_domain(database, account)
-    new = NewMailbox(f"ann@{domain.name}", _password_hash)
+    new = NewMailbox(f"ann@{domain.name}", quick_hash(PASSWORD))
     async with database.transaction() as connection:
         mailbox = await create_mailbox(connection, account.id, new, datetime.now(UTC))
     return Box(mailbox.id, account.id, mailbox.address)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import httpx
 
-from hourpost.accounts.passwords import hash_password
 from hourpost.accounts.queries import Account
 from hourpost.database import Database
 from hourpost.mailboxes.changes import NewMailbox, create_mailbox
@@ -19,6 +18,7 @@ from hourpost.mailboxes.store import MailStore
 from tests.api.web.dashboard.people import new_surfer
 from tests.api.web.running import RunningWeb
 from tests.cast import make_account, make_domain
+from tests.fixtures.passwords import quick_hash
 
 PASSWORD = "correct horse battery"
 
@@ -57,7 +57,7 @@ async def make_box(site: RunningWeb, database: Database, store: MailStore) -> In
     account = await make_account(database)
     domain = await make_domain(database, account)
     async with database.transaction() as connection:
-        new = NewMailbox(f"ada@{domain.name}", await hash_password(PASSWORD), "Ada Lovelace")
+        new = NewMailbox(f"ada@{domain.name}", quick_hash(PASSWORD), "Ada Lovelace")
         mailbox = await create_mailbox(connection, account.id, new, datetime.now(UTC))
     http = new_surfer(site.url).http
     answer = http.post("/mail/login", data={"email": mailbox.address, "password": PASSWORD})

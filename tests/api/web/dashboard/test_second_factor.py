@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import insert, text
 
 from hourpost import tables
-from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
 from hourpost.rules.ids import new_id, to_text
 from hourpost.users.recovery import count_codes
@@ -20,13 +19,14 @@ from tests.api.web.dashboard.letters import own_mail_stopped
 from tests.api.web.dashboard.people import Surfer, join, log_in, make_user, new_surfer, text_of
 from tests.api.web.running import RunningWeb
 from tests.cast import make_account
+from tests.fixtures.passwords import quick_hash
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
 async def user(database: Database, site: RunningWeb, own_account: None) -> Surfer:
-    user_id, email = await make_user(database, await hash_password(PASSWORD))
+    user_id, email = await make_user(database, quick_hash(PASSWORD))
     await join(database, await make_account(database), user_id, "owner")
     return await log_in(database, site.url, user_id, email)
 

@@ -7,19 +7,19 @@ from uuid import uuid4
 
 import pytest
 
-from hourpost.accounts.passwords import hash_password
 from hourpost.accounts.queries import list_accounts_of
 from hourpost.database import Database
 from tests.api.web.dashboard.letters import link_in, newest_mail, own_mail_stopped
 from tests.api.web.dashboard.people import Surfer, log_in, make_user, text_of
 from tests.api.web.running import RunningWeb
+from tests.fixtures.passwords import quick_hash
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
 async def user(database: Database, site: RunningWeb, own_account: None) -> Surfer:
-    user_id, email = await make_user(database, await hash_password(PASSWORD))
+    user_id, email = await make_user(database, quick_hash(PASSWORD))
     return await log_in(database, site.url, user_id, email)
 
 
