@@ -18,10 +18,9 @@ _BY_RECIPIENT = re.compile(
 _FAULTY = (b"bounce", b"defer", b"dot", b"slow", b"drop-", b"hang-")
 _END = b"\r\n.\r\n"
 _START = b"\r\n"
-_INCOMING = memoryview(bytearray(256 * 1024))  # of all sessions: what was read is taken out before the next read
 
 
-class Session(asyncio.BufferedProtocol):
+class Session(asyncio.Protocol):
     """One connection. Commands are found by their first four letters; a message is cut out where its dot is."""
 
     def __init__(self, ledger: Ledger, sessions: set[Session]) -> None:
@@ -62,14 +61,6 @@ class Session(asyncio.BufferedProtocol):
         """Forgets the session."""
         self.transport = None
         self.sessions.discard(self)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Gives the place for what is read next."""
-        return _INCOMING
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Takes what was read."""
-        self.data_received(_INCOMING[:nbytes].tobytes())
 
     def data_received(self, data: bytes) -> None:
         """Works through what came and answers all of it in one write."""
