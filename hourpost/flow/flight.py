@@ -52,7 +52,6 @@ class Passenger:
     request: placing.Request = field(default_factory=lambda: placing.Request((), ()))
     answers: tuple[Answer, ...] = ()
     taken: Taken | None = None
-    is_seen: bool = False  # its suppressed recipients and its key have been looked up
 
     @property
     def account_id(self) -> UUID:
@@ -142,16 +141,12 @@ class Flight:
         self._boarded = boarded
         self._now = ground.clock.now()
         self._suppressed: placing.Suppressed = set()
+        self._seen: set[Passenger] = set()  # whose suppressed recipients and keys this flight has looked up
 
     async def fly(self) -> None:
         """Store all of them. Raises: ServiceUnavailable, asyncpg.PostgresError; then some may have no answer yet."""
-        first_asked = (
-            self._boarded if not self._ground.time.is_known else [one for one in self._boarded if one.is_large]
-        )
-        answered = await self._look_up(first_asked)
+        answered = await self._look_up([one for one in self._boarded if self._ground.must_look_up(one)])
         todo = [one for one in self._boarded if one not in answered]
-        for one in todo:
-            one.request = placing.request_of(one.order, self._suppressed, self._now)
         for attempt in range(_TRIES):
             if not todo:
                 return
@@ -170,8 +165,7 @@ class Flight:
             earlier = await find_earlier(connection, [one.order for one in passengers])
         self._ground.time.tell(earlier.at)
         self._suppressed |= earlier.suppressed
-        for one in passengers:
-            one.is_seen = True
+        self._seen.update(passengers)
         known = {one: earlier.known[one.key] for one in passengers if one.key is not None and one.key in earlier.known}
         for one, found in known.items():
             await self._replay(one, found)
@@ -188,23 +182,25 @@ class Flight:
         """Take tokens; gives those that are not answered.
 
         Nobody is held or refused for recipients who get nothing, nor for a key that was used: where an account has no
-        room for all of its orders they are looked up, and ask again.
+        room for all of its orders they are looked up, and ask again, all together: what one does not need another has.
         """
         await self._ask_hour(todo, give_up=give_up)
         full = {one.account_id for one in todo if one.is_short}
         if not full:
             return list(todo)
         self._ground.note_full(full)
-        unseen = [one for one in todo if one.account_id in full and not one.is_seen]
-        going = await self._go_back(unseen)
+        unsure = {one.account_id for one in todo if one not in self._seen}.intersection(full)
+        again = [one for one in todo if one.account_id in unsure]
+        going = await self._go_back(again)
         await self._ask_hour(going, give_up=give_up)
-        answered = set(unseen).difference(going)
+        answered = set(again).difference(going)
         return [one for one in todo if one not in answered]
 
     async def _ask_hour(self, todo: Sequence[Passenger], *, give_up: bool) -> None:
         """Take tokens, one call for each account; without Redis, or a bucket that stays, everything is held."""
         groups: dict[UUID, list[Passenger]] = defaultdict(list)
         for one in todo:
+            one.request = placing.request_of(one.order, self._suppressed, self._now)
             one.taken, one.answers = None, placing.held_answers(one.request)
             if one.request.wants:
                 groups[one.account_id].append(one)
@@ -248,9 +244,10 @@ class Flight:
         placements = [
             placing.place(one.order, one.request, one.answers, one.taken, self._suppressed, self._now) for one in todo
         ]
+        generations = [one.taken.reading.generation if one.taken else None for one in todo]
         bundles = [
-            Bundle(one.order, one.taken.reading.generation if one.taken else None, placement.stored, not one.is_seen)
-            for one, placement in zip(todo, placements, strict=True)
+            Bundle(one.order, generation, placement.stored, one not in self._seen)
+            for one, placement, generation in zip(todo, placements, generations, strict=True)
         ]
         unseen = _held_unseen(zip(todo, placements, strict=True))
         seconds = _BEGIN_SECONDS + sum(one.size_bytes for one in todo) / _BYTES_A_SECOND
@@ -275,15 +272,12 @@ class Flight:
         return again + await self._go_back(known)
 
     async def _go_back(self, passengers: Sequence[Passenger]) -> list[Passenger]:
-        """Give back what those took of whom something was known; gives the ones that go on, without the suppressed."""
+        """Give back what these took, and look them up; gives the ones that go on."""
         if not passengers:
             return []
         await self._ground.give_back(passengers)
         answered = await self._look_up(passengers)
-        going = [one for one in passengers if one not in answered]
-        for one in going:
-            one.request = placing.request_of(one.order, self._suppressed, self._now)
-        return going
+        return [one for one in passengers if one not in answered]
 
     def _tell(self, placements: Iterable[tuple[Passenger, placing.Placement]]) -> None:
         for passenger, placement in placements:

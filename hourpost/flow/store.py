@@ -196,6 +196,7 @@ def _unseen_columns(bundles: Sequence[Bundle]) -> dict[str, Any]:
         if bundle.is_unseen
         for one in bundle.emails
         for row in one.rows
+        if row.state is not State.SUPPRESSED
     ]
     return {
         "b_order": [one[0] for one in unseen],

@@ -104,6 +104,46 @@ async def test_whose_key_was_used_is_not_refused_when_the_hour_is_full(warm, new
         await warm.intake.accept(order(standing, letter(on_limit=OnLimit.REJECT), key="new"))
 
 
+async def test_who_was_found_suppressed_stays_so_when_another_spoils_the_flight(warm, new_account, database):
+    account, other = await new_account(3), await new_account(3)
+    await suppress(database, account, "gone@far.test")
+    await warm.intake.accept(order(make_standing(account), *letters(2)))
+    full = order(make_standing(account), letter("gone@far.test", "a@x.test"))
+    poison = order(make_standing(other), letter(subject="\x00"))
+    receipt, error = await asyncio.gather(*map(warm.intake.accept, (full, poison)), return_exceptions=True)
+    assert isinstance(error, Exception)
+    assert [state for _, state in receipt.placed[0].recipients] == [State.SUPPRESSED, State.QUEUED]
+    assert (await warm.releaser.look(account.id)).is_true
+
+
+async def test_who_is_known_already_has_what_the_others_of_its_flight_give_back(warm, new_account, database):
+    account = await new_account(30)
+    await suppress(database, account, "gone@far.test")
+    standing = make_standing(account)
+    first = order(standing, letter("gone@far.test", "a@x.test"))
+    second = order(standing, *letters(29, on_limit=OnLimit.REJECT))  # of so many it is asked first
+    receipts = await asyncio.gather(*map(warm.intake.accept, (first, second)))
+    assert [state for one in receipts[1].placed for _, state in one.recipients] == [State.QUEUED] * 29
+    assert (await warm.releaser.look(account.id)).is_true
+
+
+async def test_of_an_account_without_room_it_is_asked_first(warm, new_account, monkeypatch):
+    standing = make_standing(await new_account(1))
+    takes, take = [], warm.intake._teller.take
+
+    async def note(wanted):
+        takes.append(wanted)
+        return await take(wanted)
+
+    for _ in range(2):
+        await warm.intake.accept(order(standing))
+    monkeypatch.setattr(warm.intake._teller, "take", note)
+    await warm.intake.accept(order(standing, key="k"))
+    assert len(takes) == 1
+    assert (await warm.intake.accept(order(standing, key="k"))).replayed
+    assert len(takes) == 1
+
+
 @pytest.mark.parametrize("hours", [-5, 5])
 async def test_a_clock_of_postgresql_that_is_set_refuses_nobody(warm, new_account, database, hours):
     account = await new_account(3)
@@ -131,8 +171,7 @@ async def test_what_changes_under_every_try_is_an_outage_and_costs_nothing(warm,
 
     async def go_back(self, passengers):
         going = await see(self, passengers)
-        for one in going:
-            one.is_seen = False
+        self._seen.difference_update(going)
         return going
 
     monkeypatch.setattr(flight, "find_earlier", find_nobody)
