@@ -50,6 +50,8 @@ class Meeting:
         for account in self.accounts:
             await self.judge(account)
         self.offices[0].clock.advance(seconds)
+        for account in self.accounts:  # what waited leaves first, as ever
+            await self.offices[0].releaser.release(account.id)
 
     async def post(self, door, which, mails, key, body, kind):
         account, before = self.accounts[which], set(self.answers)
