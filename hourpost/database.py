@@ -95,14 +95,23 @@ class HotConnection:
 class Database:
     """PostgreSQL: read with ``reading()``, write with ``transaction()``; both give a Core connection.
 
-    A statement that takes over a minute is given up, unless its caller ``is_patient``.
+    A statement that takes over a minute is given up, unless its caller ``is_patient``. With ``plans_once`` a hot
+    statement keeps its first plan whatever it is given: for who runs a few, each with few rows or with thousands.
     """
 
     def __init__(
-        self, url: str, *, pool_size: int = 8, application: str = "hourpost", is_patient: bool = False
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        application: str = "hourpost",
+        is_patient: bool = False,
+        plans_once: bool = False,
     ) -> None:
         self.url = url
-        self._application = application
+        self._hot_settings = {"application_name": application, "jit": "off"}
+        if plans_once:
+            self._hot_settings["plan_cache_mode"] = "force_generic_plan"
         self._hot = Connections(self._connect, _HOT_CONNECTIONS)
         self._watch = self._hot.watch
         self.engine: AsyncEngine = create_async_engine(
@@ -182,7 +191,7 @@ class Database:
             timeout=5,
             command_timeout=_LONGEST_SECONDS,
             record_class=Row,
-            server_settings={"application_name": self._application, "jit": "off"},
+            server_settings=self._hot_settings,
         )
 
     async def listen(self) -> asyncpg.Connection:

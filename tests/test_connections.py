@@ -145,3 +145,20 @@ async def test_once_closed_nothing_is_lent(database):
     await database.close()
     with pytest.raises(ServiceUnavailable):
         await ask_pid(database)
+
+
+@pytest.mark.parametrize(("plans_once", "plans"), [(True, (0, 4)), (False, (4, 0))])
+async def test_a_statement_is_planned_once_for_who_asks_for_it(database_url, plans_once, plans):
+    """A short list would else be planned for each time: the plan for those few looks cheaper than one for any."""
+    database = Database(database_url, pool_size=1, plans_once=plans_once)
+    pick = HotStatement("SELECT oid FROM pg_class WHERE oid = ANY(CAST(:ids AS oid[]))")
+    counts = HotStatement(
+        "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE 'SELECT oid%'"
+    )
+    for number in range(4):
+        async with database.hot_statements() as connection:
+            await pick.run(connection, {"ids": [number]})
+    async with database.hot_statements() as connection:
+        (found,) = await counts.run(connection, {})
+    await database.close()
+    assert tuple(found) == plans

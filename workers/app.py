@@ -57,7 +57,7 @@ def build_app(broker_url: str, hint: Callable[[list[str]], None], ring_billing: 
 
 async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *, schedules: bool) -> Running:
     """A courier on the running loop, with its own connections; with ``schedules`` the schedule runs beside it."""
-    database = Database(database_url, pool_size=settings.database_pool, application="hourpost worker")
+    database = Database(database_url, pool_size=settings.database_pool, application="hourpost worker", plans_once=True)
     pool = RelayPool(parse_relays(settings.relays.get_secret_value()), hostname=settings.hostname)
     name = f"{socket.gethostname()}:{os.getpid()}"
     leases = Leases(database, SystemClock(), name, settings.lease_seconds)
