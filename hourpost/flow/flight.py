@@ -32,7 +32,7 @@ from hourpost.rules.hour_tokens import Answer, Take, Taken
 from hourpost.rules.submission import Order, Receipt
 from hourpost.seldom import Seldom
 
-_TRIES = 4
+_TRIES = 5  # of which one may only find whom it must look up
 _MANY = 20  # recipients; of an order of more it is dearer to store all again than to ask first
 _BEGIN_SECONDS = 2.0  # a PostgreSQL that stood still for longer must not store what was refused meanwhile
 _BYTES_A_SECOND = 2 * 1024 * 1024  # a slow road to it
@@ -150,8 +150,8 @@ class Flight:
         for attempt in range(_TRIES):
             if not todo:
                 return
-            todo = await self._take(todo, give_up=attempt == _TRIES - 1)
-            todo = await self._commit(self._refuse(todo))
+            going = self._refuse(await self._take(todo, give_up=attempt == _TRIES - 1))
+            todo = await self._commit(going) if going else []
             if attempt:  # void again: nobody is filling the bucket, it was left behind
                 self._ground.teller.doubt(one.account_id for one in todo if one.taken)
         for one in todo:
