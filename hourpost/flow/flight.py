@@ -1,7 +1,7 @@
 """Flight: the orders on board, from their tokens to their answers; one statement stores all of them.
 
 What was known before of their recipients and keys is not asked first: the statement that stores them looks itself, and
-leaves out whom it finds. A question of its own would be a third of a flight's time, for the few whom it concerns.
+leaves out whom it finds. A question of its own would be a sixth of a flight's time, for the few whom it concerns.
 """
 
 from __future__ import annotations
