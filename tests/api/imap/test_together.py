@@ -138,11 +138,12 @@ class Books:
     def come_back(self) -> None:
         """Lose the connection, be away for a moment, and learn what happened by QRESYNC (RFC 7162 §3.2.5)."""
         self.ask(b"NOOP")
+        while not all(row[0] for row in self.rows):  # a change of a newer one may come first, with a greater MODSEQ
+            self.learn()
         modseq = max([1, *(row[2] for row in self.rows)])  # type: ignore[type-var, list-item]
         self.client.close()
         time.sleep(self.dice.random() * 0.2)
         self.connect()
-        self.rows = [row for row in self.rows if row[0]]
         known = b"" if not self.rows or self.dice.random() < 0.5 else b" 1:%d" % self.rows[-1][0]  # type: ignore[str-bytes-safe]
         *told, tagged = self.client.ask(b"SELECT INBOX (QRESYNC (%d %d%b))" % (self.uidvalidity, modseq, known))
         assert tagged.startswith(b"OK"), tagged
