@@ -140,6 +140,7 @@ class Books:
         self.ask(b"NOOP")
         while not all(row[0] for row in self.rows):  # a change of a newer one may come first, with a greater MODSEQ
             self.learn()
+            self.ask(b"NOOP")  # and while a FETCH runs no EXPUNGE is told, though changes behind it are
         modseq = max([1, *(row[2] for row in self.rows)])  # type: ignore[type-var, list-item]
         self.client.close()
         time.sleep(self.dice.random() * 0.2)
