@@ -14,6 +14,7 @@ from api.smtp.limits import Limits
 from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
 from hourpost.assembly import Parts, build_keeper
+from hourpost.flow.leaving import Repeatable
 from hourpost.flow.receive import Receiver
 from hourpost.gateways.authentication import Authenticates, MailAuthenticator, NameServers
 from hourpost.gateways.tls import RenewedTls
@@ -42,7 +43,8 @@ def build_server(
     seconds = asyncio.get_running_loop().time
     tls = RenewedTls(*certificate)
     door = Door(settings.hostname, tls.context, seconds, throttle=parts.throttle)
-    submitting = Submitting(Submitters(parts.standings, parts.logins), parts.intake, parts.clock, settings.hostname)
+    intake = Repeatable(parts.intake, parts.hour, parts.database)
+    submitting = Submitting(Submitters(parts.standings, parts.logins), intake, parts.clock, settings.hostname)
     keeper = build_keeper(parts.database, parts.hour, parts.mail, parts.hints.ring)
     receiver = Receiver(keeper, authenticator, parts.clock, settings.hostname, settings.postmaster)
     return SmtpServer(

@@ -16,11 +16,12 @@ from api.smtp.transaction import Transaction
 from api.smtp.wishes import Wishes
 from hourpost.aside import aside
 from hourpost.errors import Forbidden, NotAuthenticated
+from hourpost.flow.leaving import Accepts
 from hourpost.gateways.clock import Clock
 from hourpost.rules.addresses import Address
 from hourpost.rules.canonical import SubmittedMessage, complete_headers
 from hourpost.rules.ids import new_id, to_message_id, to_text
-from hourpost.rules.submission import Order, Receipt, SendingDomain, Standing, Submission
+from hourpost.rules.submission import Order, SendingDomain, Standing, Submission
 
 log = structlog.get_logger()
 
@@ -33,14 +34,6 @@ class Standings(Protocol):
 
     async def by_smtp_login(self, username: str, password: str, peer: str) -> Standing:
         """Whose login this is. Raises: NotAuthenticated, Forbidden, LimitExceeded, ServiceUnavailable."""
-        ...
-
-
-class Accepts(Protocol):
-    """The way into the flow."""
-
-    async def accept(self, order: Order) -> Receipt:
-        """Commit an order. Raises: HourpostError."""
         ...
 
 

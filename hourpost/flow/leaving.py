@@ -1,9 +1,11 @@
-"""When the recipients of an email that are held leave, as things stand."""
+"""When what is held leaves, as things are now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from hourpost.database import Database
@@ -12,6 +14,46 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.flow import limit
 from hourpost.gateways.hour import Hour
 from hourpost.rules.delivery_state import State
+from hourpost.rules.submission import Order, Receipt, Standing
+
+
+class Accepts(Protocol):
+    """The way into the flow."""
+
+    async def accept(self, order: Order) -> Receipt:
+        """Commit an order. Raises: HourpostError."""
+        ...
+
+
+class Repeatable:
+    """The way into the flow for a door whose repeats are answered as the first time, with the hour of now."""
+
+    def __init__(self, intake: Accepts, hour: Hour, database: Database) -> None:
+        self._intake = intake
+        self._hour = hour
+        self._database = database
+
+    async def accept(self, order: Order) -> Receipt:
+        """Commit an order, once; what it left held earlier says when it leaves. Raises: HourpostError."""
+        receipt = await self._intake.accept(order)
+        return await as_things_are(self._hour, self._database, order.standing, receipt)
+
+
+async def as_things_are(hour: Hour, database: Database, standing: Standing, receipt: Receipt) -> Receipt:
+    """The receipt; of what an earlier request placed and is still held, with the moment at which it leaves by now."""
+    if not receipt.replayed:
+        return receipt
+    held = {
+        placed.email_id: sum(state is State.HELD for _, state in placed.recipients)
+        for placed in receipt.placed
+        if placed.held_by == "plan"
+    }
+    leaving = await read_last_leaving(hour, database, standing.account_id, standing.limit, held)
+    told = (
+        placed._replace(estimated_send_at=leaving.get(placed.email_id, placed.estimated_send_at))
+        for placed in receipt.placed
+    )
+    return replace(receipt, placed=tuple(told))
 
 
 async def read_leaving(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +20,7 @@ from hourpost.aside import aside
 from hourpost.emails.status import status_of
 from hourpost.errors import LimitExceeded, ServiceUnavailable
 from hourpost.flow import limit
-from hourpost.flow.leaving import read_last_leaving
+from hourpost.flow.leaving import Repeatable
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import WINDOW_SECONDS
@@ -44,7 +44,7 @@ async def send_email(request: Request) -> Json:
     with beside_the_query(request):
         order = await aside(len(raw), read)
     receipt = await _accept(parts, order)
-    (placed,) = await _as_they_stand(parts, standing, receipt)
+    (placed,) = receipt.placed
     email_id = to_text("em", placed.email_id)
     request.scope["state"]["emails"] = (email_id,)
     usage = await usage_after(parts, standing, receipt)
@@ -65,7 +65,7 @@ async def send_batch(request: Request) -> Json:
     digest = await aside(len(raw), lambda: sha256(raw).digest() if key else b"")
     order = Order(standing, batch.submissions, key, digest, batch.errors, told if batch.is_partial else None)
     receipt = await _accept(parts, order)
-    stored = [(to_text("em", placed.email_id), placed) for placed in await _as_they_stand(parts, standing, receipt)]
+    stored = [(to_text("em", placed.email_id), placed) for placed in receipt.placed]
     ids = [email_id for email_id, _ in stored]
     request.scope["state"]["emails"] = (f"{len(ids)} from {ids[0]}",) if ids else ()
     body: dict[str, Any] = {"data": [{"id": email_id} | _outcome_of(placed) for email_id, placed in stored]}
@@ -101,26 +101,11 @@ async def usage_after(parts: Parts, standing: Standing, receipt: Receipt) -> Usa
     return await _usage_now(parts, standing)
 
 
-async def _as_they_stand(parts: Parts, standing: Standing, receipt: Receipt) -> Sequence[Placed]:
-    """What was placed; by an earlier request and still held, with the moment at which it leaves as things are now."""
-    if not receipt.replayed:
-        return receipt.placed
-    held = {
-        placed.email_id: sum(state is State.HELD for _, state in placed.recipients)
-        for placed in receipt.placed
-        if placed.held_by == "plan"
-    }
-    leaving = await read_last_leaving(parts.hour, parts.database, standing.account_id, standing.limit, held)
-    return [
-        placed._replace(estimated_send_at=leaving.get(placed.email_id)) if placed.email_id in held else placed
-        for placed in receipt.placed
-    ]
-
-
 async def _accept(parts: Parts, order: Order) -> Receipt:
     """Accept it; who is refused for want of room is told how full the hour is. Raises: HourpostError."""
+    intake = Repeatable(parts.intake, parts.hour, parts.database)
     try:
-        return await parts.intake.accept(order)
+        return await intake.accept(order)
     except LimitExceeded as error:
         usage = await _usage_now(parts, order.standing)
         error.quota = quota_of(usage) if usage is not None else None

@@ -184,6 +184,19 @@ async def test_over_the_hour_mail_is_held_or_refused_for_now(cast: Cast) -> None
     assert refused.startswith("452 4.4.5")
 
 
+async def test_a_retry_of_what_is_held_is_told_when_it_leaves_too(cast: Cast) -> None:
+    async with cast.database.transaction() as connection:
+        await connection.execute(text("UPDATE accounts SET own_limit = 2 WHERE id = :id"), {"id": cast.account.id})
+
+    def talk() -> list[str]:
+        with cast.connect() as smtp:
+            return [cast.send(smtp)] + [cast.send(smtp, "Idempotency-Key: k") for _ in range(2)]
+
+    _, held, again = await in_thread(talk)
+    assert "; leaves about " in held
+    assert again == held
+
+
 async def test_a_revoked_credential_sends_nothing_more(cast: Cast) -> None:
     smtp = await in_thread(cast.connect)
     async with cast.database.transaction() as connection:
