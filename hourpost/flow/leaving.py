@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from hourpost.database import Database
@@ -14,7 +14,14 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.flow import limit
 from hourpost.gateways.hour import Hour
 from hourpost.rules.delivery_state import State
-from hourpost.rules.submission import Order, Receipt, Standing
+from hourpost.rules.submission import Order, Placed, Receipt, Standing
+
+
+class Scheduled(NamedTuple):
+    """How many recipients of an email wait for its moment."""
+
+    moment: datetime
+    recipients: int
 
 
 class Accepts(Protocol):
@@ -34,26 +41,36 @@ class Repeatable:
         self._database = database
 
     async def accept(self, order: Order) -> Receipt:
-        """Commit an order, once; what it left held earlier says when it leaves. Raises: HourpostError."""
+        """Commit an order, once; what waits says when it leaves. Raises: HourpostError."""
         receipt = await self._intake.accept(order)
         return await as_things_are(self._hour, self._database, order.standing, receipt)
 
 
 async def as_things_are(hour: Hour, database: Database, standing: Standing, receipt: Receipt) -> Receipt:
-    """The receipt; of what an earlier request placed and is still held, with the moment at which it leaves by now."""
-    if not receipt.replayed:
-        return receipt
-    held = {
-        placed.email_id: sum(state is State.HELD for _, state in placed.recipients)
+    """The receipt, with the moments by now at which what is scheduled leaves, and what an earlier request left held."""
+    scheduled = {
+        placed.email_id: Scheduled(placed.estimated_send_at, _count(placed, State.SCHEDULED))
         for placed in receipt.placed
-        if placed.held_by == "plan"
+        if placed.held_by == "schedule" and placed.estimated_send_at is not None and not standing.test
     }
+    held = {
+        placed.email_id: _count(placed, State.HELD)
+        for placed in receipt.placed
+        if receipt.replayed and placed.held_by == "plan"
+    }
+    if not scheduled and not held:
+        return receipt
     leaving = await read_last_leaving(hour, database, standing.account_id, standing.limit, held)
+    leaving |= await read_scheduled_leaving(hour, database, standing.account_id, standing.limit, scheduled)
     told = (
         placed._replace(estimated_send_at=leaving.get(placed.email_id, placed.estimated_send_at))
         for placed in receipt.placed
     )
     return replace(receipt, placed=tuple(told))
+
+
+def _count(placed: Placed, wanted: State) -> int:
+    return sum(state is wanted for _, state in placed.recipients)
 
 
 async def read_leaving(
@@ -88,3 +105,34 @@ async def read_last_leaving(
     except ServiceUnavailable:
         return {}
     return {email_id: limit.to_moment(reading.schedule.when(place)) for email_id, place in places.items()}
+
+
+async def read_rescheduled_leaving(
+    hour: Hour, database: Database, account_id: UUID, plan_limit: int, email: StoredEmail
+) -> datetime | None:
+    """The moment at which the last scheduled recipient of an email leaves; None where it cannot be told."""
+    moments = [one.due_at for one in email.deliveries if one.state == State.SCHEDULED]
+    if not moments or email.test:
+        return None
+    scheduled = {email.id: Scheduled(max(moments), len(moments))}
+    return (await read_scheduled_leaving(hour, database, account_id, plan_limit, scheduled)).get(email.id)
+
+
+async def read_scheduled_leaving(
+    hour: Hour, database: Database, account_id: UUID, plan_limit: int, scheduled: Mapping[UUID, Scheduled]
+) -> dict[UUID, datetime]:
+    """The moment at which the last recipient of each leaves: its own, or when a full hour has room.
+
+    Each as if it were alone: what else is scheduled is not counted. Without those of whom it cannot be told.
+    """
+    if not scheduled or not plan_limit:
+        return {}
+    try:
+        reading = await limit.read(hour, database, account_id, plan_limit)
+    except ServiceUnavailable:
+        return {}
+    when = reading.schedule.when
+    return {
+        email_id: max(one.moment, limit.to_moment(when(reading.waiting + one.recipients)))
+        for email_id, one in scheduled.items()
+    }

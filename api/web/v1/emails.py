@@ -18,13 +18,13 @@ from api.web.v1 import documented as doc
 from api.web.v1.attachments import NOT_KEPT, Attached, AttachmentPaging
 from api.web.v1.email_filters import EmailQuery
 from api.web.v1.email_views import attempt_view, content_view, email_view, event_view, list_view
-from api.web.v1.sending import send_batch, send_email
+from api.web.v1.sending import send_batch, send_email, warning_of
 from hourpost.aside import aside
 from hourpost.emails import changes, queries
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredEmail
 from hourpost.errors import Fault, NotFound
-from hourpost.flow.leaving import read_leaving
+from hourpost.flow.leaving import read_leaving, read_rescheduled_leaving
 from hourpost.mailboxes.reading import open_raw
 from hourpost.pages import Cursor, Page
 from hourpost.rules.ids import to_text
@@ -145,12 +145,15 @@ async def cancel_email(email_id: str, caller: Sender, parts: ThePartsOf) -> Resp
     async with parts.database.transaction() as connection:
         email = await _find(connection, caller, email_id)
         given = await changes.cancel_email(connection, caller.account_id, email.id, now)
-    return await _changed(parts, caller, email_id, given)
+    return Json((await _changed(parts, caller, email_id, given))[1])
 
 
 @router.patch("/{email_id}", **doc.RESCHEDULE_EMAIL)
 async def reschedule_email(email_id: str, request: Request, caller: Sender, parts: ThePartsOf) -> Response:
-    """Give an email that is scheduled or held another moment to leave at."""
+    """Give an email that is scheduled or held another moment to leave at.
+
+    Where the plan's hour is too full for it to leave then and before it expires, `warnings` says so.
+    """
     now = parts.clock.now()
     draft = await read_draft(request, Reschedule)
     moment = now
@@ -162,7 +165,8 @@ async def reschedule_email(email_id: str, request: Request, caller: Sender, part
     async with parts.database.transaction() as connection:
         email = await _find(connection, caller, email_id)
         given = await changes.reschedule_email(connection, caller.account_id, email.id, moment, now)
-    return await _changed(parts, caller, email_id, given)
+    email, view = await _changed(parts, caller, email_id, given)
+    return Json(view | await _warnings(parts, caller, email))
 
 
 async def _find(connection: Any, caller: Standing, email_id: str) -> StoredEmail:
@@ -181,11 +185,21 @@ async def _attached(parts: Parts, caller: Standing, email_id: str) -> Attached:
     return Attached(parts, caller.account_id, to_text("em", email.id), content)
 
 
-async def _changed(parts: Parts, caller: Standing, email_id: str, given: changes.GivenBack) -> Response:
+async def _changed(
+    parts: Parts, caller: Standing, email_id: str, given: changes.GivenBack
+) -> tuple[StoredEmail, dict[str, Any]]:
     await give_back(parts.hour, parts.database, given)
     async with parts.database.reading() as connection:
         email = await _find(connection, caller, email_id)
-    return Json(await _view(parts, caller, email))
+    return email, await _view(parts, caller, email)
+
+
+async def _warnings(parts: Parts, caller: Standing, email: StoredEmail) -> dict[str, Any]:
+    """What is likely to go otherwise than it was rescheduled."""
+    leaves_at = await read_rescheduled_leaving(parts.hour, parts.database, caller.account_id, caller.limit, email)
+    if leaves_at is None or email.expires_at is None or leaves_at <= email.expires_at:
+        return {}
+    return {"warnings": [warning_of("/scheduled_at", leaves_at)]}
 
 
 async def _view(parts: Parts, caller: Standing, email: StoredEmail) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -153,10 +154,15 @@ def _outcome_of(placed: Placed) -> dict[str, Any]:
 
 
 def _warning_about(placed: Placed) -> dict[str, Any]:
-    """That it was taken, and is not likely to leave in time."""
+    assert placed.estimated_send_at is not None  # it is too late
+    return warning_of("/expires_at", placed.estimated_send_at)
+
+
+def warning_of(pointer: str, leaves_at: datetime) -> dict[str, Any]:
+    """That an email was taken as ``pointer`` has it, and is not likely to leave in time."""
     return {
-        "pointer": "/expires_at",
-        "detail": f"As things are now, not all of it leaves before {placed.estimated_send_at:%Y-%m-%dT%H:%M:%SZ}:"
+        "pointer": pointer,
+        "detail": f"As things are now, not all of it leaves before {leaves_at:%Y-%m-%dT%H:%M:%SZ}:"
         " what has not left when the email expires never does.",
     }
 

@@ -175,6 +175,17 @@ class EmailShape(EmailSummary):
     text: str | None = None
 
 
+class RescheduledShape(EmailShape):
+    """An email that has a new moment."""
+
+    model_config = ConfigDict(title="RescheduledEmail")
+
+    warnings: Annotated[
+        list[WarningShape] | None,
+        Field(description="Only where the hour is too full for all of it to leave before `expires_at`."),
+    ] = None
+
+
 class Created(Shape):
     """What was made, changed or found."""
 

@@ -265,6 +265,28 @@ async def test_what_is_held_says_until_when_whenever_it_is_asked(owner: Customer
     assert (again.headers["Idempotency-Replayed"], again.json()["pacing"]["estimated_send_at"]) == ("true", last)
 
 
+async def test_a_moment_in_a_full_hour_is_told_when_it_leaves_and_that_it_expires_before(
+    owner: Customer, database: Database
+) -> None:
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, "path", 1)
+    owner.send()
+    patient = owner.send(scheduled_at="in 10 minutes").json()
+    assert patient["pacing"]["held_by"] == "schedule"
+    assert datetime.fromisoformat(patient["pacing"]["estimated_send_at"]) > datetime.now(UTC) + timedelta(minutes=55)
+    late = owner.send(scheduled_at="in 10 minutes", expires_at="in 20 minutes").json()
+    (warning,) = late["warnings"]
+    assert warning["pointer"] == "/expires_at"
+    moved = owner.http.patch(f"/v1/emails/{late['id']}", json={"scheduled_at": "in 15 minutes"}).json()
+    assert moved["warnings"] == [warning | {"pointer": "/scheduled_at"}]
+    unhurried = owner.send(scheduled_at="in 2 hours", expires_at="in 3 hours").json()
+    assert "warnings" not in unhurried
+    assert (
+        "warnings" not in owner.http.patch(f"/v1/emails/{unhurried['id']}", json={"scheduled_at": "in 90 min"}).json()
+    )
+    assert "warnings" not in owner.http.patch(f"/v1/emails/{patient['id']}", json={"scheduled_at": "in 1 min"}).json()
+
+
 async def test_what_has_left_cannot_be_canceled_or_moved(owner: Customer, database: Database) -> None:
     email = owner.send().json()["id"]
     async with database.transaction() as connection:
