@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
-from sqlalchemy import text
 
 from hourpost.accounts.queries import Account, get_named_account, list_accounts
 from hourpost.cli.desk import Desk, at_desk
+from hourpost.cli.hours import Hour, read_hours
 from hourpost.cli.output import AsJson, print_list, read_all
-from hourpost.errors import ServiceUnavailable
-from hourpost.flow.limit import to_moment
-from hourpost.gateways.hour import RedisHour
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="The hour: how many deliveries each account may still hand over."
 )
-
-# The rolling hour as PostgreSQL knows it: the truth, of which the bucket in Redis is the fast copy.
-_COUNTED = text(
-    "SELECT a.id,"
-    " (SELECT coalesce(sum(s.count), 0) FROM spends s WHERE s.account_id = a.id"
-    "    AND s.spent_at > now() - interval '1 hour')::int AS used,"
-    " (SELECT count(*) FROM deliveries d WHERE d.account_id = a.id AND d.state = 'held') AS held"
-    " FROM unnest(CAST(:accounts AS uuid[])) AS a(id)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Hour:
-    """Used and held of one account; ``source`` is redis or, where its bucket is cold or away, postgresql."""
-
-    used: int
-    held: int
-    next_free_at: datetime | None
-    source: str
 
 
 @app.callback()
@@ -58,8 +33,8 @@ def show(
 
     async def work(desk: Desk) -> list[dict[str, Any]]:
         accounts = await _accounts(desk, account)
-        counted = await _count(desk, accounts) | await _peek(desk, accounts)
-        return [_shape(one, counted[one.id]) for one in accounts]
+        hours = await read_hours(desk, {one.id: one.limit for one in accounts})
+        return [_shape(one, hours[one.id]) for one in accounts]
 
     columns = ("name", "plan", "limit", "used", "remaining", "held", "next_free_at", "source")
     print_list(at_desk(work), columns, as_json=as_json, empty="There is no account yet.")
@@ -70,31 +45,6 @@ async def _accounts(desk: Desk, named: str | None) -> list[Account]:
         if named is not None:
             return [await get_named_account(connection, named)]
         return await read_all(lambda cursor: list_accounts(connection, cursor), lambda account: account.id)
-
-
-async def _count(desk: Desk, accounts: list[Account]) -> dict[UUID, Hour]:
-    async with desk.database.reading() as connection:
-        rows = await connection.execute(_COUNTED, {"accounts": [account.id for account in accounts]})
-        return {row.id: Hour(row.used, row.held, None, "postgresql") for row in rows}
-
-
-async def _peek(desk: Desk, accounts: list[Account]) -> dict[UUID, Hour]:
-    """Of the accounts whose bucket is there; none while Redis is away."""
-    found: dict[UUID, Hour] = {}
-    if desk.settings.redis_url is None:
-        return found
-    hour = RedisHour(desk.settings.redis_url.get_secret_value(), timeout_seconds=2)
-    try:
-        for account in accounts:
-            reading = await hour.peek(account.id, account.limit)
-            if reading is not None:
-                free_at = to_moment(reading.next_free_at_us) if reading.used >= account.limit > 0 else None
-                found[account.id] = Hour(reading.used, reading.waiting, free_at, "redis")
-    except ServiceUnavailable as error:
-        typer.echo(f"note: counted in PostgreSQL: {error.message}", err=True)
-    finally:
-        await hour.aclose()
-    return found
 
 
 def _shape(account: Account, hour: Hour) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,8 +10,9 @@ import typer
 
 from hourpost.accounts.queries import get_named_account
 from hourpost.cli.desk import Desk, at_desk
+from hourpost.cli.hours import read_hours
 from hourpost.cli.output import AsJson, print_object, print_table
-from hourpost.cli.waiting import MEANINGS, Cause, list_causes
+from hourpost.cli.waiting import MEANINGS, Cause, list_causes, list_holding
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="What waits, and why.")
 
@@ -34,6 +36,10 @@ def show(
         async with desk.database.reading() as connection:
             found = None if account is None else await get_named_account(connection, account)
             causes = await list_causes(connection, None if found is None else found.id)
+            holding = await list_holding(connection, None if found is None else found.id)
+        hours = await read_hours(desk, holding) if holding else {}
+        room_at = min((hour.next_free_at for hour in hours.values() if hour.next_free_at is not None), default=None)
+        causes = [replace(one, next_at=room_at) if one.name == "plan" else one for one in causes]
         return [_shape(cause, desk.clock.now()) for cause in causes]
 
     shapes = at_desk(work)

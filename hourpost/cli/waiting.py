@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost.rules.plans import hourly_limit
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """One reason to wait, with how many wait for it, since when the first, and when the next is due.
 
-    What is held is due when its hour has room again; None where it waits for something else.
+    What is held is due when its hour has room again; None where it has, or waits for something else.
     """
 
     name: str
@@ -52,22 +54,22 @@ _WAITING = text(
         for cause, which in _PARTS
     )
 )
-# A token comes back 60 minutes after it was spent, or one slot of ten seconds later.
-_ROOM = text(
-    "SELECT min(s.spent_at) + interval '1 hour 10 seconds' FROM spends s"
-    " WHERE s.spent_at > now() - interval '1 hour 10 seconds' AND s.count > 0 AND s.account_id IN"
-    " (SELECT a.id FROM accounts a WHERE plan IS NOT NULL AND suspended_at IS NULL"
-    "  AND (CAST(:account AS uuid) IS NULL OR id = :account)"
-    "  AND EXISTS (SELECT FROM deliveries WHERE account_id = a.id AND state = 'held'))"
+_HOLDING = text(
+    "SELECT a.id, a.plan, a.own_limit FROM accounts a WHERE plan IS NOT NULL AND suspended_at IS NULL"
+    " AND (CAST(:account AS uuid) IS NULL OR id = :account)"
+    " AND EXISTS (SELECT FROM deliveries WHERE account_id = a.id AND state = 'held')"
 )
 _TIMED = ("schedule", "destination", "relay", "retry")
 
 
 async def list_causes(connection: AsyncConnection, account_id: UUID | None = None) -> list[Cause]:
-    """What anything waits for, of one account or of all, the longest queue first."""
+    """What anything waits for, of one account or of all, the longest queue first; not when an hour has room again."""
     rows = await connection.execute(_WAITING, {"account": account_id})
     causes = [Cause(row[0], row[1], row[2], row[3] if row[0] in _TIMED else None) for row in rows]
-    if any(one.name == "plan" for one in causes):
-        room_at = (await connection.execute(_ROOM, {"account": account_id})).scalar()
-        causes = [replace(one, next_at=room_at) if one.name == "plan" else one for one in causes]
     return sorted(causes, key=lambda cause: -cause.count)
+
+
+async def list_holding(connection: AsyncConnection, account_id: UUID | None = None) -> dict[UUID, int]:
+    """The limits of the accounts whose mail waits for room in the hour."""
+    rows = await connection.execute(_HOLDING, {"account": account_id})
+    return {row.id: hourly_limit(row.plan, row.own_limit) for row in rows}

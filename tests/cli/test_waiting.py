@@ -20,13 +20,17 @@ NOW = datetime.now(UTC)
 
 @dataclass(frozen=True)
 class Waiting:
-    """A delivery in some state, accepted ``age`` seconds ago, due in ``due``; ``spent`` tokens are out beside it."""
+    """A delivery in some state, accepted ``age`` seconds ago, due in ``due``; ``spent`` tokens are out beside it.
+
+    They were taken ``spent_ago`` seconds ago.
+    """
 
     state: str
     age: int = 0
     due: int = 0
     waits_for: str | None = None
     spent: int = 0
+    spent_ago: int = 0
 
 
 Deliver = Callable[[Waiting], None]
@@ -48,6 +52,7 @@ async def _store(url: str, account: str, waiting: Waiting) -> None:
         "due": NOW + timedelta(seconds=waiting.due),
         "waits_for": waiting.waits_for,
         "spent": waiting.spent,
+        "spent_ago": waiting.spent_ago,
     }
     async with database.transaction() as connection:
         for statement in (_EMAIL, _DELIVERY, _SPEND):
@@ -61,7 +66,8 @@ _EMAIL = """INSERT INTO emails (id, account_id, source, test, envelope_from, hea
 _DELIVERY = """INSERT INTO deliveries (email_id, position, account_id, address, domain, state, due_at, attempts,
     crashes, waits_for, changed_at)
     VALUES (:email, 0, :account, 'a@x.net', 'x.net', :state, :due, 0, 0, :waits_for, now())"""
-_SPEND = "INSERT INTO spends (account_id, spent_at, count) SELECT :account, now(), :spent WHERE :spent > 0"
+_SPEND = """INSERT INTO spends (account_id, spent_at, count)
+    SELECT :account, now() - make_interval(secs => :spent_ago), :spent WHERE :spent > 0"""
 
 
 def test_what_waits_is_counted_by_cause(hourpost: Run, acme: str, deliver: Deliver) -> None:
@@ -93,10 +99,26 @@ def test_what_is_held_is_told_when_its_hour_has_room_again(hourpost: Run, acme: 
     (cause,) = hourpost("queue", "show", "--account", acme, "--json").json["causes"]
     assert cause["next_at"] is None
     before = datetime.now(UTC)
-    deliver(Waiting("held", spent=5))
+    deliver(Waiting("held", spent=1000))
     (cause,) = hourpost("queue", "show", "--account", acme, "--json").json["causes"]
     wait = datetime.fromisoformat(cause["next_at"]) - before
     assert timedelta(minutes=59) < wait < timedelta(minutes=65)
+
+
+@pytest.mark.parametrize("has_redis", [True, False])
+def test_of_a_lowered_limit_queue_and_limit_tell_the_same(
+    hourpost: Run, acme: str, deliver: Deliver, monkeypatch: pytest.MonkeyPatch, has_redis: bool
+) -> None:
+    deliver(Waiting("held", spent=10, spent_ago=3000))
+    deliver(Waiting("held", spent=10, spent_ago=600))
+    if not has_redis:
+        monkeypatch.setenv("HOURPOST_REDIS_URL", "redis://127.0.0.1:1/0")
+    hourpost("account", "plan", "--account", acme, "--set", "path", "--limit", "5")
+    (cause,) = hourpost("queue", "show", "--account", acme, "--json").json["causes"]
+    (hour,) = hourpost("limit", "show", "--account", acme, "--json").json["data"]
+    assert (hour["used"], hour["source"]) == (20, "redis" if has_redis else "postgresql")
+    assert cause["next_at"] == hour["next_free_at"]
+    assert datetime.fromisoformat(hour["next_free_at"]) > NOW + timedelta(minutes=45)  # when the later ten come back
 
 
 def test_of_an_account_without_a_plan_nobody_knows_when_what_is_held_leaves(
