@@ -1,4 +1,4 @@
-"""The outermost layer: an id for each request, its time, one line in the log, and an answer whatever happens.
+"""The outermost layer: an id for each request, its time, a line in the log, and an answer whatever happens.
 
 Sending is the hot path: its routes are found here by their address, past the router, and stand in the application only
 for the document and for addresses written otherwise.
@@ -26,6 +26,8 @@ from hourpost.rules.ids import new_id, to_text
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+_READING = frozenset({"GET", "HEAD"})
+_SLOW_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -49,13 +51,13 @@ class Front:
         started_at = perf_counter()
         request_id = to_text("req", new_id())
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 0
+        status, answered_at = 0, 0.0
         header = (b"x-request-id", request_id.encode())
 
         async def send_on(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered_at
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered_at = message["status"], perf_counter()
                 message["headers"].append(header)
             await send(message)
 
@@ -68,7 +70,9 @@ class Front:
                 log.exception("a request failed", request_id=request_id, path=scope["path"])
             if not status:
                 await self.answer(error, scope)(scope, receive, send_on)
-        self._note(scope, request_id, status, perf_counter() - started_at)
+        ended_at = perf_counter()
+        is_slow = (answered_at or ended_at) - started_at > _SLOW_SECONDS  # a feed or a large file may last
+        self._note(scope, request_id, status, ended_at - started_at, is_slow=is_slow)
 
     def answer(self, error: Exception, scope: Scope) -> Response:
         """The response to a request that failed with ``error``."""
@@ -97,7 +101,7 @@ class Front:
             response = self.answer(error, scope)
         await response(scope, receive, send)
 
-    def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, request_id: str, status: int, seconds: float, *, is_slow: bool) -> None:
         method, path = scope["method"], scope["path"]
         is_hot = (method, path) in self._hot
         found = path.removeprefix("/v1") if is_hot else getattr(scope.get("route"), "path", None)
@@ -108,7 +112,8 @@ class Front:
         is_often = is_hot and status < 400 and not log.is_enabled_for(logging.DEBUG)
         if is_often and not self._taken.has_line(f"{method} {route}"):
             return
-        say = log.error if status >= 500 and status != 503 else log.info
+        is_dull = method in _READING and status < 500 and not is_slow
+        say = log.debug if is_dull else log.error if status >= 500 and status != 503 else log.info
         emails = scope["state"].get("emails", ())
         say("request", request_id=request_id, method=method, path=path, status=status, ms=_ms(seconds), emails=emails)
 
