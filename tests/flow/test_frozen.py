@@ -112,6 +112,14 @@ async def test_a_server_that_nobody_is_connected_to_is_seen_to_be_frozen_too(dat
     await patiently(lambda: ask_hot(database))
 
 
+async def test_who_ends_while_the_server_is_frozen_says_nothing_of_it_in_the_log(own_postgres, caplog):
+    database = Database(own_postgres.url, pool_size=2)
+    await asyncio.gather(*(way(database) for way in WAYS * 2))
+    async with frozen(own_postgres), asyncio.timeout(PATIENCE):
+        await database.close()
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("sqlalchemy")] == []
+
+
 async def test_who_takes_long_is_not_hurried_while_the_server_answers_others(database, monkeypatch):
     monkeypatch.setattr(watch, "_OLD_SECONDS", 0.0)
     monkeypatch.setattr(watch, "_LOOK_SECONDS", 0.02)
