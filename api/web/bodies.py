@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 import orjson
@@ -49,7 +51,7 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
 
 
 def parse_json(raw: bytes) -> Any:
-    """The value that the body holds. Raises: ValidationFailed."""
+    """The value that the body holds; of a key that stands twice in one object, the last. Raises: ValidationFailed."""
     if not raw.strip():
         raise ValidationFailed([Fault("", "the body is empty; it must be JSON")])
     try:
@@ -87,15 +89,59 @@ def _places_of_mark(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[t
             yield from _places_of_mark(inner, (*place, step))
 
 
+class _Doubled(dict[str, Any]):
+    """An object in which keys stand twice."""
+
+    keys_twice: Sequence[str] = ()
+
+
+def faults_of_keys(raw: bytes) -> list[Fault]:
+    """The keys that stand twice in one object, of which nobody knows which was meant (RFC 8259 §4).
+
+    For JSON that ``parse_json`` has read. Sending does without: this takes a fifth of the time that an email does.
+    """
+    found: list[_Doubled] = []
+
+    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        once = dict(pairs)
+        if len(once) == len(pairs):
+            return once
+        found.append(_Doubled(once))
+        found[-1].keys_twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
+        return found[-1]
+
+    try:
+        body = json.loads(raw, object_pairs_hook=read, parse_int=str)  # an int of thousands of digits takes long
+    except RecursionError:  # no fields of ours lie so deep
+        return []
+    return [
+        Fault(pointer_to(place), f"`{'.'.join(map(str, place))}` stands twice in the same object")
+        for place in (_places_of_doubled(body) if found else ())
+    ]
+
+
+def _places_of_doubled(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, _Doubled):
+        yield from ((*place, key) for key in value.keys_twice)
+    for step, inner in (
+        value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+    ):
+        yield from _places_of_doubled(inner, (*place, step))
+
+
 async def read_fields(request: Request, adapter: TypeAdapter[T]) -> T:
     """The body as ``adapter`` has it. Raises: ValidationFailed with all faults, MessageTooLarge."""
     raw = await read_body(request)
     with beside_the_query(request):
         body = parse_json(raw)
+        faults = faults_of_keys(raw)
         try:
-            return adapter.validate_python(body, extra=extra_for(request))
+            fields = adapter.validate_python(body, extra=extra_for(request))
         except ValidationError as error:
-            raise ValidationFailed(faults_in(error, body)) from None
+            raise ValidationFailed(faults + faults_in(error, body)) from None
+        if faults:
+            raise ValidationFailed(faults)
+        return fields
 
 
 def extra_for(request: Request) -> Extra:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from api.web.bodies import Extra, extra_for, parse_json, read_body
+from api.web.bodies import Extra, extra_for, faults_of_keys, parse_json, read_body
 from api.web.faults import faults_in, fields_of
 from api.web.parameters import faults_of_query
 from hourpost.errors import Fault, Forbidden, ValidationFailed
@@ -79,7 +79,7 @@ async def read_draft(request: Request, model: type[M]) -> Draft[M]:
         raise ValidationFailed([*error.faults, *strange]) from None
     if not isinstance(body, dict):
         raise ValidationFailed([Fault("", "the body must be an object"), *strange])
-    return to_draft_of(model, body, extra_for(request), strange)
+    return to_draft_of(model, body, extra_for(request), [*faults_of_keys(raw), *strange])
 
 
 def to_draft_of(model: type[M], body: dict[str, Any], extra: Extra, others: Sequence[Fault] = ()) -> Draft[M]:

@@ -149,6 +149,29 @@ def test_what_is_no_json_object_is_said_to_be_none(owner: Customer, raw: bytes, 
     assert words in answer.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "raw", "pointers"),
+    [
+        ("api-keys", b'{"name": "a", "scope": "sending", "sc\\u006fpe": "full"}', {"/scope"}),
+        ("api-keys", b'{"name": 7, "scope": "full", "scope": "full", "x": 1, "x": 2}', {"/name", "/scope", "/x"}),
+        ("suppressions", b'{"email": "a@example.net", "email": "b@example.net"}', {"/email"}),
+        ("domains", b'{"name": "a.example", "deep": [{"a": {"b/c": 1, "b/c": 2}}]}', {"/deep", "/deep/0/a/b~1c"}),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(owner: Customer, path: str, raw: bytes, pointers: set[str]) -> None:
+    answer = owner.http.post(f"/v1/{path}", content=raw)
+    assert answer.status_code == 422
+    assert {one["pointer"] for one in answer.json()["errors"]} == pointers
+    assert "stands twice in the same object" in answer.text
+    assert owner.http.get("/v1/suppressions").json()["data"] == []
+
+
+def test_how_deep_a_body_is_and_how_long_its_numbers_are_hides_no_fault(owner: Customer) -> None:
+    for inner in (b"[" * 1000 + b"]" * 1000, b"1" * 5000):
+        answer = owner.http.post("/v1/domains", content=b'{"name": "x", "deep": %b}' % inner)
+        assert (answer.status_code, answer.json()["name"]) == (422, "validation_error")
+
+
 def test_what_is_not_utf_8_is_named_by_its_field(owner: Customer) -> None:
     raw = b'{"subject": "\xff", "to": ["ada@example.net", "b\xc3@example.net"], "text": "\xc3\xa9"}'
     answer = owner.http.post("/v1/emails", content=raw)
