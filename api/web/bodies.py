@@ -75,18 +75,31 @@ def _faults_of_encoding(raw: bytes) -> list[Fault]:
         marked = orjson.loads(raw.decode(errors=_MARK_FAULTS))
     except orjson.JSONDecodeError:
         return [Fault("", words)]
-    return [Fault(pointer_to(place), f"`{place[-1]}` is not valid UTF-8") for place in _places_of_mark(marked)] or [
-        Fault("", words)
-    ]
+    return [
+        Fault(pointer_to(place), f"`{place[-1]}` is not valid UTF-8")
+        for place, value in _values_in(marked)
+        if place and isinstance(value, str) and _MARK in value
+    ] or [Fault("", words)]
 
 
-def _places_of_mark(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    if isinstance(value, str):
-        if _MARK in value and place:
-            yield place
-    elif isinstance(value, dict | list):
-        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _places_of_mark(inner, (*place, step))
+def _values_in(body: Any) -> Iterator[tuple[Sequence[str | int], Any]]:
+    """Every value with its place, which is good until the next; however deep they lie."""
+    place: list[str | int] = []
+    opened = [_steps_of(body)]
+    yield place, body
+    while opened:
+        step, value = next(opened[-1], (None, None))
+        if step is None:
+            opened.pop()
+            place[-1:] = ()
+            continue
+        place.append(step)
+        yield place, value
+        opened.append(_steps_of(value))
+
+
+def _steps_of(value: Any) -> Iterator[tuple[str | int, Any]]:
+    return iter(value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()))
 
 
 class _Doubled(dict[str, Any]):
@@ -115,18 +128,11 @@ def faults_of_keys(raw: bytes) -> list[Fault]:
     except RecursionError:  # no fields of ours lie so deep
         return []
     return [
-        Fault(pointer_to(place), f"`{'.'.join(map(str, place))}` stands twice in the same object")
-        for place in (_places_of_doubled(body) if found else ())
+        Fault(pointer_to([*place, key]), f"`{'.'.join(map(str, [*place, key]))}` stands twice in the same object")
+        for place, value in (_values_in(body) if found else ())
+        if isinstance(value, _Doubled)
+        for key in value.keys_twice
     ]
-
-
-def _places_of_doubled(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    if isinstance(value, _Doubled):
-        yield from ((*place, key) for key in value.keys_twice)
-    for step, inner in (
-        value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
-    ):
-        yield from _places_of_doubled(inner, (*place, step))
 
 
 async def read_fields(request: Request, adapter: TypeAdapter[T]) -> T:

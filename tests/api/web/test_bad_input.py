@@ -167,8 +167,12 @@ def test_a_key_that_stands_twice_is_named(owner: Customer, path: str, raw: bytes
 
 
 def test_how_deep_a_body_is_and_how_long_its_numbers_are_hides_no_fault(owner: Customer) -> None:
-    for inner in (b"[" * 1000 + b"]" * 1000, b"1" * 5000):
+    insides = (b"", b'{"a": 1, "a": 2}', b'"\xff"')
+    nested = [b"[" * depth + inner + b"]" * depth for depth in range(700, 1020, 20) for inner in insides]
+    for inner in (*nested, b"1" * 5000):
         answer = owner.http.post("/v1/domains", content=b'{"name": "x", "deep": %b}' % inner)
+        assert (answer.status_code, answer.json()["name"]) == (422, "validation_error")
+        answer = owner.http.post("/v1/emails", content=b'{"metadata": {"deep": %b}, "to": "ada"}' % inner)
         assert (answer.status_code, answer.json()["name"]) == (422, "validation_error")
 
 
