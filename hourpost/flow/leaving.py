@@ -107,15 +107,17 @@ async def read_last_leaving(
     return {email_id: limit.to_moment(reading.schedule.when(place)) for email_id, place in places.items()}
 
 
-async def read_rescheduled_leaving(
+async def read_too_late(
     hour: Hour, database: Database, account_id: UUID, plan_limit: int, email: StoredEmail
 ) -> datetime | None:
-    """The moment at which the last scheduled recipient of an email leaves; None where it cannot be told."""
+    """The moment at which the last scheduled recipient of an email would leave, where the email has expired by then."""
     moments = [one.due_at for one in email.deliveries if one.state == State.SCHEDULED]
-    if not moments or email.test:
+    if not moments or email.expires_at is None or email.test:
         return None
     scheduled = {email.id: Scheduled(max(moments), len(moments))}
-    return (await read_scheduled_leaving(hour, database, account_id, plan_limit, scheduled)).get(email.id)
+    leaving = await read_scheduled_leaving(hour, database, account_id, plan_limit, scheduled)
+    leaves_at = leaving.get(email.id)
+    return leaves_at if leaves_at is not None and leaves_at > email.expires_at else None
 
 
 async def read_scheduled_leaving(

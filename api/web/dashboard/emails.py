@@ -23,7 +23,7 @@ from hourpost.emails.again import read_again
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredAttempt, StoredEmail, StoredEvent
 from hourpost.errors import Fault, HourpostError, IdempotencyInFlight, NotFound, Refused, ValidationFailed
-from hourpost.flow.leaving import read_leaving
+from hourpost.flow.leaving import read_leaving, read_too_late
 from hourpost.pages import Cursor, Page
 from hourpost.rules.delivery_state import CANCELABLE, State
 from hourpost.rules.ids import moment_of, to_text
@@ -100,8 +100,15 @@ async def post_reschedule(email_id: str, request: Request, visitor: Sender) -> R
         return await _show(visitor, email_id, "preview", form=form, faults=faults_by_field(ValidationFailed([fault])))
     except Refused as error:
         return _back(visitor, email_id, error)
-    await give_back(visitor.parts.hour, visitor.parts.database, given)
-    return visitor.redirect(f"{PATH}/{email_id}", "It leaves at the new moment.")
+    parts, account = visitor.parts, visitor.account
+    await give_back(parts.hour, parts.database, given)
+    async with parts.database.reading() as connection:
+        email = await queries.get_email(connection, account.id, id_of_email(email_id))
+    leaves_at = await read_too_late(parts.hour, parts.database, account.id, account.limit, email)
+    if leaves_at is None:
+        return visitor.redirect(f"{PATH}/{email_id}", "It leaves at the new moment.")
+    told = f"As things are now, the hour has no room for all of it before {leaves_at:%H:%M} UTC, when it has expired."
+    return visitor.redirect(f"{PATH}/{email_id}", told, "warn")
 
 
 @router.post(PATH + "/{email_id}/again")

@@ -24,7 +24,7 @@ from hourpost.emails import changes, queries
 from hourpost.emails.hour import give_back
 from hourpost.emails.queries import StoredEmail
 from hourpost.errors import Fault, NotFound
-from hourpost.flow.leaving import read_leaving, read_rescheduled_leaving
+from hourpost.flow.leaving import read_leaving, read_too_late
 from hourpost.mailboxes.reading import open_raw
 from hourpost.pages import Cursor, Page
 from hourpost.rules.ids import to_text
@@ -196,10 +196,8 @@ async def _changed(
 
 async def _warnings(parts: Parts, caller: Standing, email: StoredEmail) -> dict[str, Any]:
     """What is likely to go otherwise than it was rescheduled."""
-    leaves_at = await read_rescheduled_leaving(parts.hour, parts.database, caller.account_id, caller.limit, email)
-    if leaves_at is None or email.expires_at is None or leaves_at <= email.expires_at:
-        return {}
-    return {"warnings": [warning_of("/scheduled_at", leaves_at)]}
+    leaves_at = await read_too_late(parts.hour, parts.database, caller.account_id, caller.limit, email)
+    return {} if leaves_at is None else {"warnings": [warning_of("/scheduled_at", leaves_at)]}
 
 
 async def _view(parts: Parts, caller: Standing, email: StoredEmail) -> dict[str, Any]:

@@ -158,6 +158,21 @@ async def test_what_waits_is_canceled_or_moved(cast: Cast, owner: Surfer, databa
     assert "/cancel" not in page.text
 
 
+async def test_what_is_moved_into_a_full_hour_is_told_that_it_expires_before(
+    cast: Cast, owner: Surfer, database: Database
+) -> None:
+    email_id = await make_email(database, cast.account)
+    account, email = {"account": cast.account.id}, {"email": from_text("em", email_id)}
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE accounts SET plan = 'path', own_limit = 1 WHERE id = :account"), account)
+        spend = text("INSERT INTO spends (account_id, spent_at, count) VALUES (:account, now(), 1)")
+        await connection.execute(spend, account)
+        until = text("UPDATE emails SET expires_at = now() + interval '20 minutes' WHERE id = :email")
+        await connection.execute(until, email)
+    owner.post(f"/app/emails/{email_id}/reschedule", {"scheduled_at": "in 10 minutes"})
+    assert "the hour has no room for all of it before" in owner.get(f"/app/emails/{email_id}").text
+
+
 async def test_it_is_sent_again_as_a_new_email(cast: Cast, owner: Surfer, database: Database) -> None:
     domain = await make_domain(database, cast.account)
     email_id = await make_email(database, cast.account, domain=domain.name, domain_id=domain.id)
