@@ -22,29 +22,30 @@ from hourpost.webhooks.telling import with_calls
 _RECORD = HotStatement(
     with_calls(
         """
-WITH v AS (
-  SELECT * FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:state AS text[]),
-    CAST(:due AS timestamptz[]), CAST(:waits_for AS text[]), CAST(:event AS text[]), CAST(:event_id AS uuid[]),
-    CAST(:detail AS text[]), CAST(:relay AS text[]), CAST(:stage AS text[]), CAST(:code AS int[]),
-    CAST(:enhanced AS text[]), CAST(:reply AS text[]), CAST(:tls AS text[]), CAST(:seconds AS float8[]))
-    AS v(email, position, state, due, waits_for, event, event_id, detail, relay, stage, code, enhanced, reply, tls,
-      seconds)
+WITH v AS MATERIALIZED (
+  SELECT v.*, k.*
+  FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:kind AS int[]), CAST(:event_id AS uuid[]),
+    CAST(:detail AS text[]), CAST(:reply AS text[]), CAST(:seconds AS float8[]))
+    AS v(email, position, kind, event_id, detail, reply, seconds)
+  JOIN unnest(CAST(:state AS text[]), CAST(:due AS timestamptz[]), CAST(:waits_for AS text[]), CAST(:event AS text[]),
+    CAST(:relay AS text[]), CAST(:stage AS text[]), CAST(:code AS int[]), CAST(:enhanced AS text[]),
+    CAST(:tls AS text[])) WITH ORDINALITY
+    AS k(state, due, waits_for, event, relay, stage, code, enhanced, tls, number) ON k.number = v.kind
 ), changed AS (
   UPDATE deliveries d SET state = v.state, due_at = coalesce(v.due, :now), waits_for = v.waits_for, lease = NULL,
     dot_at = NULL, attempts = d.attempts - (v.seconds IS NULL)::int, changed_at = :now
   FROM v WHERE d.email_id = v.email AND d.position = v.position AND d.lease = :worker AND d.state || '' = 'sending'
-  RETURNING d.email_id, d.position, d.account_id, d.attempts
+  RETURNING d.account_id, d.attempts, v.*
 ), tries AS (
   INSERT INTO attempts (email_id, position, number, outcome, relay, stage, code, enhanced, reply, tls, started_at,
     seconds)
-  SELECT c.email_id, c.position, c.attempts, v.state, v.relay, v.stage, v.code, v.enhanced, v.reply, v.tls,
-    :now - make_interval(secs => v.seconds), v.seconds
-  FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.seconds IS NOT NULL
+  SELECT email, position, attempts, state, relay, stage, code, enhanced, reply, tls,
+    :now - make_interval(secs => seconds), seconds
+  FROM changed WHERE seconds IS NOT NULL
   ON CONFLICT DO NOTHING
 ), told AS (
   INSERT INTO events (email_id, id, position, account_id, kind, at, detail)
-  SELECT c.email_id, v.event_id, c.position, c.account_id, v.event, :now, v.detail::jsonb
-  FROM changed c JOIN v ON v.email = c.email_id AND v.position = c.position WHERE v.event IS NOT NULL
+  SELECT email, event_id, position, account_id, event, :now, detail::jsonb FROM changed WHERE event IS NOT NULL
   {told}
 ), calls AS ({calls})
 SELECT count(*) AS calls FROM calls
@@ -101,6 +102,8 @@ def is_one_statement(verdicts: Sequence[Verdict]) -> bool:
 
 async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> int:
     """Write the verdicts of ``worker``, one delivery at most once among them; gives how many webhooks are to call."""
+    if not verdicts:
+        return 0
     here = [verdict for verdict in verdicts if _was_also_sent(verdict)]
     if here:
         await _ALSO_SENT.run(
@@ -136,25 +139,33 @@ def _was_also_sent(verdict: Verdict) -> bool:
     return verdict.state is State.DELIVERED or verdict.event == "complained"
 
 
+_KIND = ("state", "due", "waits_for", "event", "relay", "stage", "code", "enhanced", "tls")
+
+
 def _columns(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The verdicts, and apart what mostly many have in common: each value costs as much as a column."""
+    kinds: dict[tuple[Any, ...], int] = {}
     tries = [verdict.attempt for verdict in verdicts]
     return {
         "email": [verdict.email_id for verdict in verdicts],
         "position": [verdict.position for verdict in verdicts],
-        "state": [verdict.state.value for verdict in verdicts],
-        "due": [verdict.due_at if verdict.state is State.DEFERRED else None for verdict in verdicts],
-        "waits_for": [verdict.waits_for for verdict in verdicts],
-        "event": [None if verdict.is_quiet else verdict.event for verdict in verdicts],
+        "kind": [kinds.setdefault(_kind_of(verdict), len(kinds) + 1) for verdict in verdicts],
         "event_id": [new_id() for _ in verdicts],
         "detail": [_detail(verdict) for verdict in verdicts],
-        "relay": [attempt and attempt.relay for attempt in tries],
-        "stage": [attempt and attempt.stage for attempt in tries],
-        "code": [attempt and attempt.code for attempt in tries],
-        "enhanced": [attempt and attempt.enhanced for attempt in tries],
         "reply": [attempt and attempt.reply for attempt in tries],
-        "tls": [attempt and attempt.tls for attempt in tries],
         "seconds": [attempt and attempt.seconds for attempt in tries],
+        **dict(zip(_KIND, zip(*kinds, strict=True), strict=True)),
     }
+
+
+def _kind_of(verdict: Verdict) -> tuple[Any, ...]:
+    attempt = verdict.attempt
+    due = verdict.due_at if verdict.state is State.DEFERRED else None
+    event = None if verdict.is_quiet else verdict.event
+    if attempt is None:
+        return (verdict.state, due, verdict.waits_for, event, None, None, None, None, None)
+    of_attempt = (attempt.relay, attempt.stage, attempt.code, attempt.enhanced, attempt.tls)
+    return (verdict.state, due, verdict.waits_for, event, *of_attempt)
 
 
 def _detail(verdict: Verdict) -> str | None:

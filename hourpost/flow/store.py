@@ -64,34 +64,44 @@ WITH orders AS MATERIALIZED (
   FROM standing s LEFT JOIN fresh f ON f.account_id = s.account AND f.key = s.key
 ), going AS MATERIALIZED (
   SELECT number, account, credential, test FROM judged WHERE is_new
+), kinds AS MATERIALIZED (
+  SELECT k.*, g.account, g.credential, g.test
+  FROM unnest(:k_order::int[], :k_domain::uuid[], :k_source::text[], :k_envelope_from::text[], :k_header_from::text[],
+    :k_from_address::text[], :k_tags::text[], :k_metadata::text[], :k_scheduled::timestamptz[],
+    :k_expires::timestamptz[]) WITH ORDINALITY
+    AS k(number, domain, source, envelope_from, header_from, from_address, tags, metadata, scheduled, expires, kind)
+  JOIN going g USING (number)
+), incoming AS MATERIALIZED (
+  SELECT e.*, k.account
+  FROM unnest(:e_kind::int[], :e_id::uuid[], :e_subject::text[], :e_message_id::text[], :e_parts::text[],
+    :e_size::int[]) WITH ORDINALITY AS e(kind, id, subject, message_id, parts, size, place) JOIN kinds k USING (kind)
 ), mails AS (
   INSERT INTO emails (id, account_id, credential_id, domain_id, source, test, envelope_from, header_from, from_address,
     subject, message_id, parts, tags, metadata, size_bytes, content_id, scheduled_at, expires_at, created_at)
-  SELECT e.id, g.account, g.credential, e.domain, e.source, g.test, e.envelope_from, e.header_from, e.from_address,
-    e.subject, e.message_id, e.parts::jsonb, e.tags::jsonb, e.metadata::jsonb, e.size, e.id, e.scheduled,
-    e.expires, :now::timestamptz
-  FROM unnest(:e_order::int[], :e_id::uuid[], :e_domain::uuid[], :e_source::text[], :e_envelope_from::text[],
-    :e_header_from::text[], :e_from_address::text[], :e_subject::text[], :e_message_id::text[], :e_parts::text[],
-    :e_tags::text[], :e_metadata::text[], :e_size::int[], :e_scheduled::timestamptz[], :e_expires::timestamptz[])
-    AS e(number, id, domain, source, envelope_from, header_from, from_address, subject, message_id, parts, tags,
-      metadata, size, scheduled, expires) JOIN going g USING (number)
+  SELECT e.id, k.account, k.credential, k.domain, k.source, k.test, k.envelope_from, k.header_from, k.from_address,
+    e.subject, e.message_id, e.parts::jsonb, k.tags::jsonb, k.metadata::jsonb, e.size, e.id, k.scheduled, k.expires,
+    :now::timestamptz
+  FROM incoming e JOIN kinds k USING (kind)
 ), chunks AS (
   INSERT INTO content_chunks (content_id, number, bytes)
-  SELECT c.id, c.place, c.bytes
-  FROM unnest(:c_order::int[], :c_id::uuid[], :c_place::int[], :c_bytes::bytea[]) AS c(number, id, place, bytes)
-  JOIN going USING (number)
+  SELECT e.id, c.number, c.bytes
+  FROM unnest(:c_email::int[], :c_number::int[], :c_bytes::bytea[]) AS c(email, number, bytes)
+  JOIN incoming e ON e.place = c.email
 ), moving AS MATERIALIZED (
-  SELECT d.*, g.account
-  FROM unnest(:d_order::int[], :d_email::uuid[], :d_position::int[], :d_address::text[], :d_domain::text[],
-    :d_state::text[], :d_due::timestamptz[], :d_released::timestamptz[], :d_event::uuid[])
-    AS d(number, email, position, address, domain, state, due, released, event) JOIN going g USING (number)
+  SELECT e.id AS email, d.position, d.address, d.event, f.state, f.due, f.released, e.account
+  FROM unnest(:d_email::int[], :d_position::int[], :d_address::text[], :d_fate::int[], :d_event::uuid[])
+    AS d(email, position, address, fate, event)
+  JOIN unnest(:f_state::text[], :f_due::timestamptz[], :f_released::timestamptz[]) WITH ORDINALITY
+    AS f(state, due, released, fate) USING (fate)
+  JOIN incoming e ON e.place = d.email
 ), spent AS (
   INSERT INTO spends (account_id, spent_at, count)
   SELECT account, released, count(*) FROM moving WHERE released IS NOT NULL GROUP BY account, released
 ), moved AS (
   INSERT INTO deliveries (email_id, position, account_id, address, domain, state, due_at, released_at, attempts,
     crashes, changed_at)
-  SELECT email, position, account, address, domain, state, due, released, 0, 0, :now::timestamptz FROM moving
+  SELECT email, position, account, address, lower(split_part(address, '@', -1)), state, due, released, 0, 0,
+    :now::timestamptz FROM moving
 ), copies AS (
   INSERT INTO sent_copies (email_id, mailbox_id, is_own, looked_at, created_at)
   SELECT s.email, m.id, s.own, :now::timestamptz, :now::timestamptz
@@ -229,51 +239,75 @@ Numbered = Sequence[tuple[int, Stored]]
 
 
 def _email_columns(emails: Numbered) -> dict[str, Any]:
-    stored = [one for _, one in emails]
-    mails = [one.submission for one in stored]
+    """The emails, and apart what mostly many of an order have in common: each value costs as much as a column."""
+    kinds: dict[tuple[Any, ...], int] = {}
+    mails = [one.submission for _, one in emails]
     return {
-        "e_order": [number for number, _ in emails],
+        "e_kind": [kinds.setdefault(_kind_of(number, one), len(kinds) + 1) for number, one in emails],
         "e_id": [mail.email_id for mail in mails],
-        "e_domain": [one.signing_domain_id for one in stored],
-        "e_source": [mail.source for mail in mails],
-        "e_envelope_from": [mail.envelope_from for mail in mails],
-        "e_header_from": [mail.header_from for mail in mails],
-        "e_from_address": [mail.from_address.lower() for mail in mails],
         "e_subject": [mail.subject for mail in mails],
         "e_message_id": [mail.message_id for mail in mails],
         "e_parts": [orjson.dumps(mail.parts).decode() for mail in mails],
-        "e_tags": [orjson.dumps(mail.tags).decode() if mail.tags else None for mail in mails],
-        "e_metadata": [orjson.dumps(mail.metadata).decode() if mail.metadata else None for mail in mails],
         "e_size": [len(mail.content) for mail in mails],
-        "e_scheduled": [mail.scheduled_at for mail in mails],
-        "e_expires": [mail.expires_at for mail in mails],
+        **_columns(_KIND, kinds),
     }
+
+
+_KIND = (
+    "k_order",
+    "k_domain",
+    "k_source",
+    "k_envelope_from",
+    "k_header_from",
+    "k_from_address",
+    "k_tags",
+    "k_metadata",
+    "k_scheduled",
+    "k_expires",
+)
+
+
+def _kind_of(number: int, one: Stored) -> tuple[Any, ...]:
+    mail = one.submission
+    return (
+        number,
+        one.signing_domain_id,
+        mail.source,
+        mail.envelope_from,
+        mail.header_from,
+        mail.from_address.lower(),
+        orjson.dumps(mail.tags).decode() if mail.tags else None,
+        orjson.dumps(mail.metadata).decode() if mail.metadata else None,
+        mail.scheduled_at,
+        mail.expires_at,
+    )
 
 
 def _chunk_columns(emails: Numbered) -> dict[str, Any]:
     chunks = [
-        (number, one.submission.email_id, place, one.submission.content[start : start + CHUNK_BYTES])
-        for number, one in emails
-        for place, start in enumerate(range(0, max(1, len(one.submission.content)), CHUNK_BYTES))
+        (place, number, one.submission.content[start : start + CHUNK_BYTES])
+        for place, (_, one) in enumerate(emails, 1)
+        for number, start in enumerate(range(0, max(1, len(one.submission.content)), CHUNK_BYTES))
     ]
-    names = ("c_order", "c_id", "c_place", "c_bytes")
-    return dict(zip(names, zip(*chunks, strict=True), strict=True)) if chunks else {name: [] for name in names}
+    return _columns(("c_email", "c_number", "c_bytes"), chunks)
 
 
 def _delivery_columns(emails: Numbered) -> dict[str, Any]:
-    places = [(number, one, position) for number, one in emails for position in range(len(one.rows))]
-    rows = [row for _, one in emails for row in one.rows]
+    fates: dict[tuple[str, datetime, datetime | None], int] = {}
+    rows = [
+        (place, position, row.address, fates.setdefault((row.state, row.due_at, row.released_at), len(fates) + 1))
+        for place, (_, one) in enumerate(emails, 1)
+        for position, row in enumerate(one.rows)
+    ]
     return {
-        "d_order": [number for number, _, _ in places],
-        "d_email": [one.submission.email_id for _, one, _ in places],
-        "d_position": [position for _, _, position in places],
-        "d_address": [row.address for row in rows],
-        "d_domain": [row.address.rpartition("@")[2].lower() for row in rows],
-        "d_state": [row.state.value for row in rows],
-        "d_due": [row.due_at for row in rows],
-        "d_released": [row.released_at for row in rows],
+        **_columns(("d_email", "d_position", "d_address", "d_fate"), rows),
         "d_event": [new_id() for _ in rows],
+        **_columns(("f_state", "f_due", "f_released"), fates),
     }
+
+
+def _columns(names: Sequence[str], rows: Collection[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
+    return dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {name: [] for name in names}
 
 
 def _copy_columns(emails: Numbered) -> dict[str, Any]:
