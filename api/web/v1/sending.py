@@ -13,6 +13,7 @@ from api.web.answers import Json, quota_of, rate_headers
 from api.web.bodies import extra_for, parse_json, read_body
 from api.web.dependencies import sender
 from api.web.errors import BadRequest
+from api.web.garbage import keeping
 from api.web.parameters import beside_the_query
 from api.web.parts import Parts, parts_of
 from api.web.v1.batch_reading import read_batch, told
@@ -25,9 +26,10 @@ from hourpost.flow.leaving import Repeatable
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import to_text
 from hourpost.rules.plans import WINDOW_SECONDS
-from hourpost.rules.submission import Order, Placed, Receipt, Standing, Usage
+from hourpost.rules.submission import MAX_BATCH, Order, Placed, Receipt, Standing, Usage
 
 MAX_KEY = 256
+_OBJECTS_OF_A_BATCH = 32 * MAX_BATCH
 
 
 async def send_email(request: Request) -> Json:
@@ -56,10 +58,15 @@ async def send_email(request: Request) -> Json:
 
 async def send_batch(request: Request) -> Json:
     """Accept up to 1,000 emails, all or none of them, or those without faults. Raises: HourpostError."""
-    parts = parts_of(request)
     standing = await sender(request)
     key = standing.key_within(idempotency_key(request))
     raw = await read_body(request)
+    with keeping(_OBJECTS_OF_A_BATCH):  # all of them end with the inner call
+        return await _send_batch(request, standing, key, raw)
+
+
+async def _send_batch(request: Request, standing: Standing, key: str | None, raw: bytes) -> Json:
+    parts = parts_of(request)
     asked = request.headers.get("x-batch-validation", "")
     with beside_the_query(request):
         batch = await read_batch(raw, standing, parts.clock.now(), extra=extra_for(request), validation=asked)
