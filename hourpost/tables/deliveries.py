@@ -56,7 +56,7 @@ class Delivery(Table):
                 " 'expired', 'canceled', 'failed', 'unknown')"
             ),
         ),
-        {"postgresql_with": {"fillfactor": "80"}},
+        {"postgresql_with": {"fillfactor": "50"}},
     )
 
 
