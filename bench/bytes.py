@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import timeit
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from hourpost.rules.addresses import parse_address, parse_path
@@ -25,7 +24,7 @@ SMALL = Content(
     html=f"<html><body><p>{LINE * 13}</p></body></html>",
     headers=(("X-Entity", "7"),),
 )
-LARGE = replace(SMALL, text=LINE * 350, html="<html>" + f"        <p>{LINE}" * 300)
+LARGE = SMALL._replace(text=LINE * 350, html="<html>" + f"        <p>{LINE}" * 300)
 REPEATS = 5
 SECONDS_PER_REPEAT = 0.1
 

@@ -163,8 +163,8 @@ async def load_contents(connection: asyncpg.Connection, content_ids: Sequence[UU
     """The bytes of contents, in their chunks."""
     contents: dict[UUID, list[bytes]] = defaultdict(list)
     if content_ids:
-        for row in await _CONTENT.run(connection, {"ids": list(content_ids)}):
-            contents[row.content_id].append(row.bytes)
+        for content_id, data in await _CONTENT.run(connection, {"ids": list(content_ids)}):
+            contents[content_id].append(data)
     return contents
 
 
@@ -192,4 +192,4 @@ async def mark_dots(
         "email": [email_id for email_id, _ in keys],
         "position": [position for _, position in keys],
     }
-    return {(row.email_id, row.position) for row in await _DOT.run(connection, arguments)}
+    return set(map(tuple, await _DOT.run(connection, arguments)))

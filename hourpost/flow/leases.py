@@ -136,13 +136,12 @@ class Leases:
         return await self._verdicts.put((email.lease, verdicts))
 
     async def _write_dots(self, groups: Sequence[Dots]) -> list[bool]:
-        marked: set[tuple[UUID, Key]] = set()
+        marked: dict[UUID, set[Key]] = {}
         with DOT_SECONDS.time():
             async with self._database.hot_statements() as connection:
                 for lease, keys in _by_lease(groups).items():
-                    found = await mark_dots(connection, lease, keys, self._clock.now())
-                    marked.update((lease, key) for key in found)
-        return [all((lease, key) in marked for key in keys) for lease, keys in groups]
+                    marked[lease] = await mark_dots(connection, lease, keys, self._clock.now())
+        return [marked[lease].issuperset(keys) for lease, keys in groups]
 
     async def _write_verdicts(self, groups: Sequence[Verdicts]) -> list[bool]:
         """Whether each group could be written: one that PostgreSQL refuses must not take its neighbours along."""
@@ -186,7 +185,7 @@ def _by_lease(groups: Sequence[tuple[UUID, list[Item]]]) -> dict[UUID, list[Item
 
 def _count(verdicts: Sequence[Verdict]) -> None:
     """Tell Prometheus of one batch; one addition for each relay and state in it."""
-    states = Counter(((one.attempt and one.attempt.relay) or "none", one.state.value) for one in verdicts)
+    states = Counter(((one.attempt and one.attempt.relay) or "none", one.state) for one in verdicts)
     for (relay, state), count in states.items():
         VERDICTS.labels(relay, state).inc(count)
     seconds: defaultdict[str, float] = defaultdict(float)

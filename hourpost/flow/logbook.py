@@ -31,7 +31,7 @@ class Logbook:
         """Write down what became of some deliveries."""
         is_debugging = log.is_enabled_for(logging.DEBUG)
         for one in verdicts:
-            if one.state in _SAD or is_debugging or self._lines.has_line(one.state.value, is_quiet=one.is_quiet):
+            if one.state in _SAD or is_debugging or self._lines.has_line(one.state, is_quiet=one.is_quiet):
                 _say(one)
 
     def sum_up(self) -> None:

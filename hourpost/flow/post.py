@@ -66,7 +66,7 @@ class Post:
 
         It counts as one of which the client files its own copy: ``flow.filing`` looks for that, and shows the outcome.
         """
-        submission = replace(letter.submission, source=SOURCE)
+        submission = letter.submission._replace(source=SOURCE)
         sender = replace(standing, kind=SOURCE, files_for={submission.from_address: letter.mailbox_id})
         order = Order(sender, (submission,), letter.idempotency_key, letter.body_sha256)
         receipt = await self._accept(order)

@@ -56,7 +56,7 @@ def of_outcome(email: Claimed, recipient: Recipient, outcome: Outcome, now: date
     """The verdict after a relay was asked for this recipient."""
     attempt = Try(
         outcome.relay,
-        outcome.stage.value,
+        outcome.stage,
         outcome.code,
         outcome.enhanced,
         outcome.text[:_REPLY_CHARACTERS].replace("\x00", ""),
@@ -67,7 +67,7 @@ def of_outcome(email: Claimed, recipient: Recipient, outcome: Outcome, now: date
         return of_withdrawn(email, recipient, now)
     if outcome.answer_lost:
         return _lost(email, recipient, attempt, now, jitter)
-    kind = classify(outcome.code, outcome.enhanced, outcome.text, outcome.stage.value)
+    kind = classify(outcome.code, outcome.enhanced, outcome.text, outcome.stage)
     if kind is ReplyClass.ACCEPTED and outcome.is_accepted:
         detail = {"reports": "relay"} if outcome.reports and email.wishes else _NOTHING
         return Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=attempt, detail=detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote
@@ -61,8 +62,7 @@ class Attachment:
     content_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What an email says and to whom it says so; hidden recipients are part of the envelope, not of this."""
 
     from_: Address
@@ -112,6 +112,7 @@ def build_message(content: Content, *, message_id: str, date: datetime) -> bytes
     return b"".join((block, b"\r\n", body.body, end))
 
 
+@lru_cache(maxsize=16)  # the emails of a batch have one date
 def format_date(date: datetime) -> str:
     """The moment as RFC 5322 §3.3 writes it, in UTC.
 

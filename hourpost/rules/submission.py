@@ -80,8 +80,7 @@ class Standing:
         return domain
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """One email on its way in: checked by its door, its bytes final."""
 
     email_id: UUID

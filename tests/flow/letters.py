@@ -37,7 +37,7 @@ def letter(*recipients: str, **changes: object) -> Submission:
         content=content,
         parts={"to": list(recipients)},
     )
-    return replace(submission, **changes)
+    return submission._replace(**changes)
 
 
 def letters(count: int, **changes: object) -> tuple[Submission, ...]:
