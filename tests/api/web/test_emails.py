@@ -110,7 +110,7 @@ async def test_searches_walk_an_index_and_end_where_they_are_bounded(
         await _fill(connection, account)
         keys = _narrow(_ids_of(account), account, filters).order_by(Email.id.desc())
         plan = await _explain(connection, search(keys, Email.id, Cursor(), _sieve(account, filters)))
-        assert "Index Scan Backward using emails_" in plan, plan
+        assert "Scan Backward using emails_" in plan, plan  # of the index alone, where a vacuum came by
         assert ("deliveries_pkey" in plan) == (filters.status is not None), plan
         assert not any(word in plan for word in ("Sort", "Seq Scan", "Hash", "Merge")), plan
         await connection.rollback()
