@@ -34,9 +34,8 @@ class Envelope:
     def __post_init__(self) -> None:
         if not self.recipients:
             raise ValueError("an envelope needs a recipient")
-        for address in (self.sender, *self.recipients):
-            if _CONTROL.search(address):
-                raise ValueError("an address in the envelope contains a control character")
+        if _CONTROL.search("".join((self.sender, *self.recipients))):
+            raise ValueError("an address in the envelope contains a control character")
 
     @property
     def destination(self) -> str:

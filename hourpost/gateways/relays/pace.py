@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 _WEIGHT = 0.2
 ACTIVE_SECONDS = 60.0
 """A destination counts as having traffic for so long."""
@@ -100,17 +98,22 @@ class Places:
 
     def __init__(self, destinations: Destinations) -> None:
         self._destinations = destinations
-        self._messages: Counter[tuple[object, str]] = Counter()
+        self._messages: dict[tuple[object, str], int] = {}
 
     def enter(self, connection: object, domain: str, now: float) -> None:
         """A message to this domain begins on a connection."""
-        if not self._messages[connection, domain]:
+        place = (connection, domain)
+        count = self._messages.get(place, 0)
+        if not count:
             self._destinations.pace(domain).begin(now)
-        self._messages[connection, domain] += 1
+        self._messages[place] = count + 1
 
     def leave(self, connection: object, domain: str) -> None:
         """A message to this domain is done with its connection."""
-        self._messages[connection, domain] -= 1
-        if not self._messages[connection, domain]:
-            del self._messages[connection, domain]
-            self._destinations.pace(domain).let_go()
+        place = (connection, domain)
+        count = self._messages[place] - 1
+        if count:
+            self._messages[place] = count
+            return
+        del self._messages[place]
+        self._destinations.pace(domain).let_go()

@@ -24,10 +24,11 @@ class Parcel:
     ``size`` is in bytes, before stuffing (RFC 1870 §3). Raises: ContentNotCanonical.
     """
 
-    __slots__ = ("before_dot", "destination", "envelope", "is_ascii", "pieces", "size")
+    __slots__ = ("before_dot", "destination", "envelope", "is_ascii", "needs_smtputf8", "pieces", "size")
 
     def __init__(self, envelope: Envelope, content: bytes | Sequence[bytes], before_dot: BeforeDot | None) -> None:
         self.envelope = envelope
+        self.needs_smtputf8 = envelope.needs_smtputf8
         self.destination = envelope.destination
         chunks: Sequence[bytes] = (content,) if isinstance(content, bytes) else content
         self.before_dot = before_dot
@@ -41,6 +42,7 @@ class Parcel:
             return self
         parcel = copy(self)
         parcel.envelope = replace(self.envelope, recipients=tuple(recipients))
+        parcel.needs_smtputf8 = parcel.envelope.needs_smtputf8
         return parcel
 
 
@@ -49,7 +51,7 @@ def find_obstacle(parcel: Parcel, capabilities: Capabilities) -> tuple[int, str,
     limit = capabilities.size_bytes
     if limit is not None and parcel.size > limit:
         return 552, "5.3.4", f"the message has {parcel.size} bytes, the relay takes {limit}"
-    if not capabilities.smtputf8 and parcel.envelope.needs_smtputf8:
+    if parcel.needs_smtputf8 and not capabilities.smtputf8:
         return 550, "5.6.7", "the message needs SMTPUTF8, which the relay does not offer"
     if not (parcel.is_ascii or capabilities.eight_bit_mime):
         return 554, "5.6.3", "the message has 8-bit content, which the relay does not take"
@@ -69,7 +71,7 @@ def mail_command(parcel: Parcel, capabilities: Capabilities) -> str:
     """MAIL with the parameters that the relay understands (RFC 1870, 3461, 6152, 6531)."""
     size = f" SIZE={parcel.size}" if capabilities.size else ""
     body = "" if parcel.is_ascii else " BODY=8BITMIME"
-    utf8 = " SMTPUTF8" if parcel.envelope.needs_smtputf8 else ""
+    utf8 = " SMTPUTF8" if parcel.needs_smtputf8 else ""
     reports = _mail_wishes(parcel.envelope) if capabilities.dsn else ""
     return f"MAIL FROM:<{parcel.envelope.sender}>{size}{body}{utf8}{reports}\r\n"
 

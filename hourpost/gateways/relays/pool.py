@@ -100,7 +100,7 @@ class RelayPool:
             self._review()
         parcel = Parcel(envelope, content, before_dot)
         result = await self._ask(parcel)
-        plain = _kept_by_others(envelope, result)
+        plain = _kept_by_others(envelope, result) if parcel.needs_smtputf8 else ()
         if not plain:
             return result
         again = await self._ask(parcel.for_recipients(plain))
@@ -235,7 +235,7 @@ class RelayPool:
 
 def _kept_by_others(envelope: Envelope, result: list[Outcome] | Postponed) -> tuple[str, ...]:
     """The recipients that were not asked about only for the addresses of others beside them, which need SMTPUTF8."""
-    if not envelope.needs_smtputf8 or envelope.smtputf8 or not envelope.sender.isascii():
+    if envelope.smtputf8 or not envelope.sender.isascii():
         return ()
     if isinstance(result, Postponed):
         return tuple(filter(str.isascii, envelope.recipients))
