@@ -1,7 +1,8 @@
-"""The parameters in a query: those that a route does not know are named, together with whatever else is wrong there."""
+"""The parameters in a query: what a route does not know, or is told twice, is named with all else that is wrong."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,21 +18,27 @@ from hourpost.errors import Fault, ValidationFailed
 
 
 async def known_parameters(request: Request) -> None:
-    """Refuse names that the route does not know, unless it reads a body. Raises: RequestValidationError."""
+    """Refuse names that the route does not know or that stand twice, unless it reads a body.
+
+    None takes a list, and of two values one would be dropped in silence. Raises: RequestValidationError.
+    """
     route = request.scope["route"]
     if not request.scope["query_string"] or "requestBody" in (route.openapi_extra or ()):
         return
     dependants = tuple(_all_of(route.dependant))
     known = _names_of(dependants)
-    unknown = [name for name in dict.fromkeys(request.query_params.keys()) if name not in known]
-    if not unknown:
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    unknown = [name for name in counts if name not in known]
+    twice = [name for name, count in counts.items() if count > 1 and name in known]
+    if not unknown and not twice:
         return
     errors = [
         error for one in dependants for error in request_params_to_args(one.query_params, request.query_params)[1]
     ]
     words = "is not a parameter here" + (f"; there are {', '.join(sorted(known))}" if known else "")
+    said = [*((name, words) for name in unknown), *((name, "stands twice; it takes one value") for name in twice)]
     raise RequestValidationError(
-        [*errors, *({"loc": ("query", name), "type": "unknown", "msg": words} for name in unknown)]
+        [*errors, *({"loc": ("query", name), "type": "value", "msg": msg} for name, msg in said)]
     )
 
 

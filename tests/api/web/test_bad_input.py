@@ -260,6 +260,16 @@ def test_every_list_names_unknown_parameters_beside_the_other_faults(owner: Cust
     assert {error["pointer"] for error in answer.json()["errors"]} == {"/limit", "/after", "/page"}
 
 
+@pytest.mark.parametrize("query", ["status=sent&status=held", "limit=1&limit=2", "colour=1&status=sent&status=sent"])
+def test_a_parameter_that_stands_twice_is_named_as_one_would_be_dropped(owner: Customer, query: str) -> None:
+    answer = owner.http.get(f"/v1/emails?{query}")
+    assert answer.status_code == 422
+    assert {error["pointer"].lstrip("/") for error in answer.json()["errors"]} == {
+        pair.partition("=")[0] for pair in query.split("&")
+    }
+    assert "stands twice" in answer.json()["message"]
+
+
 def test_clients_that_were_written_for_others_may_ask_for_more(owner: Customer) -> None:
     assert owner.http.get("/domains", params={"page": 2}).status_code == 200
 
