@@ -36,7 +36,7 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
     size = 0
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most:
-        raise _too_large()
+        raise _too_large(most)
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
@@ -44,7 +44,7 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > most:
-            raise _too_large()
+            raise _too_large(most)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -155,5 +155,6 @@ def extra_for(request: Request) -> Extra:
     return "forbid" if request.scope["path"].startswith("/v1/") else "ignore"
 
 
-def _too_large() -> MessageTooLarge:
-    return MessageTooLarge(f"The request is larger than {MAX_BODY_BYTES} bytes; an email may have 40 MB once encoded.")
+def _too_large(most: int) -> MessageTooLarge:
+    about = "; an email may have 40 MB once encoded, and a batch as much in all" if most == MAX_BODY_BYTES else ""
+    return MessageTooLarge(f"The request is larger than {most} bytes{about}.")
