@@ -136,7 +136,7 @@ class Session(asyncio.Protocol):
         if action == "garbage":
             return b"HTTP/1.1 400 Bad Request\r\n"
         self.ledger.stats.refused += 1
-        reply = f"{action} {action[0]}.0.0 as configured\r\n".encode()
+        reply = f"{action if ' ' in action else f'{action} {action[0]}.0.0 as configured'}\r\n".encode()
         return self.leave(reply) if action == "421" else reply
 
     # commands

@@ -15,7 +15,7 @@ _MESSAGE_ID = re.compile(rb"^message-id:\s*([^\r\n]+)", re.IGNORECASE | re.MULTI
 
 @dataclass(slots=True)
 class Fault:
-    """What happens at a stage: a reply ``code``, or ``drop``, ``hang``, ``garbage``, ``lost`` (taken, then drop)."""
+    """What happens at a stage: a reply or its code, ``drop``, ``hang``, ``garbage``, ``lost`` (taken, then drop)."""
 
     action: str
     times: int = -1

@@ -131,6 +131,37 @@ async def test_another_relay_takes_what_one_turns_away_before_the_content(stage:
         assert good.stats.messages == 1
 
 
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize(
+    "action", ["530 5.7.0 Authentication required", "454 4.7.1 Relay access denied", "550 relaying denied"]
+)
+async def test_another_relay_takes_what_one_refuses_to_carry_for_us(stage: str, action: str) -> None:
+    async with sink_for(Config(faults={stage: Fault(action)})) as (_, broken), sink_for() as (good, port):
+        async with pool_of(plain(broken, weight=100), plain(port)) as pool:
+            assert (await send_one(pool)).relay == f"127.0.0.1:{port}"
+        assert good.stats.messages == 1
+
+
+async def test_a_relay_that_wants_everybody_to_log_in_is_left_alone() -> None:
+    config = Config(faults={"mail": Fault("530 5.7.0 Authentication required")})
+    async with sink_for(config) as (_, broken), sink_for() as (good, port):
+        async with pool_of(plain(broken, weight=100), plain(port)) as pool:
+            for _ in range(20):
+                assert (await send_one(pool)).is_accepted
+            assert [lane.breaker for lane in pool.health()] == ["open", "closed"]
+        assert good.stats.messages == 20
+
+
+async def test_where_all_relays_refuse_to_carry_it_their_words_are_kept() -> None:
+    config = Config(faults={"rcpt": Fault("554 5.7.1 Relay access denied")})
+    async with (
+        sink_for(config) as (_, one),
+        sink_for(config) as (_, other),
+        pool_of(plain(one), plain(other)) as pool,
+    ):
+        assert (await send_one(pool)).text == "Relay access denied"
+
+
 @pytest.mark.parametrize("action", ["450", "550"])
 async def test_no_other_relay_is_asked_where_one_has_judged_the_message(action: str) -> None:
     async with sink_for(Config(faults={"rcpt": Fault(action)})) as (_, strict), sink_for() as (other, port):
@@ -191,6 +222,31 @@ async def test_a_relay_that_takes_connections_and_says_nothing_is_given_no_more_
         clock.now += 20.0  # what has waited for it goes to the other
         assert all(outcomes_of(result)[0].is_accepted for result in await asyncio.gather(*first))
     silent.close()
+
+
+async def test_a_silent_relay_that_is_healed_is_used_a_minute_later() -> None:
+    clock, config = Clock(), Config(faults={"connect": Fault("hang")})
+    async with sink_for(config) as (sink, port), pool_of(plain(port), clock=clock) as pool:
+        waits = asyncio.create_task(pool.send(envelope(), CONTENT))
+        await settle(lambda: sink.stats.connections == 1)
+        config.faults.clear()
+        clock.now += 61.0
+        assert isinstance(await waits, Postponed)
+        await settle(lambda: pool.health()[0].connections == 1)
+        await settle(lambda: pool.health()[0].connecting == 0)  # what has hung is given up
+        assert (await send_one(pool)).is_accepted
+        assert sink.stats.connections == 2
+
+
+async def test_a_relay_that_greets_late_is_waited_for() -> None:
+    clock, config = Clock(), Config(faults={"connect": Fault("hang")})
+    async with sink_for(config) as (sink, port), pool_of(plain(port), clock=clock) as pool:
+        waits = asyncio.create_task(pool.send(envelope(), CONTENT))
+        for probes in range(1, 4):
+            await settle(lambda: sink.stats.connections == probes)  # noqa: B023  # it is done before the next turn
+            assert pool.health()[0].connecting == probes  # none was given up
+            clock.now += 60.0
+        assert isinstance(await waits, Postponed)
 
 
 # the breaker

@@ -306,7 +306,7 @@ class Lane:
         if exchange.is_untouched:
             self._judge_overlap(exchange)
             return
-        broken = next((outcome for outcome in outcomes if outcome.code is None or outcome.code == 421), None)
+        broken = next((outcome for outcome in outcomes if outcome.is_about_us), None)
         if broken is None:
             self._overlap_faults = 0 if exchange.is_boarded else self._overlap_faults
             if self._breaker.is_tripped:

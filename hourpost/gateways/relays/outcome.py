@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from hourpost.rules.report_wishes import NO_WISHES, ReportWishes
+from hourpost.rules.smtp_replies import ReplyClass, classify
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -98,11 +99,20 @@ class Outcome(NamedTuple):
         return not self.answer_lost and not self.is_accepted
 
     @property
+    def is_about_us(self) -> bool:
+        """Whether every message would have fared so: the relay is gone, is busy, or wants us to log in (530)."""
+        return self.code in (None, 421, 530)
+
+    @property
     def may_fail_over(self) -> bool:
         """Whether the fault is the relay's, before any content, so that another one may be asked at once."""
         if self.is_local:
             return True
-        return self.stage in _BEFORE_CONTENT and self.code in (None, 421)
+        if self.stage not in _BEFORE_CONTENT:
+            return False
+        if self.code in (None, 421):
+            return True
+        return classify(self.code, self.enhanced, self.text, self.stage) is ReplyClass.RELAY_FAULT
 
     @property
     def seconds(self) -> float:

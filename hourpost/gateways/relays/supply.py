@@ -16,6 +16,8 @@ CONNECTING_UNPROVEN = 4
 """How many log-ins at once to a relay with which no connection is open: it may be down."""
 SILENT_SECONDS = 3.0
 """A relay that has let every log-in wait for so long is given nothing that another one can take."""
+PROBE_SECONDS = 60.0
+"""How often one log-in more is begun beside those that hang, which have minutes: the relay may have been healed."""
 CEILING_SECONDS = 30.0
 """How long we live with fewer connections where the relay refused one more."""
 
@@ -60,8 +62,7 @@ class Supply:
         at_once = CONNECTING_AT_ONCE if self.live else CONNECTING_UNPROVEN
         wanted = min(demand, at_once, min(most, self.ceiling) - len(self.live))
         for _ in range(wanted - len(self._connecting)):
-            task = asyncio.get_running_loop().create_task(self._open())
-            self._connecting[task] = self._around.clock()
+            self._begin()
 
     async def log_in(self) -> RelayConnection:
         """A connection of its own, for a check. Raises: LoginFailed."""
@@ -83,9 +84,11 @@ class Supply:
         self._ceiling_until = self._around.clock() + CEILING_SECONDS
 
     def review(self, now: float) -> None:
-        """Asks for all connections again when it is time."""
+        """Asks for all connections again when it is time, and once more a relay that has been silent for long."""
         if now >= self._ceiling_until:
             self.ceiling = self._spec.connections
+        if self._connecting and not self.live and now - max(self._connecting.values()) >= PROBE_SECONDS:
+            self._begin()
 
     def stop(self) -> None:
         """Ends log-ins and idle connections."""
@@ -98,9 +101,14 @@ class Supply:
         for connection in list(self.live):
             connection.fail("closed by us")
 
+    def _begin(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._open())
+        self._connecting[task] = self._around.clock()
+
     async def _open(self) -> None:
         task = asyncio.current_task()
         assert task is not None
+        began_at = self._around.clock()
         try:
             connection = await self.log_in()
         except LoginFailed as error:
@@ -109,6 +117,9 @@ class Supply:
             return
         finally:
             self._connecting.pop(task, None)
+        for other, since in self._connecting.items():
+            if began_at - since >= PROBE_SECONDS:  # it hangs in a past that is over
+                other.cancel()
         if connection.failure is not None:
             self.on_refused(LoginFailed(Stage.CONNECT, connection.failure))
             return
