@@ -10,16 +10,17 @@ from collections.abc import Callable
 from time import monotonic
 
 _QUIET_ROUNDS = 2
-_LONGEST_SECONDS = 0.01
+_LONGEST_SECONDS = 0.02
 _AGAIN_SECONDS = 0.001
-_FEW = 8
+_FEW, _MANY = 8, 16
 
 
 class Boarding:
     """Calls ``depart`` once nobody has come for two rounds of the event loop; it costs a single one microseconds.
 
-    ``count`` says how many have come. With ``most`` of them, or after 10 ms, it waits no longer. Where many left the
-    last time, most of them are about to come again: for up to ``patience_seconds`` it waits for three quarters of them.
+    ``count`` says how many have come. With ``most`` of them, or after 20 ms, it waits no longer. Who left together the
+    last time is about to come again: for up to ``patience_seconds`` it waits for three quarters of a few, and for three
+    times as long for nearly all of many, since who is left behind waits for two departures.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Boarding:
         self._depart = depart
         self._patience_seconds = patience_seconds
         self._expected = 0
+        self._patience = 0.0
         self._since = 0.0
         self.is_open = False
 
@@ -46,9 +48,17 @@ class Boarding:
             if quiet < _QUIET_ROUNDS:
                 asyncio.get_running_loop().call_soon(self._look, count, quiet)
                 return
-            if count < self._expected and waited < self._patience_seconds:
+            if count < self._expected and waited < self._patience:
                 asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._look, count, quiet)
                 return
-        self._expected = count * 3 // 4 if count >= _FEW else 0
+        self._expected, self._patience = self._expect(count)
         self.is_open = False
         self._depart()
+
+    def _expect(self, count: int) -> tuple[int, float]:
+        """How many to wait for after so many have left, and how long."""
+        if count < _FEW:
+            return 0, 0.0
+        if count < _MANY:
+            return count * 3 // 4, self._patience_seconds
+        return count * 15 // 16, 3 * self._patience_seconds

@@ -63,10 +63,10 @@ async def test_a_stream_without_end_does_not_keep_anybody(monkeypatch: pytest.Mo
     clock = itertools.count(step=0.001)
     monkeypatch.setattr(boarding, "monotonic", lambda: next(clock))
     quay = Quay(most=1_000_000)
-    for _ in range(20):
+    for _ in range(30):
         quay.come()
         await rounds(1)
-    assert quay.departed[0] == 10
+    assert quay.departed[0] == 20
 
 
 async def test_after_many_it_has_patience_for_most_of_them(monkeypatch: pytest.MonkeyPatch):
@@ -90,3 +90,26 @@ async def test_after_many_it_has_patience_for_most_of_them(monkeypatch: pytest.M
     quay.come(1)
     await rounds(5)
     assert quay.departed == [12, 9, 3, 1]
+
+
+async def test_after_very_many_it_has_more_patience_for_nearly_all(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(boarding, "monotonic", lambda: now[0])
+    monkeypatch.setattr(boarding, "_AGAIN_SECONDS", 0.0)
+    quay = Quay(patience_seconds=0.005)
+    quay.come(32)
+    await rounds(5)
+    quay.come(29)
+    await rounds(20)
+    now[0] += 0.014
+    await rounds(20)
+    assert quay.departed == [32]
+    quay.come(1)
+    await rounds(20)
+    assert quay.departed == [32, 30]
+    quay.come(20)
+    await rounds(20)
+    assert quay.departed == [32, 30]
+    now[0] += 0.016
+    await rounds(5)
+    assert quay.departed == [32, 30, 20]
