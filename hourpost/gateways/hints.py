@@ -21,7 +21,10 @@ TASK = "hourpost.deliver"
 BILLING_TASK = "hourpost.billing"
 QUEUE = "deliver"
 IDS_IN_A_HINT = 500
-_GATHER_SECONDS = 0.05  # after each hint: a busy door publishes twenty a second and no more
+# After each hint: a door publishes twenty a second and no more. After one of many it waits for longer, since each wakes
+# the workers, and fewer and larger claims leave more of the processors to those who accept.
+_GATHER_SECONDS, _GATHER_LONG_SECONDS = 0.05, 0.15
+_MANY_IDS = 16
 _WAITING_IDS = 50_000
 
 log = structlog.get_logger()
@@ -104,10 +107,10 @@ class CeleryHints:
             if self._rings_billing:
                 self._rings_billing = False
                 await self._try(BILLING_TASK, [])
-            if self._ids:
-                ids = [self._ids.popleft().hex for _ in range(min(len(self._ids), IDS_IN_A_HINT))]
+            ids = [self._ids.popleft().hex for _ in range(min(len(self._ids), IDS_IN_A_HINT))]
+            if ids:
                 await self._try(TASK, [ids])
-            await asyncio.sleep(_GATHER_SECONDS)
+            await asyncio.sleep(_gather_seconds(len(ids)))
 
     async def _try(self, task: str, arguments: list[Any]) -> None:
         try:
@@ -120,3 +123,8 @@ class CeleryHints:
 
     def _send(self, task: str, arguments: list[Any]) -> None:
         self._app.send_task(task, args=arguments, queue=QUEUE, retry=False, ignore_result=True)
+
+
+def _gather_seconds(ids: int) -> float:
+    """How long others are waited for after a hint of so many; more of them than fit into one are told soon."""
+    return _GATHER_LONG_SECONDS if _MANY_IDS <= ids < IDS_IN_A_HINT else _GATHER_SECONDS
