@@ -110,7 +110,7 @@ class CeleryHints:
             ids = [self._ids.popleft().hex for _ in range(min(len(self._ids), IDS_IN_A_HINT))]
             if ids:
                 await self._try(TASK, [ids])
-            await asyncio.sleep(_gather_seconds(len(ids)))
+            await asyncio.sleep(gather_seconds(len(ids)))
 
     async def _try(self, task: str, arguments: list[Any]) -> None:
         try:
@@ -125,6 +125,6 @@ class CeleryHints:
         self._app.send_task(task, args=arguments, queue=QUEUE, retry=False, ignore_result=True)
 
 
-def _gather_seconds(ids: int) -> float:
-    """How long others are waited for after a hint of so many; more of them than fit into one are told soon."""
+def gather_seconds(ids: int) -> float:
+    """How long others are waited for after a hint of so many: after a full one there are more, and they go soon."""
     return _GATHER_LONG_SECONDS if _MANY_IDS <= ids < IDS_IN_A_HINT else _GATHER_SECONDS

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import redis
 
-from hourpost.gateways.hints import IDS_IN_A_HINT, QUEUE, TASK, CeleryHints
+from hourpost.gateways.hints import IDS_IN_A_HINT, QUEUE, TASK, CeleryHints, gather_seconds
 from hourpost.rules.ids import new_id
 
 
@@ -62,3 +62,9 @@ async def test_what_rings_after_a_large_hint_waits_for_the_next_one(redis_url: s
             await asyncio.sleep(0)
         await hints.stop()
         assert published(broker) == [first, later]
+
+
+@pytest.mark.parametrize("few", [0, 1, 15])
+@pytest.mark.parametrize("many", [16, IDS_IN_A_HINT - 1])
+def test_it_waits_for_longer_after_many_but_not_where_more_are_there_already(few: int, many: int) -> None:
+    assert gather_seconds(few) == gather_seconds(IDS_IN_A_HINT) < gather_seconds(many)
