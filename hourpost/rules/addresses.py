@@ -18,21 +18,21 @@ MAX_LISTED = 1000
 
 # RFC 5322 atext without "%" and "!", which some relays take for a route
 _ATOM = r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]++"
-_DOT_ATOM = rf"{_ATOM}(?:\.{_ATOM})*+"
+_DOT_ATOM = rf"{_ATOM}(?>(?:\.{_ATOM})*)"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN_NAME = rf"(?:{_LABEL}\.)+[A-Za-z](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?"
 _PLAIN = re.compile(rf"(?=[^@]{{1,64}}@)({_DOT_ATOM})@({_DOMAIN_NAME})")
 _DOMAIN = re.compile(_DOMAIN_NAME)
 _LOCAL = re.compile(_DOT_ATOM)
-_LOCAL_INTERNATIONAL = re.compile(r"[^\x00-\x20\x22%(),:;<>@\[\\\]!.]++(?:\.[^\x00-\x20\x22%(),:;<>@\[\\\]!.]++)*+")
+_LOCAL_INTERNATIONAL = re.compile(r"[^\x00-\x20\x22%(),:;<>@\[\\\]!.]++(?>(?:\.[^\x00-\x20\x22%(),:;<>@\[\\\]!.]++)*)")
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _QUOTED_STRING = re.compile(_QUOTED)
 _QUOTED_PAIR = re.compile(r"\\(.)")
-_NAMED = re.compile(rf'((?:{_QUOTED}|[^"<>,;])*+)<((?:{_QUOTED}|[^"<>])*+)>')
-_LIST_ITEM = re.compile(rf'(?:{_QUOTED}|<[^<>]*+>|[^",<>])++')
+_NAMED = re.compile(rf'((?>(?:{_QUOTED}|[^"<>,;]++)*))<((?>(?:{_QUOTED}|[^"<>]++)*))>')
+_LIST_ITEM = re.compile(rf'(?>(?:{_QUOTED}|<[^<>]*+>|[^",<>]++)+)')
 # As cron and old Unix programs write it; no reader can take what is in such a comment for an address
 _COMMENTED = re.compile(r"([^\s\x22(),:;<>@\\]++@[^\s\x22(),:;<>@\\]++) +\(([^\x22(),:;<>@\\]*+)\)")
-_PATH = re.compile(rf'(<(?:{_QUOTED}|[^"<>])*+>)(?: +(.*))?')
+_PATH = re.compile(rf'(<(?>(?:{_QUOTED}|[^"<>]++)*)>)(?: +(.*))?')
 # What servers write, too: two dots, % and !, hosts without a dot or with an underscore, address literals, routes
 _LENIENT_PATH = re.compile(
     rf'<(?:@[^<>:\s"]+:)?({_QUOTED}|[!#-\'*+\x2d-9=?A-Z^-~]+)@([A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|\[[0-9A-Za-z:.]+\])>'

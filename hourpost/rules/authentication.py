@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9._@+=/-]")
-_SERVER = re.compile(rb"(?:\s|\([^()]*\))*+\"?([^\s;\"(]*+)")
+_SERVER = re.compile(rb"(?>(?:\s++|\([^()]*\))*)\"?([^\s;\"(]*+)")
 _STRICTNESS = {"none": 0, "quarantine": 1, "reject": 2}
 
 

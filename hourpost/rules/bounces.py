@@ -20,7 +20,7 @@ _MAX_RECIPIENTS = 100
 _TEXT_CHARACTERS = 1000
 _MAX_ID_TEXT = 20_000
 
-_FIELD = re.compile(r"(?m)^([!-9;-~]{1,80})[ \t]*:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)")
+_FIELD = re.compile(r"(?m)^([!-9;-~]{1,80})[ \t]*:([^\r\n]*+(?:\n[ \t][^\r\n]*+|\r\n[ \t][^\r\n]*+)*+)")
 _BOUNDARY = re.compile(r"boundary\s*=\s*(?:\"([^\"]{1,200})\"|([^\s;\"]{1,200}))", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"(?im)^[ \t>]*message-id[ \t]*:\s*(<[^<>\s]{1,250}@[^<>\s]{1,250}>)")
 _ID = re.compile(r"<[^<>\s]{1,250}@[^<>\s]{1,250}>")

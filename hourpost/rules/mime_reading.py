@@ -18,7 +18,7 @@ MAX_HEADERS = 1000
 MAX_BOUNDARY = 200
 
 # Anchored, or a long line without a colon would take time by the square
-_FIELD = re.compile(rb"(?m)^([!-9;-~]++)[ \t]*+:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)")
+_FIELD = re.compile(rb"(?m)^([!-9;-~]++)[ \t]*+:([^\r\n]*+(?:\n[ \t][^\r\n]*+|\r\n[ \t][^\r\n]*+)*+)")
 _LINE_END = re.compile(rb"\r?\n")
 _BLOCK_END = re.compile(rb"\r?\n\r?\n")
 _DELIMITER_TAIL = re.compile(rb"(--)?[ \t]*+(?:\r?\n|$)")

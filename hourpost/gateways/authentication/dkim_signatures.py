@@ -39,7 +39,7 @@ class _Relaxed(dkim.canonicalization.Relaxed):  # type: ignore[misc]
 dkim.canonicalization.ALGORITHMS[_Relaxed.name] = _Relaxed
 
 
-_FIELD = re.compile(rb"([!-9;-~]+[ \t]*):([^\r\n]*+\r\n(?:[ \t][^\r\n]*+\r\n)*+)")
+_FIELD = re.compile(rb"([!-9;-~]+[ \t]*):([^\r\n]*+\r\n(?>(?:[ \t][^\r\n]*+\r\n)*))")
 
 
 class _Ed25519Key:

@@ -16,9 +16,10 @@ MISSING_DOMAIN = b"MISSING_DOMAIN"
 MISSING_MAILBOX = b"MISSING_MAILBOX"
 
 _ATEXT = rb'[^\s()<>@,:;"\\\[\]]'
+_PHRASE = rb'[^()<>@,:;"\\\[\]]'  # atext and blanks
 # The two forms of nearly every address, up to the comma behind it: name <local@domain>, local@domain
 _USUAL = re.compile(
-    rb'\s*+(?:(?:"([^"\\]*+)"|(' + _ATEXT + rb"++(?:\s++" + _ATEXT + rb"++)*+))?\s*+"
+    rb'\s*+(?:(?:"([^"\\]*+)"|(' + _ATEXT + _PHRASE + rb"*+))?\s*+"
     rb"<(" + _ATEXT + rb"++)@(" + _ATEXT + rb"++)>|(" + _ATEXT + rb"++)@(" + _ATEXT + rb"++))\s*+(?:,|\Z)"
 )
 _TOKEN = re.compile(
@@ -64,7 +65,7 @@ def parse_addresses(value: bytes, limit: int = MAX_ADDRESSES) -> list[HeaderAddr
         if bare is not None:
             found.append(HeaderAddress(None, None, bare, bare_domain))
         else:
-            name = words if quoted is None else quoted
+            name = words.rstrip() if quoted is None and words else quoted
             if name and words is not None and (b"  " in name or b"\t" in name):
                 name = _BLANKS.sub(b" ", name)
             found.append(HeaderAddress(name or None, None, local, domain))

@@ -22,11 +22,11 @@ _FORMATTING = frozenset(
 )  # fmt: skip
 # Each alternative takes all the rest where its end is missing, or every "<" would look for it again
 _TOKEN = re.compile(
-    r"<!--(?:.*?-->|.*)|<(/?)([A-Za-z][A-Za-z0-9]*+)((?:[^\"'>]++|\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))*+)(?:>|\Z)"
+    r"<!--(?:.*?-->|.*)|<(/?)([A-Za-z][A-Za-z0-9]*+)((?:[^\"'>]++|\"[^\"]*+\"?|'[^']*+'?)*+)(?:>|\Z)"
     r"|<[!?/][^>]*+>?",
     re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r"([A-Za-z][A-Za-z-]*+)(?:\s*+=\s*+(?:\"([^\"]*+)\"?|'([^']*+)'?|([^\s\"'=<>`]++)))?+")
+_ATTRIBUTE = re.compile(r"([A-Za-z][A-Za-z-]*+)(?>(?:\s*+=\s*+(?:\"([^\"]*+)\"?|'([^']*+)'?|([^\s\"'=<>`]++)))?)")
 
 Keep = Callable[[str, str, str], str | None]
 """Given element, attribute and value: the value to write, or None for none."""

@@ -10,7 +10,7 @@ from hourpost.rules.mail.folding import case_map
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _TRAILER = re.compile(r"(?:\(fwd\)|[ \t])\Z", re.IGNORECASE)
 _BLOB = r"\[[^\[\]]*+\][ \t]*+"
-_BLOBS = re.compile(f"(?:{_BLOB})++")
+_BLOBS = re.compile(f"(?>(?:{_BLOB})+)")
 _ONE_BLOB = re.compile(_BLOB)
 _REPLY = re.compile(rf"(?:re|fwd?)[ \t]*+(?:{_BLOB})?:", re.IGNORECASE)
 _FORWARD_HEAD = "[fwd:"
