@@ -27,7 +27,8 @@ def wide_console() -> Console:
 
 def print_findings(console: Console, findings: Iterable[Finding], peer: str) -> None:
     """The table: the figure, the peer's in the same run, what must be and what is aimed at."""
-    table = Table(title="Hourpost, end to end; 2 KB unless said; nothing lost", caption=peer, title_justify="left")
+    caption = f"{peer}; Python {platform.python_version()}"
+    table = Table(title="Hourpost, end to end; 2 KB unless said; nothing lost", caption=caption, title_justify="left")
     for name in ("case", "figure", "peer", "ratio", "must", "aim", "verdict"):
         table.add_column(name, justify="left" if name in ("case", "verdict") else "right")
     for finding in findings:
