@@ -109,7 +109,8 @@ class Client:
     async def _submit(self, unit: Unit, sessions: dict[str, aiosmtplib.SMTP]) -> bool:
         if unit.kind == "smtp":
             return await self._submit_by_smtp(unit, sessions)
-        path, body = "/v1/emails", _email(unit, unit.numbers[0])
+        path = "/v1/emails"
+        body: Any = _email(unit, unit.numbers[0])
         if unit.kind == "batch":
             path, body = "/v1/emails/batch", [_email(unit, number) for number in unit.numbers]
         headers = {"Authorization": f"Bearer {unit.sender.token}", "Idempotency-Key": unit.key}

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bench.imap_client import ImapClient
 
@@ -47,12 +48,17 @@ class Place:
 def appending(place: Place, each: int = 150) -> dict[str, float]:
     """Messages of 7 KB by one connection and by eight, each waited for."""
     found = {}
-    _together(place, 1, lambda client: [client.append(letter(n)) for n in range(20)] and None)  # what is done once
+    _together(place, 1, partial(_append, 20))  # what is done once
     for name, connections in (("append1", 1), ("append8", 8)):
         began_at = time.perf_counter()
-        _together(place, connections, lambda client: [client.append(letter(n)) for n in range(each)] and None)
+        _together(place, connections, partial(_append, each))
         found[name] = connections * each / (time.perf_counter() - began_at)
     return found
+
+
+def _append(count: int, client: ImapClient) -> None:
+    for number in range(count):
+        client.append(letter(number))
 
 
 def _together(place: Place, count: int, work: Callable[[ImapClient], None]) -> None:
@@ -124,7 +130,7 @@ def pushing(place: Place, repeats: int = 15) -> float:
     for number in range(repeats):
         time.sleep(0.15)
         heard: list[float] = []
-        thread = threading.Thread(target=lambda: (idler.wait_for(b" EXISTS"), heard.append(time.perf_counter())))  # noqa: B023
+        thread = threading.Thread(target=_hear, args=(idler, heard))
         thread.start()
         writer.append(letter(number, 2000), "Pushed")
         sent_at = time.perf_counter()
@@ -137,6 +143,11 @@ def pushing(place: Place, repeats: int = 15) -> float:
     for client in (idler, writer):
         client.close()
     return 1 / sorted(taken)[len(taken) // 2]
+
+
+def _hear(idler: ImapClient, heard: list[float]) -> None:
+    idler.wait_for(b" EXISTS")
+    heard.append(time.perf_counter())
 
 
 def telling(place: Place, repeats: int = 10) -> float:

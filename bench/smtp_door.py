@@ -16,8 +16,10 @@ import resource
 import ssl
 import tempfile
 import time
+from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
+from typing import cast
 
 import psutil
 import uvloop
@@ -27,8 +29,10 @@ from api.smtp.server import Listener, SmtpServer
 from api.smtp.submit import Submitting
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.tls import make_tls_context
+from hourpost.logging import configure_logging
 from hourpost.rules.delivery_state import State
 from hourpost.rules.submission import Order, Placed, Receipt
+from hourpost.settings import Settings
 from tests.fakes.standings import PASSWORD, USERNAME, FixedStandings
 from tests.fixtures.certificates import self_signed
 
@@ -65,7 +69,7 @@ class Sender(asyncio.Protocol):
         self.step = self.greeting
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self.step(data)
@@ -102,8 +106,9 @@ async def open_senders(port: int, sessions: int, message: bytes) -> list[Sender]
     loop = asyncio.get_running_loop()
     senders = []
     for _ in range(sessions):
-        ready = loop.create_future()
-        _, sender = await loop.create_connection(lambda r=ready: Sender(message, r), "127.0.0.1", port, ssl=context)
+        ready: asyncio.Future[None] = loop.create_future()
+        made = partial(Sender, message, ready)
+        _, sender = await loop.create_connection(made, "127.0.0.1", port, ssl=context)
         await ready
         senders.append(sender)
     return senders
@@ -190,6 +195,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rss", type=int, default=1000)
     options = parser.parse_args()
+    configure_logging(Settings(_env_file=None), "smtp")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as folder:

@@ -69,7 +69,21 @@ def build() -> Any:
     standings: Any = Standings()
     return build_app(
         settings,
-        Parts(settings, unused, standings, Intake(), unused, SystemClock(), unused, unused, unused, unused, None),
+        Parts(
+            settings=settings,
+            database=unused,
+            standings=standings,
+            intake=Intake(),
+            hour=unused,
+            clock=SystemClock(),
+            dns=unused,
+            cipher=unused,
+            attempts=unused,
+            postman=unused,
+            mail=unused,
+            logins=unused,
+            revision=None,
+        ),
     )
 
 
