@@ -186,9 +186,9 @@ class Courier:
         except ServiceUnavailable:  # they are leased: each loads its own, or waits
             return emails, {}
 
-    async def _wake(self, most: int) -> bool:
+    async def _wake(self, most: int, *, tried: bool = False) -> bool:
         async with self._database.hot_statements() as connection:
-            return await wake(connection, self._clock.now(), most) > 0
+            return await wake(connection, self._clock.now(), most, tried=tried) > 0
 
     async def _load(self, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:
         if not content_ids:
@@ -366,7 +366,9 @@ class Courier:
         while not self._stopping:
             try:
                 await self._leases.renew()
-                self._wakes = await self._wake(_CLAIM_AT_ONCE)  # since the last worker's end its relays may be others
+                self._wakes = await self._wake(
+                    _CLAIM_AT_ONCE, tried=True
+                )  # since the last worker's end its relays may be others
             except ServiceUnavailable as error:
                 log.warning("the worker waits for the database", cause=error.cause)
                 await asyncio.sleep(1)

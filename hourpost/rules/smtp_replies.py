@@ -19,6 +19,8 @@ class ReplyClass(StrEnum):
 # Before MAIL a relay speaks of us or of itself, never of a recipient
 _BEFORE_MAIL = frozenset({"connect", "ehlo", "tls", "starttls", "auth"})
 _AFTER_DOT = "dot"
+# Who has let us write a message knows us: what it says then is about the message (554 5.7.9 by its policy)
+_OF_CONTENT = frozenset({"body", _AFTER_DOT})
 # 454, 530-538: RFC 4954 §6, RFC 3207 §4; 502 and 503: it takes no mail at all, or lost step with us
 _RELAY_CODES = frozenset({454, 502, 503, 530, 534, 535, 538})
 _RELAY_DETAILS = frozenset({"7.8", "7.9", "7.11", "7.12", "7.14"})
@@ -46,7 +48,7 @@ def classify(code: int | None, enhanced: str | None, text: str, stage: str) -> R
         return _classify_silence(stage)
     if 200 <= code < 400:
         return ReplyClass.ACCEPTED
-    if stage in _BEFORE_MAIL or _is_relay_fault(code, enhanced, text):
+    if stage in _BEFORE_MAIL or _is_relay_fault(code, enhanced, text, stage):
         return ReplyClass.RELAY_FAULT
     if not 500 <= code < 600 or (code == 552 and _detail(enhanced) == "5.3"):
         return ReplyClass.TRANSIENT
@@ -84,10 +86,12 @@ def _classify_silence(stage: str) -> ReplyClass:
     return ReplyClass.RELAY_FAULT if stage in _BEFORE_MAIL else ReplyClass.TRANSIENT
 
 
-def _is_relay_fault(code: int, enhanced: str | None, text: str) -> bool:
-    if code in _RELAY_CODES or _detail(enhanced) in _RELAY_DETAILS:
+def _is_relay_fault(code: int, enhanced: str | None, text: str, stage: str) -> bool:
+    if code in _RELAY_CODES:
         return True
-    return code >= 500 and _RELAY_WORDS.search(text) is not None
+    if stage in _OF_CONTENT:
+        return False
+    return _detail(enhanced) in _RELAY_DETAILS or (code >= 500 and _RELAY_WORDS.search(text) is not None)
 
 
 def _detail(enhanced: str | None) -> str | None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from bench.sink_state import Fault
 from hourpost.flow.claim import claim, enrol
-from hourpost.gateways.relays import Postponed
+from hourpost.gateways.relays import Outcome, Postponed, Stage
 from hourpost.gateways.relays.pool import RelayPool
 from hourpost.rules.ids import new_id
 
@@ -331,6 +331,28 @@ async def test_what_is_put_off_while_another_proves_the_relay_leaves_right_after
     courier = rounds.start()
     courier._relays = Probed(courier._relays)
     (await rounds.until(lambda now: now.count("sent") == 5)).check()
+
+
+async def test_what_a_relay_broke_off_at_keeps_its_own_pause(rounds):
+    """What others learn of the relay does not bring it back; a worker that starts does, on settings that may be new."""
+    broken = await rounds.post("a@x.test")
+    courier = rounds.start()
+    pool = courier._relays
+    gone = Outcome("a@x.test", "r", Stage.RCPT, None, None, "connection closed", 0.0, 0.25)
+    courier._relays = Relay([gone])
+    await rounds.until(lambda now: now.row(broken).state == "deferred")
+    courier._relays = Relay(Postponed("relay", 900.0, "away", is_away=True))
+    put_off = await rounds.post("b@x.test")
+    await rounds.until(lambda now: now.row(put_off).state == "deferred")
+    courier._relays = pool
+    await rounds.post("probe@x.test")
+    ledger = await rounds.until(lambda now: now.count("sent") == 2 and not courier._wakes)
+    row = ledger.row(broken)
+    assert (row.state, row.waits_for, row.attempts) == ("deferred", "relay", 1)
+    await rounds.stop()
+    rounds.start()
+    ledger = await rounds.until(lambda now: now.count("sent") == 3)
+    assert ledger.row(broken).attempts == 2
 
 
 async def test_what_a_busy_relay_put_off_is_not_woken(rounds):

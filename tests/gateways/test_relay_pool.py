@@ -312,6 +312,17 @@ async def test_a_relay_that_lets_in_and_then_hangs_up_is_left_alone_too(stage: s
         assert isinstance(await pool.send(envelope(), CONTENT), Postponed)
 
 
+async def test_mail_at_which_a_relay_hangs_up_does_not_speak_against_it_while_others_go_on() -> None:
+    async with sink_for() as (_, port), pool_of(plain(port), breaker=steady_breaker) as pool:
+        slow = asyncio.create_task(pool.send(envelope("slow+500@x.test"), CONTENT))
+        await settle(lambda: pool.health()[0].connections > 0)
+        for number in range(6):
+            outcome = outcomes_of(await pool.send(envelope(f"drop-at-rcpt@x{number}.test"), CONTENT))[0]
+            assert outcome.code is None
+        assert pool.health()[0].breaker == "closed"
+        assert outcomes_of(await slow)[0].is_accepted
+
+
 async def test_refused_messages_do_not_speak_against_a_relay() -> None:
     config = Config(faults={"rcpt": Fault("451")})
     async with sink_for(config) as (_, port), pool_of(plain(port), breaker=steady_breaker) as pool:

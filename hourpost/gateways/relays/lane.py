@@ -314,7 +314,7 @@ class Lane:
                 self._diary.turned_at = self._around.clock()
             self._breaker.succeeded()
             self._diary.trouble = None
-        elif not broken.withdrawn:
+        elif not (broken.withdrawn or (broken.ended_midway and self._supply.has_others(exchange.connection))):
             trouble = Trouble.AWAY if broken.code is None else Trouble.REFUSES
             self._failed(describe(broken.stage, broken.code, broken.text), trouble)
             if self._breaker.is_tripped:

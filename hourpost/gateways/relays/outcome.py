@@ -104,6 +104,11 @@ class Outcome(NamedTuple):
         return self.code in (None, 421, 530)
 
     @property
+    def ended_midway(self) -> bool:
+        """Whether it ended without an answer in the middle of a message, which may be what the relay stumbled over."""
+        return self.code is None and self.stage in _MIDWAY
+
+    @property
     def may_fail_over(self) -> bool:
         """Whether the fault is the relay's, before any content, so that another one may be asked at once."""
         if self.is_local:
@@ -121,6 +126,7 @@ class Outcome(NamedTuple):
 
 
 _BEFORE_CONTENT = frozenset((Stage.CONNECT, Stage.TLS, Stage.AUTH, Stage.MAIL, Stage.RCPT, Stage.DATA))
+_MIDWAY = frozenset((Stage.RCPT, Stage.DATA, Stage.BODY))
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,10 @@ class Supply:
         """How many connections are not idle."""
         return len(self.live) - len(self.idle)
 
+    def has_others(self, connection: RelayConnection) -> bool:
+        """Whether the relay holds another connection than this one open."""
+        return any(one is not connection for one in self.live)
+
     def silent_seconds(self, now: float) -> float:
         """For how long a relay with which no connection is open has been asked for one; 0 where none is asked for."""
         return 0.0 if self.live or not self._connecting else now - min(self._connecting.values())
