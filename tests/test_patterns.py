@@ -102,7 +102,7 @@ def test_what_may_swallow_is_told(pattern: str, expected: bool) -> None:
 
 
 def test_no_possessive_group_swallows_what_it_did_not_match() -> None:
-    """Before Python 3.11.5 and Debian's 3.11.2-6+deb12u9, ``(?:\\.a++)*+`` takes the dot of ``.b`` (cpython #106052)."""
+    """Before Python 3.11.5 (Debian: 3.11.2-6+deb12u9) ``(?:\\.a++)*+`` takes the dot of ``.b`` (cpython #106052)."""
     found = dict(patterns())
     assert len(found) > 100
     assert [name for name, one in found.items() if swallows(_parser.parse(one.pattern, one.flags & re.VERBOSE))] == []

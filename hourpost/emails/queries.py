@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -114,6 +114,8 @@ class StoredEmail:
     expires_at: datetime | None
     created_at: datetime
     deliveries: tuple[StoredDelivery, ...]
+    is_complained_of: bool
+    """A recipient has called it spam; that changes no state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +193,9 @@ async def list_emails(
         rows = await search_page(connection, statement, Email.id, cursor, _sieve(account_id, filters))
     else:
         rows = await read_page(connection, _narrow(mine, account_id, filters), Email.id, cursor)
-    deliveries = await _deliveries_of(connection, [row.id for row in rows.data])
-    return rows.map(lambda row: _to_email(row, deliveries[row.id]))
+    ids = [row.id for row in rows.data]
+    deliveries, complaints = await _deliveries_of(connection, ids), await _complaints_among(connection, ids)
+    return rows.map(lambda row: _to_email(row, deliveries[row.id], complaints))
 
 
 async def get_email(connection: AsyncConnection, account_id: UUID, email_id: UUID) -> StoredEmail:
@@ -201,7 +204,8 @@ async def get_email(connection: AsyncConnection, account_id: UUID, email_id: UUI
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
         raise NotFound("There is no such email.")
-    return _to_email(row, (await _deliveries_of(connection, [email_id]))[email_id])
+    deliveries = await _deliveries_of(connection, [email_id])
+    return _to_email(row, deliveries[email_id], await _complaints_among(connection, [email_id]))
 
 
 async def read_content(connection: AsyncConnection, email: StoredEmail) -> bytes:
@@ -350,5 +354,10 @@ async def _deliveries_of(
     return defaultdict(tuple, {email_id: tuple(rows) for email_id, rows in found.items()})
 
 
-def _to_email(row: Row[Any], deliveries: tuple[StoredDelivery, ...]) -> StoredEmail:
-    return StoredEmail(**row._mapping, deliveries=deliveries)
+async def _complaints_among(connection: AsyncConnection, email_ids: Sequence[UUID]) -> set[UUID]:
+    statement = select(Event.email_id).where(Event.email_id.in_(email_ids), Event.kind == "complained")
+    return set((await connection.execute(statement)).scalars())
+
+
+def _to_email(row: Row[Any], deliveries: tuple[StoredDelivery, ...], complaints: Container[UUID]) -> StoredEmail:
+    return StoredEmail(**row._mapping, deliveries=deliveries, is_complained_of=row.id in complaints)

@@ -37,6 +37,8 @@ def status_of(states: Iterable[State]) -> State:
     return min(states, key=_RANK.__getitem__, default=State.QUEUED)
 
 
-def last_event_of(status: State) -> str:
-    """The status in the words of clients written for Resend."""
+def last_event_of(status: State, *, is_complained_of: bool = False) -> str:
+    """The status in the words of clients written for Resend, who are told of a complaint about what has arrived."""
+    if is_complained_of and status in (State.SENT, State.DELIVERED):
+        return "complained"
     return _LAST_EVENTS.get(status, status.value)

@@ -29,7 +29,7 @@ def list_view(email: StoredEmail) -> dict[str, Any]:
         "reply_to": email.parts.get("reply_to") or [],
         "subject": email.subject,
         "status": status,
-        "last_event": last_event_of(status),
+        "last_event": last_event_of(status, is_complained_of=email.is_complained_of),
         "tags": email.tags or [],
         "created_at": email.created_at,
         "scheduled_at": email.scheduled_at,

@@ -249,6 +249,25 @@ def test_canceling_what_is_held_makes_the_queue_shorter(owner: Customer) -> None
     assert owner.http.get("/v1/usage").json()["held"] == 0
 
 
+@pytest.mark.parametrize(
+    ("state", "told"), [("sent", "complained"), ("delivered", "complained"), ("bounced", "bounced")]
+)
+async def test_a_complaint_about_what_has_arrived_is_the_last_event(
+    owner: Customer, database: Database, state: str, told: str
+) -> None:
+    email, other = owner.send().json()["id"], owner.send().json()["id"]
+    event = """INSERT INTO events (email_id, id, position, account_id, kind, at)
+        SELECT email_id, gen_random_uuid(), position, account_id, 'complained', now()
+        FROM deliveries WHERE email_id = :email"""
+    async with database.transaction() as connection:
+        for statement in (f"UPDATE deliveries SET state = '{state}' WHERE email_id = :email", event):
+            await connection.execute(text(statement), {"email": from_text("em", email)})
+    got = owner.http.get(f"/v1/emails/{email}").json()
+    assert (got["status"], got["last_event"]) == (state, told)
+    listed = {one["id"]: one["last_event"] for one in owner.http.get("/v1/emails").json()["data"]}
+    assert (listed[email], listed[other]) == (told, "queued")
+
+
 async def test_what_is_held_says_until_when_whenever_it_is_asked(owner: Customer, database: Database) -> None:
     async with database.transaction() as connection:
         await set_plan(connection, owner.account.id, "path", 3)
