@@ -58,12 +58,11 @@ class Submitting:
         return standing
 
     def admit_sender(self, standing: Standing | None, request: MailRequest) -> None:
-        """Pass a sender of a verified domain. Raises: Refusal."""
+        """Pass a sender of a verified domain, and the null sender of read receipts (RFC 6409 §3.2). Raises: Refusal."""
         if standing is None:
             raise refuse(530, "5.7.0", "authentication required: log in with AUTH first")
-        if request.sender is None:
-            raise refuse(550, "5.7.1", "the null sender <> is for the notices of mail servers; send from an address")
-        _require_domain(standing, request.sender)
+        if request.sender is not None:  # else From alone says on whose behalf
+            _require_domain(standing, request.sender)
 
     def admit_recipient(self, standing: Standing | None, transaction: Transaction, request: RecipientRequest) -> None:
         """A customer may write to anybody."""

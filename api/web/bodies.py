@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeVar, cast
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
 _MARK = "\ufdd0"  # means nothing in any text
 _MARK_FAULTS = "hourpost.mark"
+_HALF = re.compile("[\ud800-\udfff]")
 codecs.register_error(_MARK_FAULTS, lambda error: (_MARK, cast(UnicodeDecodeError, error).end))
 
 Extra = Literal["ignore", "forbid"]
@@ -57,8 +59,8 @@ def parse_json(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        faults = _faults_of_encoding(raw) or [Fault("", f"the body is not valid JSON: {error}")]
-        raise ValidationFailed(faults) from None
+        faults = _faults_of_encoding(raw) or _faults_of_halves(raw)
+        raise ValidationFailed(faults or [Fault("", f"the body is not valid JSON: {error}")]) from None
 
 
 def _faults_of_encoding(raw: bytes) -> list[Fault]:
@@ -80,6 +82,22 @@ def _faults_of_encoding(raw: bytes) -> list[Fault]:
         for place, value in _values_in(marked)
         if place and isinstance(value, str) and _MARK in value
     ] or [Fault("", words)]
+
+
+def _faults_of_halves(raw: bytes) -> list[Fault]:
+    """The fields with half of a character: JSON's grammar knows ``\\ud83d`` alone, Unicode does not (RFC 8259 §8.2).
+
+    So text ends that was cut within an emoji, as JavaScript writes it.
+    """
+    try:
+        body = json.loads(raw, parse_int=str) if b"\\u" in raw else None
+    except (ValueError, RecursionError):
+        return []
+    return [
+        Fault(pointer_to(place), f"`{place[-1]}` has half of a character: \\ud800 to \\udfff stand in pairs")
+        for place, value in _values_in(body)
+        if isinstance(value, str) and _HALF.search(value) and not _HALF.search("".join(map(str, place))) and place
+    ]
 
 
 def _values_in(body: Any) -> Iterator[tuple[Sequence[str | int], Any]]:

@@ -154,6 +154,15 @@ def test_a_broken_label_is_refused_by_name_and_nothing_is_stored(door: RunningDo
     assert not door.intake.orders
 
 
+def test_a_read_receipt_has_the_null_sender_and_its_from_is_looked_at(door: RunningDoor, client: Client) -> None:
+    envelope = b"MAIL FROM:<>\r\nRCPT TO:<b@example.net>\r\n"
+    assert send(client, HEAD + b"\r\nhello\r\n", envelope).startswith("250 2.0.0 queued")
+    assert (sent(door).envelope_from, sent(door).from_address) == ("", "hello@acme.test")
+    foreign = b"From: a@other.test\r\nSubject: Hi\r\n\r\nhello\r\n"
+    assert send(client, foreign, envelope).startswith("550 5.7.1 other.test is not a verified domain")
+    assert len(door.intake.orders) == 1
+
+
 def test_a_retry_has_the_same_fingerprint_and_another_body_has_not(door: RunningDoor, client: Client) -> None:
     head = HEAD + b"Resend-Idempotency-Key: k2\r\nContent-Type: multipart/mixed; boundary="
     first = head + b'"==1=="\r\nMessage-ID: <1@acme.test>\r\n\r\n--==1==\r\n\r\nhello\r\n--==1==--\r\n'
