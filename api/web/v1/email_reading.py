@@ -67,7 +67,7 @@ def _faults_of_rest(body: Any, faults: list[Fault], standing: Standing, now: dat
 def _concerned(fault: Fault, start: str) -> set[str]:
     """The fields whose faults may be the cause of this one."""
     name = fault.pointer[len(start) + 1 :]
-    return {"html", "text"} if name == "text" else {"to", "cc", "bcc"} if name == "to" else {name}
+    return {"html", "text"} if name == "text" else {name}
 
 
 def _faults_between(fields: DraftFields, now: datetime, start: str, moments: dict[str, datetime]) -> list[Fault]:

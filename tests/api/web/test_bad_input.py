@@ -68,6 +68,12 @@ def test_each_fault_is_named_by_its_place(owner: Customer, fields: dict[str, Any
     assert owner.http.get("/v1/emails").json()["data"] == []
 
 
+@pytest.mark.parametrize("to", [[], [f"a{number}@example.net" for number in range(51)]])
+def test_what_is_wrong_with_to_alone_is_told_beside_a_fault_of_cc(owner: Customer, to: list[str]) -> None:
+    errors = owner.send(to=to, cc=["bad"]).json()["errors"]
+    assert {error["pointer"] for error in errors} == {"/to", "/cc/0"}
+
+
 def test_all_faults_are_told_at_once(owner: Customer) -> None:
     email = {
         "from": "x@elsewhere.example",
