@@ -18,8 +18,8 @@ SOURCES := api workers hourpost migrations tests bench hatch_build.py
 COMPILE := pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-# Of the machine's, the first that was built with profiles: one that was compiled without takes 1.2 to 1.5 times as long
-# a word more. What says so is how it was configured; what a distribution put into /usr is, and does not say so.
+# Of the machine's, the first that was built with profiles: one that was compiled without a word more takes 1.2 to
+# 1.5 times as long. What says so is how it was configured; what a distribution put into /usr is, and does not say so.
 FIT_PYTHON = import sys, sysconfig, venv, ensurepip; \
 	built = str(sysconfig.get_config_var("CONFIG_ARGS")); \
 	sys.exit(sys.version_info < (3, 11) \
