@@ -55,20 +55,18 @@ _HINTED = HotStatement(_claim("hinted"), seconds=HOT_SECONDS)
 _DUE = HotStatement(_claim("due"), seconds=HOT_SECONDS)
 # What a relay was asked about has a try that ends when the row was changed: it keeps its own pause, else mail that a
 # relay breaks off at would be tried again with every answer to others.
-_WAKE = """
+_WAKE = HotStatement("""
 UPDATE deliveries d SET due_at = :now
 FROM (
   SELECT q.email_id, q.position FROM deliveries q
-  WHERE q.state IN ('queued', 'deferred') AND q.due_at > :now AND q.waits_for = 'relay' {untried}
+  WHERE q.state IN ('queued', 'deferred') AND q.due_at > :now AND q.waits_for = 'relay'
+    AND (q.changed_at < :since OR NOT EXISTS (
+      SELECT FROM attempts a WHERE a.email_id = q.email_id AND a.position = q.position AND a.number = q.attempts
+        AND a.started_at + make_interval(secs => a.seconds) > q.changed_at - interval '1 ms'))
   ORDER BY q.due_at LIMIT :most FOR UPDATE SKIP LOCKED
 ) AS w
 WHERE d.email_id = w.email_id AND d.position = w.position RETURNING d.position
-"""
-_UNTRIED = """AND NOT EXISTS (
-    SELECT FROM attempts a WHERE a.email_id = q.email_id AND a.position = q.position AND a.number = q.attempts
-      AND a.started_at + make_interval(secs => a.seconds) > q.changed_at - interval '1 ms')"""
-_WAKE_UNTRIED = HotStatement(_WAKE.format(untried=_UNTRIED))
-_WAKE_ALL = HotStatement(_WAKE.format(untried=""))
+""")
 _SUSPECT = text(_claim("suspect"))
 _CONTENT = HotStatement(
     "SELECT content_id, bytes FROM content_chunks WHERE content_id = ANY(CAST(:ids AS uuid[]))"
@@ -146,13 +144,12 @@ async def claim(
     return _by_email(rows)
 
 
-async def wake(connection: asyncpg.Connection, now: datetime, most: int, *, tried: bool = False) -> int:
+async def wake(connection: asyncpg.Connection, now: datetime, most: int, since: datetime) -> int:
     """Make some of what was put off until a relay is back due now, the soonest first; gives how many they are.
 
-    With ``tried`` also what a relay has refused or broken off for reasons of its own: its settings may be others.
+    What a relay was asked about itself only where that was before ``since``: the relays may be others by now.
     """
-    statement = _WAKE_ALL if tried else _WAKE_UNTRIED
-    return len(await statement.run(connection, {"now": now, "most": most}))
+    return len(await _WAKE.run(connection, {"now": now, "most": most, "since": since}))
 
 
 async def claim_suspect(connection: AsyncConnection, worker: UUID, now: datetime) -> Claimed | None:

@@ -94,6 +94,7 @@ class Courier:
         self._local = local
         self._clock = pace.clock
         self._jitter = pace.jitter
+        self._began_at = self._clock.now()
         self._hints: deque[UUID] = deque(maxlen=_HINTS)
         self._look_at_due = True
         self._is_crowded = False  # more was due at the last claim than it could take
@@ -186,9 +187,9 @@ class Courier:
         except ServiceUnavailable:  # they are leased: each loads its own, or waits
             return emails, {}
 
-    async def _wake(self, most: int, *, tried: bool = False) -> bool:
+    async def _wake(self, most: int) -> bool:
         async with self._database.hot_statements() as connection:
-            return await wake(connection, self._clock.now(), most, tried=tried) > 0
+            return await wake(connection, self._clock.now(), most, self._began_at) > 0
 
     async def _load(self, content_ids: Sequence[UUID]) -> dict[UUID, list[bytes]]:
         if not content_ids:
@@ -366,9 +367,7 @@ class Courier:
         while not self._stopping:
             try:
                 await self._leases.renew()
-                self._wakes = await self._wake(
-                    _CLAIM_AT_ONCE, tried=True
-                )  # since the last worker's end its relays may be others
+                self._wakes = await self._wake(_CLAIM_AT_ONCE)  # since the last worker's end its relays may be others
             except ServiceUnavailable as error:
                 log.warning("the worker waits for the database", cause=error.cause)
                 await asyncio.sleep(1)

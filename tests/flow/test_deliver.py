@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from bench.sink_state import Fault
+from hourpost.flow import deliver
 from hourpost.flow.claim import claim, enrol
 from hourpost.gateways.relays import Outcome, Postponed, Stage
 from hourpost.gateways.relays.pool import RelayPool
@@ -350,9 +351,24 @@ async def test_what_a_relay_broke_off_at_keeps_its_own_pause(rounds):
     row = ledger.row(broken)
     assert (row.state, row.waits_for, row.attempts) == ("deferred", "relay", 1)
     await rounds.stop()
+    rounds.clock.advance(1)
     rounds.start()
     ledger = await rounds.until(lambda now: now.count("sent") == 3)
     assert ledger.row(broken).attempts == 2
+
+
+async def test_a_worker_that_starts_asks_once_more_about_all_that_was_broken_off(rounds, monkeypatch):
+    monkeypatch.setattr(deliver, "_CLAIM_AT_ONCE", 2)
+    ids = [await rounds.post(f"a{number}@x.test") for number in range(5)]
+    gone = Relay([Outcome("a@x.test", "r", Stage.RCPT, None, None, "connection closed", 0.0, 0.25)])
+    rounds.start()._relays = gone
+    await rounds.until(lambda now: now.count("deferred") == 5)
+    await rounds.stop()
+    rounds.clock.advance(1)
+    courier = rounds.start()
+    courier._relays = gone
+    ledger = await rounds.until(lambda now: not courier._wakes and [row.attempts for row in now.deliveries] == [2] * 5)
+    assert {ledger.row(one).state for one in ids} == {"deferred"}
 
 
 async def test_what_a_busy_relay_put_off_is_not_woken(rounds):
