@@ -102,14 +102,14 @@ def pointer_to(place: Sequence[str | int]) -> str:
 
 
 def _pointer(place: tuple[str | int, ...], kind: str, body: Any) -> str:
-    """pydantic mixes the names of a union's branches into the place; only what is in the body is a step."""
+    """pydantic mixes the names of a union's branches into the place; only what is in the body is a step, or lacks."""
     steps: list[str | int] = []
     here = body
     for index, step in enumerate(place):
         if _holds(here, step):
             here = here[step]
             steps.append(step)
-        elif kind == "missing" and index == len(place) - 1:
+        elif index == len(place) - 1 and (kind == "missing" or (kind == "value_error" and isinstance(here, dict))):
             steps.append(step)
     return pointer_to(steps)
 

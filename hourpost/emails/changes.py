@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from hourpost import tables
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.rules.delivery_state import CANCELABLE, State, may_become
 from hourpost.rules.ids import new_id
+from hourpost.rules.mime import format_date
 from hourpost.rules.moments import write_moment
 from hourpost.webhooks.telling import with_calls
 
-Delivery, Email = tables.Delivery, tables.Email
+Chunk, Delivery, Email = tables.ContentChunk, tables.Delivery, tables.Email
 
 _APPEND = text(
     with_calls(
@@ -38,6 +40,7 @@ WITH told AS (
 )
 
 
+_DATE = re.compile(rb"(?m)^Date: [^\r\n]*")
 _MAY_HAVE_LEFT = json.dumps({"reason": "canceled before it was tried again; the answer to an earlier try was lost"})
 
 
@@ -86,6 +89,8 @@ async def reschedule_email(
 ) -> GivenBack:
     """Let the deliveries that are scheduled or held leave at ``moment``.
 
+    The Date header that we wrote says so too, where nothing of the email has left.
+
     Raises:
         NotFound: the account has no such email.
         Conflict: none of it waits for its moment any more.
@@ -98,6 +103,8 @@ async def reschedule_email(
     if not going:
         raise Conflict("not_reschedulable", "This email does not wait any more: its moment cannot be changed.")
     await connection.execute(update(Email).where(Email.id == email_id).values(scheduled_at=moment))
+    if email.source == "api" and len(going) == len(rows):
+        await _date(connection, email.content_id, moment)
     await _change(connection, email_id, going, {"state": State.SCHEDULED, "due_at": moment}, now)
     detail = json.dumps({"scheduled_at": write_moment(moment)})
     event = {"account_id": account_id, "email_id": email_id, "kind": State.SCHEDULED, "at": now, "detail": detail}
@@ -107,7 +114,9 @@ async def reschedule_email(
 
 async def _lock(connection: AsyncConnection, account_id: UUID, email_id: UUID) -> tuple[Any, Sequence[Any]]:
     found = await connection.execute(
-        select(Email.test, Email.expires_at).where(Email.account_id == account_id, Email.id == email_id)
+        select(Email.test, Email.expires_at, Email.source, Email.content_id).where(
+            Email.account_id == account_id, Email.id == email_id
+        )
     )
     email = found.one_or_none()
     if email is None:
@@ -119,6 +128,16 @@ async def _lock(connection: AsyncConnection, account_id: UUID, email_id: UUID) -
         .with_for_update()
     )
     return email, rows.all()
+
+
+async def _date(connection: AsyncConnection, content_id: UUID, moment: datetime) -> None:
+    """Write another moment into the Date header, which has the same length at every moment."""
+    first = (Chunk.content_id == content_id, Chunk.number == 0)
+    content = (await connection.execute(select(Chunk.bytes_).where(*first))).scalar_one_or_none()
+    if content is not None:
+        head, end, rest = content.partition(b"\r\n\r\n")
+        head = _DATE.sub(f"Date: {format_date(moment)}".encode(), head)
+        await connection.execute(update(Chunk).where(*first).values(bytes_=head + end + rest))
 
 
 async def _list_doubtful(connection: AsyncConnection, email_id: UUID) -> set[int]:

@@ -14,9 +14,9 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    model_validator,
 )
 
 from api.web.faults import FieldError
@@ -38,6 +38,8 @@ _PIECE = 1024 * 1024  # whole groups of base64
 
 MAX_SUBJECT = 2000
 MAX_ATTACHMENTS = 1000
+
+_NAMELESS = "attachment"
 
 
 @lru_cache(maxsize=16_384)
@@ -105,9 +107,11 @@ def _to_headers(value: Any, to_strings: ValidatorFunctionWrapHandler) -> tuple[t
     return headers
 
 
-def _to_bytes(value: str | list[int] | None) -> bytes | None:
+def _to_bytes(value: str | list[int] | None, info: ValidationInfo) -> bytes | None:
     if value is None:
-        return None
+        if "path" not in info.data:  # that is what is wrong
+            return None
+        raise ValueError("is required")
     if isinstance(value, list):
         try:
             return bytes(value)
@@ -121,6 +125,32 @@ def _to_bytes(value: str | list[int] | None) -> bytes | None:
         return _decode(value)
     except (Base64Error, ValueError) as error:
         raise ValueError(f"is not valid base64: {error}") from None
+
+
+def _to_filename(value: str | None) -> str | None:
+    _require_fit(Attachment(value or _NAMELESS, b"", ""))
+    return value
+
+
+def _to_content_type(value: str | None) -> str | None:
+    _require_fit(Attachment(_NAMELESS, b"", value or ""))
+    return value
+
+
+def _to_content_id(value: str | None) -> str | None:
+    value = (value or "").strip("<>") or None
+    _require_fit(Attachment(_NAMELESS, b"", "", value))
+    return value
+
+
+def _require_fit(attachment: Attachment) -> None:
+    for _, detail in check_attachment(attachment):
+        raise ValueError(detail)
+
+
+def _refuse_path(value: str | None) -> None:
+    if value is not None:
+        raise ValueError("files are not fetched from elsewhere: send the file itself in `content`")
 
 
 def _decode(text: str) -> bytes:
@@ -158,6 +188,7 @@ Mailboxes = Annotated[
 ]
 Body = Annotated[str | None, AfterValidator(_to_body)]
 Bytes = Annotated[list[int], Field(fail_fast=True)]
+ContentId = Annotated[str | None, AfterValidator(_to_content_id)]
 
 
 class AttachmentFields(BaseModel):
@@ -165,34 +196,28 @@ class AttachmentFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", title="Attachment")
 
-    filename: str | None = Field(None, description="The name that the recipient sees.", examples=["invoice.pdf"])
+    path: Annotated[str | None, AfterValidator(_refuse_path)] = Field(
+        None, description="Refused: files are not fetched from elsewhere; send `content`."
+    )
+    filename: Annotated[str | None, AfterValidator(_to_filename)] = Field(
+        None, description="The name that the recipient sees.", examples=["invoice.pdf"]
+    )
     content: Annotated[
         str | Bytes | None,
-        Field(union_mode="left_to_right", description="The file in base64, or as a list of bytes."),
+        Field(union_mode="left_to_right", validate_default=True, description="The file in base64, or a list of bytes."),
         AfterValidator(_to_bytes),
     ] = None
-    content_type: str | None = Field(None, description="Guessed from the name when missing.")
-    content_id: str | None = Field(None, description="For pictures that the HTML shows as `cid:…`.")
-    inline_content_id: str | None = Field(None, description="The same as `content_id`.")
-    path: str | None = Field(None, description="Refused: files are not fetched from elsewhere; send `content`.")
-
-    @model_validator(mode="after")
-    def _check(self) -> AttachmentFields:
-        faults = []
-        if self.path is not None:
-            faults.append(("/path", "files are not fetched from elsewhere: send the file itself in `content`"))
-        elif self.content is None:
-            faults.append(("/content", "`content` is required"))
-        faults += [(f"/{field}", detail) for field, detail in check_attachment(self.to_attachment())]
-        if faults:
-            raise FieldError(faults)
-        return self
+    content_type: Annotated[str | None, AfterValidator(_to_content_type)] = Field(
+        None, description="Guessed from the name when missing."
+    )
+    content_id: ContentId = Field(None, description="For pictures that the HTML shows as `cid:…`.")
+    inline_content_id: ContentId = Field(None, description="The same as `content_id`.")
 
     def to_attachment(self) -> Attachment:
         """The file for the message."""
         content = self.content if isinstance(self.content, bytes) else b""
-        content_id = (self.content_id or self.inline_content_id or "").strip("<>") or None
-        return Attachment(self.filename or "attachment", content, self.content_type or "", content_id)
+        content_id = self.content_id or self.inline_content_id or None
+        return Attachment(self.filename or _NAMELESS, content, self.content_type or "", content_id)
 
 
 class TagFields(BaseModel):
@@ -226,7 +251,9 @@ class DraftFields(BaseModel):
         None, description=f"Yours: kept and given back, never sent. At most {MAX_METADATA_BYTES} bytes of JSON."
     )
     scheduled_at: str | None = Field(
-        None, description="ISO 8601 with a time zone, or `in 10 minutes`.", examples=["in 10 minutes"]
+        None,
+        description="ISO 8601 with a time zone, or `in 10 minutes`. It is the email's Date too.",
+        examples=["in 10 minutes"],
     )
     expires_at: str | None = Field(
         None,

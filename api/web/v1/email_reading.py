@@ -146,7 +146,7 @@ def _submission(
         domain_id=domain.id,
         subject=fields.subject,
         message_id=message_id,
-        content=_bytes_of(content, message_id, now, start),
+        content=_bytes_of(content, message_id, moments.get("scheduled_at", now), start),
         parts=parts,
         tags=[{"name": tag.name, "value": tag.value} for tag in fields.tags] if fields.tags else None,
         metadata=fields.metadata,
@@ -165,10 +165,10 @@ def _once_each(addresses: list[str]) -> tuple[str, ...]:
     return tuple(first.values())
 
 
-def _bytes_of(content: Content, message_id: str, now: datetime, start: str) -> bytes:
+def _bytes_of(content: Content, message_id: str, date: datetime, start: str) -> bytes:
     if sum(len(item.content) for item in content.attachments) * 4 // 3 > MAX_MESSAGE_BYTES:
         raise _too_large(content, start)
-    written = build_message(content, message_id=message_id, date=now)
+    written = build_message(content, message_id=message_id, date=date)
     if len(written) > MAX_MESSAGE_BYTES:
         raise _too_large(content, start)
     return written

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email import message_from_string
+from email.utils import parsedate_to_datetime
 from typing import Any
 from uuid import UUID
 
@@ -327,6 +329,27 @@ def test_a_scheduled_email_gets_another_moment(owner: Customer) -> None:
     assert moved.json()["recipients"][0]["next_at"] == moment
     events = owner.http.get(f"/v1/emails/{email}/events").json()["data"]
     assert events[-1]["detail"] == {"scheduled_at": moment}
+
+
+async def test_a_scheduled_email_is_dated_when_it_leaves(owner: Customer, database: Database) -> None:
+    def dated(email: str) -> datetime:
+        raw = owner.http.get(f"/v1/emails/{email}/raw").text
+        assert raw.count("\r\nDate: ") == 2
+        assert raw.endswith(f"\r\n\r\n{text_of_it}\r\n")
+        return parsedate_to_datetime(message_from_string(raw)["Date"])
+
+    text_of_it = "Hello.\r\nDate: Mon, 01 Jan 2001 00:00:00 +0000\r\nBye."
+    moments = [datetime.now(UTC).replace(microsecond=0) + timedelta(days=days) for days in (9, 2, 30)]
+    fields = {"text": text_of_it, "to": ["ada@example.net", "bob@example.net"]}
+    email = owner.send(scheduled_at=moments[0].isoformat(), **fields).json()["id"]
+    assert dated(email) == moments[0]
+    owner.http.patch(f"/v1/emails/{email}", json={"scheduled_at": moments[1].isoformat()})
+    assert dated(email) == moments[1]
+    statement = text("UPDATE deliveries SET state = 'sent' WHERE email_id = :id AND position = 0")
+    async with database.transaction() as connection:
+        await connection.execute(statement, {"id": from_text("em", email)})
+    assert owner.http.patch(f"/v1/emails/{email}", json={"scheduled_at": moments[2].isoformat()}).status_code == 200
+    assert dated(email) == moments[1]
 
 
 def test_a_moment_in_the_past_or_after_the_expiry_is_refused(owner: Customer) -> None:

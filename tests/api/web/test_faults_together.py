@@ -113,6 +113,26 @@ def test_what_is_made_names_all_its_faults(
     assert owner.http.get(listed).json()["data"] == before
 
 
+def test_an_attachment_names_all_its_faults(owner: Customer) -> None:
+    files = [
+        {
+            "filename": "a\0",
+            "content": "#",
+            "content_type": "x",
+            "content_id": "a b",
+            "inline_content_id": "<>",
+            "y": 1,
+        },
+        {"filename": "a\0", "path": "http://a.example/"},
+        {"content_type": "x"},
+    ]
+    assert told(owner.send(attachments=files)) == {
+        *(f"/attachments/0/{name}" for name in ("filename", "content", "content_type", "content_id", "y")),
+        *(f"/attachments/1/{name}" for name in ("filename", "path")),
+        *(f"/attachments/2/{name}" for name in ("content", "content_type")),
+    }
+
+
 def test_what_is_changed_names_all_its_faults(owner: Customer) -> None:
     hook = {"endpoint": "https://acme.example/", "events": ["email.sent"]}
     for noun, made, change, pointers in (
