@@ -64,7 +64,7 @@ def faults_of_query(request: Request) -> list[Fault]:
     if not request.scope["query_string"] or not request.scope["path"].startswith("/v1/"):
         return []
     names = dict.fromkeys(request.query_params.keys())
-    return [Fault(pointer_to((name,)), f"`{name}`: is not a parameter here") for name in names]
+    return [Fault(pointer_to((name,)), f"`{name}` is not a parameter here") for name in names]
 
 
 def _all_of(dependant: Dependant) -> Iterator[Dependant]:

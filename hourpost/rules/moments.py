@@ -38,7 +38,8 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
     """The moment that ``text`` names, in UTC; it may lie in the past. Words are relative to ``now`` and mean UTC.
 
     Understood are ISO 8601 with a time zone; "in 5 min", "in an hour", "in 3 days"; "today", "tomorrow" or a weekday
-    (the next one) "at 9am", "at 17:30", "at noon"; without a time, the time of day of ``now``.
+    (the next one, today's too while it is earlier) "at 9am", "at 17:30", "at noon"; without a time, the time of day of
+    ``now``.
 
     Raises:
         MomentError: It is none of these, has no time zone, or lies outside the years 1 to 9999.
@@ -120,22 +121,24 @@ def _parse_at(words: str, now: datetime) -> datetime | None:
         return None
     now = now.astimezone(UTC)
     day, hour, minute, half, name = match.groups()
-    moment = now + timedelta(days=_days_until(day.lower(), now))
+    number: int | None = now.hour
     if name is not None:
-        return moment.replace(hour=12 if name.lower() == "noon" else 0, minute=0, second=0, microsecond=0)
-    if hour is None:
-        return moment
-    number = _to_24_hours(int(hour), half)
+        number = 12 if name.lower() == "noon" else 0
+    elif hour is not None:
+        number = _to_24_hours(int(hour), half)
     if number is None or int(minute or 0) > 59:
         return None
-    return moment.replace(hour=number, minute=int(minute or 0), second=0, microsecond=0)
+    is_timed = name is not None or hour is not None
+    at = now.replace(hour=number, minute=int(minute or 0), second=0, microsecond=0) if is_timed else now
+    return at + timedelta(days=_days_until(day.lower(), now, may_be_today=at > now))
 
 
-def _days_until(day: str, now: datetime) -> int:
+def _days_until(day: str, now: datetime, *, may_be_today: bool) -> int:
     if day in ("today", "tomorrow"):
         return int(day == "tomorrow")
-    wanted = _WEEKDAYS.index(day.rpartition(" ")[2])
-    return (wanted - now.weekday() - 1) % 7 + 1
+    name = day.rpartition(" ")
+    days = (_WEEKDAYS.index(name[2]) - now.weekday()) % 7
+    return days or (0 if may_be_today and name[0] != "next" else 7)
 
 
 def _to_24_hours(hour: int, half: str | None) -> int | None:

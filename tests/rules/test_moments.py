@@ -39,6 +39,10 @@ LONG_AGO, FAR_AHEAD = datetime.fromisoformat("1900-01-01"), datetime.fromisoform
         ("wednesday at 8", "2026-11-25T08:00"),
         ("next tuesday at 10am", "2026-12-01T10:00"),
         ("on Monday", "2026-11-30T15:30:20"),
+        ("tuesday at 5pm", "2026-11-24T17:00"),
+        ("on Tuesday at 10am", "2026-12-01T10:00"),
+        ("next tuesday at 5pm", "2026-12-01T17:00"),
+        ("tuesday", "2026-12-01T15:30:20"),
     ],
 )
 def test_a_moment_is_read(text: str, moment: str) -> None:

@@ -61,7 +61,7 @@ async def read_batch(raw: bytes, standing: Standing, now: datetime, *, extra: Ex
     """
     opened = await aside(len(raw), lambda: _open(parse_json(raw), extra))
     start, emails = opened.start, opened.emails
-    is_partial = (opened.mode or validation.strip().lower()) in ("partial", "permissive")
+    is_partial = (opened.mode or validation) in ("partial", "permissive")
     if len(emails) > MAX_BATCH or (opened.faults and not emails):
         raise ValidationFailed(list(opened.faults))
     read = partial(_read_one, standing=standing, now=now, extra=extra)

@@ -20,7 +20,7 @@ from api.web.v1.batch_reading import read_batch, told
 from api.web.v1.email_reading import read_email
 from hourpost.aside import aside
 from hourpost.emails.status import status_of
-from hourpost.errors import LimitExceeded, ServiceUnavailable
+from hourpost.errors import Fault, LimitExceeded, ServiceUnavailable, ValidationFailed
 from hourpost.flow import limit
 from hourpost.flow.leaving import Repeatable
 from hourpost.rules.delivery_state import State
@@ -67,7 +67,7 @@ async def send_batch(request: Request) -> Json:
 
 async def _send_batch(request: Request, standing: Standing, key: str | None, raw: bytes) -> Json:
     parts = parts_of(request)
-    asked = request.headers.get("x-batch-validation", "")
+    asked = _validation(request)
     with beside_the_query(request):
         batch = await read_batch(raw, standing, parts.clock.now(), extra=extra_for(request), validation=asked)
     digest = await aside(len(raw), lambda: sha256(raw).digest() if key else b"")
@@ -83,6 +83,15 @@ async def _send_batch(request: Request, standing: Standing, key: str | None, raw
     if late:
         body["warnings"] = [{"id": email_id} | _warning_about(placed) for email_id, placed in late]
     return Json(body, 202, headers_of(receipt, await usage_after(parts, standing, receipt)))
+
+
+def _validation(request: Request) -> str:
+    """``strict``, ``permissive`` or nothing, as the request says. Raises: ValidationFailed."""
+    asked = request.headers.get("x-batch-validation", "").strip().lower()
+    if asked not in ("", "strict", "permissive"):
+        detail = "the header x-batch-validation must be `strict` or `permissive`"
+        raise ValidationFailed([Fault("/x-batch-validation", detail)])
+    return asked
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -81,6 +81,12 @@ def test_the_header_of_other_clients_asks_for_partial_too(owner: Customer) -> No
     assert (len(body["data"]), [one["index"] for one in body["errors"]]) == (1, [1])
 
 
+def test_another_word_in_that_header_is_refused(owner: Customer) -> None:
+    answer = owner.http.post("/emails/batch", json=[owner.email()], headers={"x-batch-validation": "lenient"})
+    assert answer.status_code == 422
+    assert [one["pointer"] for one in answer.json()["errors"]] == ["/x-batch-validation"]
+
+
 def test_a_partial_batch_without_one_good_email_is_a_failure(owner: Customer) -> None:
     answer = owner.http.post("/v1/emails/batch", json={"emails": [owner.email(to="bob")], "mode": "partial"})
     assert answer.status_code == 422
