@@ -124,6 +124,8 @@ class Dispatcher(Session):
             self._tag = command.tag
             self._admit(command)
         except BadLine as bad:
+            if bad.forgets and self.view is not None:
+                self.view.saved = ()
             self.refuse(bad.tag, bad.reason, bad.answer)
             appending.forget(self)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from hourpost.rules.folder_names import (
     FolderNameError,
     is_below,
     normalise_folder_name,
+    normalise_new_name,
     parents_of,
 )
 from hourpost.rules.ids import new_id
@@ -85,7 +87,7 @@ async def create_folder(
     subscribed: bool = False,
 ) -> Folder:
     """Make a folder, and those above it that are missing. Raises: NotFound, ValidationFailed, Conflict."""
-    name = _normalise(name)
+    name = _normalise(name, normalise_new_name)
     if special_use is not None and special_use not in SPECIAL_USES:
         raise ValidationFailed([Fault("/special_use", f"special uses are {', '.join(SPECIAL_USES)}")])
     existing = await _lock(connection, mailbox_id)
@@ -103,7 +105,7 @@ async def rename_folder(connection: Connection, mailbox_id: UUID, old: str, new:
 
     Raises: NotFound, ValidationFailed, Conflict.
     """
-    old, new = _normalise(old), _normalise(new)
+    old, new = _normalise(old), _normalise(new, normalise_new_name)
     existing = await _lock(connection, mailbox_id)
     moving = [name for name in existing if name == old or is_below(name, old)]
     if not moving:
@@ -184,8 +186,8 @@ async def _create(
     await _CREATE.run(connection, arguments)
 
 
-def _normalise(name: str) -> str:
+def _normalise(name: str, normalise: Callable[[str], str] = normalise_folder_name) -> str:
     try:
-        return normalise_folder_name(name)
+        return normalise(name)
     except FolderNameError as error:
         raise ValidationFailed([Fault("/name", str(error))]) from error

@@ -9,6 +9,7 @@ SEPARATOR = "/"
 INBOX = "INBOX"
 MAX_NAME_BYTES = 1000
 MAX_LEVELS = 32
+MAX_LEVEL_BYTES = 240
 
 SPECIAL_USES = ("drafts", "sent", "junk", "trash", "archive")
 """What a folder may be for; INBOX is known by its name (RFC 6154)."""
@@ -44,6 +45,22 @@ def normalise_folder_name(text: str) -> str:
     if levels[0].upper() == INBOX:
         levels[0] = INBOX
     return SEPARATOR.join(levels)
+
+
+def normalise_new_name(text: str) -> str:
+    """The same for a folder to be: none that a mail program cannot keep as a directory.
+
+    mbsync refuses a whole mailbox for one folder called ``..``, and a file system takes 255 bytes.
+
+    Raises: FolderNameError, also for a level that is ``.`` or ``..`` or too long.
+    """
+    name = normalise_folder_name(text)
+    for level in name.split(SEPARATOR):
+        if level in (".", ".."):
+            raise FolderNameError("no level of a folder's name is . or .. alone")
+        if len(level.encode()) > MAX_LEVEL_BYTES:
+            raise FolderNameError(f"a level of a folder's name has up to {MAX_LEVEL_BYTES} bytes")
+    return name
 
 
 def parents_of(name: str) -> list[str]:

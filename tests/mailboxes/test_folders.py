@@ -41,10 +41,13 @@ async def test_missing_parents_are_made(store: MailStore, place: Place) -> None:
     assert {"INBOX/2026", "INBOX/2026/May"} <= set(await names_of(store, place.mailbox))
 
 
-@pytest.mark.parametrize("name", ["", "a//b", "/a", "a/", "a*", "a\nb", "x" * 1001])
+@pytest.mark.parametrize("name", ["", "a//b", "/a", "a/", "a*", "a\nb", "x" * 1001, "..", "a/./b", "x" * 241])
 async def test_some_names_are_none(store: MailStore, place: Place, name: str) -> None:
     with pytest.raises(ValidationFailed):
         await store.create_folder(place.mailbox.id, name)
+    await store.create_folder(place.mailbox.id, "a..b")
+    with pytest.raises(ValidationFailed):
+        await store.rename_folder(place.mailbox.id, "a..b", name)
 
 
 async def test_a_name_is_taken_once(store: MailStore, place: Place) -> None:

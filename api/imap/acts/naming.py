@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.imap.replies import No
-from hourpost.rules.folder_names import SEPARATOR, FolderNameError, normalise_folder_name
+from hourpost.rules.folder_names import SEPARATOR, FolderNameError, normalise_folder_name, normalise_new_name
 
 
 def to_stored_name(name: str) -> str:
@@ -20,6 +20,6 @@ def to_new_name(name: str) -> str:
     Raises: No.
     """
     try:
-        return normalise_folder_name(name.removesuffix(SEPARATOR))
+        return normalise_new_name(name.removesuffix(SEPARATOR))
     except FolderNameError as error:
         raise No("CANNOT", str(error)) from None

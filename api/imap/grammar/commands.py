@@ -33,13 +33,17 @@ class Command:
 
 
 class BadLine(Exception):
-    """A command that cannot be read: its tag (``*`` without one), what it is answered, and what is wrong."""
+    """A command that cannot be read: its tag (``*`` without one), what it is answered, and what is wrong.
 
-    def __init__(self, tag: bytes, reason: str, answer: str = "BAD") -> None:
+    With ``forgets`` what an earlier search has saved is gone.
+    """
+
+    def __init__(self, tag: bytes, reason: str, answer: str = "BAD", *, forgets: bool = False) -> None:
         super().__init__(reason)
         self.tag = tag
         self.reason = reason
         self.answer = answer
+        self.forgets = forgets
 
 
 _Read = Callable[[Reader], object]
@@ -107,7 +111,7 @@ def read_command(
         argument = read(reader)
         reader.end()
     except BadCommand as bad:
-        raise BadLine(tag, str(bad), bad.answer) from None
+        raise BadLine(tag, str(bad), bad.answer, forgets=bad.forgets) from None
     return Command(tag, name, argument, is_uid)
 
 

@@ -29,6 +29,7 @@ class BadCommand(Exception):
     """What the client wrote is not IMAP; the text says where."""
 
     answer = "BAD"
+    forgets = False  # what an earlier search has saved
 
 
 def is_tag(text: bytes) -> bool:

@@ -41,9 +41,13 @@ _CHARSETS = {"US-ASCII": "ascii", "ASCII": "ascii", "UTF-8": "utf-8"}
 
 
 class BadCharset(BadCommand):
-    """A charset that we do not know."""
+    """A charset that we do not know; a search that would have saved leaves nothing saved (RFC 5182 §2.1)."""
 
     answer = "NO [BADCHARSET (US-ASCII UTF-8)]"
+
+    def __init__(self, returned: frozenset[str] | None) -> None:
+        super().__init__("texts to look for are in US-ASCII or UTF-8")
+        self.forgets = returned is not None and "SAVE" in returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def read_search(reader: Reader) -> Search:
     if reader.takes(b" CHARSET "):
         if not reader.takes_charset:
             raise BadCommand("UTF8=ACCEPT is enabled: texts are in UTF-8, and no charset is named")  # RFC 6855 §3
-        charset = _read_charset(reader)
+        charset = _read_charset(reader, returned)
     return Search(_read_keys(reader, charset), returned)
 
 
@@ -102,7 +106,7 @@ def read_sort(reader: Reader) -> Sort:
         reader.at = start
         reader.fail("sort criteria")
     reader.space()
-    return Sort(_read_keys(reader, _read_charset(reader)), tuple(order), returned)
+    return Sort(_read_keys(reader, _read_charset(reader, returned)), tuple(order), returned)
 
 
 def read_thread(reader: Reader) -> Thread:
@@ -125,11 +129,11 @@ def _read_returned(reader: Reader) -> frozenset[str] | None:
     return names or frozenset(("ALL",))
 
 
-def _read_charset(reader: Reader) -> str:
+def _read_charset(reader: Reader, returned: frozenset[str] | None = None) -> str:
     name = reader.astring().upper().decode("ascii", "replace")
     charset = _CHARSETS.get(name)
     if charset is None:
-        raise BadCharset("texts to look for are in US-ASCII or UTF-8")
+        raise BadCharset(returned)
     return charset
 
 
