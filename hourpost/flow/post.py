@@ -12,7 +12,8 @@ from uuid import UUID
 import structlog
 
 from hourpost.errors import HourpostError
-from hourpost.mailboxes.folders import find_special_folder
+from hourpost.mailboxes.deleting import delete_messages
+from hourpost.mailboxes.folders import find_special_folder, get_folder_by_id
 from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.parcels import Appended, NewMessage
 from hourpost.mailboxes.store import MailStore
@@ -44,6 +45,7 @@ class Letter:
     draft: Place | None = None
     idempotency_key: str | None = None
     body_sha256: bytes = field(default=b"", repr=False)
+    keeps_draft: bool = False  # in Trash: the letter has not all that the draft had
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +94,5 @@ class Post:
             place, change = letter.answers, FlagChange(Way.ADD, Flag.ANSWERED)
             await self._store.store_flags(letter.mailbox_id, place.folder_id, ((place.uid, place.uid),), change)
         if letter.draft is not None:
-            place = letter.draft
-            await self._store.remove(letter.mailbox_id, place.folder_id, ((place.uid, place.uid),))
+            folder = await self._store.read(get_folder_by_id, letter.mailbox_id, letter.draft.folder_id)
+            await delete_messages(self._store, folder, [letter.draft.uid], permanently=not letter.keeps_draft)

@@ -36,7 +36,7 @@ def answer_defaults(message: ReadableMessage, mailbox: Mailbox, *, to_all: bool 
     own = {address.lower() for address in mailbox.addresses}
     writers = addresses_of(message, b"reply-to") or addresses_of(message, b"from")
     to, cc = addresses_of(message, b"to"), addresses_of(message, b"cc")
-    if all(one.spec.lower() in own for one in writers) and to:
+    if writers and all(one.spec.lower() in own for one in writers) and to:
         writers = to
         to = []
     others = _without([*to, *cc], own | {one.spec.lower() for one in writers}) if to_all else []
@@ -66,17 +66,18 @@ def answer_subject(subject: str) -> str:
 
 def answer_headers(message: ReadableMessage) -> tuple[tuple[str, str], ...]:
     """In-Reply-To and References (RFC 5322 §3.6.4); nothing where the message has no Message-ID."""
-    own = _ids(message, b"message-id")[:1]
+    own = ids_of(message, b"message-id")[:1]
     if not own:
         return ()
-    before = _ids(message, b"references") or _ids(message, b"in-reply-to")[:1]
+    before = ids_of(message, b"references") or ids_of(message, b"in-reply-to")[:1]
     thread = list(dict.fromkeys([*(one for one in before if one != own[0]), own[0]]))
     while len(thread) > 2 and (len(thread) > _MAX_REFERENCES or sum(map(len, thread)) > _MAX_REFERENCES_LENGTH):
         del thread[1]
     return (("In-Reply-To", own[0]), ("References", " ".join(thread)))
 
 
-def _ids(message: ReadableMessage, name: bytes) -> list[str]:
+def ids_of(message: ReadableMessage, name: bytes) -> list[str]:
+    """The message ids in a header that can be written into another one."""
     found = list_message_ids(message.fields.get(name))
     return [one for one in found if len(one) <= _MAX_ID and one.isascii() and one.isprintable() and "@" in one]
 
@@ -95,10 +96,20 @@ def _address(entry: HeaderAddress) -> Address | None:
     if entry.host is None:
         return None
     try:
-        bare = parse_address(entry.spec)
+        bare = _bare(entry)
         return parse_address(replace(bare, display_name=make_safe(entry.display_name or "")[:_MAX_NAME]).text)
     except AddressError:
         return None
+
+
+def _bare(entry: HeaderAddress) -> Address:
+    """The address alone; its local part has lost the quotes that it may need (RFC 5321 §4.1.2)."""
+    try:
+        return parse_address(entry.spec)
+    except AddressError:
+        local, _, host = entry.spec.rpartition("@")
+        escaped = local.replace("\\", "\\\\").replace('"', '\\"')
+        return parse_address(f'"{escaped}"@{host}')
 
 
 def _without(addresses: Sequence[Address], known: set[str]) -> list[Address]:

@@ -7,7 +7,9 @@ from datetime import datetime
 from uuid import UUID
 
 from hourpost.errors import MessageTooLarge, NotFound
+from hourpost.mailboxes.deleting import delete_messages
 from hourpost.mailboxes.folders import find_special_folder
+from hourpost.mailboxes.messages import list_rows
 from hourpost.mailboxes.parcels import Appended, NewMessage
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.addresses import Address
@@ -59,12 +61,19 @@ def write_draft(draft: Draft, now: datetime) -> bytes:
     return written
 
 
-async def save_draft(store: MailStore, mailbox_id: UUID, content: bytes, *, replaces: int | None = None) -> Appended:
-    """File a draft, and take away the one that it ``replaces``. Raises: NotFound, MailboxFull, ServiceUnavailable."""
+async def save_draft(
+    store: MailStore, mailbox_id: UUID, content: bytes, *, replaces: int | None = None, keeps_old: bool = False
+) -> Appended:
+    """File a draft, and take away the one that it ``replaces``: into Trash where ``keeps_old``. A star stays on it.
+
+    Raises: NotFound, MailboxFull, ServiceUnavailable.
+    """
     folder = await store.read(find_special_folder, mailbox_id, "drafts")
     if folder is None:
         raise NotFound("The mailbox has no folder for drafts.")
-    saved = await store.append(mailbox_id, folder.id, NewMessage(content, flags=Flag.DRAFT | Flag.SEEN))
+    old = await store.read(list_rows, folder.id, ((replaces, replaces),)) if replaces is not None else []
+    flags = Flag.DRAFT | Flag.SEEN | (old[0].flags & Flag.FLAGGED if old else 0)
+    saved = await store.append(mailbox_id, folder.id, NewMessage(content, flags=flags))
     if replaces is not None:
-        await store.remove(mailbox_id, folder.id, ((replaces, replaces),))
+        await delete_messages(store, folder, [replaces], permanently=not keeps_old)
     return saved

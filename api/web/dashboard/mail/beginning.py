@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api.web.dashboard.forms import Form
 from api.web.dashboard.mail.places import place_of
 from api.web.dashboard.mail.quoting import quote_forward, quote_reply, sign, text_of
 from api.web.dashboard.mail.readers import Reader
-from hourpost.mailboxes import answering, reading
+from hourpost.mailboxes import answering, listing, reading
 from hourpost.mailboxes.reading import ReadableMessage
 from hourpost.rules.addresses import AddressError, parse_address
+from hourpost.rules.headers import check_headers
+from hourpost.rules.mail.safe_html import MAX_CHARACTERS
 
 FIELDS = ("from", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "draft", "all", "nonce")
 PEOPLE = ("to", "cc", "bcc")
 _UNFINISHED = "X-Unfinished-"
 """Headers of a draft that hold what is no address yet."""
+_CARRIED = ("Disposition-Notification-To", "Importance", "X-Priority")
+"""Headers of another program's draft that go on with it, though the form has no line for them."""
+_HELD = frozenset(
+    name.lower().encode()
+    for name in (
+        *("From", "To", "Cc", "Bcc", "Reply-To", "Subject", "Date", "Message-ID", "In-Reply-To", "References"),
+        *("MIME-Version", "Content-Type", "Content-Transfer-Encoding"),
+        *(f"{_UNFINISHED}{name}" for name in PEOPLE),
+        *_CARRIED,
+    )
+)
+_IN_A_CONVERSATION = 50  # of its latest messages one may be what a draft answers
 
 
 async def begin(reader: Reader, asked: Form) -> Form:
@@ -26,7 +42,8 @@ async def begin(reader: Reader, asked: Form) -> Form:
     message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
     if asked["draft"] or asked["again"]:
         # What is sent anew takes its files along, as a forward does
-        return form | _written(reader, message) | ({"forwards": source} if asked["again"] else {})
+        written = form | _written(reader, message)
+        return written | ({"forwards": source} if asked["again"] else await _answered(reader, asked, message))
     form["from"] = _own_address(reader, message, b"to", b"cc", b"delivered-to")
     if asked["forwards"]:
         quoted = quote_forward(message)
@@ -38,6 +55,32 @@ async def begin(reader: Reader, asked: Form) -> Form:
         "subject": defaults.subject,
         "text": sign(reader.mailbox.signature) + quote_reply(message),
     }
+
+
+def holds_all(message: ReadableMessage) -> bool:
+    """Whether the form holds all of a draft: other programs write pages, and headers that it has no line for."""
+    is_whole = message.html is None and len(message.text or "") < MAX_CHARACTERS
+    return is_whole and message.fields.keys() <= _HELD
+
+
+def list_carried(draft: ReadableMessage) -> dict[str, Any]:
+    """The fields of an email that a draft says and the form does not."""
+    found = {name: draft.header(name.lower()) or "" for name in ("In-Reply-To", "References", *_CARRIED)}
+    headers = {name: value for name, value in found.items() if value and not check_headers([(name, value)])}
+    people = [one.text for one in answering.addresses_of(draft, b"reply-to")]
+    return {"headers": headers} | ({"reply_to": people} if people else {})
+
+
+async def _answered(reader: Reader, asked: Form, message: ReadableMessage) -> Form:
+    """The message that a draft answers, so that it is marked as answered; nothing where it is not found."""
+    names = answering.ids_of(message, b"in-reply-to")
+    if asked["answers"] or not names:
+        return {}
+    search = listing.Search(thread_id=message.row.thread_id)
+    found = await reader.parts.mail.read(listing.list_everywhere, reader.mailbox.id, search, _IN_A_CONVERSATION)
+    folders = {one.id: one.public_id for one in await reader.folders()}
+    places = (f"{folders[folder]}:{row.uid}" for folder, row in found.rows if row.message_id == names[0])
+    return {"answers": next(places, "")}
 
 
 def split_addresses(text: str) -> list[str]:
@@ -74,7 +117,7 @@ def _is_address(text: str) -> bool:
 
 def _written(reader: Reader, message: ReadableMessage) -> Form:
     """What its writer has written so far; of a program's draft that is a page, the words."""
-    form = {"subject": message.header("subject") or "", "text": text_of(message)}
+    form = {"subject": message.header("subject") or "", "text": text_of(message).removesuffix("\n")}
     form["from"] = _own_address(reader, message, b"from")
     for name in PEOPLE:
         people = [one.text for one in answering.addresses_of(message, name.encode())]

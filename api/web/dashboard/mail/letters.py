@@ -13,20 +13,21 @@ from hourpost.mailboxes.reading import AttachedFile
 from hourpost.rules.mail.invitation import Invitation
 from hourpost.rules.mail.scanned import Part
 
-_NOWHERE = "@MISSING_DOMAIN"  # as addresses without a domain are kept
+NOWHERE = "@MISSING_DOMAIN"
+"""How addresses without a domain are kept."""
 _KNOWN = {"text/calendar": "invitation.ics", "text/vcard": "contact.vcf", "message/rfc822": "message.eml"}
 _LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]']")
 
 
 def people(text: str) -> str:
     """Ada Lovelace, bob@far.test: the name of each where there is one."""
-    found = [name or address for name, address in getaddresses([text.replace(_NOWHERE, "")]) if name or address]
+    found = [name or address for name, address in getaddresses([text.replace(NOWHERE, "")]) if name or address]
     return ", ".join(found) or text
 
 
 def person(text: str) -> Markup:
     """The name of who wrote, then the address, less loudly."""
-    text = text.replace(_NOWHERE, "")
+    text = text.replace(NOWHERE, "")
     found = [(name, address) for name, address in getaddresses([text]) if address]
     if len(found) != 1 or not found[0][0]:
         return Markup("<strong>{}</strong>").format(text)

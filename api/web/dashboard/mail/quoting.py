@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from email.utils import parsedate_to_datetime
 
+from api.web.dashboard.mail.letters import NOWHERE
 from hourpost.mailboxes.reading import ReadableMessage
 from hourpost.rules.mail.html_text import read_html
 
-_MOST_CHARACTERS = 100_000
+_MOST_CHARACTERS = 100_000  # of what is answered; who reads on has the message
 _SPACE = re.compile(r"\s+")
 _BREAK = re.compile(r"<(br|hr|/p|/div|/tr|/li|/h[1-6]|/blockquote|/table)\b[^<>]*>", re.IGNORECASE)
 _EMPTY = re.compile(r"\n{3,}")
@@ -22,16 +23,19 @@ def sign(signature: str) -> str:
 def quote_reply(message: ReadableMessage) -> str:
     """The text of the message, each line marked."""
     head = f"\n\n{_said(message)}\n"
-    return head + "\n".join(f">{'' if line.startswith('>') else ' '}{line}" for line in text_of(message).splitlines())
+    text = text_of(message).strip()
+    lines = text[:_MOST_CHARACTERS].splitlines() + ["[…]"] * (len(text) > _MOST_CHARACTERS)
+    return head + "\n".join(f">{'' if line.startswith('>') else ' '}{line}" for line in lines)
 
 
 def _said(message: ReadableMessage) -> str:
     """On 25 Nov 2026 at 21:30, Ada wrote: by the clock of who wrote it."""
+    writer = message.row.from_text.replace(NOWHERE, "") or "somebody"
     try:
         sent = parsedate_to_datetime(message.header("date") or "")
     except (ValueError, OverflowError, IndexError):  # whoever sent it may have written anything
-        return f"{message.row.from_text} wrote:"
-    return f"On {sent.day} {sent:%b %Y} at {sent:%H:%M}, {message.row.from_text} wrote:"
+        return f"{writer} wrote:"
+    return f"On {sent.day} {sent:%b %Y} at {sent:%H:%M}, {writer} wrote:"
 
 
 def quote_forward(message: ReadableMessage) -> dict[str, str]:
@@ -42,14 +46,13 @@ def quote_forward(message: ReadableMessage) -> dict[str, str]:
         for name in ("from", "date", "subject", "to")
         if message.header(name)
     ]
-    text = "\n\n---------- Forwarded message ----------\n" + "\n".join(lines) + "\n\n" + text_of(message)
+    text = "\n\n---------- Forwarded message ----------\n" + "\n".join(lines) + "\n\n" + text_of(message).strip()
     return {"subject": subject if subject.lower().startswith("fwd:") else f"Fwd: {subject}".rstrip(), "text": text}
 
 
 def text_of(message: ReadableMessage) -> str:
     """What a message says, as plain text."""
-    text = message.text if message.text is not None else _lines_of(message.html or "")
-    return text[:_MOST_CHARACTERS].strip()
+    return message.text if message.text is not None else _lines_of(message.html or "").strip()
 
 
 def _lines_of(page: str) -> str:

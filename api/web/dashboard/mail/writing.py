@@ -17,7 +17,15 @@ from starlette.responses import JSONResponse
 
 from api.web.bodies import extra_for
 from api.web.dashboard.forms import Form, faults_by_field
-from api.web.dashboard.mail.beginning import FIELDS, PEOPLE, begin, part_unfinished, split_addresses
+from api.web.dashboard.mail.beginning import (
+    FIELDS,
+    PEOPLE,
+    begin,
+    holds_all,
+    list_carried,
+    part_unfinished,
+    split_addresses,
+)
 from api.web.dashboard.mail.enclosures import list_kept, read_all, uploads, wanted_of
 from api.web.dashboard.mail.places import path_to, place_of
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
@@ -37,12 +45,14 @@ from hourpost.errors import (
 from hourpost.flow.post import Letter, Place, Post
 from hourpost.mailboxes import answering, drafts, reading
 from hourpost.mailboxes.deleting import delete_messages
+from hourpost.mailboxes.reading import ReadableMessage
 
 router = APIRouter()
 
 PATH = HOME + "/write"
 _MOST_TEXT_BYTES = 10 * 1024 * 1024
-"""Of one field; an answer quotes the whole of what it answers."""
+"""Of one field; a forward holds the whole text of what it forwards."""
+_GONE = "This draft was sent, kept or given up elsewhere. What stands here can be sent all the same."
 
 
 @router.get(PATH)
@@ -57,7 +67,8 @@ async def get_write(request: Request, reader: TheReader) -> Response:
 async def post_write(request: Request, reader: TheReader) -> Response:
     """Send it, keep it as a draft, or give it up."""
     async with request.form(max_files=MAX_ATTACHMENTS, max_part_size=_MOST_TEXT_BYTES) as data:
-        form = {name: str(data.get(name, "")).strip() for name in FIELDS}
+        form = {name: str(data.get(name, "")).strip() for name in FIELDS if name != "text"}
+        form["text"] = str(data.get("text", "")).replace("\r\n", "\n")
         act, wanted = data.get("act"), wanted_of(data)
         try:
             draft = await _draft(reader, form)
@@ -77,6 +88,9 @@ async def post_write(request: Request, reader: TheReader) -> Response:
                 raise
         except ServiceUnavailable:
             raise
+        except NotFound:  # gone since it was looked for
+            form |= dict.fromkeys(("draft", "answers", "forwards"), "")
+            return await _again(reader, form, None, Conflict("draft_gone", _GONE))
         except HourpostError as error:
             return await _again(reader, form, wanted, error)
 
@@ -110,8 +124,7 @@ async def _draft(reader: Reader, form: Form) -> Place | None:
         return await place_of(reader, form["draft"])
     except NotFound:
         form["draft"] = ""
-        words = "This draft was sent, kept or given up elsewhere. What stands here can be sent all the same."
-        raise Conflict("draft_gone", words) from None
+        raise Conflict("draft_gone", _GONE) from None
 
 
 async def _forget_what_is_gone(reader: Reader, form: Form) -> None:
@@ -141,16 +154,24 @@ async def _discard(reader: Reader, draft: Place | None) -> Response:
 async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: Place | None) -> Response:
     parts = reader.parts
     asked = await _letter_of(reader, form, files)
+    asked["text"] = asked["text"].strip("\n") or " "
     standing = await parts.standings.by_account(reader.mailbox.account_id)
     sender = replace(standing, kind="mailbox", scope="sending", addresses=frozenset(reader.mailbox.addresses))
     submission = read_email(asked, sender, reader.now, extra=extra_for(reader.request))
     answers = await place_of(reader, form["answers"]) if form["answers"] else None
-    letter = Letter(reader.mailbox.id, submission, answers, draft, await _key(reader, form, asked))
+    loses = draft is not None and not holds_all(await _read(reader, draft))
+    key, told = await _key(reader, form["nonce"], draft, asked)
+    letter = Letter(reader.mailbox.id, submission, answers, draft, key, told, keeps_draft=loses)
     where = f"{HOME}/f/{(await reader.folder('sent')).public_id}"
     try:
         receipt = (await Post(parts.mail, parts.intake.accept).send(sender, letter)).receipt
     except IdempotencyInFlight:
         return reader.redirect(where, "It is being sent already. Here you see what becomes of it.", "info")
+    except Conflict as error:
+        if error.name != "invalid_idempotent_request":
+            raise
+        form["draft"] = ""
+        raise Conflict("draft_gone", _GONE) from None
     if receipt.replayed:
         return reader.redirect(where, "It was sent already. Here you see what became of it.", "info")
     if receipt.placed[0].held_by == "plan":
@@ -159,13 +180,17 @@ async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
     return reader.redirect(where, "It is on its way. Here you see what becomes of it.")
 
 
-async def _key(reader: Reader, form: Form, asked: dict[str, Any]) -> str | None:
-    """What tells this letter from every other one: a form that comes twice, and is the same, is sent once."""
-    if not form["nonce"]:
-        return None
-    told = [asked.get(name) for name in ("from", *PEOPLE, "subject", "text", "attachments")]
-    named = [str(reader.mailbox.id), form["nonce"], *told]
-    return f"hourpost-mail-{await asyncio.to_thread(lambda: sha256(orjson.dumps(named)).hexdigest())}"
+async def _key(reader: Reader, nonce: str, draft: Place | None, asked: dict[str, Any]) -> tuple[str | None, bytes]:
+    """What tells this letter from every other one, and what it says, as hashes.
+
+    A form that comes twice, and is the same, is sent once; a draft is sent once, whatever two devices made of it.
+    """
+    if not nonce and draft is None:
+        return None, b""
+    said = [asked.get(name) for name in ("from", *PEOPLE, "subject", "text", "attachments")]
+    told = await asyncio.to_thread(lambda: sha256(orjson.dumps(said)).digest())
+    named = [str(reader.mailbox.id), *([str(draft.folder_id), draft.uid] if draft else [nonce, told.hex()])]
+    return f"hourpost-mail-{sha256(orjson.dumps(named)).hexdigest()}", told
 
 
 async def _keep(reader: Reader, form: Form, files: list[dict[str, Any]], draft: Place | None) -> str:
@@ -178,8 +203,9 @@ async def _keep(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
         raise ValidationFailed(faults_in(error, asked)) from None
     written = to_draft(fields)
     content = drafts.write_draft(replace(written, headers=written.headers + unfinished), reader.now)
-    replaces = draft.uid if draft else None
-    saved = await drafts.save_draft(reader.parts.mail, reader.mailbox.id, content, replaces=replaces)
+    replaces, loses = (draft.uid, not holds_all(await _read(reader, draft))) if draft else (None, False)
+    store, mailbox = reader.parts.mail, reader.mailbox
+    saved = await drafts.save_draft(store, mailbox.id, content, replaces=replaces, keeps_old=loses)
     return f"{(await reader.folder('drafts')).public_id}:{saved.uid}"
 
 
@@ -199,21 +225,24 @@ async def _letter_of(reader: Reader, form: Form, files: list[dict[str, Any]]) ->
     if own not in mailbox.addresses:
         raise ValidationFailed([Fault("/from", "this address is not the mailbox's any more: choose another one")])
     asked: dict[str, Any] = {"from": answering.sender_of(mailbox, own), "subject": form["subject"]}
-    asked["text"] = form["text"].replace("\r\n", "\n") or " "
+    asked["text"] = form["text"] or " "
     asked |= {name: split_addresses(form[name]) for name in PEOPLE if form[name]}
-    return asked | {"attachments": files, "headers": await _headers(reader, form)}
+    return asked | {"attachments": files} | await _unseen(reader, form)
 
 
-async def _headers(reader: Reader, form: Form) -> dict[str, str]:
-    """What ties it to the message that it answers; a draft that was kept before says so itself."""
-    source = form["answers"] or form["draft"]
-    if not source:
-        return {}
-    place = await place_of(reader, source)
-    message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+async def _unseen(reader: Reader, form: Form) -> dict[str, Any]:
+    """What has no line in the form: the draft's own, and what ties it to the message that it answers."""
+    asked: dict[str, Any] = {"headers": {}}
+    if form["draft"]:
+        asked |= list_carried(await _read(reader, await place_of(reader, form["draft"])))
     if form["answers"]:
-        return dict(answering.answer_headers(message))
-    return {name: value for name in ("In-Reply-To", "References") if (value := message.header(name.lower()))}
+        answered = await _read(reader, await place_of(reader, form["answers"]))
+        asked["headers"] |= dict(answering.answer_headers(answered))
+    return asked
+
+
+async def _read(reader: Reader, place: Place) -> ReadableMessage:
+    return await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
 
 
 def _faults(error: HourpostError) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 
@@ -12,7 +13,10 @@ from hourpost.database import Database
 from hourpost.gateways.clock import SystemClock
 from hourpost.mailboxes.changes import add_alias
 from hourpost.mailboxes.folders import find_special_folder
+from hourpost.mailboxes.messages import list_rows
 from hourpost.mailboxes.parcels import NewMessage
+from hourpost.mailboxes.uid_ranges import ALL_UIDS
+from hourpost.rules.mail_flags import Flag
 from tests.api.web.dashboard.inbox import Inbox
 
 ASKING = {"Accept": "application/json"}
@@ -47,6 +51,19 @@ def place(box: Inbox, uid: int) -> str:
 
 async def source_of_sent(box: Inbox) -> str:
     return box.get("/mail/f/sent/1/source").text
+
+
+def text_in(page: httpx.Response) -> str:
+    found = re.search(r'<textarea id="text"[^>]*>\n(.*?)</textarea>', page.text, re.DOTALL)
+    assert found
+    return html.unescape(found[1])
+
+
+async def draft_of_a_program(box: Inbox, content: bytes, flags: Flag = Flag.DRAFT) -> str:
+    drafts = await box.store.read(find_special_folder, box.mailbox.id, "drafts")
+    assert drafts
+    uid = (await box.store.append(box.mailbox.id, drafts.id, NewMessage(content, flags=flags))).uid
+    return f"{drafts.public_id}:{uid}"
 
 
 def test_half_an_address_is_kept_with_the_draft(box: Inbox) -> None:
@@ -185,3 +202,86 @@ def test_many_small_files_and_a_long_quote_are_a_letter_like_another(box: Inbox)
     assert answer.status_code == 303, answer.text
     page = box.get(f"{answer.headers['location']}/1").text
     assert "29.txt" in page
+
+
+def test_a_draft_keeps_every_character(box: Inbox) -> None:
+    text = "\n\n  set in\n" + "long \n" * 40_000 + "-- \n"
+    draft = keep(box, subject="Long", text=text)
+    for _ in range(2):
+        assert text_in(box.get(f"/mail/write?draft={draft}")) == text.removesuffix("\n")
+        draft = keep(box, draft=draft, subject="Long", text=text.replace("\n", "\r\n"))
+
+
+async def test_a_forward_holds_all_and_an_answer_says_where_it_stops(box: Inbox) -> None:
+    uid = await box.receive(b"From: bob@far.test\r\n\r\n" + b"word " * 30_000 + b"END\r\n")
+    assert text_in(box.get(f"/mail/write?forwards={place(box, uid)}")).endswith("word END")
+    assert text_in(box.get(f"/mail/write?answers={place(box, uid)}")).endswith("word \n> […]")
+
+
+@pytest.mark.parametrize("act", ["keep", "send"])
+@pytest.mark.parametrize(
+    ("head", "is_kept"),
+    [
+        (b"Content-Type: text/html", True),
+        (b"X-Identity: 7", True),
+        (b"Reply-To: Team <team@far.test>\r\nImportance: high", False),
+    ],
+)
+async def test_what_the_form_cannot_hold_of_a_programs_draft_lies_in_trash(
+    box: Inbox, act: str, head: bytes, is_kept: bool
+) -> None:
+    content = b"From: ada@acme.test\r\nTo: bob@far.test\r\nSubject: Page\r\n" + head + b"\r\n\r\n<p>Dear</p>\r\n"
+    draft = await draft_of_a_program(box, content, Flag.DRAFT | Flag.FLAGGED)
+    answer = write(box, act, draft=draft, to="bob@far.test", subject="Page", text="Dear")
+    assert answer.status_code == 303
+    assert ("Page" in box.get("/mail/f/trash").text) == is_kept
+    if act == "send":
+        source = await source_of_sent(box)
+    else:
+        drafts = await box.store.read(find_special_folder, box.mailbox.id, "drafts")
+        assert drafts
+        (row,) = await box.store.read(list_rows, drafts.id, ALL_UIDS)
+        assert row.flags & Flag.FLAGGED
+        source = box.get(f"/mail/f/drafts/{row.uid}/source").text
+    assert ("Reply-To: Team <team@far.test>" in source) == (not is_kept)
+    assert ("Importance: high" in source) == (not is_kept)
+
+
+async def test_an_answer_that_was_finished_later_marks_what_it_answers(box: Inbox) -> None:
+    uid = await box.receive(b"From: bob@far.test\r\nSubject: Lunch\r\nMessage-ID: <lunch@far.test>\r\n\r\nAt noon?\r\n")
+    draft = keep(box, answers=place(box, uid), to="bob@far.test", subject="Re: Lunch", text="Yes")
+    page = box.get(f"/mail/write?draft={draft}")
+    assert f'name="answers" value="{place(box, uid)}"' in page.text
+    write(box, "send", draft=draft, answers=place(box, uid), to="bob@far.test", subject="Re: Lunch", text="Yes")
+    assert "Answered" in box.get(box.home).text
+    assert "In-Reply-To: <lunch@far.test>" in await source_of_sent(box)
+
+
+async def test_a_draft_that_two_devices_send_at_once_leaves_once(box: Inbox) -> None:
+    draft = keep(box, to="bob@far.test", subject="Once", text="See")
+    letters = [
+        {"draft": draft, "to": "bob@far.test", "subject": "Once", "text": f"See {n}", "act": "send"} for n in "ab"
+    ]
+    client = {"base_url": str(box.http.base_url), "cookies": box.http.cookies, "headers": box.http.headers}
+    async with httpx.AsyncClient(**client) as http:
+        answers = await asyncio.gather(*(http.post("/mail/write", data=letter) for letter in letters * 2))
+    assert {answer.status_code for answer in answers} <= {303, 422}
+    sent = await box.store.read(find_special_folder, box.mailbox.id, "sent")
+    assert sent is not None
+    assert sent.messages == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "to", "said"),
+    [
+        (b"Subject: x", "", "somebody wrote:"),
+        (b"From: Undisclosed", "", "Undisclosed wrote:"),
+        (b'From: Joe <"john doe"@far.test>', 'Joe <"john doe"@far.test>', "Joe"),
+        (b'From: "john..doe"@far.test', '"john..doe"@far.test', "wrote:"),
+    ],
+)
+async def test_an_answer_goes_to_who_wrote_or_to_nobody(box: Inbox, head: bytes, to: str, said: str) -> None:
+    uid = await box.receive(b"To: ada@acme.test\r\n" + head + b"\r\n\r\nHello\r\n")
+    page = box.get(f"/mail/write?answers={place(box, uid)}")
+    assert line(page, "to") == to
+    assert said in text_in(page)
