@@ -35,6 +35,8 @@ _HINTS = 100_000
 _SMALL_BYTES = 256 * 1024
 _CROWD_PAUSE_SECONDS = 60.0  # where more wait for a relay than a worker can take; they are woken when one is back
 _AFTER_SECONDS = 0.1  # a due moment is to be past, by PostgreSQL's millisecond
+_LET_END_SECONDS = 7.0  # when it stops; what a relay leaves open for longer is cut, so that its outcome is known
+_CUT_SECONDS = 3.0
 _LARGE_AT_ONCE = 3  # contents above that, of up to 40 MB each, in memory at a time
 
 log = structlog.get_logger()
@@ -135,6 +137,8 @@ class Courier:
                 await self._bell.wait()
                 self._bell.clear()
                 await self._fill()
+            if self._sending and (await asyncio.wait(self._sending, timeout=_LET_END_SECONDS))[1]:
+                await self._relays.drain(_CUT_SECONDS)
             while self._sending:
                 await asyncio.wait(self._sending)
         finally:
@@ -377,4 +381,4 @@ class Courier:
 
 def _has_ascii_header(first: bytes) -> bool:
     """Whether every relay can take the header; raw UTF-8 in it needs SMTPUTF8 (RFC 6531)."""
-    return first.isascii() or first[: first.find(b"\r\n\r\n") + 1].isascii()
+    return first.isascii() or first.partition(b"\r\n\r\n")[0].isascii()

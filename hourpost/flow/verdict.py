@@ -72,7 +72,8 @@ def of_outcome(email: Claimed, recipient: Recipient, outcome: Outcome, now: date
         detail = {"reports": "relay"} if outcome.reports and email.wishes else _NOTHING
         return Verdict(email.email_id, recipient.position, State.SENT, now, "sent", attempt=attempt, detail=detail)
     if kind is ReplyClass.PERMANENT:
-        bad = is_bad_address(outcome.code, outcome.enhanced, outcome.text)
+        is_alone = len(email.recipients) == 1
+        bad = is_bad_address(outcome.code, outcome.enhanced, outcome.text, outcome.stage, is_alone=is_alone)
         address = recipient.address.lower() if bad else None
         return Verdict(
             email.email_id, recipient.position, State.BOUNCED, now, "bounced", attempt=attempt, suppresses=address

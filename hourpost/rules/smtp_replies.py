@@ -18,9 +18,11 @@ class ReplyClass(StrEnum):
 
 # Before MAIL a relay speaks of us or of itself, never of a recipient
 _BEFORE_MAIL = frozenset({"connect", "ehlo", "tls", "starttls", "auth"})
+_RCPT = "rcpt"
 _AFTER_DOT = "dot"
 # Who has let us write a message knows us: what it says then is about the message (554 5.7.9 by its policy)
 _OF_CONTENT = frozenset({"body", _AFTER_DOT})
+_TO_CONTENT = _OF_CONTENT | {"data"}
 # 454, 530-538: RFC 4954 §6, RFC 3207 §4; 502 and 503: it takes no mail at all, or lost step with us
 _RELAY_CODES = frozenset({454, 502, 503, 530, 534, 535, 538})
 _RELAY_DETAILS = frozenset({"7.8", "7.9", "7.11", "7.12", "7.14"})
@@ -55,9 +57,25 @@ def classify(code: int | None, enhanced: str | None, text: str, stage: str) -> R
     return ReplyClass.PERMANENT
 
 
-def is_bad_address(code: int | None, enhanced: str | None, text: str) -> bool:
-    """Whether a permanent reply says that there is no such mailbox, so that writing to it again only does harm."""
+def is_out_of_order(code: int | None, enhanced: str | None) -> bool:
+    """Whether a temporary reply speaks of the relay's own state (X.3.x of RFC 3463 §3.4; a full disk)."""
+    if code is None or not 400 <= code < 500:
+        return False
+    detail = _detail(enhanced)
+    return code == 452 if detail in (None, "0.0") else detail.startswith("3.")
+
+
+def is_bad_address(
+    code: int | None, enhanced: str | None, text: str, stage: str = "rcpt", *, is_alone: bool = True
+) -> bool:
+    """Whether a permanent reply says that there is no such mailbox, so that writing to it again only does harm.
+
+    Only RCPT speaks of one recipient (RFC 5321 §3.3). What is said to the content may do so where the recipient
+    ``is_alone``, and what is said to MAIL or before it is about the sender, or about us.
+    """
     if code is None or not 500 <= code < 600:
+        return False
+    if stage != _RCPT and not (stage in _TO_CONTENT and is_alone and "account" not in text.lower()):
         return False
     detail = _detail(enhanced)
     if detail is not None and detail != "0.0":

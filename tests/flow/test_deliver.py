@@ -215,6 +215,47 @@ async def test_a_bad_address_is_suppressed_and_a_refusal_for_another_reason_is_n
     assert rows == [("gone@x.test", "bounce", email_id)]
 
 
+@pytest.mark.parametrize("stage", ["mail", "data", "dot"])
+@pytest.mark.parametrize("words", ["550 5.1.1 no such user", "550 account disabled", "550 mailbox disabled"])
+async def test_what_is_said_of_the_sender_or_of_all_recipients_suppresses_nobody(rounds, stage, words):
+    rounds.far_end.sink.config.faults[stage] = Fault(words, 1)
+    await rounds.post("a@x.test", "b@x.test")
+    assert (await rounds.round()).states == {"bounced": 2}
+    async with rounds.database.reading() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM suppressions"))).scalar_one() == 0
+
+
+@pytest.mark.parametrize(("stage", "event", "minutes"), [("rcpt", "deferred", 1), ("dot", "unknown", 10)])
+async def test_what_a_relay_leaves_open_when_a_worker_stops_is_no_crash(rounds, monkeypatch, stage, event, minutes):
+    monkeypatch.setattr(deliver, "_LET_END_SECONDS", 0.1)
+    monkeypatch.setattr(deliver, "_CUT_SECONDS", 0.1)
+    rounds.far_end.sink.config.faults[stage] = Fault("hang", 1)
+    email_id = await rounds.post("a@x.test")
+    rounds.start()
+    sink = rounds.far_end.sink
+    await rounds.until(lambda ledger: ledger.row(email_id).state == "sending" and not sink.config.faults[stage].times)
+    await rounds.stop()
+    ledger = await rounds.until(lambda _: True)
+    row = ledger.row(email_id)
+    assert (row.state, row.crashes, row.lease) == ("deferred", 0, None)
+    assert ledger.events[email_id, 0] == ["queued", event]
+    assert row.due_at == rounds.clock.now() + timedelta(minutes=minutes)
+    (attempt,) = await rounds.attempts(email_id)
+    assert (attempt.stage, attempt.code) == (stage, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_ascii"),
+    [
+        (b"X: a\r\n\r\n\xc3\xbc\r\n", True),
+        (b"X: \xc3\xbc\r\n\r\na\r\n", False),
+        (b"X: \xc3\xbc\r\n", False),
+    ],
+)
+def test_a_header_is_ascii_with_or_without_a_body_behind_it(content, is_ascii):
+    assert deliver._has_ascii_header(content) is is_ascii
+
+
 async def test_a_test_email_goes_the_whole_way_but_the_last_step(rounds):
     email_id = await rounds.post("a@x.test", test=True)
     ledger = await rounds.round()

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from hourpost.rules.report_wishes import NO_WISHES, ReportWishes
-from hourpost.rules.smtp_replies import ReplyClass, classify
+from hourpost.rules.smtp_replies import ReplyClass, classify, is_out_of_order
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -110,14 +110,20 @@ class Outcome(NamedTuple):
 
     @property
     def may_fail_over(self) -> bool:
-        """Whether the fault is the relay's, before any content, so that another one may be asked at once."""
+        """Whether the fault may be the relay's, and it has not taken the message: another one may be asked at once.
+
+        What is answered to MAIL is about us, the sender or the relay, and another relay may think otherwise.
+        """
+        if self.code is not None and self.code < 400:
+            return False
         if self.is_local:
             return True
         if self.stage not in _BEFORE_CONTENT:
-            return False
-        if self.code in (None, 421):
+            return self.stage is Stage.DOT and is_out_of_order(self.code, self.enhanced)
+        if self.stage is Stage.MAIL or self.code in (None, 421):
             return True
-        return classify(self.code, self.enhanced, self.text, self.stage) is ReplyClass.RELAY_FAULT
+        is_relay_fault = classify(self.code, self.enhanced, self.text, self.stage) is ReplyClass.RELAY_FAULT
+        return is_relay_fault or is_out_of_order(self.code, self.enhanced)
 
     @property
     def seconds(self) -> float:

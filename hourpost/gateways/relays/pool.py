@@ -30,6 +30,9 @@ class Relays(Protocol):
     ) -> list[Outcome] | Postponed:
         """Sends one email to its recipients; one outcome for each, in their order."""
 
+    async def drain(self, seconds: float) -> None:
+        """Takes nothing new; what is under way ends, after ``seconds`` by force, and its outcomes are returned."""
+
 
 @dataclass(frozen=True, slots=True)
 class RelayCheck:
@@ -92,7 +95,8 @@ class RelayPool:
 
         ``content`` is canonical (CRLF only), in one piece or in chunks. ``before_dot`` is awaited when all but the
         final dot is done: where it answers False or raises, the connection is closed instead and the relay does not
-        take the message. It is awaited once at most. Where no relay can be asked now, the answer is ``Postponed``.
+        take the message. It is awaited once for each relay that comes so far. Where no relay can be asked now, the
+        answer is ``Postponed``.
 
         Raises: ContentNotCanonical; what ``before_dot`` raises.
         """
@@ -120,7 +124,7 @@ class RelayPool:
         if lane is None:
             return self._all_closed(self._lanes)
         result = await lane.send(parcel)
-        if isinstance(result, Postponed) or result[0].may_fail_over or result[-1].may_fail_over:
+        if isinstance(result, Postponed) or any([one.may_fail_over for one in result]):
             return await self._fail_over(parcel, lane, result)
         return result
 
