@@ -46,6 +46,7 @@ WORDS: dict[str, str] = {
     "role_changed": "changed a role",
     "account_created": "created the account",
     "account_renamed": "renamed the account",
+    "lost_answers_changed": "chose what follows a lost answer",
     "account_exported": "exported the account",
     "account_deleted": "deleted the account",
     "user_deleted": "deleted the log-in",

@@ -20,6 +20,11 @@ from hourpost.rules.plans import PLANS
 
 MAX_NAME = 100
 MAX_OWN_LIMIT = 10_000_000
+UNKNOWN_POLICIES = {
+    "retry": "It leaves once more some minutes later: nothing is lost, and now and then it arrives twice.",
+    "park": "Nothing arrives twice: it is shown as unknown, and you may send it again by hand.",
+}
+"""What an account may choose where a relay may have taken an email and its answer was lost, and what it means."""
 _HOLD = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
@@ -116,6 +121,17 @@ async def set_staff(connection: AsyncConnection, email: str, *, wanted: bool) ->
 async def set_ed25519_signing(connection: AsyncConnection, account_id: UUID, *, wanted: bool) -> Account:
     """Whether mail gets a second DKIM signature (RFC 8463). Raises: NotFound."""
     return await _update(connection, account_id, {"signs_ed25519": wanted})
+
+
+async def set_unknown_policy(connection: AsyncConnection, account_id: UUID, policy: str) -> Account:
+    """What becomes of an email whose answer was lost after the final dot: ``retry`` or ``park``.
+
+    Raises: NotFound, ValidationFailed.
+    """
+    if policy not in UNKNOWN_POLICIES:
+        detail = f"{policy!r} is no choice; choices are {', '.join(UNKNOWN_POLICIES)}"
+        raise ValidationFailed([Fault("/policy", detail)])
+    return await _update(connection, account_id, {"unknown_policy": policy})
 
 
 async def _update(connection: AsyncConnection, account_id: UUID, values: dict[str, Any]) -> Account:

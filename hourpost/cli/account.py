@@ -8,6 +8,7 @@ import typer
 
 from hourpost.accounts.changes import (
     MAX_OWN_LIMIT,
+    UNKNOWN_POLICIES,
     NewAccount,
     create_account,
     hold_address,
@@ -15,6 +16,7 @@ from hourpost.accounts.changes import (
     set_ed25519_signing,
     set_plan,
     set_staff,
+    set_unknown_policy,
     suspend_account,
 )
 from hourpost.accounts.passwords import hash_password
@@ -232,5 +234,29 @@ def signing(
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             return await set_ed25519_signing(connection, found.id, wanted=ed25519)
+
+    print_object(account_shape(at_desk(work)), as_json=as_json)
+
+
+@app.command()
+def unknown(
+    account: OfAccount,
+    policy: Annotated[str, typer.Option(help=f"One of {', '.join(UNKNOWN_POLICIES)}.")],
+    as_json: AsJson = False,
+) -> None:
+    """Choose what becomes of an email that a relay may have taken, as its answer was lost after the final dot.
+
+    With retry, as it is at first, it is sent again some minutes later, and may arrive twice. With park it is not, and
+    is shown as unknown.
+
+    Example: hourpost account unknown --account Acme --policy park
+    """
+
+    async def work(desk: Desk) -> Account:
+        async with desk.database.transaction() as connection:
+            found = await get_named_account(connection, account)
+            changed = await set_unknown_policy(connection, found.id, policy)
+            await desk.note(connection, found.id, "lost_answers_changed", policy=policy)
+            return changed
 
     print_object(account_shape(at_desk(work)), as_json=as_json)

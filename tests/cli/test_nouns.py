@@ -70,6 +70,14 @@ def test_a_second_signature_is_asked_for(hourpost: Run, acme: str) -> None:
     assert hourpost("account", "signing", "--account", acme).exit_code == 1
 
 
+def test_what_follows_a_lost_answer_is_chosen(hourpost: Run, acme: str) -> None:
+    change = ("account", "unknown", "--account", acme, "--policy")
+    assert hourpost(*change, "park", "--json").json["unknown_policy"] == "park"
+    refused = hourpost(*change, "x")
+    assert refused.exit_code == 1
+    assert "retry, park" in refused.error
+
+
 @pytest.mark.parametrize(("flag", "prefix"), [((), "hp_live_"), (("--test",), "hp_test_")])
 def test_a_key_is_told_once(hourpost: Run, acme: str, flag: tuple[str, ...], prefix: str) -> None:
     made = hourpost("key", "create", "--account", acme, "--name", "shop", *flag, "--json").json

@@ -107,6 +107,7 @@ ROWS = (
     Row("POST", "/operator/accounts/{account_id}/resume", STAFF, 303),
     Row("GET", "/app/account"),
     Row("POST", "/app/account", MANAGERS, 303, {"name": "Acme again"}),
+    Row("POST", "/app/account/lost-answers", MANAGERS, 303, {"policy": "park"}),
     Row("POST", "/app/account/export", OWNERS),
     Row("GET", "/app/account/delete", OWNERS),
     Row("POST", "/app/account/delete", OWNERS, 422, {"name": "not this one"}),

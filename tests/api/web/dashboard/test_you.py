@@ -90,6 +90,17 @@ async def test_who_changes_the_password_still_looks_at_the_same_account(user: Su
     assert 'value="Second account"' in user.get("/app/account").text
 
 
+async def test_what_follows_a_lost_answer_is_chosen(user: Surfer) -> None:
+    user.post("/app/accounts/new", {"name": "Mine"})
+    assert re.search(r'value="retry" required checked', user.get("/app/account").text)
+    assert user.post("/app/account/lost-answers", {"policy": "both"}).status_code == 422
+    user.post("/app/account/lost-answers", {"policy": "park"})
+    page = user.get("/app/account").text
+    assert re.search(r'value="park" required checked', page)
+    assert 'value="Mine"' in page
+    assert "chose what follows a lost answer" in user.get("/app/audit").text
+
+
 async def test_an_account_goes_by_the_new_address_of_its_owner(user: Surfer, database: Database) -> None:
     user.post("/app/accounts/new", {"name": "Mine"})
     new = f"new-{uuid4().hex[:8]}@acme.test"
