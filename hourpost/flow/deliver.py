@@ -35,7 +35,7 @@ _HINTS = 100_000
 _SMALL_BYTES = 256 * 1024
 _CROWD_PAUSE_SECONDS = 60.0  # where more wait for a relay than a worker can take; they are woken when one is back
 _AFTER_SECONDS = 0.1  # a due moment is to be past, by PostgreSQL's millisecond
-_LET_END_SECONDS = 7.0  # when it stops; what a relay leaves open for longer is cut, so that its outcome is known
+_LET_END_SECONDS = 12.0  # when it stops; what a relay leaves open for longer is cut, so that its outcome is known
 _CUT_SECONDS = 3.0
 _LARGE_AT_ONCE = 3  # contents above that, of up to 40 MB each, in memory at a time
 
