@@ -15,21 +15,17 @@ from hourpost.mailboxes.contents import Slice, read_content, read_parts, read_sl
 from hourpost.mailboxes.messages import MessageRow, Want, list_rows
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.header_text import decode_words, make_safe
+from hourpost.rules.mail.body_parts import find_body, is_alternative, list_files, list_outer
 from hourpost.rules.mail.decoding import decode_text
 from hourpost.rules.mail.fields import find_header_end, first_values, list_fields, unfold
-from hourpost.rules.mail.flowed import join_flowed
 from hourpost.rules.mail.invitation import Invitation, read_invitation
-from hourpost.rules.mail.parameters import parse_parameterised
-from hourpost.rules.mail.safe_html import MAX_CHARACTERS, make_safe_html
+from hourpost.rules.mail.readable import make_page, make_text
 from hourpost.rules.mail.scanned import Part
-from hourpost.rules.mail.texts import is_attachment
 from hourpost.rules.part_stream import PartDecoder
 
 _WANT = Want.SIZE | Want.DATES | Want.IDS | Want.SUMMARY | Want.PREVIEW
 _AT_ONCE_BYTES = 64 * 1024
 _SLICE_BYTES = 1024 * 1024
-_CARDS = frozenset(("calendar", "vcard", "x-vcard", "directory"))
-"""Kinds of text that are for programs: files, whatever they say of themselves."""
 _CALENDARS = frozenset(("text/calendar", "application/ics"))
 _MOST_CALENDARS = 4
 
@@ -39,7 +35,10 @@ AddressOf = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class AttachedFile:
-    """A part that is no text of the message; ``section`` is its number. ``size_bytes`` is as it is kept, decoded."""
+    """A part that can be kept: it has a name, or is no text. ``section`` is its number.
+
+    ``size_bytes`` is as it is kept, decoded.
+    """
 
     section: str
     filename: str | None
@@ -141,46 +140,22 @@ def make_readable(
     row: MessageRow, content: bytes, parts: Sequence[Part], address_of: AddressOf, *, with_images: bool
 ) -> ReadableMessage:
     """The message of ``content``; never raises, whatever the bytes are."""
-    parts = _outer(parts)
-    shown = [part for part in parts if _is_shown(part)]
-    plain = [_read_plain(content, part) for part in shown if part.media_subtype != "html"]
-    pages = [decode_text(content, part)[:MAX_CHARACTERS] for part in shown if part.media_subtype == "html"]
-    inline = {part.content_id: address_of(part.section) for part in parts if part.content_id}
-    safe = make_safe_html("<hr>".join(pages), inline, with_images=with_images) if pages else None
     fields = list_fields(content, 0, find_header_end(content, 0, len(content)))
+    values = first_values(fields)
+    parts = list_outer(parts)
+    body = find_body(content, parts, is_alternative=is_alternative(values.get(b"content-type", b"")))
+    inline = {part.content_id: address_of(part.section) for part in parts if part.content_id}
+    page = make_page(content, body, inline, with_images=with_images)
     return ReadableMessage(
         row=row,
-        fields=first_values(fields),
+        fields=values,
         headers=tuple((name.decode(), _shown(unfold(value))) for name, value in fields),
-        text="\n".join(plain)[:MAX_CHARACTERS] if plain else None,
-        html=safe.html if safe else None,
-        blocked_images=safe.blocked_images if safe else 0,
-        files=tuple(_file(content, part) for part in parts if not _is_shown(part) and part.media_type != "multipart"),
+        text=make_text(content, body),
+        html=page.html if page else None,
+        blocked_images=page.blocked_images if page else 0,
+        files=tuple(_file(content, part) for part in list_files(parts, body)),
         invitation=_read_invitation(content, parts),
     )
-
-
-def _outer(parts: Sequence[Part]) -> list[Part]:
-    """The parts of the message itself; those of a message inside belong to that."""
-    inside = tuple(f"{part.section}." for part in parts if part.inner_header_size is not None)
-    return [part for part in parts if not part.section.startswith(inside)] if inside else list(parts)
-
-
-def _is_shown(part: Part) -> bool:
-    is_text = part.media_type == "text" and part.media_subtype not in _CARDS
-    return is_text and not is_attachment(part) and part.disposition != "attachment"
-
-
-def _read_plain(content: bytes, part: Part) -> str:
-    text = decode_text(content, part)
-    header = content[part.header_at : part.header_at + part.header_size]
-    if b"flowed" not in header.lower():
-        return text
-    value = first_values(list_fields(header, 0, len(header))).get(b"content-type", b"")
-    parameters = parse_parameterised(value).parameters
-    if parameters.get(b"format", b"").lower() != b"flowed":
-        return text
-    return join_flowed(text, drops_space=parameters.get(b"delsp", b"").lower() == b"yes")
 
 
 def _read_invitation(content: bytes, parts: Sequence[Part]) -> Invitation | None:

@@ -30,7 +30,8 @@ def scan(content: bytes) -> Scanned:
     lists = read_lists(root.fields, allowance)
     structure = render_structure(content, nodes, allowance)
     found = [(node, _to_part(node)) for node in nodes if node.section]
-    texts, header = read_texts(content, found), read_search_header(content, root.body_at)
+    texts = read_texts(content, found, is_alternative=root.media == (b"multipart", b"alternative"))
+    header = read_search_header(content, root.body_at)
     subject = _to_subject(root.values.get(b"subject", b""))
     base = find_base_subject(subject)
     sent = parse_date(root.values.get(b"date", b"").decode("ascii", "replace"))

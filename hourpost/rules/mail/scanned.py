@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 # Raised whenever the same bytes would scan to something else; what an older version stored is rendered again
-PARSER_VERSION = 3
+PARSER_VERSION = 4
 
 MAX_HEADER_BYTES = 256 * 1024
 MAX_FIELDS = 1000

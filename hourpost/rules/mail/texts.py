@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hourpost.rules.header_text import decode_raw, decode_words, make_safe
+from hourpost.rules.mail.body_parts import find_body, is_page, list_outer
 from hourpost.rules.mail.decoding import to_text
 from hourpost.rules.mail.folding import drop_invisible, fold, storable
 from hourpost.rules.mail.html_text import read_html
@@ -30,24 +31,30 @@ class Texts(NamedTuple):
     preview: str
 
 
-def read_texts(content: bytes, found: list[tuple[Node, Part]]) -> Texts:
-    """The text of every text part, with the subjects of messages inside and the names of files."""
+def read_texts(content: bytes, found: list[tuple[Node, Part]], *, is_alternative: bool) -> Texts:
+    """The text of every text part, with the subjects of messages inside and the names of files.
+
+    ``is_alternative`` says what the message itself is. The preview is of what an answer would quote.
+    """
     searched: list[str] = []
     room = MAX_SEARCH_CHARACTERS
-    preview, is_plain = "", False
+    outer = list_outer([part for _, part in found])
+    quoted = {part.section for part in find_body(content, outer, is_alternative=is_alternative).quoted}
+    preview, further = "", ""
     for node, part in found:
         if room <= 0:
             break
         text = _read_part(content, part) if part.media_type == "text" else _describe(node, part)
         if not text:
             continue
-        if part.media_type == "text" and part.disposition != "attachment" and not is_plain:
-            is_plain = part.media_subtype != "html"
-            preview = _preview(text) if is_plain or not preview else preview
+        if part.section in quoted:
+            preview = preview or _preview(text)
+        elif part.media_type == "text" and part.disposition != "attachment" and not preview:
+            further = further or _preview(text)
         folded = fold(text).strip()[:room]
         searched.append(folded)
         room -= len(folded) + 1
-    return Texts(" ".join(searched)[:MAX_SEARCH_CHARACTERS], preview)
+    return Texts(" ".join(searched)[:MAX_SEARCH_CHARACTERS], preview or further)
 
 
 def read_search_header(content: bytes, end: int) -> str:
@@ -68,7 +75,7 @@ def is_attachment(part: Part) -> bool:
     if part.media_type == "multipart" or f"{part.media_type}/{part.media_subtype}" in _SILENT_TYPES:
         return False
     if part.media_type == "text":
-        return part.filename is not None and part.disposition != "inline"
+        return part.filename is not None
     return part.content_id is None or part.media_type != "image"
 
 
@@ -84,7 +91,7 @@ def _read_part(content: bytes, part: Part) -> str:
     size = min(part.body_size, _MAX_ENCODED_BYTES)
     decoded = decode(part.encoding, content[part.body_at : part.body_at + size])
     text = to_text(decoded, part.charset)
-    text = (read_html(text) if part.media_subtype == "html" else text)[:MAX_SEARCH_CHARACTERS]
+    text = (read_html(text) if is_page(part) else text)[:MAX_SEARCH_CHARACTERS]
     return f"{text} {part.filename}" if part.filename else text
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from email.utils import parsedate_to_datetime
 
 from api.web.dashboard.mail.letters import NOWHERE
 from hourpost.mailboxes.reading import ReadableMessage
-from hourpost.rules.mail.html_text import read_html
+from hourpost.rules.mail.page_lines import read_lines
 
 _MOST_CHARACTERS = 100_000  # of what is answered; who reads on has the message
-_SPACE = re.compile(r"\s+")
-_BREAK = re.compile(r"<(br|hr|/p|/div|/tr|/li|/h[1-6]|/blockquote|/table)\b[^<>]*>", re.IGNORECASE)
-_EMPTY = re.compile(r"\n{3,}")
 
 
 def sign(signature: str) -> str:
@@ -52,11 +48,4 @@ def quote_forward(message: ReadableMessage) -> dict[str, str]:
 
 def text_of(message: ReadableMessage) -> str:
     """What a message says, as plain text."""
-    return message.text if message.text is not None else _lines_of(message.html or "").strip()
-
-
-def _lines_of(page: str) -> str:
-    """The words of a page that was made safe, a line for each of its own."""
-    page = _BREAK.sub(lambda tag: "\n\n" if tag[1].lower() == "/p" else "\n", _SPACE.sub(" ", page))
-    lines = "\n".join(" ".join(line.split()) for line in read_html(page).split("\n"))
-    return _EMPTY.sub("\n\n", lines)
+    return message.text if message.text is not None else read_lines(message.html or "").strip()

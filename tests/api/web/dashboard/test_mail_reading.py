@@ -23,6 +23,11 @@ PAGE = (
     b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>Dear\r\nAda,</p><p>first</p><ul><li>one</li><li>two</li></ul>"
     b"See<br>you\r\n"
 )
+LISTED = (
+    b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>The body</p>\r\n'
+    b"--b\r\nContent-Type: text/plain\r\n\r\nThe <list>\r\n--b\r\nContent-Type: text/plain; name=notes.txt\r\n"
+    b"Content-Disposition: inline; filename=notes.txt\r\n\r\nNotes\r\n--b--\r\n"
+)
 
 
 def place(box: Inbox, uid: int) -> str:
@@ -56,6 +61,18 @@ async def test_the_answer_to_a_page_quotes_it_line_by_line(box: Inbox) -> None:
     quoted = written.partition("wrote:")[2].partition("</textarea>")[0].strip().splitlines()
     lines = ["Dear Ada,", "", "first", "", "one", "two", "See", "you"]
     assert [line.strip() for line in quoted] == [f"&gt; {line}".strip() for line in lines]
+
+
+async def test_page_and_plain_text_side_by_side_are_both_read_and_a_text_with_a_name_is_kept(box: Inbox) -> None:
+    uid = await box.receive(HEAD + LISTED)
+    frame = box.get(f"{box.home}/{uid}/body").text
+    assert ("<p>The body</p>" in frame, "The &lt;list&gt;</div>" in frame, "Notes" in frame) == (True, True, False)
+    assert f'href="{box.home}/{uid}/part/3"' in box.get(f"{box.home}/{uid}").text
+    assert box.get(f"{box.home}/{uid}/part/3").text == "Notes"
+    for way in ("answers", "forwards"):
+        written = box.get(f"/mail/write?{way}={place(box, uid)}").text
+        assert ("The body" in written, "The &lt;list&gt;" in written, "Notes" in written) == (True, True, False)
+    assert 'value="forwards:3"' in written
 
 
 async def test_text_that_runs_from_right_to_left_does_so_in_its_frame(box: Inbox) -> None:

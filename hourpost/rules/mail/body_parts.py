@@ -1,0 +1,130 @@
+"""Which parts of a message are its text: of alternatives one, and of parts that stand side by side each in its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hourpost.rules.mail.scanned import Part
+
+_CARDS = frozenset(("calendar", "vcard", "x-vcard", "directory"))
+"""Kinds of text that are for programs: files, whatever they say of themselves."""
+_PLAIN = frozenset(("plain", "enriched", "richtext"))
+_READ = _PLAIN | {"html"}
+# Pages in dialects that other programs ask for, always beside one in HTML
+_DIALECTS = frozenset(("x-amp-html", "watch-html"))
+_MOST_BLANK_BYTES = 1000
+
+
+class Body(NamedTuple):
+    """The parts that say what a message says, each in the order of the message.
+
+    ``shown`` are to be looked at, ``quoted`` say the same in plain text where the message has that. ``other`` ones say
+    it once more, and are neither text nor files.
+    """
+
+    shown: tuple[Part, ...]
+    quoted: tuple[Part, ...]
+    other: tuple[Part, ...] = ()
+
+
+_NOTHING = Body((), ())
+
+
+def find_body(content: bytes, parts: Sequence[Part], *, is_alternative: bool) -> Body:
+    """What to read of ``parts``: those of the message itself, a holder before what it holds.
+
+    ``is_alternative`` says whether the message, which is no part, is a multipart/alternative. A part that has a name is
+    a file; it is read only where a message has nothing else to read, and so is text of a kind that nobody knows
+    (RFC 2046 §4.1.4).
+    """
+    body = _walk(content, [part for part in parts if _is_read(part)], parts, is_alternative)
+    if body.shown:
+        return body
+    return _walk(content, [part for part in parts if _can_be_read(part)], parts, is_alternative)
+
+
+def list_outer(parts: Sequence[Part]) -> list[Part]:
+    """The parts of the message itself; those of a message inside belong to that."""
+    inside = tuple(f"{part.section}." for part in parts if part.inner_header_size is not None)
+    return [part for part in parts if not part.section.startswith(inside)] if inside else list(parts)
+
+
+def is_page(part: Part) -> bool:
+    """Whether a text is HTML, or something like it."""
+    return part.media_subtype == "html" or part.media_subtype in _DIALECTS
+
+
+def is_alternative(content_type: bytes) -> bool:
+    """Whether a type as it was written is multipart/alternative (RFC 2046 §5.1.4)."""
+    return b"".join(content_type.partition(b";")[0].split()).lower() == b"multipart/alternative"
+
+
+def list_files(parts: Sequence[Part], body: Body) -> list[Part]:
+    """The parts that are there to be kept: those that have a name, and those that are no text."""
+    text = {part.section for some in body for part in some}
+    return [
+        part
+        for part in parts
+        if part.media_type != "multipart" and (part.filename is not None or part.section not in text)
+    ]
+
+
+def _is_read(part: Part) -> bool:
+    return _can_be_read(part) and part.media_subtype in _READ and part.filename is None
+
+
+def _can_be_read(part: Part) -> bool:
+    is_text = part.media_type == "text" and part.media_subtype not in _CARDS and part.media_subtype not in _DIALECTS
+    return is_text and part.disposition != "attachment"
+
+
+def _walk(content: bytes, read: list[Part], parts: Sequence[Part], is_alternative: bool) -> Body:
+    """The body of the whole tree, put together from its leaves up."""
+    known = {part.section for part in read}
+    below: dict[str, list[Body]] = {}
+    for part in reversed(parts):
+        if part.media_type == "multipart":
+            body = _join(below.pop(part.section, []), content, is_alternative=part.media_subtype == "alternative")
+        elif part.section in known:
+            body = Body((part,), (part,))
+        elif part.media_subtype in _DIALECTS and part.filename is None and part.disposition != "attachment":
+            body = Body((), (), (part,))
+        else:
+            continue
+        below.setdefault(part.section.rpartition(".")[0], []).append(body)
+    return _join(below.get("", []), content, is_alternative=is_alternative)
+
+
+def _join(backwards: list[Body], content: bytes, *, is_alternative: bool) -> Body:
+    """What a multipart says, of what its parts say; the last of them comes first."""
+    if is_alternative:
+        return _choose(backwards, content)
+    pieces = backwards[::-1]
+    return Body(
+        tuple(part for one in pieces for part in one.shown),
+        tuple(part for one in pieces for part in one.quoted),
+        tuple(part for one in pieces if one.shown for part in one.other),  # else it is said nowhere but there
+    )
+
+
+def _choose(backwards: list[Body], content: bytes) -> Body:
+    """Of alternatives the richest that is not empty, of equals the last; to be quoted, one without HTML."""
+    full = [one for one in backwards if any(not _is_blank(part, content) for part in one.shown)]
+    full = full or [one for one in backwards if one.shown]
+    if not full:
+        return _NOTHING
+    shown = max(full, key=_rank)  # the first of the highest, which is the last of the message
+    quoted = max((one for one in full if not any(map(is_page, one.quoted))), key=_rank, default=shown)
+    said = {*shown.shown, *quoted.quoted}
+    every = [part for one in backwards[::-1] for some in one for part in some]
+    return Body(shown.shown, quoted.quoted, tuple(dict.fromkeys(part for part in every if part not in said)))
+
+
+def _rank(one: Body) -> int:
+    return 2 if any(map(is_page, one.shown)) else int(any(part.media_subtype == "plain" for part in one.shown))
+
+
+def _is_blank(part: Part, content: bytes) -> bool:
+    size = part.body_size
+    return size <= _MOST_BLANK_BYTES and not content[part.body_at : part.body_at + size].strip()

@@ -1,0 +1,82 @@
+"""What a message says, from the parts that say it: a safe page to look at, and plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hourpost.rules.mail.body_parts import Body, is_page
+from hourpost.rules.mail.decoding import decode_text
+from hourpost.rules.mail.fields import first_values, list_fields
+from hourpost.rules.mail.flowed import join_flowed
+from hourpost.rules.mail.page_lines import read_lines
+from hourpost.rules.mail.parameters import parse_parameterised
+from hourpost.rules.mail.safe_html import MAX_AMPERSANDS, MAX_CHARACTERS, SafeHtml, make_safe_html
+from hourpost.rules.mail.scanned import Part
+
+_BLOCK = '<div dir="auto" style="white-space: pre-wrap">{}</div>'
+
+
+def make_page(content: bytes, body: Body, inline: Mapping[str, str], *, with_images: bool) -> SafeHtml | None:
+    """All of a message that has HTML as one safe fragment, what is plain in it as a block of its own.
+
+    None for a message without HTML, or in whose HTML nothing is to be seen. ``inline`` is that of ``make_safe_html``.
+    """
+    if not any(map(is_page, body.shown)):
+        return None
+    room, pieces, blocked, is_seen = _Room(), [], 0, False
+    for part in body.shown:
+        page = decode_text(content, part) if is_page(part) else _to_block(read_plain(content, part))
+        # Each by itself, so that a tag or a comment which one of them leaves open takes in nothing of the next
+        safe = make_safe_html(room.take(page), inline, with_images=with_images)
+        blocked += safe.blocked_images
+        if safe.html.strip():
+            pieces.append(safe.html)
+            is_seen |= is_page(part)
+    return SafeHtml("<hr>".join(pieces), blocked) if is_seen else None
+
+
+def make_text(content: bytes, body: Body) -> str | None:
+    """All of a message as plain text, a page in it by its words; None where it has nothing but pages."""
+    if all(map(is_page, body.quoted)):
+        return None
+    room, pieces = _Room(), []
+    for part in body.quoted:
+        if is_page(part):
+            pieces.append(f"\n{read_lines(make_safe_html(room.take(decode_text(content, part)), {}).html).strip()}\n")
+        else:
+            pieces.append(read_plain(content, part))
+    text = "\n".join(pieces)
+    return (text.strip("\n") if any(map(is_page, body.quoted)) else text)[:MAX_CHARACTERS]
+
+
+def read_plain(content: bytes, part: Part) -> str:
+    """A plain part's text, its lines joined where they were broken softly."""
+    text = decode_text(content, part)
+    header = content[part.header_at : part.header_at + part.header_size]
+    if b"flowed" not in header.lower():
+        return text
+    value = first_values(list_fields(header, 0, len(header))).get(b"content-type", b"")
+    parameters = parse_parameterised(value).parameters
+    if parameters.get(b"format", b"").lower() != b"flowed":
+        return text
+    return join_flowed(text, drops_space=parameters.get(b"delsp", b"").lower() == b"yes")
+
+
+def _to_block(text: str) -> str:
+    """Plain text as HTML; nothing but what would be read as a tag or an entity is written otherwise."""
+    return _BLOCK.format(text[:MAX_CHARACTERS].replace("&", "&amp;").replace("<", "&lt;").strip("\n"))
+
+
+class _Room:
+    """What all pages of a message together may have, because the parser takes time by the square."""
+
+    def __init__(self) -> None:
+        self._characters = MAX_CHARACTERS
+        self._ampersands = MAX_AMPERSANDS
+
+    def take(self, page: str) -> str:
+        """As much of a page as there is room for."""
+        page = "&".join(page[: self._characters].split("&", self._ampersands)[: self._ampersands])
+        self._characters -= len(page)
+        self._ampersands -= page.count("&")
+        return page

@@ -1,0 +1,105 @@
+"""What is shown of a message, what an answer quotes of it, and which of its parts are files."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from api.web.dashboard.mail.quoting import text_of
+from hourpost.mailboxes.reading import ReadableMessage, make_readable
+from hourpost.rules.mail.scan import scan
+
+ROW: Any = SimpleNamespace(uid=1)
+PLAIN = "Content-Type: text/plain\n\n"
+PAGE = "Content-Type: text/html\n\n"
+AMP = "Content-Type: text/x-amp-html\n\n<html amp4email><p>dialect</p>"
+NOTES = "Content-Type: text/plain; name=notes.txt\nContent-Disposition: inline; filename=notes.txt\n\nnotes"
+TABLE = "Content-Type: text/csv\nContent-Disposition: inline; filename=r.csv\n\n1,2"
+PDF = "Content-Type: application/pdf\nContent-Disposition: inline; filename=a.pdf\n\n%PDF"
+
+
+def multipart(kind: str, *parts: str) -> str:
+    boundary = f"b{len(''.join(parts))}"
+    head = f"Content-Type: multipart/{kind}; boundary={boundary}\n\n"
+    return head + "".join(f"--{boundary}\n{part}\n" for part in parts) + f"--{boundary}--\n"
+
+
+def mixed(*parts: str) -> str:
+    return multipart("mixed", *parts)
+
+
+def alternative(*parts: str) -> str:
+    return multipart("alternative", *parts)
+
+
+def read(source: str | bytes) -> ReadableMessage:
+    content = source if isinstance(source, bytes) else source.replace("\n", "\r\n").encode()
+    return make_readable(ROW, content, scan(content).parts, lambda section: f"/{section}", with_images=False)
+
+
+def block(text: str) -> str:
+    return f'<div dir="auto" style="white-space:pre-wrap">{text}</div>'
+
+
+@pytest.mark.parametrize(
+    ("source", "html", "text", "quoted", "files"),
+    [
+        (mixed(PLAIN + "body", PAGE + "<p>never</p>tell"), block("body") + "<hr><p>never</p>tell",
+         "body\n\nnever\n\ntell", "body\n\nnever\n\ntell", []),
+        (mixed(PAGE + "<p>body</p>", PLAIN + "____\nlist"), "<p>body</p><hr>" + block("____\nlist"),
+         "body\n\n____\nlist", "body\n\n____\nlist", []),
+        (mixed(alternative(PLAIN + "body", PAGE + "<p>body</p>"), PLAIN + "list"), "<p>body</p><hr>" + block("list"),
+         "body\nlist", "body\nlist", []),
+        (mixed(PLAIN + "one", PDF, PLAIN + "two"), None, "one\ntwo", "one\ntwo", ["a.pdf"]),
+        (mixed(PAGE + "<p>see</p>", NOTES, TABLE, PAGE + "<p>bye</p>"), "<p>see</p><hr><p>bye</p>",
+         None, "see\n\nbye", ["notes.txt", "r.csv"]),
+        (mixed(PLAIN + "see", NOTES), None, "see", "see", ["notes.txt"]),
+        (alternative(PLAIN + "plain", mixed(PAGE + "one", PDF, PAGE + "two")), "one<hr>two", "plain", "plain",
+         ["a.pdf"]),
+        (alternative(PLAIN + "plain", AMP, PAGE + "<p>page</p>"), "<p>page</p>", "plain", "plain", []),
+        (alternative(PAGE + "<p>page</p>", PLAIN + "plain"), "<p>page</p>", "plain", "plain", []),
+        (alternative(PLAIN + " ", PAGE + "<p>page</p>"), "<p>page</p>", None, "page", []),
+        (alternative(PLAIN + "plain", PAGE), None, "plain", "plain", []),
+        (alternative(PLAIN + "plain", PAGE + "<script>x</script>"), None, "plain", "plain", []),
+        (alternative(PLAIN + "plain", "Content-Type: text/enriched\n\n<bold>b"), None, "plain", "plain", []),
+        (alternative(PLAIN + "plain", multipart("related", PAGE + "page", PDF)), "page", "plain", "plain", ["a.pdf"]),
+        (mixed(PAGE + "<p>page</p>", AMP), "<p>page</p>", None, "page", [None]),
+        (alternative(PLAIN + "plain", AMP.replace("html\n", "html; name=a\n")), None, "plain", "plain", ["a"]),
+        (NOTES, None, "notes", "notes", ["notes.txt"]),
+        (mixed(PDF, NOTES), None, "notes", "notes", ["a.pdf", "notes.txt"]),
+        (NOTES.replace("inline", "attachment"), None, None, "", ["notes.txt"]),
+        ("Content-Type: text/markdown\n\n*a*", None, "*a*", "*a*", []),
+        (mixed(PAGE + "a<!-- b", PLAIN + "1 < 2 & <b>3</b> &lt;", PAGE + "<b>c"),
+         "a<hr>" + block("1 &lt; 2 &amp; &lt;b&gt;3&lt;/b&gt; &amp;lt;") + "<hr><b>c</b>",
+         "a\n\n1 < 2 & <b>3</b> &lt;\n\nc", "a\n\n1 < 2 & <b>3</b> &lt;\n\nc", []),
+    ],
+)  # fmt: skip
+def test_all_that_a_message_says_is_shown_and_quoted_once(
+    source: str, html: str | None, text: str | None, quoted: str, files: list[str | None]
+) -> None:
+    message = read(source)
+    shown = None if message.html is None else message.html.replace("\n<hr>", "<hr>").strip()
+    assert (shown, message.text, text_of(message)) == (html, text, quoted)
+    assert [file.filename for file in message.files] == files
+
+
+@pytest.mark.parametrize(
+    ("source", "preview", "is_attached"),
+    [
+        (mixed(PAGE + "<p>body</p>", PLAIN + "list"), "body", False),
+        (mixed(PLAIN + "body", PAGE + "<p>never tell</p>"), "body", False),
+        (alternative(PAGE + "<p>page</p>", PLAIN + "plain"), "plain", False),
+        (alternative(PLAIN + " ", AMP, PAGE + "<p>page</p>"), "page", False),
+        (mixed(PAGE + "<p>see</p>", NOTES), "see", True),
+        (mixed("Content-Type: message/rfc822\n\nSubject: x\n\ninside"), "inside", True),
+    ],
+)
+def test_the_preview_is_of_what_is_quoted_first(source: str, preview: str, is_attached: bool) -> None:
+    scanned = scan(source.replace("\n", "\r\n").encode())
+    assert (scanned.preview, scanned.has_attachments) == (preview, is_attached)
+
+
+def test_a_search_finds_no_tags_of_a_dialect() -> None:
+    assert scan(alternative(PLAIN + "plain", AMP).encode()).search_text == "plain dialect"
