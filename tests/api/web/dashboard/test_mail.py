@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from urllib.parse import urlencode
 
@@ -90,6 +91,46 @@ async def test_pictures_of_its_own_are_in_the_page_because_a_frame_without_origi
     body = box.get(f"{box.home}/{uid}/body")
     assert '<img src="data:image/png;base64,aGVsbG8="' in body.text
     assert "/part/" not in box.get(f"{box.home}/{uid}").text
+
+
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"
+GIF, WEBP = b"GIF89a", b"RIFF\x01\x02\x03\nWEBP"
+
+
+@pytest.mark.parametrize(
+    ("sent", "content", "shown"),
+    [
+        ("image/jpg", JPEG, "image/jpeg"),
+        ("image/pjpeg", JPEG, "image/jpeg"),
+        ("image/x-png", PNG, "image/png"),
+        ("application/octet-stream", PNG, "image/png"),
+        ("application/octet-stream", JPEG, "image/jpeg"),
+        ("application/octet-stream", GIF, "image/gif"),
+        ("application/octet-stream", WEBP, "image/webp"),
+        ("application/octet-stream", b"<svg/>", None),
+        ("application/octet-stream", b"", None),
+        ("image/svg+xml", b"<svg/>", None),
+        ("image/bmp", b"BM", None),
+        ("application/pdf", b"%PDF", None),
+        ("image/png", b"\0" * (10 * 1024 * 1024 + 1), None),
+    ],
+)
+async def test_a_file_in_a_page_is_shown_there_or_listed(
+    box: Inbox, sent: str, content: bytes, shown: str | None
+) -> None:
+    written = base64.encodebytes(content)
+    message = PICTURED.replace(b"image/png", sent.encode()).replace(b"aGVsbG8=\r\n", written)
+    uid = await box.receive(message)
+    listed = f"{box.home}/{uid}/part/2" in box.get(f"{box.home}/{uid}").text
+    embedded = re.search('<img src="data:([^;"]+);base64,', box.get(f"{box.home}/{uid}/body").text)
+    assert (embedded and embedded[1], listed) == (shown, shown is None)
+    assert box.get(f"{box.home}/{uid}/part/2").headers["content-type"] != "image/svg+xml"
+
+
+async def test_no_text_that_looks_like_an_address_keeps_a_file_from_the_list(box: Inbox) -> None:
+    named = b"".join(b'"%b%d"' % (place, 2) for place in (b"#", b"#/", b"/", b"cid:"))
+    uid = await box.receive(PICTURED.replace(b'<img src="cid:logo">', named))
+    assert f"{box.home}/{uid}/part/2" in box.get(f"{box.home}/{uid}").text
 
 
 async def test_a_script_gets_the_message_alone_or_the_list_alone(box: Inbox) -> None:
