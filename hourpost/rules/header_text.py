@@ -9,6 +9,7 @@ from encodings.aliases import aliases
 # C0 and C1 controls, NEL, the line and paragraph separators that str.splitlines honours, lone surrogates
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSAFE_BYTE = re.compile(rb"[\x00-\x1f\x7f]")
+_CONTROL_BYTE = re.compile(rb"[\x80-\x9f]")
 # Wider than RFC 2047 allows, because the readers that can be fooled are lenient too
 _ENCODED_WORD = re.compile(r"=\?([^?\s]*)\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
@@ -16,6 +17,8 @@ _NOT_NAME = re.compile(r"[^a-z0-9]+")
 # Python looks for a module for each name that it does not know, and remembers the name for ever. Its names punycode
 # and idna are no charsets of mail, and decoding them takes time by the square.
 _NO_CHARSETS = frozenset(("punycode", "idna"))
+# The narrower sets, whose names stand for the wider ones wherever text is read (WHATWG Encoding, names and labels)
+_WIDER = {"latin_1": "cp1252", "iso8859_9": "cp1254", "iso8859_11": "cp874", "tis_620": "cp874"}
 _CHARSETS = {
     name: codec for alias, codec in aliases.items() if codec not in _NO_CHARSETS for name in (alias, codec)
 } | {
@@ -31,6 +34,9 @@ _CHARSETS = {
     "gb2312": "gb18030",
     "ks_c_5601_1987": "cp949",
 }
+_NARROW = frozenset(name for name, codec in _CHARSETS.items() if codec in _WIDER)
+CUT = "unexpected end of data"
+"""Why a piece of UTF-8 that ends within a character is refused."""
 # 39 bytes become a word of 64 characters, which fits on the first line after any usual name
 _BYTES_PER_WORD = 39
 
@@ -95,11 +101,16 @@ def make_safe(text: str) -> str:
 
 
 def decode_charset(data: bytes | bytearray, charset: str) -> str:
-    """Text from bytes in a named charset; as UTF-8 when the name means nothing, never refused."""
-    name = charset.lower()
-    codec = None if name in ("", "utf-8", "utf8", "us-ascii", "ascii") else _CHARSETS.get(_NOT_NAME.sub("_", name))
-    if codec is None:
+    """Text from bytes in a named charset, never refused; as UTF-8 when the name means nothing.
+
+    ISO-8859-1 is read as windows-1252, as browsers do: what else it has are controls, which nobody means.
+    """
+    codec = _CHARSETS.get(_normal(charset))
+    if codec == "ascii":
+        return decode_raw(data)
+    if codec is None or codec == "utf_8":
         return data.decode("utf-8", "replace")
+    codec = _WIDER.get(codec, codec)
     try:
         text = data.decode(codec, "replace")
     except (LookupError, ValueError):
@@ -108,22 +119,33 @@ def decode_charset(data: bytes | bytearray, charset: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8", "replace")
 
 
-def decode_raw(data: bytes) -> str:
+def names_charset(name: str) -> bool:
+    """Whether a charset is known by this name, and is none of Unicode's."""
+    return not name.lower().startswith("utf") and _normal(name) in _CHARSETS
+
+
+def decode_raw(data: bytes | bytearray) -> str:
     """Text whose charset nobody named: UTF-8, or what old programs of the West wrote where it cannot be that."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        is_cut = error.reason == "unexpected end of data"  # a piece may end within a character
-        return data.decode("utf-8" if is_cut else "cp1252", "replace")
+        return data.decode("utf-8" if error.reason == CUT else "cp1252", "replace")
 
 
 def _find_unsafe_byte(text: str) -> re.Match[str] | None:
-    """A control byte in an encoded word, whatever its charset makes of it."""
+    """A control byte in an encoded word, whatever its charset makes of it, and one that some readers make of it."""
     for match in _ENCODED_WORD.finditer(text):
-        found = _UNSAFE_BYTE.search(_bytes_of(match))
+        data = _bytes_of(match)
+        found = _UNSAFE_BYTE.search(data)
+        if found is None and _normal(match[1].partition("*")[0]) in _NARROW:
+            found = _CONTROL_BYTE.search(data)
         if found is not None:
-            return _UNSAFE.search(found[0].decode("ascii"))
+            return _UNSAFE.search(found[0].decode("latin-1"))
     return None
+
+
+def _normal(charset: str) -> str:
+    return _NOT_NAME.sub("_", charset.lower())
 
 
 def _bytes_of(match: re.Match[str]) -> bytes:

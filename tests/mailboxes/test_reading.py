@@ -103,3 +103,35 @@ def test_the_preview_is_of_what_is_quoted_first(source: str, preview: str, is_at
 
 def test_a_search_finds_no_tags_of_a_dialect() -> None:
     assert scan(alternative(PLAIN + "plain", AMP).encode()).search_text == "plain dialect"
+
+
+META = b'<html><head><meta http-equiv="Content-Type" content="text/html; charset=windows-1251">'
+SHORT = b"<meta charset='koi8-r'>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "text"),
+    [
+        ("text/plain; charset=iso-8859-1", b"\x93quoted\x94 \x80 5 \xfc", "“quoted” € 5 ü"),
+        ("text/plain; charset=us-ascii", b"\x93quoted\x94", "“quoted”"),
+        ("text/plain; charset=ansi_x3.4-1968", b"\x93quoted\x94", "“quoted”"),
+        ("text/plain; charset=iso-8859-9", b"\x80 \xf0", "€ ğ"),
+        ("text/html", META + b"<p>\xcf\xf0", "Пр"),
+        ("text/html; charset=us-ascii", META + b"<p>\xcf\xf0", "Пр"),
+        ("text/html", SHORT + b"<p>\xf0\xd2", "Пр"),
+        ("text/html", SHORT + "<p>Пр".encode(), "Пр"),
+        ("text/html; charset=iso-8859-1", META + b"<p>\xfc", "ü"),
+        ("text/html", b" " * 1024 + SHORT + b"<p>\xfc", "ü"),
+        ("text/html", SHORT.replace(b"koi8-r", b"utf-16") + b"<p>\xfc", "ü"),
+        ("text/html", SHORT.replace(b"koi8-r", b"nonsense") + b"<p>\xfc", "ü"),
+        ("text/plain", SHORT + b"\xfc", "<meta charset='koi8-r'>ü"),
+    ],
+)
+def test_text_is_read_in_the_charset_that_its_writer_meant(kind: str, content: bytes, text: str) -> None:
+    written = f"Content-Type: {kind}\r\n\r\n".encode() + content
+    assert text_of(read(written)) == text
+    assert scan(written).preview == text
+
+
+def test_a_charset_is_told_to_programs_as_it_was_written() -> None:
+    assert b'("charset" "iso-8859-1")' in scan(b"Content-Type: text/plain; charset=iso-8859-1\r\n\r\n\x93").body

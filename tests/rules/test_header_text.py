@@ -50,6 +50,10 @@ def test_encoded_words_are_short_and_come_back(text: str) -> None:
         ("=?utf-8?q?open", "=?utf-8?q?open"),
         ("=?utf-7?q?+2AA-?=", "?"),
         ("=?hex?q?41?=", "41"),
+        ("=?iso-8859-1?q?=93a=94_=80=FC?=", "“a” €ü"),
+        ("=?us-ascii?q?=93a=94?=", "“a”"),
+        ("=?us-ascii?q?=C3=BC?=", "ü"),
+        ("=?iso-8859-9?q?=80=F0?=", "€ğ"),
     ],
 )
 def test_encoded_words_are_decoded_as_far_as_they_go(encoded: str, text: str) -> None:

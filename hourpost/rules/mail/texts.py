@@ -90,7 +90,7 @@ def _decode_header(header: bytes) -> str:
 def _read_part(content: bytes, part: Part) -> str:
     size = min(part.body_size, _MAX_ENCODED_BYTES)
     decoded = decode(part.encoding, content[part.body_at : part.body_at + size])
-    text = to_text(decoded, part.charset)
+    text = to_text(decoded, part)
     text = (read_html(text) if is_page(part) else text)[:MAX_SEARCH_CHARACTERS]
     return f"{text} {part.filename}" if part.filename else text
 
