@@ -19,8 +19,10 @@ from hourpost.rules.mail.body_parts import find_body, is_alternative, list_files
 from hourpost.rules.mail.decoding import decode_text
 from hourpost.rules.mail.fields import find_header_end, first_values, list_fields, unfold
 from hourpost.rules.mail.invitation import Invitation, read_invitation
+from hourpost.rules.mail.parameters import parse_parameterised
 from hourpost.rules.mail.readable import make_page, make_text
 from hourpost.rules.mail.scanned import Part
+from hourpost.rules.mime import write_content_type
 from hourpost.rules.part_stream import PartDecoder
 
 _WANT = Want.SIZE | Want.DATES | Want.IDS | Want.SUMMARY | Want.PREVIEW
@@ -37,7 +39,8 @@ AddressOf = Callable[[str], str]
 class AttachedFile:
     """A part that can be kept: it has a name, or is no text. ``section`` is its number.
 
-    ``size_bytes`` is as it is kept, decoded.
+    ``size_bytes`` is as it is kept, decoded. ``written_type`` is the type as the file may be sent on with: its
+    parameters, such as the charset, say how its bytes are read.
     """
 
     section: str
@@ -46,6 +49,7 @@ class AttachedFile:
     content_id: str | None
     size_bytes: int
     is_inline: bool
+    written_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +171,22 @@ def _read_invitation(content: bytes, parts: Sequence[Part]) -> Invitation | None
 
 def _file(content: bytes, part: Part) -> AttachedFile:
     kind = f"{part.media_type}/{part.media_subtype}"
-    inline = part.content_id is not None and part.disposition != "attachment"
-    return AttachedFile(part.section, part.filename, kind, part.content_id, _decoded_size(content, part), inline)
+    return AttachedFile(
+        section=part.section,
+        filename=part.filename,
+        content_type=kind,
+        content_id=part.content_id,
+        size_bytes=_decoded_size(content, part),
+        is_inline=part.content_id is not None and part.disposition != "attachment",
+        written_type=write_content_type(kind, _parameters(content, part)),
+    )
+
+
+def _parameters(content: bytes, part: Part) -> list[tuple[str, str]]:
+    """What a part's type says besides the name."""
+    value = first_values(list_fields(content, part.header_at, part.header_at + part.header_size)).get(b"content-type")
+    found = parse_parameterised(value).parameters if value else {}
+    return [(name.decode("latin-1"), text.decode("latin-1")) for name, text in found.items() if name != b"name"]
 
 
 def _decoded_size(content: bytes, part: Part) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -27,6 +28,7 @@ __all__ = [
     "format_date",
     "guess_content_type",
     "read_message",
+    "write_content_type",
 ]
 
 MAX_FILENAME_BYTES = 255
@@ -38,6 +40,7 @@ _MESSAGE_ID = re.compile(r"<[^\s<>@\x00-\x20\x7f-\U0010ffff]{1,250}@[^\s<>@\x00-
 _CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,250}")
 _WORD = r"[A-Za-z0-9!#$&^_.+-]{1,127}"
 _PARAMETER = rf'{_WORD}=(?:{_WORD}|"[A-Za-z0-9 !#-\[\]-~]*")'
+_ONE_PARAMETER = re.compile(_PARAMETER)
 _CONTENT_TYPE = re.compile(rf"({_WORD}/{_WORD})((?: *; *{_PARAMETER})*) *;? *")
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9 !#$&'()+,.;=@\[\]^_`{}~-]{1,60}")
 _UNDISCLOSED = b"To: undisclosed-recipients:;\r\n"
@@ -147,6 +150,19 @@ def check_attachment(attachment: Attachment) -> list[tuple[str, str]]:
     return faults
 
 
+def write_content_type(kind: str, parameters: Iterable[tuple[str, str]]) -> str:
+    """A type with those of its parameters that an attachment can have; ``kind`` has none.
+
+    What is no type is ``application/octet-stream``.
+    """
+    written = kind if len(kind) <= MAX_CONTENT_TYPE and _CONTENT_TYPE.fullmatch(kind) else OCTET_STREAM
+    for name, value in parameters:
+        one = f'{name}="{value}"'
+        if _ONE_PARAMETER.fullmatch(one) and len(written) + len(one) + 2 <= MAX_CONTENT_TYPE:
+            written += f"; {one}"
+    return written
+
+
 def _boundary_seed(content: Content, message_id: str) -> str:
     """What every boundary of the message begins with; it stands in no text of it.
 
@@ -232,8 +248,7 @@ def _file_type(attachment: Attachment) -> str:
         return OCTET_STREAM
     match = _CONTENT_TYPE.fullmatch(written)
     assert match is not None
-    parameters = [parameter.strip() for parameter in match[2].split(";")[1:]] if ";" in match[2] else []
-    return ";\r\n ".join([match[1], *parameters])
+    return ";\r\n ".join([match[1], *_ONE_PARAMETER.findall(match[2])])
 
 
 def _filename_parameter(name: str) -> str:

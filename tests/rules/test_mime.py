@@ -25,6 +25,7 @@ from hourpost.rules.mime import (
     format_date,
     guess_content_type,
     read_message,
+    write_content_type,
 )
 from tests.rules.hostile import ATTACKS
 
@@ -231,6 +232,25 @@ def test_no_display_name_can_add_a_header(attack: str, field: str) -> None:
         return
     assert "Bcc" not in dict(read_header_list(raw))
     assert parse(raw)["Bcc"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "written"),
+    [
+        ("text/plain", [("charset", "utf-8"), ("x", "a; b")], 'text/plain; charset="utf-8"; x="a; b"'),
+        ("text/plain", [("a", 'b"; c="d'), ("e*", "f"), ("", "g"), ("h", "i\r\nj"), ("k", "\u00fc")], "text/plain"),
+        ("text/plain", [("a", "b" * 200), ("c", "d")], 'text/plain; c="d"'),
+        ("text", [], "application/octet-stream"),
+    ],
+)
+def test_a_type_is_written_with_what_can_go_into_a_header(
+    kind: str, parameters: list[tuple[str, str]], written: str
+) -> None:
+    found = write_content_type(kind, parameters)
+    assert found == written
+    assert not check_attachment(Attachment("a", b"", found))
+    content = PLAIN._replace(attachments=(Attachment("a", b"", found),))
+    assert f"Content-Type: {written}\r\n".replace("; ", ";\r\n ", written.count('="')).encode() in build(content)
 
 
 @pytest.mark.parametrize("name", ["Bcc", "From", "Content-Type", "Received", "X-A:", "Unheard-Of"])

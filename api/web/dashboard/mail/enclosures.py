@@ -68,7 +68,7 @@ async def _read_kept(reader: Reader, form: Form, wanted: Collection[str] | None)
         row = await reading.find_row(reader.parts.mail, place.folder_id, place.uid)
         part = await reading.find_part(reader.parts.mail, row, file.section)
         content = b"".join([piece async for piece in reading.stream_part(reader.parts.mail, row, part)])
-        files.append(_file(file_name(file), content, file.content_type))
+        files.append(_file(file_name(file), content, file.written_type))
     return files
 
 

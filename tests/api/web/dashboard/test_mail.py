@@ -373,6 +373,22 @@ async def test_a_forward_takes_what_is_attached_along(box: Inbox) -> None:
     assert "bill.pdf" in box.get(f"{answer.headers['location']}/1/source").text
 
 
+@pytest.mark.parametrize(
+    ("sent", "forwarded"),
+    [
+        ("text/plain; charset=iso-8859-1; name=a.txt", 'text/plain;\r\n charset="iso-8859-1"'),
+        ("text/calendar; method=REQUEST; charset=utf-8", 'text/calendar;\r\n method="REQUEST";\r\n charset="utf-8"'),
+        ('text/plain; charset="a\\"b"; format=flowed', 'text/plain;\r\n format="flowed"'),
+        ("text/pl~ain", "application/octet-stream"),
+    ],
+)
+async def test_a_file_is_forwarded_with_all_that_its_type_says(box: Inbox, sent: str, forwarded: str) -> None:
+    uid = await box.receive(HTML.replace(b"application/pdf", sent.encode()))
+    letter = {"forwards": f"{box.home.rpartition('/')[2]}:{uid}", "to": "carl@far.test", "text": "x", "act": "send"}
+    source = box.get(f"{box.post('/mail/write', letter).headers['location']}/1/source").text
+    assert f"Content-Type: {forwarded}\r\n" in source
+
+
 async def test_a_letter_outlives_the_message_that_it_is_about(box: Inbox) -> None:
     place = f"{box.home.rpartition('/')[2]}:{await box.receive(HTML)}"
     box.post(f"{box.home}/act", {"uid": place.partition(":")[2], "act": "archive"})

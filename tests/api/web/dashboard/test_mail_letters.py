@@ -53,7 +53,7 @@ def test_an_address_without_a_domain_is_told_without_ours_for_it(text: str, show
     ],
 )
 def test_a_file_is_called_by_its_name_without_a_path(name: str | None, kind: str, shown: str) -> None:
-    assert file_name(AttachedFile("2", name, kind, None, 1, is_inline=False)) == shown
+    assert file_name(AttachedFile("2", name, kind, None, 1, is_inline=False, written_type=kind)) == shown
 
 
 @pytest.mark.parametrize(
