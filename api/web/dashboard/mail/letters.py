@@ -16,6 +16,8 @@ from hourpost.rules.mail.scanned import Part
 NOWHERE = "@MISSING_DOMAIN"
 """How addresses without a domain are kept."""
 _KNOWN = {"text/calendar": "invitation.ics", "text/vcard": "contact.vcf", "message/rfc822": "message.eml"}
+# They turn letters around, so that a program's name reads like a picture's
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]']")
 
 
@@ -36,7 +38,7 @@ def person(text: str) -> Markup:
 
 def file_name(file: AttachedFile | Part) -> str:
     """What an attached file is called: its own name without a path, or one made of its place and kind."""
-    name = (file.filename or "").replace("\\", "/").rpartition("/")[2].strip(". ")
+    name = _DIRECTIONS.sub("", file.filename or "").replace("\\", "/").rpartition("/")[2].strip(". ")
     kind = file.content_type if isinstance(file, AttachedFile) else f"{file.media_type}/{file.media_subtype}"
     return name[:200] or _KNOWN.get(kind) or f"part-{file.section}"
 
