@@ -135,3 +135,29 @@ def test_text_is_read_in_the_charset_that_its_writer_meant(kind: str, content: b
 
 def test_a_charset_is_told_to_programs_as_it_was_written() -> None:
     assert b'("charset" "iso-8859-1")' in scan(b"Content-Type: text/plain; charset=iso-8859-1\r\n\r\n\x93").body
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("filename=a b.txt", "a b.txt"),
+        ("FileName = my own file.pdf ; size=5", "my own file.pdf"),
+        ("filename=a (1).txt", "a (1).txt"),
+        ("filename=a b.txt (a comment)", "a b.txt"),
+        ("filename==?utf-8?q?a?= =?utf-8?q?b?=", "ab"),
+        ('x="; filename=evil.exe"; filename=good one.txt', "good one.txt"),
+        ('filename="a b"; filename=c d', "a b"),
+        ("filename=a b; filename*=utf-8''c.txt", "c.txt"),
+        ("filename=; x=y z", None),
+    ],
+)
+def test_the_name_of_a_file_goes_on_to_the_semicolon(written: str, name: str | None) -> None:
+    kind = written.replace("FileName", "Name").replace("filename", "name")
+    for head in (f"Content-Disposition: attachment; {written}", f"Content-Type: application/x; {kind}"):
+        (file,) = read(f"{head}\n\nx").files
+        assert file.filename == name
+
+
+def test_programs_are_told_the_name_of_a_file_as_the_standard_reads_it() -> None:
+    scanned = scan(b"Content-Disposition: attachment; filename=a b.txt\r\n\r\nx")
+    assert b'("attachment" ("filename" "a"))' in scanned.bodystructure

@@ -12,6 +12,9 @@ from hourpost.rules.mail.fields import strip_comments, unescape
 from hourpost.rules.mail.scanned import MAX_PARAMETERS
 
 _PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;\s]*+))', re.DOTALL)
+# The same, but a value without quotes goes on to the semicolon, whatever stands in it
+_LENIENT = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"(?:[^"\\]|\\.)*+"?|([^;]*+))', re.DOTALL)
+_COMMENT_BEHIND = re.compile(rb"\s\([^()]*+\)\s*+\Z")
 _CONTINUED = re.compile(rb"([^*]++)\*(?:([0-9]{1,3})(\*?))?")
 
 Parameters = dict[bytes, bytes]
@@ -52,6 +55,21 @@ def read_text(parameters: Parameters, name: bytes) -> str | None:
         return make_safe(decode_charset(data, charset.decode("ascii", "replace")))
     plain = parameters.get(name)
     return None if plain is None else make_safe(decode_words(decode_raw(plain)))
+
+
+def read_name(text: bytes, parameters: Parameters, name: bytes) -> str | None:
+    """What the file is called, for people: ``parameters`` are those of ``text``.
+
+    A name with blanks needs quotes, which many programs leave out; others read it to the semicolon, and so does this.
+    """
+    plain = parameters.get(name)
+    if plain is None or name + b"*" in parameters:
+        return read_text(parameters, name)
+    for match in islice(_LENIENT.finditer(text), MAX_PARAMETERS):
+        if match[1].lower() == name:
+            whole = match[2] and _COMMENT_BEHIND.sub(b"", match[2]).strip()
+            return read_text({name: whole or plain}, name)
+    return read_text(parameters, name)
 
 
 def _join_continued(parameters: Parameters) -> Parameters:

@@ -10,7 +10,7 @@ from hourpost.rules.mail.dates import parse_date
 from hourpost.rules.mail.envelope import Allowance, read_lists, render_envelope
 from hourpost.rules.mail.folding import case_map, drop_accents, storable
 from hourpost.rules.mail.message_ids import find_message_id, list_message_ids
-from hourpost.rules.mail.parameters import parse_parameterised, read_text
+from hourpost.rules.mail.parameters import parse_parameterised, read_name
 from hourpost.rules.mail.scanned import PARSER_VERSION, Part, Scanned
 from hourpost.rules.mail.structure import Node, read_structure
 from hourpost.rules.mail.subjects import find_base_subject
@@ -69,11 +69,12 @@ def scan(content: bytes) -> Scanned:
 
 def _to_part(node: Node) -> Part:
     media_type, media_subtype = node.media
-    disposition = parse_parameterised(node.values.get(b"content-disposition", b""))
     parameters = node.parameters
-    filename = read_text(disposition.parameters, b"filename") if disposition.parameters else None
+    written = node.values.get(b"content-disposition", b"")
+    disposition = parse_parameterised(written)
+    filename = read_name(written, disposition.parameters, b"filename") if disposition.parameters else None
     if filename is None and parameters:
-        filename = read_text(parameters, b"name")
+        filename = read_name(node.values.get(b"content-type", b""), parameters, b"name")
     charset = parameters.get(b"charset")
     content_id = node.values.get(b"content-id")
     return Part(

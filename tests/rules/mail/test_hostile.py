@@ -51,6 +51,7 @@ ATTACKS = {
     "blanks in quoted-printable": b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + b" " * 900_000 + b"a \r\n" * 20_000,  # noqa: E501
     "utf-7": b"Content-Type: text/plain; charset=utf-7\r\n\r\n" + b"+2AA-" * 200_000,
     "idna": b"Content-Type: text/plain; charset=idna\r\n\r\n" + b"xn--a." * 100_000,
+    "file names": b"Content-Disposition: a; filename=a" + b" " * 200_000 + b"(x)" + b" " * 50_000 + b"y\r\n\r\n",
     "metas": b"Content-Type: text/html\r\n\r\n" + b"<meta charset " * 20_000 + b"\xfc",
     "not text": b"Content-Type: text/plain; charset=base64_codec\r\n\r\n" + b"a" * 1000,
     "nul": b"\0" * 100_000,
