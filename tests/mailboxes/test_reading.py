@@ -161,3 +161,25 @@ def test_the_name_of_a_file_goes_on_to_the_semicolon(written: str, name: str | N
 def test_programs_are_told_the_name_of_a_file_as_the_standard_reads_it() -> None:
     scanned = scan(b"Content-Disposition: attachment; filename=a b.txt\r\n\r\nx")
     assert b'("attachment" ("filename" "a"))' in scanned.bodystructure
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("Content-Type: multipart/mixed; boundary=x\n\nall of it", "all of it"),
+        ("Content-Type: multipart/alternative\n\n--y\n\nall of it\n--y--\n", "--y\n\nall of it\n--y--"),
+        ("Content-Type: multipart/digest\n\nall of it", "all of it"),
+        (mixed(PLAIN + "first", "Content-Type: multipart/mixed; boundary=none\n\nsecond"), "first\nsecond"),
+        ("Content-Type: multipart/mixed\nContent-Transfer-Encoding: base64\n\nYWxs", "all"),
+        (f"Content-Type: multipart/mixed; boundary={'x' * 300}\n\nall of it", "all of it"),
+        ("Content-Type: multipart/mixed; boundary=x\n\nfor old programs\n--x--\n", ""),
+        (mixed(PLAIN + "first", ""), "first"),
+    ],
+)
+def test_a_message_whose_boundary_never_comes_is_text(source: str, text: str) -> None:
+    message = read(source)
+    assert (text_of(message), message.html, message.files) == (text, None, ())
+    scanned = scan(source.encode())
+    assert scanned.search_text == " ".join(text.split())
+    assert scanned.search_text.startswith(scanned.preview)
+    assert bool(scanned.preview) == bool(text)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from hourpost.rules.mail.fields import find_header_end, first_values, list_fields
+from hourpost.rules.mail.parameters import parse_parameterised
 from hourpost.rules.mail.scanned import Part
 
 _CARDS = frozenset(("calendar", "vcard", "x-vcard", "directory"))
@@ -44,10 +47,42 @@ def find_body(content: bytes, parts: Sequence[Part], *, is_alternative: bool) ->
     return _walk(content, [part for part in parts if _can_be_read(part)], parts, is_alternative)
 
 
-def list_outer(parts: Sequence[Part]) -> list[Part]:
-    """The parts of the message itself; those of a message inside belong to that."""
+def list_own(content: bytes, parts: Sequence[Part]) -> list[Part]:
+    """The parts of the message itself; those of a message inside belong to that.
+
+    Where the boundary of a multipart never comes, the empty part that stands for its parts is all its text.
+    """
     inside = tuple(f"{part.section}." for part in parts if part.inner_header_size is not None)
-    return [part for part in parts if not part.section.startswith(inside)] if inside else list(parts)
+    own = [part for part in parts if not part.section.startswith(inside)] if inside else list(parts)
+    holders = {part.section: part for part in own if part.media_type == "multipart"}
+    for at, part in enumerate(own):
+        holder, _, number = part.section.rpartition(".")
+        if number == "1" and part.header_size == part.body_size == 0:
+            own[at] = _fill(content, part, holders.get(holder))
+    return own
+
+
+def _fill(content: bytes, part: Part, holder: Part | None) -> Part:
+    """An empty part with the body of its holder, None for the message, where that has no other part."""
+    start, end = (0, len(content)) if holder is None else (holder.header_at, holder.body_at + holder.body_size)
+    if part.body_at != end:
+        return part
+    body_at = find_header_end(content, start, end)
+    values = first_values(list_fields(content, start, body_at))
+    written = parse_parameterised(values.get(b"content-type", b""))
+    boundary = written.parameters.get(b"boundary", b"").rstrip()
+    is_split = boundary and content.find(b"--" + boundary, body_at, end) >= 0
+    if is_split or not written.value.lower().startswith(b"multipart"):
+        return part
+    return replace(
+        part,
+        body_at=body_at,
+        body_size=end - body_at,
+        encoding=values.get(b"content-transfer-encoding", b"7bit").decode("latin-1").lower(),
+        media_type="text",
+        media_subtype="plain",
+        inner_header_size=None,
+    )
 
 
 def is_page(part: Part) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hourpost.rules.header_text import decode_raw, decode_words, make_safe
-from hourpost.rules.mail.body_parts import find_body, is_page, list_outer
+from hourpost.rules.mail.body_parts import find_body, is_page, list_own
 from hourpost.rules.mail.decoding import to_text
 from hourpost.rules.mail.folding import drop_invisible, fold, storable
 from hourpost.rules.mail.html_text import read_html
@@ -38,10 +38,11 @@ def read_texts(content: bytes, found: list[tuple[Node, Part]], *, is_alternative
     """
     searched: list[str] = []
     room = MAX_SEARCH_CHARACTERS
-    outer = list_outer([part for _, part in found])
-    quoted = {part.section for part in find_body(content, outer, is_alternative=is_alternative).quoted}
+    own = {part.section: part for part in list_own(content, [part for _, part in found])}
+    quoted = {part.section for part in find_body(content, [*own.values()], is_alternative=is_alternative).quoted}
     preview, further = "", ""
-    for node, part in found:
+    for node, scanned in found:
+        part = own.get(scanned.section, scanned)
         if room <= 0:
             break
         text = _read_part(content, part) if part.media_type == "text" else _describe(node, part)
