@@ -46,6 +46,34 @@ def test_nothing_runs_and_nothing_is_fetched(page: str, expected: str | None) ->
     )
 
 
+TAGS = [
+    (
+        '<p style="color:red"">Your code is <b>1234</b>, keep it.</p><p>Best</p>',
+        '<p style="color:red">Your code is <b>1234</b>, keep it.</p><p>Best</p>',
+    ),
+    ("<p title=Bob's>Hello</p><p>there's", "<p title=\"Bob's\">Hello</p><p>there's</p>"),
+    ("<img alt=don't>a", '<img alt="don\'t">a'),
+    ('<p title=a"b title=c>d"e', '<p title="a&quot;b">d"e</p>'),
+    ('<p "title=a>b" title=c>d', '<p>b" title=c&gt;d</p>'),
+    ('<p =">">a', '<p>"&gt;a</p>'),
+    ('<p title = \n"a>b"lang=en>c', '<p title="a&gt;b" lang="en">c</p>'),
+    ("<p title= lang=en>c", '<p title="lang=en">c</p>'),
+    ("<p/title=a/>b", '<p title="a/">b</p>'),
+    ("<p title>b", '<p title="">b</p>'),
+    ("<img x:alt=a alt=b ALT=c>", '<img alt="b">'),
+    ("<b-x>a</b-x><b:x>b</b:x><o:p>c", "abc"),
+    ('a<p title="b>c</p>d', "a"),
+    ('a</p title="b>c">d', "ad"),
+    ("<p title=\"<script>\">a</p title='b>c'>d", '<p title="&lt;script&gt;">a</p>d'),
+    ("<style>a</styles></style>b", "b"),
+]
+
+
+@pytest.mark.parametrize(("page", "expected"), TAGS, ids=[page for page, _ in TAGS])
+def test_tags_end_where_browsers_see_their_end(page: str, expected: str) -> None:
+    assert make_safe_html(page, {}).html == expected
+
+
 @pytest.mark.parametrize(
     "link", ["javascript:alert(1)", "java&#10;script:alert(1)", "data:text/html,x", "/here", "#x", "vbscript:x"]
 )
@@ -72,6 +100,11 @@ HOSTILE = {
     "formatting of each paragraph": "".join(f"<b title={n}>" for n in range(500)) + "<p>x" * 150_000,
     "attributes": "<a " + " ".join(f"x{n}" for n in range(150_000)) + ">",
     "open quotes": '<a "' * 250_000,
+    "names with quotes": "<p \"='" * 100_000,
+    "values without ends": "<a x= " * 100_000,
+    "unclosed quotes": "<a x='>\"" * 100_000,
+    "blanks": ("<a" + " " * 1_000) * 500,
+    "slashes": "<a" + "/ " * 250_000,
     "signs": "<" * 1_000_000,
     "ampersands": "&" * 1_000_000,
     "comments": "<!--" * 250_000,

@@ -6,27 +6,19 @@ closed: what it is given here has neither. Nothing of the original stands in wha
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from html import escape
 
+from hourpost.rules.mail.html_tags import RAW, Tag, read_tags
 from hourpost.rules.mail.html_text import decode_entities
 
 MAX_DEPTH = 200
 MAX_FORMATTING = 30
-MAX_ATTRIBUTES = 50
 
 VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"))
 _FORMATTING = frozenset(
     ("a", "b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u")
 )  # fmt: skip
-# Each alternative takes all the rest where its end is missing, or every "<" would look for it again
-_TOKEN = re.compile(
-    r"<!--(?:.*?-->|.*)|<(/?)([A-Za-z][A-Za-z0-9]*+)((?:[^\"'>]++|\"[^\"]*+\"?|'[^']*+'?)*+)(?:>|\Z)"
-    r"|<[!?/][^>]*+>?",
-    re.DOTALL,
-)
-_ATTRIBUTE = re.compile(r"([A-Za-z][A-Za-z-]*+)(?>(?:\s*+=\s*+(?:\"([^\"]*+)\"?|'([^']*+)'?|([^\s\"'=<>`]++)))?)")
 
 Keep = Callable[[str, str, str], str | None]
 """Given element, attribute and value: the value to write, or None for none."""
@@ -49,18 +41,18 @@ class Rewriter:
         return "".join(pieces)
 
     def _pieces(self, page: str) -> Iterator[str]:
-        at = 0
-        while (match := _TOKEN.search(page, at)) is not None:
-            yield _words(page[at : match.start()])
-            at = match.end()
-            name = (match[2] or "").lower()
-            if name in self._emptied:
-                at = at if match[1] else _find_end(page, name, at)
-            elif name in self._tags:
-                yield from self._close(name) if match[1] else self._start(name, match[3])
-        yield _words(page[at:])
+        silent = ""
+        for token in read_tags(page):
+            if silent:
+                silent = "" if isinstance(token, Tag) and token.is_end and token.name == silent else silent
+            elif isinstance(token, str):
+                yield _words(token)
+            elif token.name in self._emptied:
+                silent = "" if token.is_end or token.name in RAW else token.name
+            elif token.name in self._tags:
+                yield from self._close(token.name) if token.is_end else self._start(token.name, token.attributes)
 
-    def _start(self, name: str, attributes: str) -> Iterator[str]:
+    def _start(self, name: str, attributes: Mapping[str, str]) -> Iterator[str]:
         if name == "p" and self._open[-1:] == ["p"]:
             yield from self._close("p")
         is_formatting = name in _FORMATTING
@@ -81,14 +73,9 @@ class Rewriter:
             if last == name:
                 return
 
-    def _attributes(self, element: str, text: str) -> Iterator[str]:
-        written: set[str] = set()
-        for number, match in enumerate(_ATTRIBUTE.finditer(text)):
-            name = match[1].lower()
-            if number >= MAX_ATTRIBUTES or name in written:
-                continue
-            written.add(name)
-            value = self._keep(element, name, decode_entities(match[2] or match[3] or match[4] or ""))
+    def _attributes(self, element: str, attributes: Mapping[str, str]) -> Iterator[str]:
+        for name, told in attributes.items():
+            value = self._keep(element, name, told)
             if value is not None:
                 yield f' {name}="{escape(value)}"'
 
@@ -96,8 +83,3 @@ class Rewriter:
 def _words(text: str) -> str:
     """Text as text: its entities once decoded, and nothing in it a tag."""
     return escape(decode_entities(text), quote=False) if "&" in text or "<" in text or ">" in text else text
-
-
-def _find_end(page: str, name: str, at: int) -> int:
-    found = re.compile(rf"</{name}\b[^>]*+>?", re.IGNORECASE).search(page, at)
-    return len(page) if found is None else found.end()
