@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from html import escape
 
 import pytest
 
@@ -86,6 +87,27 @@ def test_a_good_link_opens_elsewhere_and_tells_nobody() -> None:
     assert html == '<a href="https://x.example/?a=1&amp;b=2" target="_blank" rel="noopener noreferrer nofollow">x</a>'
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (
+            "?id=1&timestamp=5&region=eu&currency=USD&section=2&param=3&notify=1&degree=2&copy=1&amp=2",
+            "?id=1&timestamp=5&region=eu&currency=USD&section=2&param=3&notify=1&degree=2&copy=1&amp=2",
+        ),
+        ("?a&amp;copy=1&#38;reg=2&#x26;yen=3", "?a&copy=1&reg=2&yen=3"),
+        ("?a&copy;=1&copy&reg-&copy", "?a©=1©®-©"),
+        ("?a&copyx&notit;&amp2&Amp;&nosuch;&", "?a&copyx&notit;&amp2&Amp;&nosuch;&"),
+        (
+            "?a&#65=&#x42b",
+            "?aA=Ы",
+        ),
+    ],
+)
+def test_the_parameters_of_an_address_are_no_entities(written: str, value: str) -> None:
+    html = make_safe_html(f'<a href="https://x.example/{written}">x</a>', {}).html
+    assert html.partition('"')[2].partition('"')[0] == escape(f"https://x.example/{value}")
+
+
 def test_pictures_come_from_the_message_alone_unless_they_are_asked_for() -> None:
     page = '<img src="cid:logo%40x"><img src="https://spy.example/1"><img src="cid:none"><img src="//spy.example/2">'
     shown = make_safe_html(page, {"logo@x": "/here/2"})
@@ -107,6 +129,8 @@ HOSTILE = {
     "slashes": "<a" + "/ " * 250_000,
     "signs": "<" * 1_000_000,
     "ampersands": "&" * 1_000_000,
+    "entities": '<a title="' + "&copy=&#" * 60_000,
+    "one entity": '<a title="&' + "a" * 500_000 + '">',
     "comments": "<!--" * 250_000,
     "tables": "<table><tr><td>" * 60_000,
     "ends": "<div>" * 150 + "</span>" * 100_000,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hourpost.rules.mail.html_text import decode_entities
+from hourpost.rules.mail.html_text import decode_attribute
 
 MAX_ATTRIBUTES = 50
 
@@ -65,7 +65,7 @@ def _read_attributes(page: str, at: int) -> tuple[dict[str, str] | None, int]:
         if found[3] is not None or found[5] is not None:
             return None, at
         if len(attributes) < MAX_ATTRIBUTES:
-            attributes.setdefault(found[1].lower(), decode_entities(found[2] or found[4] or found[6] or ""))
+            attributes.setdefault(found[1].lower(), decode_attribute(found[2] or found[4] or found[6] or ""))
     end = _TAG_END.match(page, at)
     return attributes, end.end() if end else at
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from html.entities import html5
 
 # Each alternative takes all the rest where its end is missing, or every "<" would look for it again
 _SILENT = re.compile(
@@ -12,6 +13,8 @@ _SILENT = re.compile(
 _INLINE = re.compile(r"</?(?:a|abbr|b|em|font|i|mark|s|small|span|strong|sub|sup|u|wbr)\b[^<>]*+>", re.IGNORECASE)
 _TAG = re.compile(r"<[A-Za-z/!?][^<>]*+>?")
 _ENTITY = re.compile(r"&#?[0-9A-Za-z]{1,31};?")
+# In an address, "&copy" before "=" or a letter names a parameter
+_ENTITY_OF_ATTRIBUTE = re.compile(r"&(?:#[0-9A-Za-z]{1,31};?|([0-9A-Za-z]{1,31}+(?:;|(?![=0-9A-Za-z]))))")
 
 
 def read_html(page: str) -> str:
@@ -26,5 +29,14 @@ def decode_entities(text: str) -> str:
     return _ENTITY.sub(_decode, text) if "&" in text else text
 
 
+def decode_attribute(value: str) -> str:
+    """The value of an attribute, whose entities are told from the parameters of an address (HTML §13.2.5.73)."""
+    return _ENTITY_OF_ATTRIBUTE.sub(_decode_in_attribute, value) if "&" in value else value
+
+
 def _decode(match: re.Match[str]) -> str:
     return unescape(match[0])
+
+
+def _decode_in_attribute(match: re.Match[str]) -> str:
+    return unescape(match[0]) if match[1] is None else html5.get(match[1], match[0])
