@@ -64,7 +64,7 @@ TAGS = [
     ("<img x:alt=a alt=b ALT=c>", '<img alt="b">'),
     ("<b-x>a</b-x><b:x>b</b:x><o:p>c", "abc"),
     ('a<p title="b>c</p>d', "a"),
-    ('a</p title="b>c">d', "ad"),
+    ('a</i title="b>c">d', "ad"),
     ("<p title=\"<script>\">a</p title='b>c'>d", '<p title="&lt;script&gt;">a</p>d'),
     ("<style>a</styles></style>b", "b"),
 ]
@@ -73,6 +73,83 @@ TAGS = [
 @pytest.mark.parametrize(("page", "expected"), TAGS, ids=[page for page, _ in TAGS])
 def test_tags_end_where_browsers_see_their_end(page: str, expected: str) -> None:
     assert make_safe_html(page, {}).html == expected
+
+
+ENDS = [
+    (
+        "<table><tr><td>A<td>B<tr><td>C</table>D",
+        "<table><tbody><tr><td>A</td><td>B</td></tr><tr><td>C</td></tr></tbody></table>D",
+    ),
+    (
+        "<table><thead><th>A<tbody><td>B",
+        "<table><thead><tr><th>A</th></tr></thead><tbody><tr><td>B</td></tr></tbody></table>",
+    ),
+    (
+        "<table><td>A</td></tr><td>B</tbody><td>C",
+        "<table><tbody><tr><td>A</td></tr><tr><td>B</td></tr></tbody><tbody><tr><td>C</td></tr></tbody></table>",
+    ),
+    (
+        "<table><caption>A<colgroup><col><tr><td>B",
+        "<table><caption>A</caption><colgroup><col></colgroup><tbody><tr><td>B</td></tr></tbody></table>",
+    ),
+    (
+        "<table><tr><td>A<table><tr><td>B</table>C<td>D",
+        "<table><tbody><tr><td>A<table><tbody><tr><td>B</td></tr></tbody></table>C</td><td>D</td></tr></tbody></table>",
+    ),
+    ("<table><table><tr><td>A", "<table></table><table><tbody><tr><td>A</td></tr></tbody></table>"),
+    ("<tr><td>A</td></tr>B", "AB"),
+    (
+        "<div><table><tr><td>A</div>B</td><td>C</span>D</li></td><tr><td></b>E</table>F",
+        "<div><table><tbody><tr><td>AB</td><td>CD</td></tr><tr><td>E</td></tr></tbody></table>F</div>",
+    ),
+    ("<table><tr><td>A</p>B", "<table><tbody><tr><td>A<p></p>B</td></tr></tbody></table>"),
+    ("<ul><li>A<li>B<ol><li>C</ol><li>D</ul>E", "<ul><li>A</li><li>B<ol><li>C</li></ol></li><li>D</li></ul>E"),
+    (
+        "<ul><li><div>A<li><blockquote>B<li>C",
+        "<ul><li><div>A</div></li><li><blockquote>B<li>C</li></blockquote></li></ul>",
+    ),
+    ("<ul><li>A<ul></li><li>B", "<ul><li>A<ul><li>B</li></ul></li></ul>"),
+    ("<dl><dt>A<dd>B<dt>C", "<dl><dt>A</dt><dd>B</dd><dt>C</dt></dl>"),
+    ("<p>A<div>B</div>C</p>", "<p>A</p><div>B</div>C<p></p>"),
+    ("<p><span>A<p>B</span>C", "<p><span>A</span></p><p>BC</p>"),
+    ("<span>A<div>B</span>C</div>D", "<span>A<div>BC</div>D</span>"),
+    ("<h1>A</h2>B<h3>C<h4>D", "<h1>A</h1>B<h3>C</h3><h4>D</h4>"),
+    ("<ruby>A<rt>B<rp>C", "<ruby>A<rt>B</rt><rp>C</rp></ruby>"),
+    ("A</br>B", "A<br>B"),
+    ("<p><b>A<p>B</b>C", "<p><b>A</b></p><p><b>B</b>C</p>"),
+    ("<div><i>A<b>B</div>C<br>D</i>E", "<div><i>A<b>B</b></i></div><i><b>C<br>D</b></i>E"),
+    ("<div><u>A</div><p>B</u>C", "<div><u>A</u></div><p><u>B</u>C</p>"),
+    ("<div><s>A</div></s>B", "<div><s>A</s></div>B"),
+    ("<table><tr><td><b>A<td>B</table>C", "<table><tbody><tr><td><b>A</b></td><td>B</td></tr></tbody></table>C"),
+    (
+        "<div><b>A</div><table><tr><td>B</table>C",
+        "<div><b>A</b></div><table><tbody><tr><td>B</td></tr></tbody></table><b>C</b>",
+    ),
+]
+
+
+@pytest.mark.parametrize(("page", "expected"), ENDS, ids=[page for page, _ in ENDS])
+def test_elements_end_where_browsers_end_them(page: str, expected: str) -> None:
+    assert make_safe_html(page, {}).html == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "piece", "end"), [("<table>", "<tr><td>A<td>B", "</table>"), ("<ul>", "<li>A", "</ul>"), ("", "<p>A", "")]
+)
+def test_a_long_page_without_end_tags_keeps_its_form(start: str, piece: str, end: str) -> None:
+    html = make_safe_html(start + piece * 1_000 + end, {}).html
+    assert html.count("A") == html.count(piece[:3]) == 1_000
+    assert html.endswith(f"</{start[1:]}" if start else "</p>")
+
+
+def test_links_without_ends_stay_links() -> None:
+    html = make_safe_html("<a href=https://x.example/>A" * 100, {}).html
+    assert html.count(">A</a>") == 100
+
+
+def test_formatting_that_goes_on_does_not_multiply_a_page() -> None:
+    page = "<p>" + "".join(f"<b title={n}>" for n in range(30)) + "A<p>" * 10_000
+    assert len(make_safe_html(page, {}).html) < 3 * len(page) + 200_000
 
 
 @pytest.mark.parametrize(
@@ -134,6 +211,13 @@ HOSTILE = {
     "comments": "<!--" * 250_000,
     "tables": "<table><tr><td>" * 60_000,
     "ends": "<div>" * 150 + "</span>" * 100_000,
+    "items at the depth": "<ul><li><blockquote>" + "<span>" * 250 + "<li>" * 120_000,
+    "blocks at the depth": "<p><table><tr><td>" + "<div>" * 250 + "<h1>" * 120_000,
+    "cells at the depth": "<table><tr><td>" * 66 + "</p></b></span></td><td><table>" * 15_000,
+    "broken formatting": "<p>" + "".join(f"<b title={n}>" for n in range(30)) + "x<p>" * 120_000,
+    "broken formatting of each cell": "<table><td>" + ("<p>" + "<b title=x>" * 9 + "<p>x<td>") * 4_000,
+    "links": "<a href=https://x.example/>x" * 18_000,
+    "links around blocks": "<a href=https://x.example/><div>" * 16_000,
     "silent": "<script>" * 120_000,
 }
 

@@ -9,16 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Set
 from html import escape
 
+from hourpost.rules.mail.html_elements import OpenElements
 from hourpost.rules.mail.html_tags import RAW, Tag, read_tags
 from hourpost.rules.mail.html_text import decode_entities
 
-MAX_DEPTH = 200
-MAX_FORMATTING = 30
-
-VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"))
-_FORMATTING = frozenset(
-    ("a", "b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u")
-)  # fmt: skip
+_REOPENED_ANYWAY = 64 * 1024
 
 Keep = Callable[[str, str, str], str | None]
 """Given element, attribute and value: the value to write, or None for none."""
@@ -31,47 +26,27 @@ class Rewriter:
         self._tags = tags
         self._emptied = emptied
         self._keep = keep
-        self._open: list[str] = []
-        self._formatting = 0
 
     def rewrite(self, page: str) -> str:
         """The page as it may be parsed."""
-        pieces = list(self._pieces(page))
-        pieces += [f"</{name}>" for name in reversed(self._open)]
-        return "".join(pieces)
+        return "".join(self._pieces(page))
 
     def _pieces(self, page: str) -> Iterator[str]:
+        elements = OpenElements(len(page) + _REOPENED_ANYWAY)
         silent = ""
         for token in read_tags(page):
             if silent:
                 silent = "" if isinstance(token, Tag) and token.is_end and token.name == silent else silent
             elif isinstance(token, str):
-                yield _words(token)
+                yield from elements.add_words(_words(token))
             elif token.name in self._emptied:
                 silent = "" if token.is_end or token.name in RAW else token.name
             elif token.name in self._tags:
-                yield from self._close(token.name) if token.is_end else self._start(token.name, token.attributes)
+                yield from elements.end(token.name) if token.is_end else elements.start(token.name, self._write(token))
+        yield from elements.end_all()
 
-    def _start(self, name: str, attributes: Mapping[str, str]) -> Iterator[str]:
-        if name == "p" and self._open[-1:] == ["p"]:
-            yield from self._close("p")
-        is_formatting = name in _FORMATTING
-        if name not in VOID:
-            if len(self._open) >= MAX_DEPTH or (is_formatting and self._formatting >= MAX_FORMATTING):
-                return
-            self._open.append(name)
-            self._formatting += is_formatting
-        yield f"<{name}{''.join(self._attributes(name, attributes))}>"
-
-    def _close(self, name: str) -> Iterator[str]:
-        if name not in self._open:
-            return
-        while True:
-            last = self._open.pop()
-            self._formatting -= last in _FORMATTING
-            yield f"</{last}>"
-            if last == name:
-                return
+    def _write(self, tag: Tag) -> str:
+        return f"<{tag.name}{''.join(self._attributes(tag.name, tag.attributes))}>"
 
     def _attributes(self, element: str, attributes: Mapping[str, str]) -> Iterator[str]:
         for name, told in attributes.items():
