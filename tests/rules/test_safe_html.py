@@ -75,6 +75,28 @@ def test_tags_end_where_browsers_see_their_end(page: str, expected: str) -> None
     assert make_safe_html(page, {}).html == expected
 
 
+DRAWINGS = [
+    ('A<svg width="1"/>B<math/>C', "ABC"),
+    ("A<svg width=1/>B<p>C", "A<p>C</p>"),
+    ("A<svg><path/>B<text>C</text><p>D<svg>E</svg>F", "A<p>DF</p>"),
+    ("A<math>B</p>C", "A<p></p>C"),
+    ("A<svg>B<font>C<font color=red>D", 'A<font color="red">D</font>'),
+    ("A<svg><svg/><svg>B</svg>C</svg>D</svg>E", "ADE"),
+    ("A<svg><title/>B<style>C</svg>D", "AD"),
+    ("<svg></p><style><a title='</style><img src=x onerror=1>'>", "<p></p><img>'&gt;"),
+    ("<svg><desc><p title='</svg><img src=x onerror=1>'>A", '<p title="&lt;/svg&gt;&lt;img src=x onerror=1&gt;">A</p>'),
+    (
+        "<math><mtext><table><mglyph><style><!--</style><img title='--><img src=1 onerror=1>'>",
+        '<img title="--&gt;&lt;img src=1 onerror=1&gt;"><table></table>',
+    ),
+]
+
+
+@pytest.mark.parametrize(("page", "expected"), DRAWINGS, ids=[page for page, _ in DRAWINGS])
+def test_drawings_and_formulas_end_where_browsers_end_them(page: str, expected: str) -> None:
+    assert make_safe_html(page, {}).html == expected
+
+
 ENDS = [
     (
         "<table><tr><td>A<td>B<tr><td>C</table>D",
@@ -218,6 +240,8 @@ HOSTILE = {
     "broken formatting of each cell": "<table><td>" + ("<p>" + "<b title=x>" * 9 + "<p>x<td>") * 4_000,
     "links": "<a href=https://x.example/>x" * 18_000,
     "links around blocks": "<a href=https://x.example/><div>" * 16_000,
+    "drawings": "<svg><svg/>" * 50_000,
+    "drawings that end": "<svg><p><math/>" * 35_000,
     "silent": "<script>" * 120_000,
 }
 

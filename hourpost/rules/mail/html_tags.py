@@ -12,6 +12,13 @@ MAX_ATTRIBUTES = 50
 
 RAW = frozenset(("script", "style", "title", "textarea", "iframe", "noframes", "noscript"))
 """Elements whose content is no HTML."""
+_FOREIGN = frozenset(("math", "svg"))
+_NOT_FOREIGN_NAMES = (
+    "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta"
+    " nobr ol p pre ruby s small span strike strong sub sup table tt u ul var"
+)
+_NOT_FOREIGN = frozenset(_NOT_FOREIGN_NAMES.split())
+_OF_HTML_FONT = frozenset(("color", "face", "size"))
 # Each alternative takes all the rest where its end is missing, or every "<" would look for it again
 _TOKEN = re.compile(r"<!--(?:.*?-->|.*)|<(/?)([A-Za-z][^ \t\n\f\r/>]*+)|<[!?/][^>]*+>?", re.DOTALL)
 # A quote begins a value directly behind "=" alone; elsewhere it belongs to a name
@@ -24,41 +31,73 @@ _TAG_END = re.compile(r"[ \t\n\f\r/]*+>?")
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag. Names are in small letters; values are decoded, and of an attribute told twice the first one counts."""
+    """A tag. Names are in small letters; values are decoded, and of an attribute told twice the first one counts.
+
+    ``closes_itself`` means something in drawings and formulas alone.
+    """
 
     name: str
     is_end: bool
     attributes: dict[str, str]
+    closes_itself: bool
 
 
 def read_tags(page: str) -> Iterator[str | Tag]:
     """The tags of a page and the words between them, not yet decoded.
 
-    Comments are passed over, and so is what stands in elements whose content is no HTML: scripts, styles and the like.
+    Comments are passed over, and so is what stands in elements whose content is no HTML: scripts, styles, drawings.
     """
     at = 0
+    foreign = _Foreign()
     while (found := _TOKEN.search(page, at)) is not None:
-        if found.start() > at:
+        if found.start() > at and not foreign.depth:
             yield page[at : found.start()]
         at = found.end()
         if found[2] is None:
             continue
-        attributes, at = _read_attributes(page, at)
-        if attributes is None:
+        tag, at = _read_tag(page, found)
+        if tag is None or foreign.has(tag):
             continue
-        tag = Tag(found[2].lower(), bool(found[1]), attributes)
         yield tag
         if tag.name in RAW and not tag.is_end:
             at = _find_end(page, tag.name, at)
-    if at < len(page):
+    if at < len(page) and not foreign.depth:
         yield page[at:]
 
 
-def _read_attributes(page: str, at: int) -> tuple[dict[str, str] | None, int]:
-    """The attributes from ``at`` on and where their tag ends; None for a tag that no browser would see.
+class _Foreign:
+    """The drawing or formula in which the reader is. Tags of HTML end it where its end tag is missing."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._name = ""
+
+    def has(self, tag: Tag) -> bool:
+        """Whether the tag is of a drawing or formula: it begins one, ends one or stands in it."""
+        if not self.depth:
+            if tag.is_end or tag.name not in _FOREIGN:
+                return False
+            self._name = tag.name
+        elif _ends_foreign(tag):
+            self.depth = 0
+            return False
+        if tag.name == self._name:
+            self.depth += -1 if tag.is_end else not tag.closes_itself
+        return True
+
+
+def _ends_foreign(tag: Tag) -> bool:
+    if tag.is_end:
+        return tag.name in ("br", "p")
+    return tag.name in _NOT_FOREIGN or (tag.name == "font" and not _OF_HTML_FONT.isdisjoint(tag.attributes))
+
+
+def _read_tag(page: str, begun: re.Match[str]) -> tuple[Tag | None, int]:
+    """The tag whose name was found, and where it ends; None for one that no browser would see.
 
     That is one with a quote that is never closed: it takes all the rest of the page.
     """
+    at = begun.end()
     attributes: dict[str, str] = {}
     while (found := _ATTRIBUTE.match(page, at)) is not None:
         at = found.end()
@@ -67,7 +106,8 @@ def _read_attributes(page: str, at: int) -> tuple[dict[str, str] | None, int]:
         if len(attributes) < MAX_ATTRIBUTES:
             attributes.setdefault(found[1].lower(), decode_attribute(found[2] or found[4] or found[6] or ""))
     end = _TAG_END.match(page, at)
-    return attributes, end.end() if end else at
+    rest = end[0] if end else ""
+    return Tag(begun[2].lower(), bool(begun[1]), attributes, rest.endswith("/>")), at + len(rest)
 
 
 def _find_end(page: str, name: str, at: int) -> int:
