@@ -67,6 +67,8 @@ TAGS = [
     ('a</i title="b>c">d', "ad"),
     ("<p title=\"<script>\">a</p title='b>c'>d", '<p title="&lt;script&gt;">a</p>d'),
     ("<style>a</styles></style>b", "b"),
+    ("a<!-->b<!--->c<!---->d<!--x--!>e<!-- > -- -! -->f", "abcdef"),
+    ("a<!---- >b-->c<!--->--><!--d", "ac--&gt;"),
 ]
 
 
@@ -231,6 +233,7 @@ HOSTILE = {
     "entities": '<a title="' + "&copy=&#" * 60_000,
     "one entity": '<a title="&' + "a" * 500_000 + '">',
     "comments": "<!--" * 250_000,
+    "comments that nearly end": "<!--" + "--" * 250_000,
     "tables": "<table><tr><td>" * 60_000,
     "ends": "<div>" * 150 + "</span>" * 100_000,
     "items at the depth": "<ul><li><blockquote>" + "<span>" * 250 + "<li>" * 120_000,

@@ -20,7 +20,7 @@ _NOT_FOREIGN_NAMES = (
 _NOT_FOREIGN = frozenset(_NOT_FOREIGN_NAMES.split())
 _OF_HTML_FONT = frozenset(("color", "face", "size"))
 # Each alternative takes all the rest where its end is missing, or every "<" would look for it again
-_TOKEN = re.compile(r"<!--(?:.*?-->|.*)|<(/?)([A-Za-z][^ \t\n\f\r/>]*+)|<[!?/][^>]*+>?", re.DOTALL)
+_TOKEN = re.compile(r"<!--(?:-?>|.*?--!?>|.*)|<(/?)([A-Za-z][^ \t\n\f\r/>]*+)|<[!?/][^>]*+>?", re.DOTALL)
 # A quote begins a value directly behind "=" alone; elsewhere it belongs to a name
 _ATTRIBUTE = re.compile(
     r"""[ \t\n\f\r/]*+([^ \t\n\f\r/>][^ \t\n\f\r/>=]*+)"""

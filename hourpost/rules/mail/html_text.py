@@ -8,7 +8,7 @@ from html.entities import html5
 
 # Each alternative takes all the rest where its end is missing, or every "<" would look for it again
 _SILENT = re.compile(
-    r"<!--(?:.*?-->|.*)|<(script|style|title|template)\b(?:.*?</\1\s*+>|.*)", re.IGNORECASE | re.DOTALL
+    r"<!--(?:-?>|.*?--!?>|.*)|<(script|style|title|template)\b(?:.*?</\1\s*+>|.*)", re.IGNORECASE | re.DOTALL
 )
 _INLINE = re.compile(r"</?(?:a|abbr|b|em|font|i|mark|s|small|span|strong|sub|sup|u|wbr)\b[^<>]*+>", re.IGNORECASE)
 _TAG = re.compile(r"<[A-Za-z/!?][^<>]*+>?")

@@ -103,6 +103,7 @@ def test_the_preview_leaves_out_what_is_quoted() -> None:
         ("<p>a<b>b</b>c</p><p>d", "abc d"),
         ("<style>x{}</style>a<script>b</script>c", "a c"),
         ("a<!-- b -->c<!-- d", "a c"),
+        ("a<!-->b<!--->c<!--d--!>e", "a b c e"),
         ("<script>a", ""),
         ("a &amp; b &lt; &#233; &#x1F600; &#99999999999999999999; &nosuch;", "a & b < é 😀 � &nosuch;"),
         ("1 < 2 <3", "1 < 2 <3"),
