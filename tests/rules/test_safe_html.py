@@ -36,6 +36,10 @@ CASES = [
     ("a < b &lt;c&gt; &amp;lt; &copy;", "a &lt; b &lt;c&gt; &amp;lt; ©"),
     ('<img alt="&quot;onload=1">', '<img alt="&quot;onload=1">'),
     ("<noscript><p title='</noscript><img src=x onerror=1>'>", "<img>'&gt;"),
+    ("<noscript><style></noscript><img src=x onerror=1></style><b>x</noscript>y", "<img><b>xy</b>"),
+    ("a<noscript><img src=https://x onerror=1>b</noscript>c", "a<img>bc"),
+    ("<noscript><!-- </noscript><img src=x onerror=1>' --><b>x", "<img>' --&gt;<b>x</b>"),
+    ("<noscript>a<noscript>b<!--</noscript>c</noscript>d<noscript>e", "abcde"),
     ("<b", "<b></b>"),
     ('<a title="a>b">q</a>', None),
 ]
@@ -70,6 +74,7 @@ TAGS = [
     ('a</i title="b>c">d', "ad"),
     ("<p title=\"<script>\">a</p title='b>c'>d", '<p title="&lt;script&gt;">a</p>d'),
     ("<style>a</styles></style>b", "b"),
+    ("<noscript>a</noscript><p title='</noscript>b'>c", 'a<p title="&lt;/noscript&gt;b">c</p>'),
     ("a<!-->b<!--->c<!---->d<!--x--!>e<!-- > -- -! -->f", "abcdef"),
     ("a<!---- >b-->c<!--->--><!--d", "ac--&gt;"),
 ]
@@ -248,6 +253,9 @@ HOSTILE = {
     "links around blocks": "<a href=https://x.example/><div>" * 16_000,
     "drawings": "<svg><svg/>" * 50_000,
     "drawings that end": "<svg><p><math/>" * 35_000,
+    "without scripts": "<noscript>" * 52_000,
+    "without scripts, with stray ends": "</noscript>" * 45_000,
+    "without scripts, with ends": "<noscript><!--</noscript>" * 20_000,
     "silent": "<script>" * 120_000,
 }
 

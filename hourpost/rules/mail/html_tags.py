@@ -10,7 +10,7 @@ from hourpost.rules.mail.html_text import decode_attribute
 
 MAX_ATTRIBUTES = 50
 
-RAW = frozenset(("script", "style", "title", "textarea", "iframe", "noframes", "noscript"))
+RAW = frozenset(("script", "style", "title", "textarea", "iframe", "noframes"))
 """Elements whose content is no HTML."""
 _FOREIGN = frozenset(("math", "svg"))
 _NOT_FOREIGN_NAMES = (
@@ -46,23 +46,27 @@ def read_tags(page: str) -> Iterator[str | Tag]:
     """The tags of a page and the words between them, not yet decoded.
 
     Comments are passed over, and so is what stands in elements whose content is no HTML: scripts, styles, drawings.
+    What stands in ``noscript`` is HTML, but nothing in it takes its end: with scripts or without, that is the same one.
     """
-    at = 0
     foreign = _Foreign()
-    while (found := _TOKEN.search(page, at)) is not None:
-        if found.start() > at and not foreign.depth:
-            yield page[at : found.start()]
-        at = found.end()
-        if found[2] is None:
+    at, end, is_within = 0, len(page), False
+    while at < len(page):
+        found = _TOKEN.search(page, at, end)
+        if not foreign.depth and (words := page[at : found.start() if found else end]):
+            yield words
+        if found is None:
+            at, end, is_within = end, len(page), False
             continue
-        tag, at = _read_tag(page, found)
+        tag, at = _read_tag(page, found, end) if found[2] else (None, found.end())
         if tag is None or foreign.has(tag):
             continue
         yield tag
-        if tag.name in RAW and not tag.is_end:
-            at = _find_end(page, tag.name, at)
-    if at < len(page) and not foreign.depth:
-        yield page[at:]
+        if tag.is_end:
+            continue
+        if tag.name in RAW:
+            at = _find_end(page, tag.name, at, end)
+        elif tag.name == "noscript" and not is_within:
+            end, is_within = _find_end(page, tag.name, at, end), True
 
 
 class _Foreign:
@@ -92,25 +96,25 @@ def _ends_foreign(tag: Tag) -> bool:
     return tag.name in _NOT_FOREIGN or (tag.name == "font" and not _OF_HTML_FONT.isdisjoint(tag.attributes))
 
 
-def _read_tag(page: str, begun: re.Match[str]) -> tuple[Tag | None, int]:
+def _read_tag(page: str, begun: re.Match[str], end: int) -> tuple[Tag | None, int]:
     """The tag whose name was found, and where it ends; None for one that no browser would see.
 
     That is one with a quote that is never closed: it takes all the rest of the page.
     """
     at = begun.end()
     attributes: dict[str, str] = {}
-    while (found := _ATTRIBUTE.match(page, at)) is not None:
+    while (found := _ATTRIBUTE.match(page, at, end)) is not None:
         at = found.end()
         if found[3] is not None or found[5] is not None:
             return None, at
         if len(attributes) < MAX_ATTRIBUTES:
             attributes.setdefault(found[1].lower(), decode_attribute(found[2] or found[4] or found[6] or ""))
-    end = _TAG_END.match(page, at)
-    rest = end[0] if end else ""
+    closing = _TAG_END.match(page, at, end)
+    rest = closing[0] if closing else ""
     return Tag(begun[2].lower(), bool(begun[1]), attributes, rest.endswith("/>")), at + len(rest)
 
 
-def _find_end(page: str, name: str, at: int) -> int:
-    """Where the end tag begins."""
-    found = re.compile(rf"</{name}[ \t\n\f\r/>]", re.IGNORECASE | re.ASCII).search(page, at)
-    return len(page) if found is None else found.start()
+def _find_end(page: str, name: str, at: int, end: int) -> int:
+    """Where the end tag begins, before ``end``."""
+    found = re.compile(rf"</{name}[ \t\n\f\r/>]", re.IGNORECASE | re.ASCII).search(page, at, end)
+    return end if found is None else found.start()

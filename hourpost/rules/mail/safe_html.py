@@ -24,7 +24,7 @@ _TAGS_NAMES = (
     " u ul var wbr"
 )
 _TAGS = frozenset(_TAGS_NAMES.split())
-_EMPTIED_NAMES = "script style title template noscript iframe audio video select textarea noframes"
+_EMPTIED_NAMES = "script style title template iframe audio video select textarea noframes"
 _EMPTIED = frozenset(_EMPTIED_NAMES.split())
 _EVERYWHERE = frozenset(("style", "title", "dir", "lang", "align", "valign", "width", "height", "bgcolor", "color"))
 _ATTRIBUTES = {
