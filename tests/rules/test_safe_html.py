@@ -7,7 +7,7 @@ from html import escape
 
 import pytest
 
-from hourpost.rules.mail.safe_html import make_safe_html
+from hourpost.rules.mail.safe_html import _clean, make_safe_html
 
 CASES = [
     ("<script>alert(1)</script>Hi", "Hi"),
@@ -225,6 +225,49 @@ def test_pictures_come_from_the_message_alone_unless_they_are_asked_for() -> Non
     assert 'src="https://spy.example/1"' in make_safe_html(page, {}, with_images=True).html
 
 
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.mark.parametrize(
+    "address",
+    [PICTURE, "DATA:image/JPEG;base64,/9j/", "data:image/gif;base64,R0lG\n ODlh", "data:image/webp;base64,Uk%2B"],
+)
+def test_a_picture_that_stands_in_the_page_is_shown(address: str) -> None:
+    shown = make_safe_html(f'<img src=" {address} ">', {})
+    assert (shown.html, shown.blocked_images) == (f'<img src="{address}">', 0)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "data:image/svg+xml;base64,PHN2Zz4=",
+        "data:image/svg+xml,<svg onload=alert(1)>",
+        "data:image/png,x",
+        "data:text/html;base64,PHN2Zz4=",
+        "data:image/png;base64,x,data:text/html,y",
+        "data:image/png;x=text/html;base64,eA==",
+        "data:",
+        "data&colon;text/html,x",
+    ],
+)
+def test_nothing_else_that_stands_in_the_page_is_shown_or_counted(address: str) -> None:
+    shown = make_safe_html(f'<img src="{address}">', {}, with_images=True)
+    assert (shown.html, shown.blocked_images) == ("<img>", 0)
+
+
+@pytest.mark.parametrize("address", [PICTURE, "data:text/html,x", "d&Tab;ata:text/html,x", "&#1;data:text/html,x"])
+@pytest.mark.parametrize("page", ['<a href="{}">x</a>', '<blockquote cite="{}">x</blockquote>'])
+def test_only_a_picture_may_stand_in_the_page(page: str, address: str) -> None:
+    page = page.format(address)
+    for shown in (make_safe_html(page, {}).html, _clean(page)):
+        assert "data" not in shown
+
+
+def test_the_second_look_sees_pictures_alone_too() -> None:
+    page = f'<img src="{PICTURE}"><img src="data:image/svg+xml,x"><img src=" d&Tab;ata:text/html,x"><img alt="data:">'
+    assert _clean(page) == f'<img src="{PICTURE}"><img><img><img alt="data:">'
+
+
 HOSTILE = {
     "nesting": "<div>" * 200_000,
     "formatting": "<a href=x><b><i>" * 60_000,
@@ -256,6 +299,8 @@ HOSTILE = {
     "without scripts": "<noscript>" * 52_000,
     "without scripts, with stray ends": "</noscript>" * 45_000,
     "without scripts, with ends": "<noscript><!--</noscript>" * 20_000,
+    "picture": '<img src="data:image/png;base64,' + "A " * 250_000 + '!">',
+    "blanks before data": '<img src="' + "&#1;" * 49_000 + '">',
     "silent": "<script>" * 120_000,
 }
 

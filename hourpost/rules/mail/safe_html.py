@@ -56,6 +56,9 @@ _STYLES_NAMES = (
 )
 _STYLES = frozenset(_STYLES_NAMES.split())
 _LINKS = frozenset(("http", "https", "mailto", "tel"))
+# Never image/svg+xml: that is a document of its own
+_PICTURE = re.compile(r"data:image/(?:png|jpe?g|gif|webp);base64,[A-Za-z0-9+/=%\s]*+", re.IGNORECASE)
+_DATA = re.compile(r"[\0- ]*+d[\t\n\r]*+a[\t\n\r]*+t[\t\n\r]*+a[\t\n\r]*+:", re.IGNORECASE)
 _BACKGROUND = re.compile(r"(^|;)(\s*)background(?=\s*:)", re.IGNORECASE)
 _UNSAFE_STYLE = ("url(", "\\", "expression", "@", "/*", "var(")
 
@@ -104,6 +107,8 @@ class _Filter:
         scheme, _, rest = value.partition(":")
         if scheme.lower() == "cid":
             return self._inline.get(unquote(rest))
+        if scheme.lower() == "data":
+            return value if _PICTURE.fullmatch(value) else None
         if self._with_images and scheme.lower() in ("http", "https"):
             return value
         self.blocked += 1
@@ -123,9 +128,16 @@ def _clean(page: str) -> str:
         page,
         tags=set(_TAGS),
         attributes=_ATTRIBUTES,
-        url_schemes=set(_LINKS),
+        url_schemes=_LINKS | {"data"},
+        attribute_filter=_look_again,
         url_relative="pass_through",  # the only ones are ours
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
         filter_style_properties=set(_STYLES),
     )
+
+
+def _look_again(element: str, attribute: str, value: str) -> str | None:
+    """The value of an attribute, unless it holds anything but a picture in itself."""
+    is_picture = (element, attribute) == ("img", "src") and _PICTURE.fullmatch(value)
+    return None if _DATA.match(value) and attribute in ("cite", "href", "src") and not is_picture else value
