@@ -225,6 +225,38 @@ def test_pictures_come_from_the_message_alone_unless_they_are_asked_for() -> Non
     assert 'src="https://spy.example/1"' in make_safe_html(page, {}, with_images=True).html
 
 
+BODIES = [
+    (
+        "<html><head><title>A</title></head><body bgcolor=#000><font color=white>B</font></body></html>",
+        '<div style="background-color:#000"><font color="white">B</font></div>',
+    ),
+    ('<body style="background:#111; color:#eee">A', '<div style="background-color:#111;color:#eee">A</div>'),
+    (
+        '<body bgcolor=1a1A1a text=White style="color:red;position:fixed">A',
+        '<div style="background-color:#1a1A1a;color:White;color:red">A</div>',
+    ),
+    ("<body bgcolor='red;position:fixed' text='url(x)'>A", "A"),
+    (
+        "<body background=https://x style='background:url(https://x)' bgcolor=red onload=x()>A",
+        '<div style="background-color:red">A</div>',
+    ),
+    ("<body class=a width=1>A</body>B", "AB"),
+    ("<body dir=rtl lang=he>A", '<div dir="rtl" lang="he">A</div>'),
+    ("<body bgcolor=red><div>A</div></div>B</body>C", '<div style="background-color:red"><div>A</div>BC</div>'),
+    ("<p>A<body bgcolor=red>B", '<p>A</p><div style="background-color:red">B</div>'),
+    ("<table><body bgcolor=red><tr><td>A", "<table><tbody><tr><td>A</td></tr></tbody></table>"),
+    (
+        "<blockquote><body bgcolor=red>A</body></blockquote>B",
+        '<blockquote><div style="background-color:red">A</div></blockquote>B',
+    ),
+]
+
+
+@pytest.mark.parametrize(("page", "expected"), BODIES, ids=[page for page, _ in BODIES])
+def test_the_page_keeps_its_colours(page: str, expected: str) -> None:
+    assert make_safe_html(page, {}).html == expected
+
+
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
 
@@ -301,6 +333,7 @@ HOSTILE = {
     "without scripts, with ends": "<noscript><!--</noscript>" * 20_000,
     "picture": '<img src="data:image/png;base64,' + "A " * 250_000 + '!">',
     "blanks before data": '<img src="' + "&#1;" * 49_000 + '">',
+    "bodies": "<body bgcolor=red>" * 30_000,
     "silent": "<script>" * 120_000,
 }
 

@@ -15,6 +15,8 @@ VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "l
 _FORMATTING = frozenset(
     ("a", "b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u")
 )  # fmt: skip
+WRITTEN_AS = {"body": "div"}
+"""Elements that are written as others: a page that is shown within another has no body."""
 _MOST_ALIKE = 3
 _CELLS = frozenset(("caption", "td", "th"))
 _LIMITS = _CELLS | {"table"}
@@ -34,8 +36,8 @@ _PLACES = {
 """The parts of a table, and within which of its parts each may stand."""
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _BLOCKS_NAMES = (
-    "address article aside blockquote center dd details div dl dt figcaption figure footer header hgroup hr li main nav"
-    " ol p pre section summary table ul"
+    "address article aside blockquote body center dd details div dl dt figcaption figure footer header hgroup hr li"
+    " main nav ol p pre section summary table ul"
 )
 _BLOCKS = frozenset(_BLOCKS_NAMES.split()) | _HEADINGS
 _SPECIAL = _BLOCKS | _PLACES.keys()
@@ -79,6 +81,8 @@ class OpenElements:
         if name in _PLACES:
             yield from self._start_in_table(name, tag)
             return
+        if name == "body" and (tag == "<div>" or (self._names and self._names[-1] in _BETWEEN_CELLS)):
+            return
         if name == "a":
             self._forget(name)
         if name in _ENDED_BY_START:
@@ -93,6 +97,8 @@ class OpenElements:
 
     def end(self, name: str) -> Iterator[str]:
         """An end tag: without an element that it may end it is none, but ``</br>`` and ``</p>`` break lines."""
+        if name == "body":  # what comes behind is in it nevertheless
+            return
         if name == "br" or (name == "p" and self._find(_P) is None):
             yield from self.start(name, f"<{name}>")
         if name in _FORMATTING:
@@ -155,7 +161,7 @@ class OpenElements:
         self._formatting -= name in _FORMATTING
         if name in _CELLS:
             self._broken.pop()
-        return f"</{name}>"
+        return f"</{WRITTEN_AS.get(name, name)}>"
 
     def _push(self, name: str, tag: str) -> Iterator[str]:
         if name not in VOID:

@@ -6,21 +6,24 @@ closed: what it is given here has neither. Nothing of the original stands in wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from html import escape
 
-from hourpost.rules.mail.html_elements import OpenElements
+from hourpost.rules.mail.html_elements import WRITTEN_AS, OpenElements
 from hourpost.rules.mail.html_tags import RAW, Tag, read_tags
 from hourpost.rules.mail.html_text import decode_entities
 
 _REOPENED_ANYWAY = 64 * 1024
 
-Keep = Callable[[str, str, str], str | None]
-"""Given element, attribute and value: the value to write, or None for none."""
+Keep = Callable[[str, Mapping[str, str]], Iterable[tuple[str, str]]]
+"""Given an element and its attributes: those to write."""
 
 
 class Rewriter:
-    """Writes pages anew with ``tags`` alone; what stands in ``emptied`` ones goes with them."""
+    """Writes pages anew with ``tags`` alone; what stands in ``emptied`` ones goes with them.
+
+    Where ``body`` is among them, it is a ``div`` if anything is to be written of its attributes.
+    """
 
     def __init__(self, tags: Set[str], emptied: Set[str], keep: Keep) -> None:
         self._tags = tags
@@ -46,13 +49,8 @@ class Rewriter:
         yield from elements.end_all()
 
     def _write(self, tag: Tag) -> str:
-        return f"<{tag.name}{''.join(self._attributes(tag.name, tag.attributes))}>"
-
-    def _attributes(self, element: str, attributes: Mapping[str, str]) -> Iterator[str]:
-        for name, told in attributes.items():
-            value = self._keep(element, name, told)
-            if value is not None:
-                yield f' {name}="{escape(value)}"'
+        kept = [f' {name}="{escape(value)}"' for name, value in self._keep(tag.name, tag.attributes)]
+        return f"<{WRITTEN_AS.get(tag.name, tag.name)}{''.join(kept)}>"
 
 
 def _words(text: str) -> str:

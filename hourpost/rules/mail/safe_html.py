@@ -6,7 +6,7 @@ It is still to be shown in a sandboxed frame without scripts and with a policy o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -60,6 +60,8 @@ _LINKS = frozenset(("http", "https", "mailto", "tel"))
 _PICTURE = re.compile(r"data:image/(?:png|jpe?g|gif|webp);base64,[A-Za-z0-9+/=%\s]*+", re.IGNORECASE)
 _DATA = re.compile(r"[\0- ]*+d[\t\n\r]*+a[\t\n\r]*+t[\t\n\r]*+a[\t\n\r]*+:", re.IGNORECASE)
 _BACKGROUND = re.compile(r"(^|;)(\s*)background(?=\s*:)", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9A-Fa-f]{6}|[0-9A-Fa-f]{3}")
+_COLOR = re.compile(r"#?[0-9A-Fa-f]{6}|#?[0-9A-Fa-f]{3}|[A-Za-z]{1,30}")
 _UNSAFE_STYLE = ("url(", "\\", "expression", "@", "/*", "var(")
 
 
@@ -79,7 +81,7 @@ def make_safe_html(page: str, inline: Mapping[str, str], *, with_images: bool = 
     """
     page = "&".join(page[:MAX_CHARACTERS].split("&", MAX_AMPERSANDS)[:MAX_AMPERSANDS])
     filter_ = _Filter(inline, with_images)
-    rewritten = Rewriter(_TAGS, _EMPTIED, filter_.keep).rewrite(page)
+    rewritten = Rewriter(_TAGS | {"body"}, _EMPTIED, filter_.keep).rewrite(page)
     return SafeHtml(_clean(rewritten), filter_.blocked)
 
 
@@ -91,8 +93,14 @@ class _Filter:
         self._with_images = with_images
         self.blocked = 0
 
-    def keep(self, element: str, name: str, value: str) -> str | None:
-        """The value to write, or None."""
+    def keep(self, element: str, attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """The attributes to write."""
+        for name, value in (_of_body(attributes) if element == "body" else attributes).items():
+            kept = self._keep(element, name, value)
+            if kept is not None:
+                yield name, kept
+
+    def _keep(self, element: str, name: str, value: str) -> str | None:
         if name not in _ATTRIBUTES.get(element, ()) and name not in _EVERYWHERE:
             return None
         if name == "src":
@@ -113,6 +121,22 @@ class _Filter:
             return value
         self.blocked += 1
         return None
+
+
+def _of_body(attributes: Mapping[str, str]) -> dict[str, str]:
+    """The attributes of a ``div`` that stands for a body: text in white is not seen without what is behind it."""
+    kept = {name: attributes[name] for name in ("dir", "lang") if name in attributes}
+    colors = {"background-color": attributes.get("bgcolor", ""), "color": attributes.get("text", "")}
+    styles = [f"{name}:{_write_color(value)}" for name, value in colors.items() if _COLOR.fullmatch(value.strip())]
+    if style := _safe_style(attributes.get("style", "")):
+        styles.append(style)
+    return kept | ({"style": ";".join(styles)} if styles else {})
+
+
+def _write_color(value: str) -> str:
+    """A colour of an attribute as one of a style, where digits need their sign."""
+    digits = value.strip().removeprefix("#")
+    return f"#{digits}" if _DIGITS.fullmatch(digits) else digits
 
 
 def _safe_style(value: str) -> str | None:
