@@ -93,6 +93,8 @@ DRAWINGS = [
     ("A<svg>B<font>C<font color=red>D", 'A<font color="red">D</font>'),
     ("A<svg><svg/><svg>B</svg>C</svg>D</svg>E", "ADE"),
     ("A<svg><title/>B<style>C</svg>D", "AD"),
+    ("<table><tr><td>A<svg><g></td><td>B", "<table><tbody><tr><td>A</td><td>B</td></tr></tbody></table>"),
+    ("<em>A<svg><a>B</a>C</em>D", "<em>A</em>D"),
     ("<svg></p><style><a title='</style><img src=x onerror=1>'>", "<p></p><img>'&gt;"),
     ("<svg><desc><p title='</svg><img src=x onerror=1>'>A", '<p title="&lt;/svg&gt;&lt;img src=x onerror=1&gt;">A</p>'),
     (
@@ -327,6 +329,7 @@ HOSTILE = {
     "links": "<a href=https://x.example/>x" * 18_000,
     "links around blocks": "<a href=https://x.example/><div>" * 16_000,
     "drawings": "<svg><svg/>" * 50_000,
+    "drawings of many names": "<svg>" + "".join(f"<x{n}>" for n in range(60_000)),
     "drawings that end": "<svg><p><math/>" * 35_000,
     "without scripts": "<noscript>" * 52_000,
     "without scripts, with stray ends": "</noscript>" * 45_000,

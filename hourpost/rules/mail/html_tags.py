@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def read_tags(page: str) -> Iterator[str | Tag]:
     at, end, is_within = 0, len(page), False
     while at < len(page):
         found = _TOKEN.search(page, at, end)
-        if not foreign.depth and (words := page[at : found.start() if found else end]):
+        if not foreign.name and (words := page[at : found.start() if found else end]):
             yield words
         if found is None:
             at, end, is_within = end, len(page), False
@@ -73,26 +74,28 @@ class _Foreign:
     """The drawing or formula in which the reader is. Tags of HTML end it where its end tag is missing."""
 
     def __init__(self) -> None:
-        self.depth = 0
-        self._name = ""
+        self.name = ""
+        self._open: Counter[str] = Counter()
 
     def has(self, tag: Tag) -> bool:
         """Whether the tag is of a drawing or formula: it begins one, ends one or stands in it."""
-        if not self.depth:
-            if tag.is_end or tag.name not in _FOREIGN:
-                return False
-            self._name = tag.name
-        elif _ends_foreign(tag):
-            self.depth = 0
+        if not self.name and (tag.is_end or tag.name not in _FOREIGN):
             return False
-        if tag.name == self._name:
-            self.depth += -1 if tag.is_end else not tag.closes_itself
+        if (not self._open[tag.name]) if tag.is_end else _is_html(tag):
+            self._leave()
+            return False
+        self.name = self.name or tag.name
+        self._open[tag.name] += -1 if tag.is_end else not tag.closes_itself
+        if not self._open[self.name]:
+            self._leave()
         return True
 
+    def _leave(self) -> None:
+        self.name = ""
+        self._open.clear()
 
-def _ends_foreign(tag: Tag) -> bool:
-    if tag.is_end:
-        return tag.name in ("br", "p")
+
+def _is_html(tag: Tag) -> bool:
     return tag.name in _NOT_FOREIGN or (tag.name == "font" and not _OF_HTML_FONT.isdisjoint(tag.attributes))
 
 
