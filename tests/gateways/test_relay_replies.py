@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hourpost.gateways.relays.capabilities import Capabilities, parse_capabilities
-from hourpost.gateways.relays.replies import MAX_LINE_BYTES, Reply, ReplyInvalid, ReplyReader
+from hourpost.gateways.relays.replies import (
+    MAX_LINE_BYTES,
+    MAX_LINES,
+    MAX_REPLY_BYTES,
+    Reply,
+    ReplyInvalid,
+    ReplyReader,
+)
 
 REPLIES = st.lists(
     st.tuples(
@@ -60,17 +67,62 @@ def test_any_bytes_give_replies_or_are_refused(chunks: list[bytes]) -> None:
         b"150 too low\r\n",
         b"600 too high\r\n",
         b"25\r\n",
-        b"\r\n",
+        b"\0\r\n",
         b"250+ok\r\n",
-        b"250-one\r\n550 two\r\n",
-        b"250 " + b"x" * MAX_LINE_BYTES + b"\r\n",
+        b"250-one\r\ntwo\r\n",
         b"x" * (MAX_LINE_BYTES + 1),
-        b"250-again\r\n" * 500,
     ],
 )
 def test_what_is_no_reply_is_refused(stream: bytes) -> None:
     with pytest.raises(ReplyInvalid):
         ReplyReader().feed(stream)
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (b"250 " + b"x" * 6_000 + b"\r\n", [(250, [b"x" * (MAX_LINE_BYTES - 4)])]),
+        (b"550-" + b"x" * 6_000 + b"\r\n550 y\r\n", [(550, [b"x" * (MAX_LINE_BYTES - 4), b"y"])]),
+        (b"550-again\r\n" * 500 + b"550 end\r\n", [(550, [b"again"] * MAX_LINES)]),
+        (b"550-one\r\n554 two\r\n", [(554, [b"one", b"two"])]),
+        (b"\r\n\n250 ok\r\n\r\n", [(250, [b"ok"])]),
+        (b"250-one\r\n\r\n250 two\r\n", [(250, [b"one", b"two"])]),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 7, 4_099, 1_000_000])
+def test_a_code_that_can_be_read_counts_however_odd_the_rest(
+    stream: bytes, expected: list[tuple[int, list[bytes]]], step: int
+) -> None:
+    reader = ReplyReader()
+    got = [reply for start in range(0, len(stream), step) for reply in reader.feed(stream[start : start + step])]
+    assert [(reply.code, reply.lines) for reply in got] == expected
+    assert not reader.is_midway
+
+
+@pytest.mark.parametrize("bad", [b"** debug: spooled\r\n", b"250+ok\r\n", b"x" * (MAX_LINE_BYTES + 1)])
+def test_replies_before_a_line_that_is_none_are_handed_over(bad: bytes) -> None:
+    with pytest.raises(ReplyInvalid) as raised:
+        ReplyReader().feed(b"250 one\r\n550-two\r\n550 three\r\n" + bad)
+    assert raised.value.replies == [Reply(250, [b"one"]), Reply(550, [b"two", b"three"])]
+
+
+@pytest.mark.parametrize("piece", [b"250-again\r\n" * 500, b"\r\n" * 4_000, b"250 " + b"x" * 8_000])
+def test_a_reply_without_an_end_is_given_up_and_takes_no_room(piece: bytes) -> None:
+    reader, fed = ReplyReader(), 0
+    with pytest.raises(ReplyInvalid, match="no end"):
+        while fed <= 2 * MAX_REPLY_BYTES:
+            reader.feed(piece)
+            fed += len(piece)
+            assert len(reader._rest) <= MAX_LINE_BYTES
+            assert len(reader._lines) <= MAX_LINES
+
+
+def test_many_replies_may_be_longer_together_than_one_may_be() -> None:
+    reader, count = ReplyReader(), 0
+    for _ in range(2 * MAX_REPLY_BYTES // 4_000):
+        count += len(reader.feed(b"250-" + b"x" * 2_000)) + len(reader.feed(b"x" * 2_000 + b"\r\n250 y\r\n250"))
+        count += len(reader.feed(b" z\r\n"))
+    assert count == 2 * (2 * MAX_REPLY_BYTES // 4_000)
 
 
 @pytest.mark.parametrize(

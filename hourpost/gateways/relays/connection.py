@@ -174,14 +174,10 @@ class RelayConnection(asyncio.BufferedProtocol):
         try:
             replies = self._reader.feed(self._incoming[:nbytes].tobytes())
         except ReplyInvalid as error:
+            self._take_all(error.replies)
             self.fail(str(error))
-            return
-        for reply in replies:
-            if self.failure is not None:
-                return
-            self._take(reply)
-        if self._answers and replies:
-            self._arm(self._answers[0].patience)
+        else:
+            self._take_all(replies)
 
     def eof_received(self) -> None:
         """Lets the transport close; there is no half-open SMTP."""
@@ -208,6 +204,14 @@ class RelayConnection(asyncio.BufferedProtocol):
             cipher = tls.cipher()
             self.tls_version = tls.version()
             self.cipher = cipher[0] if cipher else None
+
+    def _take_all(self, replies: list[Reply]) -> None:
+        for reply in replies:
+            if self.failure is not None:
+                return
+            self._take(reply)
+        if self._answers and replies:
+            self._arm(self._answers[0].patience)
 
     def _take(self, reply: Reply) -> None:
         if not self._answers:

@@ -6,17 +6,25 @@ import re
 from typing import NamedTuple
 
 MAX_LINE_BYTES = 4_096
-"""RFC 5321 §4.5.3.1.5 allows 512; relays with long explanations exceed it."""
+"""What is kept of a line: RFC 5321 §4.5.3.1.5 allows 512; relays with long explanations exceed it."""
 MAX_LINES = 200
+"""How many lines of a reply are kept."""
+MAX_REPLY_BYTES = 1_048_576
+"""A relay that has sent so much without an end of its reply has none."""
 MAX_TEXT_CHARACTERS = 1_000
 
+_NO_REPLY = "the relay sent something that is no SMTP reply"
 _CODES = {str(code).encode(): code for code in range(200, 600)}
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:[ \t]+|$)")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class ReplyInvalid(Exception):
-    """The bytes are no SMTP reply; what they mean is unknowable from here on."""
+    """The bytes are no SMTP reply; what they mean is unknowable from here on, ``replies`` came whole before them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.replies: list[Reply] = []
 
 
 class Reply(NamedTuple):
@@ -47,15 +55,17 @@ def _readable(line: bytes) -> str:
 class ReplyReader:
     """Cuts a stream of bytes into replies, whatever pieces it comes in.
 
-    A line may end in LF alone, as common clients accept; everything else that is not a reply raises ``ReplyInvalid``.
+    As common clients do, it takes a line that ends in LF alone, passes over empty ones, keeps the beginning of what is
+    too long, and where the lines of a reply have different codes, the last one counts. Everything else that is not a
+    reply raises ``ReplyInvalid``.
     """
 
-    __slots__ = ("_code", "_lines", "_rest")
+    __slots__ = ("_lines", "_rest", "_unfinished_bytes")
 
     def __init__(self) -> None:
         self._rest = b""
-        self._code = 0
         self._lines: list[bytes] = []
+        self._unfinished_bytes = 0
 
     @property
     def is_midway(self) -> bool:
@@ -64,33 +74,46 @@ class ReplyReader:
 
     def feed(self, data: bytes) -> list[Reply]:
         """Takes what arrived and gives the replies it completes. Raises: ReplyInvalid."""
-        if self._rest:
-            data = self._rest + data
-        lines = data.split(b"\n")
+        lines = (self._rest + data if self._rest else data).split(b"\n")
         self._rest = lines.pop()
-        if len(self._rest) > MAX_LINE_BYTES:
-            raise ReplyInvalid("a reply line is too long")
-        replies = []
-        for line in lines:
-            code = _CODES.get(line[:3])
-            separator = line[3:4]
-            if code is None or len(line) > MAX_LINE_BYTES:
-                raise ReplyInvalid("the relay sent something that is no SMTP reply")
-            if separator == b" " and not self._lines:
-                replies.append(Reply(code, [line[4:].rstrip(b"\r")]))
-            elif self._is_last(code, separator, line):
-                replies.append(Reply(code, self._lines))
-                self._lines = []
+        replies: list[Reply] = []
+        try:
+            for line in lines:
+                code = _CODES.get(line[:3])
+                separator = line[3:4]
+                if code is None:
+                    _pass_over(line)
+                elif separator == b" " and not self._lines:
+                    replies.append(Reply(code, [line[4:MAX_LINE_BYTES].rstrip(b"\r")]))
+                elif self._is_last(separator, line):
+                    replies.append(Reply(code, self._lines))
+                    self._lines = []
+            if self._rest or self._unfinished_bytes or not replies:
+                self._bound(0 if replies else len(data))
+        except ReplyInvalid as error:
+            error.replies = replies
+            raise
         return replies
 
-    def _is_last(self, code: int, separator: bytes, line: bytes) -> bool:
+    def _is_last(self, separator: bytes, line: bytes) -> bool:
         """Adds a line to the reply being read; tells whether it completes it."""
         if separator not in (b" ", b"-", b"", b"\r"):
-            raise ReplyInvalid("the relay sent something that is no SMTP reply")
-        if self._lines and code != self._code:
-            raise ReplyInvalid("the lines of one reply carry different codes")
-        if len(self._lines) >= MAX_LINES:
-            raise ReplyInvalid("a reply has too many lines")
-        self._code = code
-        self._lines.append(line[4:].rstrip(b"\r"))
+            raise ReplyInvalid(_NO_REPLY)
+        if len(self._lines) < MAX_LINES:
+            self._lines.append(line[4:MAX_LINE_BYTES].rstrip(b"\r"))
         return separator != b"-"
+
+    def _bound(self, more_bytes: int) -> None:
+        """Keeps the beginning of a line that has no end yet, and gives up where a reply never has one."""
+        self._unfinished_bytes = self._unfinished_bytes + more_bytes if more_bytes else 0
+        if self._unfinished_bytes > MAX_REPLY_BYTES:
+            raise ReplyInvalid("a reply has no end")
+        if len(self._rest) > MAX_LINE_BYTES:
+            if self._rest[:3] not in _CODES:
+                raise ReplyInvalid(_NO_REPLY)
+            self._rest = self._rest[:MAX_LINE_BYTES]
+
+
+def _pass_over(line: bytes) -> None:
+    if line.strip():
+        raise ReplyInvalid(_NO_REPLY)
