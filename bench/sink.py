@@ -65,7 +65,7 @@ class Sink:
     def drop_sessions(self) -> None:
         """Cuts every connection, as a relay that is killed does."""
         for session in list(self.sessions):
-            if session.transport is not None:
+            if session.transport is not None and not session.transport.is_closing():
                 session.transport.abort()
 
 

@@ -2,8 +2,8 @@
 
 A dialog is text: ``C:`` lines are what must come (``*`` matches the rest of a line), ``S:`` lines what is answered; in
 brackets stands what is not a line: ``S: [close]``, ``S: [reset]``, ``S: [silence]``, ``S: [wait]`` (a moment, so that
-what follows is a packet of its own), ``C: [message]`` (everything up to its dot), ``C: [end]`` (the client has closed).
-Consecutive answers go out in one write.
+what follows is a packet of its own), ``S: [pause]`` (a second), ``C: [message]`` (everything up to its dot),
+``C: [end]`` (the client has closed). Consecutive answers go out in one write.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class ScriptedRelay:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def start(self, address: str = "127.0.0.1", port: int = 0) -> int:
+        self._server = await asyncio.start_server(self._serve, address, port)
         return cast(int, self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -87,5 +87,7 @@ class ScriptedRelay:
             await asyncio.sleep(_PATIENCE)
         elif text == "[wait]":
             await asyncio.sleep(0.03)
+        elif text == "[pause]":
+            await asyncio.sleep(1)
         else:
             writer.write(text.encode("latin-1").decode("unicode_escape").encode("latin-1") + b"\r\n")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from hourpost.gateways.relays.connection import RelayConnection
+from hourpost.gateways.relays.dialing import Dialer
 from hourpost.gateways.relays.exchange import Surroundings
 from hourpost.gateways.relays.login import LoginFailed, log_in, tls_context
 from hourpost.gateways.relays.outcome import Stage
@@ -40,6 +41,7 @@ class Supply:
         self._around = around
         self._hostname = hostname
         self._context = tls_context(spec)
+        self._dialer = Dialer(spec.host, spec.port)
         self._ceiling_until = 0.0
         self._connecting: dict[asyncio.Task[None], float] = {}  # since when
 
@@ -70,7 +72,13 @@ class Supply:
 
     async def log_in(self) -> RelayConnection:
         """A connection of its own, for a check. Raises: LoginFailed."""
-        return await log_in(self._spec, self._context, hostname=self._hostname, timeouts=self._around.timeouts)
+        return await log_in(
+            self._spec,
+            self._context,
+            hostname=self._hostname,
+            timeouts=self._around.timeouts,
+            dialer=self._dialer,
+        )
 
     def keep(self, connection: RelayConnection) -> None:
         """Keeps a connection that nobody needs now; the one used last is used first."""
