@@ -146,6 +146,26 @@ async def test_it_logs_in_as_the_relay_can(offered: str, conversation: list[str]
     assert relay.faults == []
 
 
+@pytest.mark.parametrize("refusal", ["500 what?", "502 5.5.1 no", "504 no", "550 no", "554-no\\r\\n554 no"])
+async def test_a_relay_that_knows_only_helo_is_used(refusal: str) -> None:
+    greeting = ["S: 220 hello", "C: EHLO client.test", f"S: {refusal}", "C: HELO client.test", "S: 250 PIPELINING"]
+    envelope = ["C: MAIL FROM:<sender@acme.test>", "S: 250 ok", "C: RCPT TO:<someone@example.net>", "S: 250 ok"]
+    relay = ScriptedRelay([*greeting, *envelope, "C: DATA", "S: 354 go", "C: [message]", "S: 250 ok", "C: QUIT"])
+    async with pool_of(plain(await relay.start())) as pool:
+        assert (await send_one(pool)).is_accepted
+    await relay.finished()
+    await relay.stop()
+    assert relay.faults == []
+
+
+@pytest.mark.parametrize("then", [["C: HELO client.test", "S: 502 no"], ["S: [close]"]])
+async def test_where_helo_does_not_help_the_answer_to_ehlo_is_told(then: list[str]) -> None:
+    relay = ScriptedRelay(["S: 220 hello", "C: EHLO client.test", "S: 554 5.7.1 we do not know you", *then])
+    answer = await check(plain(await relay.start()))
+    await relay.stop()
+    assert (answer.is_ok, answer.stage, answer.code) == (False, Stage.CONNECT, 554)
+
+
 @pytest.mark.parametrize(
     ("lines", "stage", "code", "text"),
     [
@@ -154,7 +174,8 @@ async def test_it_logs_in_as_the_relay_can(offered: str, conversation: list[str]
         (["S: [close]"], Stage.CONNECT, None, "closed the connection"),
         (["S: SSH-2.0-OpenSSH"], Stage.CONNECT, None, "no SMTP reply"),
         (["S: [silence]"], Stage.CONNECT, None, "no banner within 2 s"),
-        (["S: 220 hi", "C: EHLO *", "S: 502 5.5.1 what?"], Stage.CONNECT, 502, "what?"),
+        (["S: 220 hi", "C: EHLO *", "S: 502 5.5.1 what?", "C: [end]"], Stage.CONNECT, 502, "what?"),
+        (["S: 220 hi", "C: EHLO *", "S: 450 4.7.1 later"], Stage.CONNECT, 450, "later"),
         (["S: 220 hi", "C: EHLO *", "S: 250 no auth"], Stage.AUTH, None, "LOGIN; many do under TLS only"),
         (
             ["S: 220 hi", "C: EHLO *", "S: 250-hi", "S: 250 AUTH PLAIN", "C: *", "S: 535 5.7.8 wrong"],
@@ -172,6 +193,7 @@ async def test_a_failed_log_in_says_where_and_why(lines: list[str], stage: Stage
     assert (answer.is_ok, answer.stage, answer.code) == (False, stage, code)
     assert text in answer.text
     assert "c2VjcmV0" not in answer.text
+    assert relay.faults == []
 
 
 @pytest.mark.parametrize(

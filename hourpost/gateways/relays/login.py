@@ -184,9 +184,20 @@ class _Login:
         self._timeouts = timeouts
 
     async def hello(self, stage: Stage) -> None:
-        """EHLO, and what the relay says that it can do."""
-        reply = await self._ask(f"EHLO {self._hostname}\r\n".encode(), stage, 250)
-        self._connection.capabilities = parse_capabilities(reply)
+        """EHLO, and what the relay says that it can do; HELO where it knows only that and it is enough for us.
+
+        RFC 5321 §3.2 names 500 and 502 for those that do not know EHLO; some say 501, 504, 550 or 554.
+        """
+        reply = await self._connection.ask(f"EHLO {self._hostname}\r\n".encode(), self._timeouts.command)
+        if reply is not None and 500 <= reply.code < 600 and self._is_plain:
+            older = await self._connection.ask(f"HELO {self._hostname}\r\n".encode(), self._timeouts.command)
+            if older is not None and older.code == 250:
+                return
+        self._connection.capabilities = parse_capabilities(_require(self._connection, reply, stage, 250))
+
+    @property
+    def _is_plain(self) -> bool:
+        return self._spec.tls is not TlsMode.STARTTLS and self._spec.username is None
 
     async def encrypt(self, context: ssl.SSLContext) -> None:
         """STARTTLS, and EHLO again: nothing learnt before counts (RFC 3207 §4.2)."""
