@@ -189,8 +189,8 @@ class Keeper:
         self, incoming: Incoming, report: Report, account_id: UUID, connection: asyncpg.Connection
     ) -> None:
         source = {"source": "report", "report_id": to_text(PREFIX, incoming.id)}
-        told = await record_report(connection, account_id, report, source, self._clock.now())
-        if not told and not any(one.is_open for one in incoming.addressees):
+        is_ours = await record_report(connection, account_id, report, source, self._clock.now())
+        if not is_ours and not any(one.is_open for one in incoming.addressees):
             raise Forbidden("restricted_api_key", "That report is not about an email that left from here.")
 
 

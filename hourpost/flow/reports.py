@@ -95,9 +95,10 @@ class News:
 
 async def record_report(
     connection: asyncpg.Connection, account_id: UUID, report: Report, source: dict[str, Any], now: datetime
-) -> int:
-    """Write what a report says about the account's deliveries; gives how many it was about.
+) -> bool:
+    """Write what a report says about the account's deliveries; tells whether it is about an email of the account.
 
+    Nothing follows from a delay, from mail that was relayed or expanded, nor for a recipient that we did not write to.
     ``source`` goes into the events' detail. Raises: ServiceUnavailable while a delivery is still being sent.
     """
     rows = await _find(connection, account_id, report)
@@ -108,7 +109,7 @@ async def record_report(
     fresh = [one for one in news if one.state is None or states[one.email_id, one.position] in _BEFORE[one.state]]
     if fresh:
         await _write(connection, account_id, fresh, source, now)
-    return len(news)
+    return bool(rows)
 
 
 async def _find(connection: asyncpg.Connection, account_id: UUID, report: Report) -> Sequence[Any]:

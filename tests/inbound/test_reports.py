@@ -109,6 +109,23 @@ async def test_a_delay_changes_nothing_and_news_of_arrival_do(house: House):
     assert await states(house, email_id) == ["sent", "delivered"]
 
 
+@pytest.mark.parametrize("action", ["delayed", "relayed", "expanded", "hummed"])
+async def test_a_report_from_which_nothing_follows_is_taken_all_the_same(house: House, action: str):
+    email_id, message_id = await house.sent("ada@far.example")
+    told = f"Final-Recipient: rfc822; ada@far.example\r\nAction: {action}\r\nStatus: 4.4.1"
+    await house.receive(bounce(message_id, told), "anything", sender="")
+    assert await states(house, email_id) == ["sent"]
+    assert await house.events(email_id) == []
+    assert await suppressed(house) == []
+
+
+async def test_a_report_on_somebody_whom_our_mail_did_not_go_to_changes_nothing(house: House):
+    email_id, message_id = await house.sent("ada@far.example", "bob@far.example")
+    await house.receive(bounce(message_id, failed("eve@far.example")), "anything", sender="")
+    assert await states(house, email_id) == ["sent", "sent"]
+    assert await suppressed(house) == []
+
+
 async def test_a_report_goes_into_the_mailbox_too_where_there_is_one(house: House):
     info = await house.mailbox("info")
     email_id, message_id = await house.sent("ada@far.example")
