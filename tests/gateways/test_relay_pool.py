@@ -316,7 +316,7 @@ async def test_a_relay_that_has_to_prove_itself_gets_one_message_at_a_time() -> 
 
 async def test_the_log_says_why_a_relay_fails_at_first_and_when_it_is_left_alone_and_that_it_works_again() -> None:
     clock = Clock()
-    config = Config(faults={"ehlo": Fault("554 5.7.0 go away")})
+    config = Config(faults={"connect": Fault("554 5.7.0 go away")})
     async with sink_for(config) as (_, port), pool_of(plain(port), clock=clock, breaker=steady_breaker) as pool:
         with structlog.testing.capture_logs() as logs:
             for _ in range(4):
