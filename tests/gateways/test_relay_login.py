@@ -19,6 +19,9 @@ from tests.gateways.relay_partners import PATIENT, impatient, plain, pool_of, se
 STARTTLS, IMPLICIT = TlsMode.STARTTLS, TlsMode.IMPLICIT
 
 
+GREETED = ["S: 220 hi", "C: EHLO *", "S: 250-hi", "S: 250 AUTH PLAIN", "C: AUTH *"]
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return self_signed(tmp_path_factory.mktemp("tls"), "localhost", "127.0.0.1")
@@ -184,6 +187,9 @@ async def test_where_helo_does_not_help_the_answer_to_ehlo_is_told(then: list[st
             "wrong",
         ),
         (["S: 220 hi", "C: EHLO *", "S: 250-hi", "S: 250 AUTH LOGIN", "C: *", "S: [close]"], Stage.AUTH, None, ""),
+        ([*GREETED, r"S: 235 ok\r\n421 4.7.0 too many of you"], Stage.AUTH, 421, "too many of you"),
+        ([*GREETED, r"S: 235 ok\r\n** debug"], Stage.AUTH, None, "no SMTP reply"),
+        ([*GREETED, r"S: 235 ok\r\n250 more"], Stage.AUTH, None, "out of turn"),
     ],
 )
 async def test_a_failed_log_in_says_where_and_why(lines: list[str], stage: Stage, code: int, text: str) -> None:

@@ -69,6 +69,7 @@ async def log_in(
             await login.encrypt(context)
         if spec.username is not None and spec.password is not None:
             await login.authenticate(spec.username, spec.password)
+        login.require_open()
     except BaseException:
         connection.fail("the log-in failed")
         raise
@@ -222,6 +223,16 @@ class _Login:
         else:
             bare = "; many do under TLS only, and here is tls=none" if self._spec.tls is TlsMode.NONE else ""
             raise LoginFailed(Stage.AUTH, f"the relay offers neither AUTH PLAIN nor AUTH LOGIN{bare}")
+
+    def require_open(self) -> None:
+        """What was said behind the last answer may have ended it."""
+        connection = self._connection
+        if connection.failure is not None:
+            stage = Stage.CONNECT if self._spec.username is None else Stage.AUTH
+            said = connection.last_words
+            if said is not None and said.code >= 400:
+                _require(connection, said, stage, 250)
+            raise LoginFailed(stage, connection.failure)
 
     async def _ask(self, command: bytes, stage: Stage, *expected: int) -> Reply:
         reply = await self._connection.ask(command, self._timeouts.command)

@@ -9,7 +9,6 @@ from hourpost.gateways.relays.connection import RelayConnection
 from hourpost.gateways.relays.dialing import Dialer
 from hourpost.gateways.relays.exchange import Surroundings
 from hourpost.gateways.relays.login import LoginFailed, log_in, tls_context
-from hourpost.gateways.relays.outcome import Stage
 from hourpost.gateways.relays.spec import RelaySpec
 
 CONNECTING_AT_ONCE = 32
@@ -132,9 +131,6 @@ class Supply:
         for other, since in self._connecting.items():
             if began_at - since >= PROBE_SECONDS:  # it hangs in a past that is over
                 other.cancel()
-        if connection.failure is not None:
-            self.on_refused(LoginFailed(Stage.CONNECT, connection.failure))
-            return
         connection.on_failure = self._lost
         self.live.add(connection)
         self.on_ready(connection)
