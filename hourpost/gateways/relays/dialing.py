@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
+from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any
 
@@ -38,6 +39,7 @@ class Dialer:
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
+        self._is_number = _is_number(host)
         self._shunned: dict[str, float] = {}  # since when
 
     async def dial(self, call: Call, deadline: float) -> RelayConnection:
@@ -45,6 +47,8 @@ class Dialer:
 
         Raises: CallFailed; OSError, TimeoutError and UnicodeError, where the name cannot be resolved.
         """
+        if self._is_number:
+            return await call(self._host, lambda: None)
         async with asyncio.timeout_at(deadline):
             addresses = await self._resolve()
         calls = _Calls(call, addresses)
@@ -128,6 +132,14 @@ class _Calls:
                 faults.append(fault)
                 self._next_at = 0.0
         return None
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _numeric(address: tuple[Any, ...]) -> str:
