@@ -30,7 +30,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
 
     def to(*addresses: str) -> None:
         async def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
-            assert host == NAME
+            assert host.removesuffix(".") == NAME
             return [info for address in addresses for info in socket.getaddrinfo(address, port, type=1)]
 
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
@@ -166,6 +166,14 @@ async def test_the_certificate_is_the_names_whatever_the_address(
             resolve(FIRST, SECOND)
             answer = await check(named(unused_tcp_port, tls, certificate.cert))
             assert (answer.is_ok, answer.stage) == (is_ok, None if is_ok else Stage.TLS)
+
+
+async def test_a_name_may_end_in_a_dot(resolve: Resolve, tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path, NAME)
+    async with sink_at(SECOND, config=Config(tls=certificate.server_context())) as (_, port):
+        resolve(SECOND)
+        spec = replace(named(port, TlsMode.STARTTLS, certificate.cert), host=f"{NAME}.")
+        assert (await check(spec)).is_ok
 
 
 async def check(spec: RelaySpec) -> RelayCheck:

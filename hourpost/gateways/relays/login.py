@@ -133,7 +133,8 @@ def _require(connection: RelayConnection, reply: Reply | None, stage: Stage, *ex
 
 async def _start_tls(connection: RelayConnection, context: ssl.SSLContext, host: str, seconds: float) -> None:
     try:
-        await connection.start_tls(context, host, seconds)
+        # A dot that ends a name for the resolver is in no certificate, nor in SNI (RFC 6066 §3).
+        await connection.start_tls(context, host.removesuffix("."), seconds)
     except OSError as error:
         raise LoginFailed(Stage.TLS, _tls_fault(error)) from error
 
