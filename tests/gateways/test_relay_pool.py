@@ -162,6 +162,20 @@ async def test_where_all_relays_refuse_to_carry_it_their_words_are_kept() -> Non
         assert (await send_one(pool)).text == "Relay access denied"
 
 
+@pytest.mark.parametrize("is_warm", [False, True])
+async def test_a_burst_that_fills_all_lines_is_shared_by_weight_too(is_warm: bool) -> None:
+    config = Config(delay_per_message=0.02)
+    async with sink_for(config) as (heavy, first), sink_for(config) as (light, second):
+        specs = plain(first, weight=3, connections=4), plain(second, connections=4)
+        async with pool_of(*specs) as pool:
+            if is_warm:
+                await send_many(pool, 8)
+            before = heavy.stats.messages
+            await send_many(pool, 120)
+        assert heavy.stats.messages + light.stats.messages == 120 + 8 * is_warm
+        assert 70 <= heavy.stats.messages - before <= 105
+
+
 @pytest.mark.parametrize(
     ("stage", "action"),
     [

@@ -52,7 +52,7 @@ class Lane:
         self._supply.on_refused = self._login_failed
         self._supply.on_lost = self._grow
         self._destinations = Destinations()
-        self._pace = Pace()
+        self.pace = Pace()
         self._waiting = WaitingLine()
         self._holders: dict[RelayConnection, Exchange] = {}
         self._places = Places(self._destinations)
@@ -79,10 +79,11 @@ class Lane:
         is_silent = self._supply.silent_seconds(self._around.clock()) > SILENT_SECONDS
         return not is_silent and self._supply.busy + len(self._waiting) < self._supply.ceiling
 
-    def expected_wait(self, now: float) -> float:
-        """Seconds that one more message would wait, roughly."""
-        seconds = self._pace.seconds(now) * (len(self._waiting) + 1) / self._supply.ceiling
-        return max(seconds, self._supply.silent_seconds(now))
+    def expected_wait(self, now: float, unknown_seconds: float = 0.0) -> float:
+        """Seconds that one more message would wait, roughly; one takes ``unknown_seconds`` as long as none is known."""
+        one = self.pace.seconds(now) or unknown_seconds
+        silent = self._supply.silent_seconds(now)
+        return max(one * (len(self._waiting) + 1) / self._supply.ceiling, silent if silent > SILENT_SECONDS else 0.0)
 
     async def send(self, parcel: Parcel) -> list[Outcome] | Postponed:
         """Sends a parcel, trying again where a used connection turns out to be closed (nothing was taken then)."""
@@ -148,7 +149,7 @@ class Lane:
             connecting=self._supply.connecting,
             most_connections=self._supply.ceiling,
             waiting=len(self._waiting),
-            recent_seconds=self._pace.recent_seconds,
+            recent_seconds=self.pace.recent_seconds,
             median_seconds=diary.median_seconds,
             slow_destinations=tuple(sorted(self._destinations.slow)),
             last_fault=diary.last_fault,
@@ -210,7 +211,7 @@ class Lane:
         waiter = self._next_for(connection, behind=before.parcel.destination)
         if waiter is None:
             return b""
-        self._pace.let_go()
+        self.pace.let_go()
         exchange = Exchange(connection, waiter.parcel, self._around, is_boarded=True)
         self._hold(connection, exchange)
         self._counts.overlapped += 1
@@ -243,7 +244,7 @@ class Lane:
         if not self._overlaps or self._breaker.is_tripped or not connection.capabilities.pipelining:
             return False
         pace = self._destinations.pace(before.parcel.destination)
-        known = self._pace.recent_seconds if pace.recent_seconds is None else 0.0
+        known = self.pace.recent_seconds if pace.recent_seconds is None else 0.0
         return known is not None and max(known, pace.seconds(self._around.clock())) < SLOW_SECONDS
 
     # and gives it back
@@ -259,20 +260,20 @@ class Lane:
     def _hold(self, connection: RelayConnection, exchange: Exchange) -> None:
         self._holders[connection] = exchange
         self._running += 1
-        self._pace.begin(exchange.started_at)
+        self.pace.begin(exchange.started_at)
         self._places.enter(connection, exchange.parcel.destination, exchange.started_at)
 
     def _end(self, exchange: Exchange) -> None:
         now = self._around.clock()
         seconds = now - exchange.started_at
-        self._pace.ended(now, seconds)
+        self.pace.ended(now, seconds)
         self._diary.ended(seconds)
         self._destinations.pace(exchange.parcel.destination).ended(now, seconds)
         self._running -= 1
         connection = exchange.connection
         self._places.leave(connection, exchange.parcel.destination)
         if self._holders.get(connection) is exchange:
-            self._pace.let_go()
+            self.pace.let_go()
             del self._holders[connection]
             if connection.is_usable:
                 self._free(connection)
@@ -382,8 +383,7 @@ class Lane:
             or self._breaker.seconds_left(self._around.clock())
         ):
             return
-        most = 1 if self._breaker.is_tripped else self._supply.ceiling
-        self._supply.grow(len(self._waiting), most)
+        self._supply.grow(len(self._waiting), 1 if self._breaker.is_tripped else self._supply.ceiling)
 
     def _postponed(self) -> Postponed:
         seconds = max(_SHORTEST_PAUSE, self._breaker.seconds_left(self._around.clock()))

@@ -156,7 +156,7 @@ class RelayPool:
         return [known[recipient] for recipient in parcel.envelope.recipients]
 
     def _choose(self, tried: Sequence[Lane]) -> Lane | None:
-        """Smooth weighted choice among the relays that have room, else the one that frees a connection first."""
+        """Smooth weighted choice among the relays that have room, else the shortest line for a relay's weight."""
         lanes = self._lanes
         if len(lanes) == 1 and not tried:
             return lanes[0] if lanes[0].seconds_closed(self._clock()) == 0 else None
@@ -164,7 +164,9 @@ class RelayPool:
         usable = [lane for lane in lanes if lane not in tried and lane.seconds_closed(now) == 0]
         roomy = [lane for lane in usable if lane.has_room]
         if not roomy:
-            return min(usable, key=lambda lane: lane.expected_wait(now), default=None)
+            known = [lane.pace.recent_seconds for lane in usable]
+            unknown = min([seconds for seconds in known if seconds is not None], default=1.0)
+            return min(usable, key=lambda lane: lane.expected_wait(now, unknown) / lane.spec.weight, default=None)
         credit = self._credit
         for lane in roomy:
             credit[lane] += lane.spec.weight
