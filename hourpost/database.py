@@ -20,12 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from hourpost.connections import UNSOUND, Connections
 from hourpost.errors import DiskFull, ServiceUnavailable
 
+SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
+"""What the address of a database may begin with."""
 
-def _to_asyncpg(url: str) -> str:
-    for scheme in ("postgresql://", "postgres://"):
-        if url.startswith(scheme):
-            return "postgresql+asyncpg://" + url[len(scheme) :]
-    return url
+
+def _as_asyncpg_reads(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
+    return f"postgresql{mark}{rest}" if scheme in SCHEMES else url
 
 
 def _dumps(value: Any) -> str:
@@ -96,7 +97,8 @@ class HotConnection:
 class Database:
     """PostgreSQL: read with ``reading()``, write with ``transaction()``; both give a Core connection.
 
-    A statement that takes over a minute is given up, unless its caller ``is_patient``. With ``plans_once`` a hot
+    asyncpg alone reads the ``url``, so that its parameters (``sslmode``, …) mean the same for every connection. A
+    statement that takes over a minute is given up, unless its caller ``is_patient``. With ``plans_once`` a hot
     statement keeps its first plan whatever it is given: for who runs a few, each with few rows or with thousands.
     """
 
@@ -110,25 +112,20 @@ class Database:
         plans_once: bool = False,
     ) -> None:
         self.url = url
-        self._hot_settings = {"application_name": application, "jit": "off"}
-        if plans_once:
-            self._hot_settings["plan_cache_mode"] = "force_generic_plan"
+        self._settings = {"application_name": application, "jit": "off"}
+        self._plans = {"plan_cache_mode": "force_generic_plan"} if plans_once else {}
+        self._longest_seconds = None if is_patient else _LONGEST_SECONDS
         self._hot = Connections(self._connect, _HOT_CONNECTIONS)
         self._watch = self._hot.watch
         self.engine: AsyncEngine = create_async_engine(
-            _to_asyncpg(url),
+            "postgresql+asyncpg://",
+            async_creator=self._connect_for_pool,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=False,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
-            connect_args={
-                "timeout": 5,
-                "command_timeout": None if is_patient else _LONGEST_SECONDS,
-                "async_creator_fn": self._connect_as_told,
-                "server_settings": {"application_name": application, "jit": "off"},
-            },
         )
         self._idle: WeakSet[asyncpg.Connection] = WeakSet()  # a lost one is replaced without a word
         event.listen(self.engine.sync_engine, "checkout", self._lend)
@@ -185,25 +182,23 @@ class Database:
         if record.driver_connection is not None:  # it may have been given up
             self._idle.add(record.driver_connection)
 
-    async def _connect_as_told(self, **arguments: Any) -> asyncpg.Connection:
+    async def _connect_for_pool(self) -> asyncpg.Connection:
         """What SQLAlchemy's pool makes its connections with."""
         with self._watch.over_attempt():
-            return await asyncpg.connect(**arguments)
+            return await self._open(command_timeout=self._longest_seconds, server_settings=self._settings)
 
     async def _connect(self) -> asyncpg.Connection:
-        return await asyncpg.connect(
-            self.url.replace("postgresql+asyncpg://", "postgresql://"),
-            timeout=5,
-            command_timeout=_LONGEST_SECONDS,
-            record_class=Row,
-            server_settings=self._hot_settings,
-        )
+        settings = self._settings | self._plans
+        return await self._open(command_timeout=_LONGEST_SECONDS, server_settings=settings, record_class=Row)
 
     async def listen(self) -> asyncpg.Connection:
         """A connection of its own for LISTEN, to be closed by the caller. Raises: OSError, asyncpg.PostgresError."""
         with self._watch.over_attempt():
-            url = self.url.replace("postgresql+asyncpg://", "postgresql://")
-            return await asyncpg.connect(url, timeout=5, command_timeout=10)
+            return await self._open(command_timeout=10)
+
+    async def _open(self, **arguments: Any) -> asyncpg.Connection:
+        """The only place that makes connections. Raises: OSError, TimeoutError, asyncpg.PostgresError."""
+        return await asyncpg.connect(_as_asyncpg_reads(self.url), timeout=5, **arguments)
 
     async def close(self) -> None:
         """Close every connection; one at whose other end nobody answers is left after a moment.
