@@ -230,6 +230,8 @@ _HOT_AWAY = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
@@ -248,14 +250,19 @@ STATEMENT_FAULTS = (DBAPIError, asyncpg.PostgresError, asyncpg.DataError)
 
 _AWAY_TEXT = "The database is not reachable."
 _FULL_TEXT = "There is no room to store anything: the disk of the database is full."
-_AWAY_STATES = ("08", "57P", "53", "58")
+_AWAY_STATES = ("08", "28", "3D", "57P", "53", "58")  # also for whom it does not let in
 _DISK_FULL = "53100"
 
 
 def _unavailable(error: BaseException) -> ServiceUnavailable:
     if _state_of(error) == _DISK_FULL:
         return DiskFull(_FULL_TEXT, retry_after_seconds=30, cause=repr(error))
-    return ServiceUnavailable(_AWAY_TEXT, retry_after_seconds=5, cause=repr(error))
+    return ServiceUnavailable(_AWAY_TEXT, retry_after_seconds=5, cause=_cause_of(error))
+
+
+def _cause_of(error: BaseException) -> str:
+    """In the driver's own words, where SQLAlchemy has wrapped them."""
+    return repr(getattr(getattr(error, "orig", None), "driver_exception", None) or error)
 
 
 def _is_away(error: DBAPIError) -> bool:

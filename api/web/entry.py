@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,7 +12,7 @@ from fastapi import FastAPI
 from api.listening.capacity import allow_many_descriptors
 from api.web.app import build_app
 from api.web.parts import Parts
-from hourpost.assembly import build_parts, redis_url
+from hourpost.assembly import build_parts, reach, redis_url
 from hourpost.billing.till import Till, plan_url
 from hourpost.flow.postman import Postman
 from hourpost.gateways.dns import ResolverDns
@@ -29,7 +28,10 @@ _CONNECTIONS = 2000  # more than proxies keep open
 
 
 def run(settings: Settings, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; then requests under way may end. Calls ``ready`` when it listens."""
+    """Serve until SIGTERM or SIGINT; then requests under way may end. Calls ``ready`` when it listens.
+
+    Raises: ServiceUnavailable when PostgreSQL does not answer for half a minute.
+    """
     allow_many_descriptors(_CONNECTIONS)
     app = create_app_of(settings)
     config = uvicorn.Config(
@@ -46,16 +48,18 @@ def run(settings: Settings, ready: Callable[[], None]) -> None:
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_LAST_SECONDS,
     )
-    _Server(config, ready, app.state.parts.ending).run()
+    _Server(config, ready, app.state.parts).run()
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], ending: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], parts: Parts) -> None:
         super().__init__(config)
         self._ready = ready
-        self._ending = ending
+        self._parts = parts
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Raises: ServiceUnavailable, which uvicorn would tell in 270 lines if it came out of the lifespan."""
+        await reach(self._parts.database)
         await super().startup(sockets)
         if self.started:
             self._ready()
@@ -68,7 +72,7 @@ class _Server(uvicorn.Server):
             self._captured_signals.clear()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._ending.set()
+        self._parts.ending.set()
         await super().shutdown(sockets)
 
 

@@ -16,6 +16,9 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
+from hourpost.cli.failing import fail
+from hourpost.errors import HourpostError
+
 # Each command is imported when it is asked for, so that a part starts without the others' libraries.
 _COMMANDS = {
     "up": "hourpost.cli.up",
@@ -72,12 +75,17 @@ class _LazyGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; settings that cannot be are named, all of them, without what was given: it may be secret."""
+        """Run the command; what keeps it from its work is told in a few lines.
+
+        Settings that cannot be are named, all of them, without what was given: it may be secret.
+        """
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")
             raise
+        except HourpostError as error:
+            fail(error)
         except ValidationError as error:
             if error.title != "Settings":
                 raise

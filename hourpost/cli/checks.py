@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost.assembly import broker_url
 from hourpost.cli.check import Check, Level, failed, ok, warning
+from hourpost.cli.database_faults import of_database
 from hourpost.cli.relay_checks import ADVICE as RELAY_ADVICE
 from hourpost.cli.relay_checks import check_logins, check_relays
 from hourpost.database import Database
@@ -61,8 +62,7 @@ async def _run(name: str, check: Checker, settings: Settings) -> list[Check]:
 
 
 async def _check_database(settings: Settings) -> list[Check]:
-    assert settings.database_url is not None
-    database = Database(settings.database_url.get_secret_value(), pool_size=2, application="hourpost doctor")
+    database = _open_database(settings, pool_size=2)
     try:
         async with database.reading() as connection:
             before = datetime.now(UTC)
@@ -75,6 +75,14 @@ async def _check_database(settings: Settings) -> list[Check]:
         return [ok("database", version), migrations, _skew("PostgreSQL", skew), *refused]
     finally:
         await database.close()
+
+
+def _open_database(settings: Settings, *, pool_size: int) -> Database:
+    """Raises: ValueError for an address that cannot be one."""
+    assert settings.database_url is not None  # running_settings has it or raises
+    for fault in of_database(settings):
+        raise ValueError(fault)
+    return Database(settings.database_url.get_secret_value(), pool_size=pool_size, application="hourpost doctor")
 
 
 async def _check_migrations(database: Database) -> Check:
@@ -222,8 +230,7 @@ async def _check_postmaster(settings: Settings) -> list[Check]:
 
 @asynccontextmanager
 async def _reading(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    assert settings.database_url is not None
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application="hourpost doctor")
+    database = _open_database(settings, pool_size=1)
     try:
         async with database.reading() as connection:
             yield connection

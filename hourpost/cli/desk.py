@@ -7,16 +7,18 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost.accounts import audit
+from hourpost.cli.database_faults import of_database
+from hourpost.cli.failing import fail
 from hourpost.cli.running import running_settings
 from hourpost.database import Database
-from hourpost.errors import HourpostError, Refused, ValidationFailed
+from hourpost.errors import HourpostError, Refused
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.encryption import Cipher
 from hourpost.settings import Settings
@@ -52,19 +54,6 @@ def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
         fail(error)
 
 
-def fail(error: HourpostError) -> NoReturn:
-    """Tell every fault in a line of its own, and exit with 1."""
-    if isinstance(error, ValidationFailed):
-        for fault in error.faults:
-            name = fault.pointer.strip("/")
-            typer.echo(f"error: {name}: {fault.detail}" if name else f"error: {fault.detail}", err=True)
-    else:
-        typer.echo(f"error: {error.message}", err=True)
-        if error.cause:
-            typer.echo(f"       {error.cause}", err=True)
-    raise typer.Exit(1)
-
-
 def read_secret(what: str) -> str:
     """One line of standard input, asked for without echo where a person sits. Raises: Refused when it is empty."""
     if sys.stdin.isatty():
@@ -79,6 +68,8 @@ def read_secret(what: str) -> str:
 async def _work(work: Callable[[Desk], Awaitable[T]]) -> T:
     settings = running_settings()
     assert settings.database_url is not None  # running_settings has it or raises
+    for fault in of_database(settings):
+        raise Refused(fault)
     database = Database(settings.database_url.get_secret_value(), pool_size=2, application="hourpost operator")
     try:
         return await work(Desk(settings, database, SystemClock()))

@@ -9,7 +9,7 @@ import typer
 
 from hourpost.cli.check import Check, Level
 from hourpost.cli.checks import list_checks
-from hourpost.cli.desk import fail
+from hourpost.cli.failing import fail
 from hourpost.cli.output import AsJson, print_object
 from hourpost.cli.running import running_settings
 from hourpost.errors import HourpostError

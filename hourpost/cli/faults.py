@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import typer
 
+from hourpost.cli.database_faults import of_database
 from hourpost.gateways.dns import name_server
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.relays import RelayUrlInvalid, parse_relays
@@ -71,10 +72,7 @@ def _of_addresses(settings: Settings) -> Iterator[str]:
         yield f"HOURPOST_HOSTNAME: {settings.hostname!r} is not a host name such as mail.example.com"
     if settings.base_url is not None and not settings.base_url.startswith(("http://", "https://")):
         yield f"HOURPOST_BASE_URL: {settings.base_url!r} must begin with https:// or http://"
-    if settings.database_url is not None:
-        url = settings.database_url.get_secret_value()
-        if not url.startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
-            yield "HOURPOST_DATABASE_URL must look like postgresql://user:password@host:5432/database"
+    yield from of_database(settings)
     for name in ("redis_url", "broker_url"):
         secret = getattr(settings, name)
         if secret is not None and not secret.get_secret_value().startswith(("redis://", "rediss://", "unix://")):

@@ -16,7 +16,8 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hourpost.cli.desk import Desk, at_desk, fail
+from hourpost.cli.desk import Desk, at_desk
+from hourpost.cli.failing import fail
 from hourpost.emails.oldest import read_oldest_seconds, read_worker_signs
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import ServiceUnavailable

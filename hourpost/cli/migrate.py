@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hourpost.cli.desk import fail
+from hourpost.cli.database_faults import of_database
+from hourpost.cli.failing import fail
+from hourpost.cli.faults import refuse_faults
 from hourpost.database import Database
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import HourpostError
@@ -31,6 +33,7 @@ def migrate(restored: Restored = False) -> None:
     settings = instance_settings()
     if settings.database_url is None:
         raise typer.BadParameter("HOURPOST_DATABASE_URL is not set, and no `hourpost up` runs.")
+    refuse_faults(settings, of_database)
     database = Database(
         settings.database_url.get_secret_value(), pool_size=2, application="hourpost migrate", is_patient=True
     )

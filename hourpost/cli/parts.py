@@ -17,6 +17,7 @@ import typer
 
 from hourpost.embedded.instance import instance_settings
 from hourpost.embedded.linux import give_back_free_memory, yield_to_others
+from hourpost.errors import HourpostError
 from hourpost.settings import Settings
 
 Options = Mapping[str, str | int | bool]
@@ -68,6 +69,8 @@ def live(command: str, options: Options) -> None:
         work(**options)  # the function of the command itself: to read its words costs 8 MB and 0.1 s
     except typer.BadParameter as error:
         raise SystemExit(f"error: {error.message}") from None
+    except HourpostError as error:
+        raise SystemExit(f"error: {error.message} {error.cause or ''}".rstrip()) from None
 
 
 def make_ready(settings: Settings) -> None:

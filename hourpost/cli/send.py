@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hourpost.cli import send_options as options
-from hourpost.cli.desk import fail, read_secret
+from hourpost.cli.desk import read_secret
 from hourpost.cli.drafting import Draft, Options, decode
+from hourpost.cli.failing import fail
 from hourpost.cli.output import AsJson, print_object
 from hourpost.cli.posting import Poster
 from hourpost.embedded.instance import instance_settings

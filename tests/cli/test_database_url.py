@@ -1,15 +1,24 @@
-"""What HOURPOST_DATABASE_URL may ask for means the same to commands, to the hot path and to who listens."""
+"""HOURPOST_DATABASE_URL: what it asks for means the same to every connection, and what cannot be is told in a line."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from hourpost.cli.database_faults import of_database
 from hourpost.database import Database, HotStatement
-from tests.cli.conftest import Run
+from hourpost.settings import Settings
+from tests.cli.conftest import Done, Run
 from tests.fakes.postgres_front import postgres_by_tcp
 from tests.fixtures.certificates import Certificate, self_signed
 
@@ -94,3 +103,98 @@ def test_without_the_tls_that_is_asked_for_nothing_is_said_to_a_server(
         assert done.exit_code == 1
         assert done.error.startswith("error: The database is not reachable.\n")
         assert said in done.error
+
+
+ESCAPE = "a space or / ? # @ : % [ ] in a password must be percent-encoded"
+CANNOT_BE = [
+    (" ", "must look like postgresql://user:password@host:5432/database"),
+    ("mysql://hourpost:s3cret@127.0.0.1/x", "must look like postgresql://"),
+    ("postgresql+psycopg2://hourpost:s3cret@127.0.0.1/x", "must look like postgresql://"),
+    ("postgresql://hourpost:s3cret@127.0.0.1:abc/x", "a port is a whole number"),
+    ("postgresql://hourpost:s3cret@127.0.0.1:99999/x", "a port is a whole number"),
+    ("postgresql://hourpost:s3cret@/x?host=127.0.0.1&port=s3cret", "a port is a whole number"),
+    ("postgresql://hourpost:s3cret@not a host/x", "not a host name"),
+    ("postgresql://hourpost:s3cret#pw@127.0.0.1:1/x", ESCAPE),
+    ("postgresql://hourpost:123#s3cret@127.0.0.1:1/x", ESCAPE),
+    ("postgresql://hourpost:s3cret/pw@127.0.0.1:1/x", ESCAPE),
+    ("postgresql://hourpost:123/s3cret@127.0.0.1:1/x", ESCAPE),
+    ("postgresql://hourpost:123?s3cret=pw@127.0.0.1:1/x", ESCAPE),
+    ("postgresql://hourpost:123?s3cret@127.0.0.1:1/x", ESCAPE),
+    ("postgresql://hourpost:s3cret@pw@127.0.0.1:1/x", ESCAPE),
+    ("postgresql://hourpost:s3cret[pw@127.0.0.1:1/x", ESCAPE),
+    ("postgresql://127.0.0.1:1/x?foo=bar", "foo is unknown; known are sslmode, sslrootcert, "),
+    ("postgresql://127.0.0.1:1/x?ssl=require", "sslmode=require asks for TLS"),
+    ("postgresql://127.0.0.1:1/x?sslmode=yes", "sslmode must be one of disable, allow, prefer, require, "),
+    ("postgresql://127.0.0.1:1/x?sslrootcert=/nowhere.pem", "the file of sslrootcert does not exist: /nowhere.pem"),
+]
+
+
+@pytest.mark.parametrize(("url", "said"), CANNOT_BE)
+def test_an_address_that_cannot_be_is_told_by_every_command_without_the_password(
+    hourpost: Run, url: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", url)
+    for words in ("account list", "migrate", "web", "smtp", "scheduler"):
+        done = hourpost(*words.split())
+        assert done.exit_code in (1, 2)
+        assert said in words_of(done)
+        assert "s3cret" not in done.error
+    done = hourpost("doctor", "--json")
+    (check,) = (one for one in json.loads(done.output)["checks"] if one["name"] == "database")
+    assert said in check["text"]
+    assert "HOURPOST_DATABASE_URL" in check["advice"]
+    assert "s3cret" not in done.output + done.error
+
+
+def words_of(done: Done) -> str:
+    """The error, out of its box."""
+    return " ".join(done.error.replace("│", " ").split())
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12))
+@example("a[b]c")
+@example("a:b%41")
+@example("1/2#3?4@5")
+def test_an_address_that_is_let_through_leads_where_it_says_whatever_the_password(password: str) -> None:
+    url = f"postgresql://hourpost:{password}@127.0.0.1:1/x"
+    if not list(of_database(Settings(_env_file=None, database_url=url))):
+        with pytest.raises(ConnectionRefusedError, match="'127.0.0.1', 1"):
+            asyncio.run(asyncpg.connect(url, timeout=5))
+
+
+@pytest.mark.parametrize(("role", "name"), [("hourpost", "nowhere"), ("nobody", "hourpost")])
+def test_a_database_that_lets_nobody_in_is_told_in_its_own_words(
+    hourpost: Run, by_tcp: str, monkeypatch: pytest.MonkeyPatch, role: str, name: str
+) -> None:
+    address = by_tcp.rpartition("@")[2].partition("/")[0]
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", f"postgresql://{role}@{address}/{name}")
+    for words in ("account list", "migrate"):
+        done = hourpost(*words.split())
+        assert done.exit_code == 1
+        assert done.error.startswith("error: The database is not reachable.\n")
+        assert "does not exist" in done.error
+        assert len(done.error.splitlines()) == 2
+
+
+@pytest.mark.parametrize("part", ["web", "smtp", "imap", "pop3"])
+def test_a_part_that_begins_while_the_database_is_away_gives_up_in_two_lines(
+    settings: Settings, redis_url: str, tmp_path: Path, part: str
+) -> None:
+    code = "from hourpost import assembly, cli; assembly._START_TRIES = 1; cli.main()"
+    ports = {
+        f"HOURPOST_{name.upper()}": str(getattr(settings, name)) for name in Settings.model_fields if "port" in name
+    }
+    environment = {
+        **os.environ,
+        **{f"HOURPOST_{name.upper()}": port for name, port in ports.items()},
+        "HOURPOST_HOME": str(tmp_path),
+        "HOURPOST_DATABASE_URL": "postgresql://hourpost@127.0.0.1:1/x",
+        "HOURPOST_REDIS_URL": redis_url,
+        "HOURPOST_SECRET_KEY": "a secret of the tests, long enough",
+    }
+    command = [sys.executable, "-c", code, part]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    said, cause = done.stderr.splitlines()
+    assert said == "error: The database is not reachable."
+    assert "Connection refused" in cause or "Connect call failed" in cause
