@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.assembly import broker_url
 from hourpost.cli.check import Check, Level, failed, ok, warning
 from hourpost.cli.database_faults import of_database
+from hourpost.cli.faults import of_certificate
 from hourpost.cli.relay_checks import ADVICE as RELAY_ADVICE
 from hourpost.cli.relay_checks import check_logins, check_relays
 from hourpost.database import Database
@@ -141,12 +141,12 @@ async def _check_room(settings: Settings) -> list[Check]:
 
 
 async def _check_tls(settings: Settings) -> list[Check]:
+    if faults := list(of_certificate(settings)):
+        return [failed("tls", fault, _ADVICE["tls"]) for fault in faults]
     if settings.tls_certificate is None:
         if settings.embedded or settings.is_loopback:
             return [ok("tls", "a self-signed certificate, enough for this machine")]
         return [warning("tls", "the mail doors show a self-signed certificate", _ADVICE["tls"])]
-    # Raises ssl.SSLError, an OSError, where key and certificate are not a pair
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key)
     return [_certificate(settings.tls_certificate, datetime.now(UTC))]
 
 
@@ -281,7 +281,8 @@ _ADVICE = {
     "broker": "start Redis, or correct HOURPOST_BROKER_URL; until then mail leaves seconds later",
     "relays": RELAY_ADVICE,
     "disk": "look at HOURPOST_HOME",
-    "tls": "set HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY",
+    "tls": "set HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY to PEM files that there are in this part (of containers,"
+    " smtp, imap and pop3 have them)",
     "dns": "look at this machine's name servers, or set HOURPOST_DNS_SERVERS",
     "secret key": "set HOURPOST_SECRET_KEY to at least 16 random characters, the same for all parts",
     "own mail": "set HOURPOST_SYSTEM_SENDER to an address of a domain that an account with a plan has verified",

@@ -76,6 +76,14 @@ def test_a_key_of_another_certificate_is_found(hourpost: Run, monkeypatch: pytes
     assert examine(hourpost)["tls"]["status"] == "failed"
 
 
+def test_a_certificate_that_is_not_there_is_named(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOURPOST_TLS_CERTIFICATE", "/etc/hourpost/tls/chain.pem")
+    monkeypatch.setenv("HOURPOST_TLS_KEY", str(self_signed(tmp_path, "b.test").key))
+    assert examine(hourpost)["tls"]["text"] == "HOURPOST_TLS_CERTIFICATE: there is no file /etc/hourpost/tls/chain.pem"
+
+
 def test_name_servers_may_be_away_where_only_reserved_names_are_used(
     hourpost: Run, name_server: DnsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

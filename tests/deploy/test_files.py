@@ -222,6 +222,22 @@ def test_every_container_port_is_bound(part: str) -> None:
     assert {int(port) for port in _services()[part]["expose"]} <= bound
 
 
+def test_doctor_is_asked_where_the_certificate_is() -> None:
+    readme = (_ROOT / "README.md").read_text()
+    named = re.findall(r"^HOURPOST_TLS_\w+=(.+)$", (_ROOT / "deploy/example.env").read_text(), re.MULTILINE)
+    asked = re.findall(r"exec -T (\w+)\s+(?:\\\s+)?hourpost doctor", readme)
+    assert asked
+    for part in asked:
+        folders = {volume.split(":")[1] for volume in _services()[part]["volumes"]}
+        assert {str(Path(path).parent) for path in named} <= folders
+    settings = _objects("ConfigMap")["hourpost"]["data"]
+    pods = re.findall(r"deploy/(\w+) -- hourpost doctor", readme)
+    assert pods
+    for part in pods:
+        folders = {mount["mountPath"] for mount in _container(part)["volumeMounts"]}
+        assert {str(Path(settings[f"HOURPOST_TLS_{name}"]).parent) for name in ("CERTIFICATE", "KEY")} <= folders
+
+
 def test_kubernetes_and_compose_agree_on_the_metrics_port() -> None:
     assert _objects("ConfigMap")["hourpost"]["data"]["HOURPOST_METRICS_PORT"] == str(_METRICS)
     assert f"HOURPOST_METRICS_PORT={_METRICS}\n" in (_ROOT / "deploy/example.env").read_text()
