@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.assembly import broker_url
 from hourpost.cli.check import Check, Level, failed, ok, warning
 from hourpost.cli.database_faults import of_database
-from hourpost.cli.faults import of_certificate
+from hourpost.cli.faults import of_certificate, of_names
 from hourpost.cli.relay_checks import ADVICE as RELAY_ADVICE
 from hourpost.cli.relay_checks import check_logins, check_relays
 from hourpost.database import Database
@@ -59,6 +59,12 @@ async def _run(name: str, check: Checker, settings: Settings) -> list[Check]:
         return [failed(name, f"{error.message}{cause}", _ADVICE[name])]
     except (ValueError, OSError) as error:
         return [failed(name, str(error), _ADVICE[name])]
+
+
+async def _check_settings(settings: Settings) -> list[Check]:
+    """What no part would start with, and no other check looks at."""
+    faults = [failed("settings", fault, _ADVICE["settings"]) for fault in of_names(settings)]
+    return faults or [ok("settings", "each can be what it is")]
 
 
 async def _check_database(settings: Settings) -> list[Check]:
@@ -262,6 +268,7 @@ def _skew(server: str, seconds: float) -> Check:
 
 
 _CHECKS: tuple[tuple[str, Checker], ...] = (
+    ("settings", _check_settings),
     ("database", _check_database),
     ("redis", _check_redis),
     ("broker", _check_broker),
@@ -276,6 +283,7 @@ _CHECKS: tuple[tuple[str, Checker], ...] = (
     ("sign-up", _check_sign_up),
 )
 _ADVICE = {
+    "settings": "no part starts until it is corrected; `hourpost settings` says what each means",
     "database": "start PostgreSQL, or correct HOURPOST_DATABASE_URL",
     "redis": "start Redis, or correct HOURPOST_REDIS_URL; until then mail is accepted and held",
     "broker": "start Redis, or correct HOURPOST_BROKER_URL; until then mail leaves seconds later",

@@ -5,6 +5,7 @@ No line repeats what was given where that may hold a password.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 import ssl
@@ -39,18 +40,25 @@ def refuse_faults(settings: Settings, *looks: Look) -> None:
 
 def of_every_part(settings: Settings) -> Iterator[str]:
     """Of what each part reads."""
-    yield from _of_addresses(settings)
+    yield from of_names(settings)
+    yield from of_database(settings)
     if settings.secret_key is not None:
         try:
             Cipher.from_settings(settings)
         except ValueError as error:
             yield str(error)
-    yield from _of_people(settings)
     for server in settings.dns_servers.split():
         try:
             name_server(server)
         except ValueError:
             yield f"HOURPOST_DNS_SERVERS: {server!r} is not an address such as 192.0.2.1 or 192.0.2.1:5353"
+
+
+def of_names(settings: Settings) -> Iterator[str]:
+    """Of what says where we are, who we are and whom we believe: what nothing else has to be asked about."""
+    yield from _of_addresses(settings)
+    yield from _of_people(settings)
+    yield from _of_proxies(settings.trusted_proxies)
 
 
 def _of_people(settings: Settings) -> Iterator[str]:
@@ -72,11 +80,22 @@ def _of_addresses(settings: Settings) -> Iterator[str]:
         yield f"HOURPOST_HOSTNAME: {settings.hostname!r} is not a host name such as mail.example.com"
     if settings.base_url is not None and not settings.base_url.startswith(("http://", "https://")):
         yield f"HOURPOST_BASE_URL: {settings.base_url!r} must begin with https:// or http://"
-    yield from of_database(settings)
     for name in ("redis_url", "broker_url"):
         secret = getattr(settings, name)
         if secret is not None and not secret.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             yield f"HOURPOST_{name.upper()} must look like redis://user:password@host:6379/0"
+
+
+def _of_proxies(proxies: str) -> Iterator[str]:
+    """Whether each means something to the web server, which takes addresses and networks, or ``*`` alone."""
+    for one in () if proxies in ("", "*") else proxies.split(","):
+        try:
+            ipaddress.ip_network(one.strip())
+        except ValueError:
+            yield (
+                f"HOURPOST_TRUSTED_PROXIES: {one.strip()!r} is no address such as 192.0.2.1, nor a network such as"
+                " 192.0.2.0/24; * alone is everybody"
+            )
 
 
 def _of_host(host: str) -> Iterator[str]:

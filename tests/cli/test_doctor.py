@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy import text
 
 from hourpost.cli.check import Level
+from hourpost.cli.faults import list_faults, of_every_part
 from hourpost.cli.relay_checks import _relay
 from hourpost.database import Database
 from hourpost.flow.claim import enrol
 from hourpost.gateways.relays import RelayCheck, Stage, parse_relay
 from hourpost.rules.ids import new_id
+from hourpost.settings import Settings
 from tests.cli.conftest import Run
 from tests.fakes.dns_server import DnsServer
 from tests.fixtures.certificates import self_signed
@@ -32,7 +34,7 @@ def examine(hourpost: Run) -> dict[str, Any]:
 def test_what_is_well_is_said_to_be(hourpost: Run) -> None:
     checks = examine(hourpost)
     well = {name for name, check in checks.items() if check["status"] == "ok"}
-    assert well == {"database", "migrations", "redis", "broker", "clock", "tls", "dns", "secret key"}
+    assert well == {"settings", "database", "migrations", "redis", "broker", "clock", "tls", "dns", "secret key"}
     assert checks["relays"]["advice"].startswith("set HOURPOST_RELAYS")
 
 
@@ -122,6 +124,36 @@ def test_that_nobody_reads_for_the_postmaster_is_told(hourpost: Run, monkeypatch
     assert check["text"].startswith("nobody reads what is for postmaster@localhost")
     monkeypatch.setenv("HOURPOST_POSTMASTER", "ada@nowhere.test")
     assert "which no mailbox here has" in examine(hourpost)["postmaster"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("HOURPOST_BASE_URL=mail.example.com", "must begin with https://"),
+        ("HOURPOST_HOSTNAME=bad host", "is not a host name"),
+        ("HOURPOST_CONTACT=x y", "write an address"),
+        ("HOURPOST_HOST=192.0.2.1", "no address of this machine"),
+        ("HOURPOST_TRUSTED_PROXIES=10.0.0.999", "'10.0.0.999' is no address"),
+        ("HOURPOST_TRUSTED_PROXIES=127.0.0.1, proxy.internal", "'proxy.internal' is no address"),
+        ("HOURPOST_TRUSTED_PROXIES=10.0.0.1/8", "nor a network such as"),
+        ("HOURPOST_TRUSTED_PROXIES=*,10.0.0.1", "* alone is everybody"),
+    ],
+)
+def test_what_no_part_starts_with_is_not_called_well(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, setting: str, said: str
+) -> None:
+    variable, _, value = setting.partition("=")
+    monkeypatch.setenv(variable, value)
+    assert hourpost("web").exit_code == 2
+    check = examine(hourpost)["settings"]
+    assert check["status"] == "failed"
+    assert check["text"].startswith(variable)
+    assert said in check["text"]
+
+
+@pytest.mark.parametrize("proxies", ["*", "127.0.0.1,::1", "10.0.0.0/8, 2001:db8::/32", "", " 10.0.0.1 "])
+def test_proxies_that_the_web_server_understands_are_let_through(proxies: str) -> None:
+    assert not list_faults(Settings(_env_file=None, trusted_proxies=proxies), of_every_part)
 
 
 def test_people_see_the_advice_below_the_fault(hourpost: Run) -> None:
