@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from tempfile import TemporaryFile
 
 import typer
 
@@ -125,6 +126,17 @@ def of_a_worker(settings: Settings) -> Iterator[str]:
     if not settings.relays.get_secret_value().strip():
         yield "HOURPOST_RELAYS is not set: a worker needs a relay to send through, such as smtp://USER:PASSWORD@HOST:587"
     yield from of_relays(settings)
+
+
+def of_home(settings: Settings) -> Iterator[str]:
+    """Of where we write; it is made where there is none."""
+    home = settings.home.resolve()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        yield f"HOURPOST_HOME: {home} cannot be written: {error.strerror}"
 
 
 def of_certificate(settings: Settings) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from hourpost.cli.faults import of_certificate, refuse_faults
+from hourpost.cli.faults import of_certificate, of_home, refuse_faults
 from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.certificate import find_or_make
 from hourpost.embedded.doors import metrics_port_of
@@ -40,6 +40,7 @@ def find_certificate(settings: Settings) -> tuple[Path, Path]:
     """The PEM chain and key of the mail doors; made where none is configured. Raises: typer.BadParameter."""
     refuse_faults(settings, of_certificate)
     if settings.tls_certificate is None or settings.tls_key is None:
+        refuse_faults(settings, of_home)
         made = find_or_make(settings.home / "tls", [settings.hostname, "localhost", "127.0.0.1"])
         return made.chain, made.key
     return settings.tls_certificate, settings.tls_key

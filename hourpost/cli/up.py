@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from hourpost.cli.faults import list_faults, of_certificate, of_every_part, of_relays
+from hourpost.cli.faults import list_faults, of_certificate, of_every_part, of_home, of_relays
 from hourpost.cli.parts import PARTS, Options, live, make_ready, words_of
 from hourpost.cli.welcome import welcome
 from hourpost.embedded import capture_part
@@ -57,7 +57,7 @@ def up() -> None:
     """
     settings = load_settings()
     home = settings.home.resolve()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse(list_faults(settings, of_home))
     try:
         with lock_home(home):
             _check_settings(settings)
@@ -73,7 +73,10 @@ def _check_settings(settings: Settings) -> None:
     """Say what cannot work before anything starts. Raises: typer.Exit."""
     for unknown in list_unknown_variables():
         typer.echo(f"warning: {unknown}", err=True)
-    faults = list_faults(settings, of_every_part, of_relays, of_certificate)
+    _refuse(list_faults(settings, of_every_part, of_relays, of_certificate))
+
+
+def _refuse(faults: list[str]) -> None:
     for fault in faults:
         typer.echo(f"error: {fault}", err=True)
     if faults:

@@ -28,7 +28,7 @@ def read_instance(home: Path) -> dict[str, Any]:
     """What the running instance wrote; empty when nothing runs."""
     try:
         found = json.loads((home / _FILE).read_text())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

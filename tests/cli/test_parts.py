@@ -165,6 +165,19 @@ def test_a_certificate_that_is_not_there_or_not_the_keys_is_told(
     assert "cannot be used together" in words_of(hourpost("imap"))
 
 
+@pytest.mark.parametrize("part", ["up", "smtp", "imap", "pop3"])
+@pytest.mark.parametrize("home", ["/proc/x", "{}/file/home"])
+def test_a_home_that_cannot_be_written_is_told(
+    hourpost: Run, part: str, home: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOURPOST_HOME", home.format(tmp_path))
+    done = hourpost(part)
+    assert done.exit_code in (1, 2)
+    assert "HOURPOST_HOME: " in done.error
+    assert "cannot be written: N" in words_of(done)  # No such file or directory, Not a directory
+
+
 def test_the_tables_of_a_database_that_does_not_answer_are_not_brought_up_to_date(
     hourpost: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
