@@ -13,7 +13,7 @@ def running_settings() -> Settings:
     if settings.database_url is not None:
         return settings
     raise ServiceUnavailable(
-        f"Nothing runs in {settings.home}; start it with `hourpost up`, or set HOURPOST_DATABASE_URL."
+        f"Nothing runs in {settings.home.resolve()}; start it with `hourpost up`, or set HOURPOST_DATABASE_URL."
     )
 
 
