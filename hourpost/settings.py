@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 from difflib import get_close_matches
 from functools import cached_property
@@ -10,7 +11,10 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+
+ENV_FILE = ".env"
+"""Of the folder that we are in."""
 
 EMBEDDED_DOMAIN = "hourpost.test"
 """What our own mail is from where `hourpost up` runs on its own."""
@@ -22,11 +26,20 @@ _REQUESTS = (
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+class EnvFileUnreadable(ValueError):
+    """The file ``.env`` cannot be read at all."""
+
+
 class Settings(BaseSettings):
     """Environment variables with the prefix ``HOURPOST_`` and the file ``.env``; frozen."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HOURPOST_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="HOURPOST_",
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     home: Path = Field(
@@ -166,15 +179,61 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the environment and ``.env``; ``overrides`` win. Raises: pydantic.ValidationError."""
-    return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each field
+    """Read the environment and ``.env``; ``overrides`` win. Raises: pydantic.ValidationError, EnvFileUnreadable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each field
+    except UnicodeDecodeError:
+        raise EnvFileUnreadable(f"{Path(ENV_FILE).resolve()} is no UTF-8 text; save it as UTF-8") from None
 
 
 def list_unknown_variables() -> list[str]:
-    """What of the environment looks like a setting and is none, each with the one that may be meant."""
+    """What looks like a setting and is none, here or in ``.env``, each with the one that may be meant."""
     known = [f"HOURPOST_{name.upper()}" for name in Settings.model_fields]
-    strange = sorted(name for name in os.environ if name.startswith("HOURPOST_") and name not in known)
-    return [f"{name} is no setting{_perhaps(name, known)}" for name in strange]
+    named = {name for name in os.environ if name.startswith("HOURPOST_")}
+    named |= {name.upper() for name in _read_file()[0] if name.startswith("hourpost_")}
+    return [f"{name} is no setting{_perhaps(name, known)}" for name in sorted(named.difference(known))]
+
+
+def list_unreadable_lines() -> list[str]:
+    """The lines of ``.env`` that say nothing; who reads the settings has them in the log once."""
+    return _read_file()[1]
+
+
+def _read_file() -> tuple[set[str], list[str]]:
+    """The names that ``.env`` sets, in lower case, and the lines in it that cannot be read."""
+    if not Path(ENV_FILE).is_file():
+        return set(), []
+    heard: list[str] = []
+    _LINES.heard = heard
+    try:
+        return set(DotEnvSettingsSource(Settings).env_vars), heard
+    finally:
+        _LINES.heard = None
+
+
+class _Lines(logging.Filter):
+    """Tells lines that python-dotenv cannot read by their file, and once: the settings are read again by many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] | None = None  # where somebody listens, who then tells
+        self._told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not isinstance(record.args, tuple) or not record.args:
+            return True
+        words = f"{Path(ENV_FILE).resolve()}: line {record.args[0]} cannot be read as NAME=value, and is left out"
+        if self.heard is not None:
+            self.heard.append(words)
+            return False
+        record.msg, record.args = words, ()
+        is_new = words not in self._told
+        self._told.add(words)
+        return is_new
+
+
+_LINES = _Lines()
+logging.getLogger("dotenv.main").addFilter(_LINES)
 
 
 def _perhaps(name: str, known: list[str]) -> str:

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from hourpost.cli.failing import fail
 from hourpost.errors import HourpostError
+from hourpost.settings import EnvFileUnreadable
 
 # Each command is imported when it is asked for, so that a part starts without the others' libraries.
 _COMMANDS = {
@@ -86,6 +87,9 @@ class _LazyGroup(TyperGroup):
             raise
         except HourpostError as error:
             fail(error)
+        except EnvFileUnreadable as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
         except ValidationError as error:
             if error.title != "Settings":
                 raise

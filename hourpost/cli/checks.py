@@ -30,7 +30,7 @@ from hourpost.gateways.stripe import open_stripe
 from hourpost.inbound.addressees import find_postmaster
 from hourpost.rules.addresses import parse_address
 from hourpost.rules.plans import PLANS
-from hourpost.settings import Settings
+from hourpost.settings import Settings, list_unknown_variables, list_unreadable_lines
 from migrations.upgrade import current_revision, newest_revision
 
 _MOST_SKEW_SECONDS = 2.0
@@ -64,7 +64,9 @@ async def _run(name: str, check: Checker, settings: Settings) -> list[Check]:
 async def _check_settings(settings: Settings) -> list[Check]:
     """What no part would start with, and no other check looks at."""
     faults = [failed("settings", fault, _ADVICE["settings"]) for fault in of_names(settings)]
-    return faults or [ok("settings", "each can be what it is")]
+    found = [*list_unreadable_lines(), *list_unknown_variables()]
+    strange = [warning("settings", words, _ADVICE["strange"]) for words in found]
+    return [*faults, *strange] or [ok("settings", "each can be what it is")]
 
 
 async def _check_database(settings: Settings) -> list[Check]:
@@ -284,6 +286,7 @@ _CHECKS: tuple[tuple[str, Checker], ...] = (
 )
 _ADVICE = {
     "settings": "no part starts until it is corrected; `hourpost settings` says what each means",
+    "strange": "correct its name or the line, or take it away",
     "database": "start PostgreSQL, or correct HOURPOST_DATABASE_URL",
     "redis": "start Redis, or correct HOURPOST_REDIS_URL; until then mail is accepted and held",
     "broker": "start Redis, or correct HOURPOST_BROKER_URL; until then mail leaves seconds later",

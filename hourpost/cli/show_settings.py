@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from hourpost.cli.output import PIPE_WIDTH
-from hourpost.settings import Settings, load_settings
+from hourpost.settings import Settings, list_unknown_variables, load_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -24,6 +24,8 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print an object."
     Secrets show as ****. Values come from the environment, else from the file `.env`.
     """
     settings = load_settings()
+    for unknown in list_unknown_variables():
+        typer.echo(f"warning: {unknown}", err=True)
     rows = [
         (
             f"HOURPOST_{name.upper()}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,6 +165,44 @@ def test_a_certificate_that_is_not_there_or_not_the_keys_is_told(
     assert "there is no file" in words_of(hourpost("imap"))
     monkeypatch.setenv("HOURPOST_TLS_CERTIFICATE", str(self_signed(tmp_path, "a.test").cert))
     assert "cannot be used together" in words_of(hourpost("imap"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('HOURPOST_HTTP_PORT="8030', ".env: line 2 cannot be read as NAME=value, and is left out"),
+        ("HOURPOST_HTTP_PRT=8025", "HOURPOST_HTTP_PRT is no setting; is HOURPOST_HTTP_PORT meant?"),
+    ],
+)
+@pytest.mark.parametrize("words", ["settings", "doctor", "up"])
+def test_a_line_of_the_env_file_that_sets_nothing_is_told(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, line: str, said: str
+) -> None:
+    monkeypatch.setenv("HOURPOST_BASE_URL", "so that nothing starts")
+    (tmp_path / ".env").write_text(f"HOURPOST_LOG_LEVEL=error\n{line}\n")
+    command = [sys.executable, "-m", "hourpost", words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    told = done.stdout if words == "doctor" else done.stderr
+    assert told.count(said) == 1
+    assert "python-dotenv" not in done.stderr
+
+
+def test_an_env_file_in_another_encoding_is_told_or_read(hourpost: Run, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("HOURPOST_LOG_LEVEL=error\n", "utf-16")
+    for words in ("settings", "account list", "doctor", "up", "web"):
+        done = hourpost(*words.split())
+        assert done.exit_code == 2
+        assert done.error == f"error: {tmp_path}/.env is no UTF-8 text; save it as UTF-8\n"
+    (tmp_path / ".env").write_text("HOURPOST_HTTP_PORT=8030\n", "utf-8-sig")
+    assert "8030" in hourpost("settings", "--json").output
+
+
+def test_where_nothing_runs_is_said_by_its_whole_path(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HOURPOST_DATABASE_URL")
+    for words in ("account list", "doctor"):
+        assert f"Nothing runs in {tmp_path}/var; " in hourpost(*words.split()).error
 
 
 @pytest.mark.parametrize("part", ["up", "smtp", "imap", "pop3"])
