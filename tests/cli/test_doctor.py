@@ -118,6 +118,18 @@ def test_a_relay_is_told_by_how_it_is_named(way: str, check: RelayCheck, text: s
     assert advice in (told.advice or "")
 
 
+def test_what_is_read_in_a_database_that_is_away_is_not_called_wrong(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x")
+    monkeypatch.setenv("HOURPOST_SYSTEM_SENDER", "Hourpost <hello@post.example>")
+    checks = examine(hourpost)
+    for name in ("own mail", "postmaster"):
+        assert checks[name]["status"] == "warning"
+        assert checks[name]["text"] == "not looked at: the database is away"
+        assert "HOURPOST_" not in checks[name]["advice"]
+
+
 def test_that_nobody_reads_for_the_postmaster_is_told(hourpost: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     check = examine(hourpost)["postmaster"]
     assert check["status"] == "warning"
