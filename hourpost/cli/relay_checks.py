@@ -17,6 +17,9 @@ _ADVICE: dict[str | None, str] = {
     "smtps:// is for TLS from the start (465), smtp:// for STARTTLS (587)",
     "auth": "correct user and password in HOURPOST_RELAYS, special characters percent-encoded (@ is %40)",
 }
+_LATER = "try again later, as it says that this passes; where it does not, ask its operator"
+_UNWANTED = "it answers and does not want us: ask its operator, or set HOURPOST_HOSTNAME to a name that it takes"
+_EXPIRED = "its operator has to renew the certificate; until then nothing is sent there"
 _WITHOUT_TLS = "leave out tls=none in HOURPOST_RELAYS, as most relays log in under TLS only"
 _NO_AUTH = "leave user and password out of HOURPOST_RELAYS where it takes mail without them"
 
@@ -59,7 +62,8 @@ async def check_logins(database: Database) -> list[Check]:
 def _relay(spec: RelaySpec, check: RelayCheck) -> Check:
     if not check.is_ok:
         stage = f" at {check.stage}" if check.stage else ""
-        return failed("relay", f"{check.relay}{stage}: {check.text}", _advice(spec, check))
+        code = "" if check.code is None else f"{check.code} "
+        return failed("relay", f"{check.relay}{stage}: {code}{check.text}", _advice(spec, check))
     way = "logged in" if spec.username is not None else "connected without a log-in, as none is set"
     if spec.username is None and check.offers_login:
         words = f"{check.relay}: {way}, which it offers and may ask for"
@@ -71,8 +75,12 @@ def _relay(spec: RelaySpec, check: RelayCheck) -> Check:
 
 
 def _advice(spec: RelaySpec, check: RelayCheck) -> str:
+    if check.code is not None and 400 <= check.code < 500:
+        return _LATER
+    if check.stage == "tls" and "has expired" in check.text:
+        return _EXPIRED
     if check.stage != "auth":
-        return _ADVICE.get(check.stage, ADVICE)
+        return _ADVICE.get(check.stage, ADVICE) if check.code is None else _UNWANTED
     is_offered = check.code is not None  # else it was not asked, as it offers none that we know
     if spec.tls is TlsMode.NONE:
         return f"{_WITHOUT_TLS}; else {_ADVICE['auth'] if is_offered else _NO_AUTH}"

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from bench.sink_state import Config
 from hourpost.cli.check import Level
 from hourpost.cli.faults import list_faults, of_every_part
-from hourpost.cli.relay_checks import _relay
+from hourpost.cli.relay_checks import _relay, check_relays
 from hourpost.database import Database
 from hourpost.flow.claim import enrol
 from hourpost.gateways.relays import RelayCheck, Stage, parse_relay
@@ -20,8 +21,10 @@ from hourpost.rules.ids import new_id
 from hourpost.settings import Settings
 from tests.cli.conftest import Run
 from tests.fakes.dns_server import DnsServer
+from tests.fakes.scripted_relay import ScriptedRelay
 from tests.fixtures.certificates import self_signed
 from tests.gateways.conftest import RedisServer
+from tests.gateways.relay_partners import sink_for
 
 
 def examine(hourpost: Run) -> dict[str, Any]:
@@ -116,6 +119,45 @@ def test_a_relay_is_told_by_how_it_is_named(way: str, check: RelayCheck, text: s
     assert told.level is not Level.OK
     assert text in told.text
     assert advice in (told.advice or "")
+
+
+_HELLO = ["S: 220 mx", "C: EHLO *", "S: 250-mx"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "said", "advice"),
+    [
+        (["S: 421 too many connections"], "?tls=none", "at connect: 421 too many", "try again later"),
+        (["S: 554 your address is blocked"], "?tls=none", "at connect: 554 your", "ask its operator"),
+        (["S: 220 mx", "C: EHLO *", "S: 501 no host name"], "?tls=none", ": 501 no", "set HOURPOST_HOSTNAME"),
+        ([*_HELLO, "S: 250 STARTTLS", "C: STARTTLS", "S: 454 not now"], "", "at tls: 454 not", "try again later"),
+        ([*_HELLO, "S: 250 STARTTLS", "C: STARTTLS", "S: 502 never"], "", "at tls: 502 never", "ask its operator"),
+        ([*_HELLO, "S: 250 AUTH PLAIN", "C: AUTH *", "S: 454 4.7.0 not now"], "?tls=none", ": 454 ", "try again later"),
+        ([*_HELLO, "S: 250 AUTH PLAIN", "C: AUTH *", "S: 535 5.7.8 no"], "?tls=none", ": 535 ", "correct user"),
+    ],
+)
+async def test_what_a_relay_answers_is_told_with_its_code_and_what_helps(
+    lines: list[str], options: str, said: str, advice: str
+) -> None:
+    relay = ScriptedRelay(lines)
+    port = await relay.start()
+    try:
+        relays = f"smtp://user:secret@127.0.0.1:{port}{options}"
+        (check,) = await check_relays(Settings(_env_file=None, relays=relays))
+    finally:
+        await relay.stop()
+    assert check.level is Level.FAILED
+    assert said in check.text
+    assert advice in (check.advice or "")
+
+
+async def test_a_relay_whose_certificate_has_ended_is_its_operators_to_mend(tmp_path: Path) -> None:
+    expired = self_signed(tmp_path, "127.0.0.1", days=-1)
+    async with sink_for(Config("user", "secret", tls=expired.server_context())) as (_, port):
+        relays = f"smtp://user:secret@127.0.0.1:{port}?ca={expired.cert}"
+        (check,) = await check_relays(Settings(_env_file=None, relays=relays))
+    assert "certificate has expired" in check.text
+    assert "its operator has to renew" in (check.advice or "")
 
 
 def test_what_is_read_in_a_database_that_is_away_is_not_called_wrong(
