@@ -124,6 +124,18 @@ def test_systemd_runs_every_part_with_time_to_end_and_descriptors_enough() -> No
     assert int(re.findall(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)[0]) >= _MOST_SESSIONS
 
 
+def test_the_readme_makes_all_that_the_unit_of_systemd_needs() -> None:
+    unit = dict(re.findall(r"^(\w+)=([^-].*)$", (_ROOT / "deploy/systemd/hourpost@.service").read_text(), re.MULTILINE))
+    readme = (_ROOT / "README.md").read_text()
+    assert f"/usr/sbin/nologin {unit['User']}\n" in readme
+    assert f"python3 -m venv {Path(unit['ExecStart'].split()[0]).parents[1]}\n" in readme
+    assert f"deploy/example.env {unit['EnvironmentFile']}\n" in readme
+    assert f"--property=EnvironmentFile={unit['EnvironmentFile']} " in readme
+    assert f"{unit['ExecStart'].split()[0]} migrate\n" in readme
+    (started,) = re.findall(r"^    systemctl enable --now (.+)$", readme, re.MULTILINE)
+    assert tuple(word.removeprefix("hourpost@") for word in started.split()) == _PARTS
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
 def test_systemd_can_read_its_unit(tmp_path: Path) -> None:
     unit = (_ROOT / "deploy/systemd/hourpost@.service").read_text()
