@@ -252,6 +252,31 @@ def test_sending_is_undone_and_then_done(new_browser_context: NewContext, servic
     expect(rows).to_contain_text(f"{subject} again")
 
 
+@pytest.mark.parametrize(
+    ("characters", "is_sent"),
+    [(20, False), (20, True), (90_000, False)],  # browsers promise to bring no more than 64 KiB
+    ids=["half", "undoable", "long"],
+)
+def test_a_letter_that_is_left_at_once_is_a_draft(
+    new_browser_context: NewContext, service: Service, characters: int, is_sent: bool
+) -> None:
+    page = new_browser_context().new_page()
+    page.on("dialog", lambda asked: asked.accept())  # whoever is asked "Leave?" says yes
+    log_in_as(page, service.up, "mailbox")
+    page.goto("/mail/write")
+    subject = f"Left {uuid4().hex[:8]}"
+    page.get_by_label("To", exact=True).fill("zoe@far.test")
+    page.get_by_label("Message").fill("x" * characters)
+    page.get_by_label("Subject").press_sequentially(subject)
+    if is_sent:
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_text("Sending…")).to_be_visible()
+    page.get_by_role("link", name="Archive").click()
+    expect(page.get_by_role("heading", name="Archive")).to_be_visible()
+    page.goto("/mail/f/drafts")
+    expect(page.locator(".mail-row", has_text=subject)).to_have_count(1)
+
+
 def test_files_are_chosen_dropped_pasted_and_taken_out(new_browser_context: NewContext, service: Service) -> None:
     page = new_browser_context().new_page()
     log_in_as(page, service.up, "mailbox")

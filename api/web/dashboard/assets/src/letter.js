@@ -3,7 +3,15 @@
 const KEEP_AFTER_MS = 3000;
 const KEEP_HEAVY_AFTER_MS = 30000; // its files are written again each time
 const HEAVY_BYTES = 1024 * 1024;
+const OUTLIVES_BYTES = 64 * 1024; // a longer body ends with its page, and is refused where it is asked to stay
+const FIELD_BYTES = 256; // around each field: its name, its boundary
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+// What a form without files takes on its way; line breaks become two bytes.
+function sizeOf(body) {
+  const encoder = new TextEncoder();
+  return [...body.values()].reduce((sum, one) => sum + FIELD_BYTES + encoder.encode(one.replace(/\r?\n/g, "\r\n")).length, 0);
+}
 
 export function guard(letter) {
   const { draft, forwards, files } = letter.elements;
@@ -24,7 +32,8 @@ export function guard(letter) {
     const dropped = boxes().filter((one) => !one.checked);
     body.delete("files");
     body.set("act", "keep");
-    const answer = await fetch(letter.action, { method: "POST", body, headers: { Accept: "application/json" } });
+    const keepalive = sizeOf(body) < OUTLIVES_BYTES; // it arrives though the page is left meanwhile
+    const answer = await fetch(letter.action, { method: "POST", body, keepalive, headers: { Accept: "application/json" } });
     if (answer.redirected) return void (told.textContent = "Not kept: you are logged out. Log in in another tab, then go on here.");
     const { draft: place, kept: names, words, gone } = await answer.json();
     if (gone) { // it was sent, kept or given up in another tab: this is a draft of its own from now on
@@ -69,7 +78,9 @@ export function guard(letter) {
     files.dataset.sent = "";
   });
   addEventListener("beforeunload", (event) => {
-    if (kept !== changes || (files.files.length && !("sent" in files.dataset))) event.preventDefault();
+    if (kept === changes && (!files.files.length || "sent" in files.dataset)) return;
+    event.preventDefault();
+    keep(); // while it is asked whether to leave, a long letter gets through too
   });
   letter.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) letter.requestSubmit(letter.querySelector('[value="send"]'));
