@@ -10,11 +10,12 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from api.web import client_setup, openapi, stripe_webhooks
 from api.web.dashboard.application import Crossing, build_dashboard
-from api.web.errors import MethodNotAllowed, to_response, unforeseen
+from api.web.errors import CLIENT_LEFT, MethodNotAllowed, to_response, unforeseen
 from api.web.faults import faults_in_query
 from api.web.front import Endpoint, Front
 from api.web.parameters import known_parameters
@@ -131,8 +132,10 @@ async def _on_error(request: Request, error: Any) -> Response:
     return _answer(request, error)
 
 
-async def _on_surprise(request: Request, _: Any) -> Response:
-    """What nobody foresaw; the outermost layer writes it to the log."""
+async def _on_surprise(request: Request, error: Any) -> Response:
+    """What nobody foresaw, which the outermost layer writes to the log; or a client that hung up."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=CLIENT_LEFT)
     return _answer(request, unforeseen())
 
 

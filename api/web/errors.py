@@ -24,6 +24,8 @@ from hourpost.errors import (
 )
 
 MAX_FAULTS = 1000
+CLIENT_LEFT = 499
+"""The status of a request whose client hung up while it still asked, which our log and our meters alone see."""
 
 STATUSES: dict[str, tuple[int, str]] = {
     "invalid_idempotency_key": (400, "The idempotency key is not well-formed"),

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.web.errors import to_response, unforeseen
+from api.web.errors import CLIENT_LEFT, to_response, unforeseen
 from api.web.head import answer_head
 from hourpost.errors import HourpostError
 from hourpost.few_lines import FewLines
@@ -64,7 +64,7 @@ class Front:
         try:
             await self._serve(scope, receive, send_on)
         except ClientDisconnect:
-            status = status or 499
+            status = status or CLIENT_LEFT
         except Exception as error:  # the outermost loop of this door: every request gets an answer
             if not isinstance(error, HourpostError):
                 log.exception("a request failed", request_id=request_id, path=scope["path"])

@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from api.web.dashboard.forms import local_path
 from api.web.dashboard.mail.readers import MailNotAuthenticated
 from api.web.dashboard.visitors import Guest, NotAMember, NotProven, guest
-from api.web.errors import status_of
+from api.web.errors import CLIENT_LEFT, status_of
 from api.web.parts import parts_of
 from hourpost.errors import HourpostError, LimitExceeded, NotAuthenticated, NotFound, Unavailable
 
@@ -42,8 +43,10 @@ async def on_error(request: Request, error: Any) -> Response:
     return response
 
 
-async def on_surprise(request: Request, _: Any) -> Response:
-    """The page of what nobody foresaw; the outermost layer writes it to the log."""
+async def on_surprise(request: Request, error: Any) -> Response:
+    """The page of what nobody foresaw, which the outermost layer writes to the log; none for who hung up."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=CLIENT_LEFT)
     return await _page(request, 500, "The number below helps us to find out what it was.")
 
 

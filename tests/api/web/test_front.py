@@ -1,13 +1,18 @@
-"""The outermost layer: its lines in the log."""
+"""The outermost layer: its lines in the log, and what it counts."""
 
+import socket
 from typing import Any
 
+import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 from structlog.testing import capture_logs
 
 from api.web import front
+from tests.api.web.conftest import Customer
+from tests.api.web.running import RunningWeb
+from tests.embedded.running import eventually
 
 
 async def test_what_took_mail_in_has_a_line_each_while_it_is_little_and_a_sum_beyond(
@@ -57,6 +62,25 @@ async def test_what_only_reads_has_a_line_where_it_failed_or_was_slow(
     with capture_logs() as lines:
         await door(_scope(method), None, send)  # type: ignore[arg-type]  # nobody reads the body
     assert [one["log_level"] for one in lines if one["event"] == "request"] == [level]
+
+
+@pytest.mark.parametrize("path", ["/login", "/mail/login", "/v1/domains", "/v1/emails"])
+def test_a_client_that_hangs_up_while_it_asks_is_no_failure_of_ours(
+    web: RunningWeb, owner: Customer, nobody: httpx.Client, path: str
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nAuthorization: Bearer {owner.key}\r\n"
+    body = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nemail=a"
+    host, _, port = web.url.removeprefix("http://").partition(":")
+
+    def counted(status: int) -> float:
+        mark = f'hourpost_http_requests_total{{method="POST",route="{path}",status="{status}"}} '
+        return sum(float(one.removeprefix(mark)) for one in nobody.get("/metrics").text.splitlines() if mark in one)
+
+    failed, left = counted(500), counted(499)
+    with socket.create_connection((host, int(port)), 10) as client:
+        client.sendall((head + body).encode())
+    eventually(lambda: counted(499) == left + 1, 10.0)
+    assert counted(500) == failed
 
 
 async def _take(request: Request) -> Response:
