@@ -33,6 +33,7 @@ def _ask(up: RunningUp, path: str, body: bytes | None) -> Any:
         return json.load(answer)
 
 
+LONG_SUBJECT = f"Come in: https://www.example.com/{'a_long_way_' * 70}?who=ada"
 MAILBOX, MAILBOX_PASSWORD = "grace@acme.test", "a sentence to keep in mind"
 
 
@@ -76,6 +77,8 @@ def _send_many(up: RunningUp, sender: str) -> dict[str, str]:
             }
             for number in range(140)
         ]
+        if batch == 7:
+            emails[-1] |= {"to": [f"{'a' * 64}@{'b' * 40}.example"], "subject": LONG_SUBJECT}
         ids += [one["id"] for one in post(up, "/v1/emails/batch", emails)["data"]]
     domains = get(up, "/v1/domains")["data"]
     return {"email_id": ids[0], "held_email_id": ids[-1], "domain_id": domains[0]["id"]}

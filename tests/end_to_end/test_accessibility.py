@@ -11,8 +11,10 @@ from tests.end_to_end.browsing import log_in_as
 from tests.end_to_end.conftest import NewContext, Service
 from tests.end_to_end.corners import CORNERS
 from tests.end_to_end.pages import PAGES, WHO
+from tests.end_to_end.scene import LONG_SUBJECT
 
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"  # innerWidth grows with it
+LINE_HEIGHT = "one => parseFloat(getComputedStyle(one).lineHeight)"
 CUT_OFF = """() => [...document.querySelectorAll("details[open] > :not(summary), :popover-open")]
   .map((box) => box.getBoundingClientRect())
   .filter((box) => box.left < 0 || box.right > innerWidth).map((box) => box.x)"""
@@ -38,6 +40,22 @@ def test_no_page_has_a_serious_fault(new_browser_context: NewContext, service: S
             assert not faults, f"{page.name}, {size}, {scheme}:\n" + "\n".join(faults)
             wide: Any = tab.evaluate(WIDER)
             assert wide <= 0, f"{page.name} is {wide} pixels wider than a {size}"
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_a_row_of_a_list_stays_a_row_however_long_its_texts_are(
+    new_browser_context: NewContext, service: Service, size: str
+) -> None:
+    tab = new_browser_context(size).new_page()
+    log_in_as(tab, service.up, "owner")
+    for path in ("/app", "/app/emails"):
+        tab.goto(path)
+        subject = tab.locator("td", has_text=LONG_SUBJECT).first
+        box, height = subject.bounding_box(), subject.evaluate(LINE_HEIGHT)
+        assert box
+        assert box["height"] < 5 * height, path
+        for cell in subject.locator("xpath=ancestor::tr/td").all():
+            assert cell.evaluate("cell => cell.scrollWidth - cell.clientWidth") <= 0, path
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "dark"), ("phone", "light")])
