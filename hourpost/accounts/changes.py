@@ -17,6 +17,7 @@ from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.rules.addresses import AddressError, parse_address
 from hourpost.rules.ids import new_id
 from hourpost.rules.plans import PLANS
+from hourpost.rules.visible import is_visible
 
 MAX_NAME = 100
 MAX_OWN_LIMIT = 10_000_000
@@ -179,6 +180,6 @@ def _plan_faults(plan: str | None) -> list[Fault]:
 
 
 def _name_faults(name: str) -> list[Fault]:
-    if 1 <= len(name.strip()) <= MAX_NAME and name.isprintable():
+    if 1 <= len(name.strip()) <= MAX_NAME and is_visible(name):
         return []
     return [Fault("/name", f"the name must have 1 to {MAX_NAME} visible characters")]

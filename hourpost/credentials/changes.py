@@ -18,6 +18,7 @@ from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.reach import ALL, Reach
 from hourpost.rules.tokens import ENTROPY_BYTES, LIVE, SMTP, TEST, digest, mint
+from hourpost.rules.visible import is_visible
 
 MAX_NAME = 100
 HINT_LENGTH = 12  # the prefix and four characters: 24 of at least 170 random bits
@@ -175,6 +176,6 @@ def expiry_faults(expires_at: datetime | None, now: datetime) -> list[Fault]:
 
 def name_faults(name: str) -> list[Fault]:
     """What is wrong with the name of a credential."""
-    if 1 <= len(name.strip()) <= MAX_NAME and name.isprintable():
+    if 1 <= len(name.strip()) <= MAX_NAME and is_visible(name):
         return []
     return [Fault("/name", f"the name must have 1 to {MAX_NAME} visible characters")]

@@ -19,6 +19,7 @@ from hourpost.mailboxes.notices import announce_access
 from hourpost.mailboxes.scram_keys import make_keys
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.tokens import ENTROPY_BYTES, MAILBOX, digest, mint
+from hourpost.rules.visible import is_visible
 
 PREFIX = "apw"
 MAX_NAME = 100
@@ -124,7 +125,7 @@ async def _get_salt(connection: AsyncConnection, place: tuple[UUID, UUID]) -> by
 def check(name: str, scopes: Sequence[str], count: int = 0) -> None:
     """``count``: how many the mailbox has already. Raises: ValidationFailed."""
     faults = []
-    if not 1 <= len(name.strip()) <= MAX_NAME or not name.isprintable():
+    if not 1 <= len(name.strip()) <= MAX_NAME or not is_visible(name):
         faults.append(Fault("/name", f"the name must have 1 to {MAX_NAME} visible characters"))
     if not scopes or any(scope not in SCOPES for scope in scopes):
         faults.append(Fault("/scopes", f"scopes are some of {', '.join(SCOPES)}"))

@@ -23,6 +23,7 @@ from hourpost.mailboxes.wording import check_auto_reply, check_signature
 from hourpost.rules.auto_reply import AutoReply
 from hourpost.rules.folder_names import DEFAULT_FOLDERS
 from hourpost.rules.ids import new_id
+from hourpost.rules.visible import is_visible
 
 DEFAULT_QUOTA_BYTES = 10 * 1024**3
 MAX_QUOTA_BYTES = 10 * 1024**4
@@ -267,7 +268,7 @@ def _default_folders(mailbox_id: UUID, now: datetime) -> list[dict[str, Any]]:
 def check_settings(name: str, quota_bytes: int) -> None:
     """Raises: ValidationFailed."""
     faults = []
-    if len(name.strip()) > MAX_NAME or not name.isprintable():
+    if len(name.strip()) > MAX_NAME or not is_visible(name):
         faults.append(Fault("/name", f"the name has up to {MAX_NAME} visible characters"))
     if not 1 <= quota_bytes <= MAX_QUOTA_BYTES:
         faults.append(Fault("/quota_bytes", f"the quota is from 1 to {MAX_QUOTA_BYTES} bytes"))

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from hourpost.rules.visible import is_visible
+
 MAX_TAGS = 75
 MAX_TAG_LENGTH = 256
 MAX_METADATA_BYTES = 16 * 1024
@@ -19,7 +21,7 @@ def check_tag_value(value: str) -> str:
     """Pass a tag's value. Raises: ValueError, whose words stand behind the value's name."""
     if len(value) > MAX_TAG_LENGTH:
         raise ValueError(f"is longer than {MAX_TAG_LENGTH} characters")
-    if not value.isprintable():
+    if not is_visible(value):
         raise ValueError("holds a character that cannot be printed")
     return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hourpost.errors import Fault
 from hourpost.rules.addresses import AddressError, parse_address
+from hourpost.rules.visible import is_visible
 
 MAX_NAME = 100
 MAX_EMAIL = 254
@@ -24,6 +25,6 @@ def read_email(text: str, faults: list[Fault], field: str = "email") -> str:
 def read_name(text: str, faults: list[Fault], field: str = "name") -> str:
     """The name without spaces around it; what is wrong with it goes to ``faults``."""
     name = text.strip()
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+    if not 1 <= len(name) <= MAX_NAME or not is_visible(name):
         faults.append(Fault(f"/{field}", f"give a name of 1 to {MAX_NAME} visible characters"))
     return name

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from hourpost.database import Database
 from hourpost.flow.filing import Filing
 from hourpost.gateways.clock import SystemClock
+from hourpost.rules.header_text import decode_words
 from hourpost.rules.mail_flags import Flag
 from tests.api.web.conftest import Customer
 from tests.api.web.mail import Box, box, letter, pointers
@@ -73,6 +74,15 @@ async def test_an_answer_to_ones_own_letter_goes_where_that_went(box: Box) -> No
     uid = await box.receive(own, "Sent")
     sent = send(box, answers={"folder": "sent", "uid": uid}, text="And one more thing.")
     assert read(box, "sent", sent["sent"]["uid"])["To"] == "far@example.net"
+
+
+async def test_a_letter_is_from_its_writers_name_with_joined_emoji(box: Box) -> None:
+    name = "Zoë \U0001f469\u200d\U0001f4bb"
+    box.owner.http.patch(box.path, json={"name": name})
+    sent = send(box, to="far@example.net", subject=name, text="Hello")
+    copy = read(box, "sent", sent["sent"]["uid"])
+    assert decode_words(copy["From"]) == f"{name} <{box.mailbox.address}>"
+    assert decode_words(copy["Subject"]) == name
 
 
 async def test_the_faults_of_a_letter_are_named(box: Box) -> None:

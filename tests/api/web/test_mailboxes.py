@@ -101,6 +101,19 @@ def test_each_fault_is_named(owner: Customer, fields: dict[str, Any], expected: 
     assert pointers(owner.http.post("/v1/mailboxes", json=asked)) == expected
 
 
+def test_names_and_subjects_take_joined_emoji(owner: Customer) -> None:
+    name = "Zoë \U0001f469\u200d\U0001f4bb"
+    place = f"/v1/mailboxes/{make(owner)['id']}"
+    reply = {"subject": name, "text": "Away."}
+    changed = owner.http.patch(place, json={"name": name, "auto_reply": reply}).json()
+    assert (changed["name"], changed["auto_reply"]["subject"]) == (name, name)
+    assert owner.http.post(f"{place}/app-passwords", json={"name": name, "scopes": ["imap"]}).json()["name"] == name
+    assert pointers(owner.http.patch(place, json={"name": f"{name}\u202e"})) == ["/name"]
+    assert pointers(owner.http.patch(place, json={"auto_reply": reply | {"subject": "a\u200b"}})) == [
+        "/auto_reply/subject"
+    ]
+
+
 def _fill(value: Any, domain: str) -> Any:
     if isinstance(value, list):
         return [_fill(one, domain) for one in value]
