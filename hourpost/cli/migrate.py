@@ -54,4 +54,4 @@ def migrate(restored: Restored = False) -> None:
         fail(error)
     typer.echo("The database is up to date.")
     if restored:
-        typer.echo(f"Mail programs read {folders} folders anew.")
+        typer.echo(f"Mail programs read {folders} {'folder' if folders == 1 else 'folders'} anew.")

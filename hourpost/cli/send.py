@@ -132,7 +132,7 @@ def _send_many(poster: Poster, draft: Draft, recipients: list[str], way: _Way) -
     if way.as_json:
         print_object({"object": "list", "has_more": False, "data": answers}, as_json=True)
     else:
-        typer.echo(f"{len(answers)} emails accepted")
+        typer.echo(f"{len(answers)} {'email' if len(answers) == 1 else 'emails'} accepted")
 
 
 def _recipients(to: list[str], file: Path | None) -> tuple[list[str], list[Fault]]:

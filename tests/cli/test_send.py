@@ -174,7 +174,8 @@ def test_what_a_spreadsheet_writes_is_read_and_what_is_not_utf_8_is_told(
     (tmp_path / "list").write_bytes("\ufeffa@x.net\r\n".encode())
     (tmp_path / "a.html").write_bytes("<p>\nJörg</p>".encode("latin-1"))
     api.answers = [(200, {}, {"data": [{"id": "em_1"}]})]
-    hourpost("send", "--from", "a@acme.test", "--text", "x", "--to-each", "list")
+    done = hourpost("send", "--from", "a@acme.test", "--text", "x", "--to-each", "list")
+    assert done.output.splitlines() == ["1 email accepted"]
     assert [one["to"] for one in api.requests[0].body] == [["a@x.net"]]
     told = "error: a.html, line 2: this is not UTF-8"
     assert hourpost("send", "--from", "a@acme.test", "--html", "a.html", "--to", "a@x.net").error.startswith(told)

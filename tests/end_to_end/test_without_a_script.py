@@ -71,7 +71,7 @@ def test_suppressions_and_webhooks(page: Page) -> None:
     form = unfold(page, "Import CSV")
     form.get_by_label("File").set_input_files(file)
     form.get_by_role("button", name="Import").click()
-    told(page, "1 addresses are on the list")
+    told(page, "1 address is on the list.")
     with page.expect_download() as download:
         page.get_by_role("link", name="Export CSV").click()
     assert address in download.value.path().read_text()

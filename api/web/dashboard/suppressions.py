@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 from starlette.responses import StreamingResponse
 
+from api.web.dashboard.filters import plural
 from api.web.dashboard.forms import read_form, without_nul
 from api.web.dashboard.visitors import Reader, Sender, Visitor
 from hourpost.accounts import audit
@@ -74,11 +75,11 @@ async def post_import(request: Request, visitor: Sender) -> Response:
             for start in range(0, len(addresses), changes.MAX_BATCH):
                 some = addresses[start : start + changes.MAX_BATCH]
                 await changes.add_suppressions(connection, visitor.account.id, some, visitor.now)
-            name = f"{len(addresses)} addresses"
-            await audit.note(connection, visitor.actor(), "suppressions_imported", visitor.now, name=name)
+            count = plural(len(addresses), "address", "addresses")
+            await audit.note(connection, visitor.actor(), "suppressions_imported", visitor.now, name=count)
     except Refused as error:
         return await _list(request, visitor, faults=_by_line(error), status=422)
-    return visitor.redirect(PATH, f"{len(addresses):,} addresses are on the list.")
+    return visitor.redirect(PATH, f"{count} {'is' if len(addresses) == 1 else 'are'} on the list.")
 
 
 @router.get(PATH + "/export")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.cookies import clear_mail_session, set_mail_session
+from api.web.dashboard.filters import plural
 from api.web.dashboard.forms import read_form
 from api.web.dashboard.mail.readers import HOME, TheReader, find_reader
 from api.web.dashboard.visitors import AnyGuest, Guest
@@ -57,7 +58,8 @@ async def post_logout(reader: TheReader) -> Response:
 
 async def _again(visitor: Guest, address: str, error: HourpostError) -> Response:
     if isinstance(error, LimitExceeded):
-        faults = {"": f"Too many wrong passwords; try again in {error.retry_after_seconds} seconds."}
+        wait = plural(error.retry_after_seconds or 1, "second")
+        faults = {"": f"Too many wrong passwords; try again in {wait}."}
         response = await visitor.page("mail/login.html", status=429, form={"email": address}, faults=faults)
         response.headers["Retry-After"] = str(error.retry_after_seconds or 1)
         return response

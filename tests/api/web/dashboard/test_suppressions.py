@@ -59,7 +59,10 @@ def test_a_long_list_is_searched_on(owner: Surfer, monkeypatch: pytest.MonkeyPat
 )
 def test_files_of_other_services_are_understood(owner: Surfer, content: bytes) -> None:
     assert send_file(owner, content).status_code == 303  # type: ignore[attr-defined]
-    assert 'value="sup_' in owner.get("/app/suppressions?q=ada@far.test").text
+    found = owner.get("/app/suppressions?q=ada@far.test").text
+    assert "1 address is on the list." in found
+    assert 'value="sup_' in found
+    assert "imported suppressions name: 1 address " in text_of(owner.get("/app/audit"))
 
 
 def test_what_is_no_address_is_said(owner: Surfer) -> None:
@@ -71,6 +74,7 @@ def test_what_is_no_address_is_said(owner: Surfer) -> None:
 def test_a_file_is_taken_as_a_whole_and_given_back(owner: Surfer) -> None:
     lines = "email,reason\r\n" + "".join(f"n{number}@far.test,manual\r\n" for number in range(1500))
     assert send_file(owner, b"\xef\xbb\xbf" + lines.encode()).status_code == 303  # type: ignore[attr-defined]
+    assert "1,500 addresses are on the list." in owner.get("/app/suppressions").text
     exported = owner.get("/app/suppressions/export")
     assert exported.headers["content-type"].startswith("text/csv")
     assert exported.text.count("@far.test,manual,") == 1500
