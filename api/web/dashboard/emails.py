@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from api.web.dashboard.email_content import PATH, id_of_email, load_email
 from api.web.dashboard.forms import faults_by_field, read_form
-from api.web.dashboard.states import STATES
+from api.web.dashboard.states import STATES, became_of
 from api.web.dashboard.visitors import Reader, Sender, Visitor
 from api.web.dependencies import cursor
 from api.web.faults import faults_in
@@ -125,8 +125,9 @@ async def post_again(email_id: str, request: Request, visitor: Sender) -> Respon
         return visitor.redirect(PATH, "It is being sent again already.", "info")
     except HourpostError as error:
         return _back(visitor, email_id, error)
+    words, tone = became_of(receipt.placed[0])
     new_id = to_text("em", receipt.placed[0].email_id)
-    return visitor.redirect(f"{PATH}/{new_id}", "It is on its way again, as a new email.")
+    return visitor.redirect(f"{PATH}/{new_id}", f"This is a new email with the same content: it {words}.", tone)
 
 
 @router.post(PATH + "/{email_id}/suppress")

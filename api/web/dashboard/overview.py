@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 
 from api.web.bodies import extra_for
 from api.web.dashboard.meter import read_meter
+from api.web.dashboard.states import became_of
 from api.web.dashboard.visitors import AnyMember, Sender
 from api.web.v1.email_reading import read_email
 from hourpost.accounts.progress import read_progress
@@ -97,11 +98,12 @@ async def post_test_email(visitor: Sender) -> Response:
     }
     try:
         submission = read_email(body, standing, visitor.now, extra=extra_for(visitor.request))
-        await visitor.parts.intake.accept(Order(standing, (submission,)))
+        receipt = await visitor.parts.intake.accept(Order(standing, (submission,)))
     except HourpostError as error:
         return visitor.redirect("/app", error.message, "bad")
     path = f"/app/emails/{to_text('em', submission.email_id)}"
-    return visitor.redirect(path, f"The test is on its way to {visitor.user.email}.")
+    words, tone = became_of(receipt.placed[0])
+    return visitor.redirect(path, f"The test to {visitor.user.email} {words}.", tone)
 
 
 def _bounds(now: datetime, span: Span) -> tuple[datetime, datetime]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hourpost.rules.delivery_state import State
+from hourpost.rules.submission import Placed
 
 
 class Shown(NamedTuple):
@@ -30,3 +31,20 @@ STATES = {
     State.FAILED: Shown("Failed", "bad", "It cannot be sent as it is."),
     State.UNKNOWN: Shown("Unknown", "warn", "The relay's last answer was lost: it may have arrived."),
 }
+_WAITS = "waits until your hour has room"
+
+
+def became_of(placed: Placed) -> tuple[str, str]:
+    """What became at once of an email that was sent, as words behind its name, and the tone in which to say so."""
+    states = [state for _, state in placed.recipients]
+    suppressed, held = states.count(State.SUPPRESSED), states.count(State.HELD)
+    if suppressed == len(states):
+        whose = "its recipient is" if suppressed == 1 else "all its recipients are"
+        return f"goes to nobody: {whose} on your suppression list", "warn"
+    words = _WAITS if held + suppressed == len(states) else "is on its way"
+    if suppressed:
+        who = "one of its recipients, who is" if suppressed == 1 else f"{suppressed:,} of its recipients, who are"
+        words = f"{words}, but not to {who} on your suppression list"
+    if held and held + suppressed < len(states):
+        words = f"{words}; some of it {_WAITS}"
+    return words, "warn" if suppressed else "good"

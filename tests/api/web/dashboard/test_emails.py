@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
+from api.web.dashboard.states import became_of
 from hourpost import pages
 from hourpost.database import Database
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import from_text
 from hourpost.rules.mime import Attachment
+from hourpost.rules.submission import Placed
 from tests.api.web.dashboard.mail import make_email
 from tests.api.web.dashboard.people import Cast, Surfer, text_of
 from tests.cast import make_domain
@@ -207,8 +210,40 @@ async def test_a_test_that_is_sent_again_stays_one(cast: Cast, owner: Surfer, da
             text("UPDATE emails SET test = true WHERE id = :email"), {"email": from_text("em", email_id)}
         )
     page = text_of(owner.follow(owner.post(f"/app/emails/{email_id}/again")))
-    assert "as a new email" in page
+    assert "This is a new email with the same content: it is on its way." in page
     assert "Test: nothing leaves" in page
+
+
+async def test_what_becomes_of_an_email_at_once_is_said(cast: Cast, owner: Surfer, database: Database) -> None:
+    domain = await make_domain(database, cast.account)
+    email_id = await make_email(database, cast.account, domain=domain.name, domain_id=domain.id)
+    (address,) = re.findall(r'name="address" value="([^"]+)"', owner.get(f"/app/emails/{email_id}").text)
+    owner.post(f"/app/emails/{email_id}/suppress", {"address": address})
+    owner.post("/app/suppressions", {"email": owner.email})
+    nobody = "goes to nobody: its recipient is on your suppression list."
+    again = owner.follow(owner.post(f"/app/emails/{email_id}/again"))
+    assert f"This is a new email with the same content: it {nobody}" in text_of(again)
+    assert f"The test to {owner.email} {nobody}" in text_of(owner.follow(owner.post("/app/test-email")))
+
+
+Q, H, S = State.QUEUED, State.HELD, State.SUPPRESSED
+
+
+@pytest.mark.parametrize(
+    ("states", "words", "tone"),
+    [
+        ([Q, Q], "is on its way", "good"),
+        ([H], "waits until your hour has room", "good"),
+        ([Q, H], "is on its way; some of it waits until your hour has room", "good"),
+        ([S], "goes to nobody: its recipient is on your suppression list", "warn"),
+        ([S, S], "goes to nobody: all its recipients are on your suppression list", "warn"),
+        ([Q, S], "is on its way, but not to one of its recipients, who is on your suppression list", "warn"),
+        ([Q, S, S], "is on its way, but not to 2 of its recipients, who are on your suppression list", "warn"),
+    ],
+)
+def test_what_became_of_each_recipient_is_one_sentence(states: list[State], words: str, tone: str) -> None:
+    recipients = tuple((f"n{number}@far.test", state) for number, state in enumerate(states))
+    assert became_of(Placed(uuid4(), "<a@b.test>", recipients, None, None)) == (words, tone)
 
 
 async def test_it_is_not_sent_again_from_a_domain_of_nobody(cast: Cast, owner: Surfer, database: Database) -> None:
