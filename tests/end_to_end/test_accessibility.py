@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import smtplib
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.end_to_end.axe import faults_of
 from tests.end_to_end.browsing import log_in_as
 from tests.end_to_end.conftest import NewContext, Service
 from tests.end_to_end.corners import CORNERS
 from tests.end_to_end.pages import PAGES, WHO
-from tests.end_to_end.scene import LONG_SUBJECT
+from tests.end_to_end.scene import LONG_SUBJECT, first_steps
 
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"  # innerWidth grows with it
 LINE_HEIGHT = "one => parseFloat(getComputedStyle(one).lineHeight)"
@@ -56,6 +58,25 @@ def test_a_row_of_a_list_stays_a_row_however_long_its_texts_are(
         assert box["height"] < 5 * height, path
         for cell in subject.locator("xpath=ancestor::tr/td").all():
             assert cell.evaluate("cell => cell.scrollWidth - cell.clientWidth") <= 0, path
+
+
+def test_no_text_of_incoming_mail_takes_the_room_of_another(new_browser_context: NewContext, service: Service) -> None:
+    tab = new_browser_context().new_page()
+    log_in_as(tab, service.up, "owner")
+    tab.goto("/app/inbound")
+    address = f"{'a-very-long-name-' * 2}of-support@{first_steps(service.up)['domain']}"
+    tab.get_by_label("Mail for").fill(address)
+    tab.get_by_label("Is posted to").fill("https://hooks.example.net/inbound")
+    tab.get_by_role("button", name="Add", exact=True).click()
+    head = f"From: {'A' * 90} <ada@elsewhere.test>\r\nTo: {address}\r\nSubject: {'x' * 300}\r\n\r\nHi\r\n"
+    with smtplib.SMTP("127.0.0.1", service.up.ports["SMTP"], timeout=20) as smtp:
+        smtp.sendmail("ada@elsewhere.test", [address], head.encode())
+    tab.goto("/app/inbound")
+    row = tab.get_by_role("row").filter(has_text="AAAA")
+    expect(row).to_be_visible()
+    box = row.bounding_box()
+    assert box
+    assert box["height"] < 150
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "dark"), ("phone", "light")])
