@@ -92,6 +92,12 @@ def addresses_of(message: ReadableMessage, name: bytes) -> list[Address]:
     return list(found.values())
 
 
+def can_write_to_all(message: ReadableMessage, name: bytes) -> bool:
+    """Whether ``addresses_of`` a header leaves nobody out."""
+    found = [one for one in parse_addresses(message.fields.get(name, b""), _MAX_ADDRESSES + 1) if one.host is not None]
+    return len(found) <= _MAX_ADDRESSES and all(_address(one) is not None for one in found)
+
+
 def _address(entry: HeaderAddress) -> Address | None:
     if entry.host is None:
         return None

@@ -52,6 +52,8 @@ def block(text: str) -> str:
          "body\n\n____\nlist", "body\n\n____\nlist", []),
         (mixed(alternative(PLAIN + "body", PAGE + "<p>body</p>"), PLAIN + "list"), "<p>body</p><hr>" + block("list"),
          "body\nlist", "body\nlist", []),
+        (alternative(PLAIN + "body", PAGE + "<p>body</p>").replace("alternative", "alternative (two)", 1),
+         "<p>body</p>", "body", "body", []),
         (mixed(PLAIN + "one", PDF, PLAIN + "two"), None, "one\ntwo", "one\ntwo", ["a.pdf"]),
         (mixed(PAGE + "<p>see</p>", NOTES, TABLE, PAGE + "<p>bye</p>"), "<p>see</p><hr><p>bye</p>",
          None, "see\n\nbye", ["notes.txt", "r.csv"]),

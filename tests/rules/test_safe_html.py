@@ -326,6 +326,9 @@ HOSTILE = {
     "cells at the depth": "<table><tr><td>" * 66 + "</p></b></span></td><td><table>" * 15_000,
     "broken formatting": "<p>" + "".join(f"<b title={n}>" for n in range(30)) + "x<p>" * 120_000,
     "broken formatting of each cell": "<table><td>" + ("<p>" + "<b title=x>" * 9 + "<p>x<td>") * 4_000,
+    "broken formatting between rows": "<table>"
+    + "".join(f"<tr><b title={n}>" for n in range(13_000))
+    + "<tr></i>" * 34_000,
     "links": "<a href=https://x.example/>x" * 18_000,
     "links around blocks": "<a href=https://x.example/><div>" * 16_000,
     "drawings": "<svg><svg/>" * 50_000,

@@ -41,6 +41,8 @@ def find_body(content: bytes, parts: Sequence[Part], *, is_alternative: bool) ->
     a file; it is read only where a message has nothing else to read, and so is text of a kind that nobody knows
     (RFC 2046 §4.1.4).
     """
+    if len(parts) == 1 and _is_read(parts[0]):
+        return Body((parts[0],), (parts[0],))
     body = _walk(content, [part for part in parts if _is_read(part)], parts, is_alternative)
     if body.shown:
         return body
@@ -92,7 +94,7 @@ def is_page(part: Part) -> bool:
 
 def is_alternative(content_type: bytes) -> bool:
     """Whether a type as it was written is multipart/alternative (RFC 2046 §5.1.4)."""
-    return b"".join(content_type.partition(b";")[0].split()).lower() == b"multipart/alternative"
+    return b"".join(parse_parameterised(content_type).value.split()).lower() == b"multipart/alternative"
 
 
 def list_files(parts: Sequence[Part], body: Body) -> list[Part]:

@@ -154,6 +154,7 @@ class OpenElements:
             for one in reversed(broken):
                 if self._broken[-1].count(one) < _MOST_ALIKE:
                     self._broken[-1].append(one)
+            del self._broken[-1][:-MAX_FORMATTING]  # no more can be open
 
     def _pop(self) -> str:
         name = self._names.pop()

@@ -14,6 +14,7 @@ from hourpost.rules.mail.html_tags import RAW, Tag, read_tags
 from hourpost.rules.mail.html_text import decode_entities
 
 _REOPENED_ANYWAY = 64 * 1024
+_TIMES = 8  # the same for a short page: a message may have hundreds of them
 
 Keep = Callable[[str, Mapping[str, str]], Iterable[tuple[str, str]]]
 """Given an element and its attributes: those to write."""
@@ -35,7 +36,7 @@ class Rewriter:
         return "".join(self._pieces(page))
 
     def _pieces(self, page: str) -> Iterator[str]:
-        elements = OpenElements(len(page) + _REOPENED_ANYWAY)
+        elements = OpenElements(len(page) + min(_REOPENED_ANYWAY, _TIMES * len(page)))
         silent = ""
         for token in read_tags(page):
             if silent:

@@ -14,10 +14,12 @@ from hourpost.rules.addresses import AddressError, parse_address
 from hourpost.rules.headers import check_headers
 from hourpost.rules.mail.safe_html import MAX_CHARACTERS
 
-FIELDS = ("from", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "draft", "all", "nonce")
+FIELDS = ("from", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "draft", "was", "all", "nonce")
+"""Of the form; ``was`` names a draft that is gone, which may have been sent by this very form."""
 PEOPLE = ("to", "cc", "bcc")
 _UNFINISHED = "X-Unfinished-"
 """Headers of a draft that hold what is no address yet."""
+_PEOPLES = frozenset((*PEOPLE, "reply-to"))
 _CARRIED = ("Disposition-Notification-To", "Importance", "X-Priority")
 """Headers of another program's draft that go on with it, though the form has no line for them."""
 _HELD = frozenset(
@@ -60,7 +62,13 @@ async def begin(reader: Reader, asked: Form) -> Form:
 def holds_all(message: ReadableMessage) -> bool:
     """Whether the form holds all of a draft: other programs write pages, and headers that it has no line for."""
     is_whole = message.html is None and len(message.text or "") < MAX_CHARACTERS
-    return is_whole and message.fields.keys() <= _HELD
+    names = [name for name, _ in message.headers if name.lower() in _PEOPLES]
+    return (
+        is_whole
+        and message.fields.keys() <= _HELD
+        and len(names) == len(set(names))
+        and all(answering.can_write_to_all(message, name.encode()) for name in names)
+    )
 
 
 def list_carried(draft: ReadableMessage) -> dict[str, Any]:

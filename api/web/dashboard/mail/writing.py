@@ -89,7 +89,7 @@ async def post_write(request: Request, reader: TheReader) -> Response:
         except ServiceUnavailable:
             raise
         except NotFound:  # gone since it was looked for
-            form |= dict.fromkeys(("draft", "answers", "forwards"), "")
+            form |= dict.fromkeys(("draft", "answers", "forwards"), "") | {"was": form["draft"]}
             return await _again(reader, form, None, Conflict("draft_gone", _GONE))
         except HourpostError as error:
             return await _again(reader, form, wanted, error)
@@ -123,7 +123,7 @@ async def _draft(reader: Reader, form: Form) -> Place | None:
     try:
         return await place_of(reader, form["draft"])
     except NotFound:
-        form["draft"] = ""
+        form["was"], form["draft"] = form["draft"], ""
         raise Conflict("draft_gone", _GONE) from None
 
 
@@ -160,7 +160,7 @@ async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
     submission = read_email(asked, sender, reader.now, extra=extra_for(reader.request))
     answers = await place_of(reader, form["answers"]) if form["answers"] else None
     loses = draft is not None and not holds_all(await _read(reader, draft))
-    key, told = await _key(reader, form["nonce"], draft, asked)
+    key, told = await _key(reader, form, asked)
     letter = Letter(reader.mailbox.id, submission, answers, draft, key, told, keeps_draft=loses)
     where = f"{HOME}/f/{(await reader.folder('sent')).public_id}"
     try:
@@ -170,7 +170,7 @@ async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
     except Conflict as error:
         if error.name != "invalid_idempotent_request":
             raise
-        form["draft"] = ""
+        form["draft"] = form["was"] = ""
         raise Conflict("draft_gone", _GONE) from None
     if receipt.replayed:
         return reader.redirect(where, "It was sent already. Here you see what became of it.", "info")
@@ -180,17 +180,26 @@ async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
     return reader.redirect(where, "It is on its way. Here you see what becomes of it.")
 
 
-async def _key(reader: Reader, nonce: str, draft: Place | None, asked: dict[str, Any]) -> tuple[str | None, bytes]:
+async def _key(reader: Reader, form: Form, asked: dict[str, Any]) -> tuple[str | None, bytes]:
     """What tells this letter from every other one, and what it says, as hashes.
 
     A form that comes twice, and is the same, is sent once; a draft is sent once, whatever two devices made of it.
     """
-    if not nonce and draft is None:
+    draft = form["draft"] or form["was"]
+    if not form["nonce"] and not draft:
         return None, b""
     said = [asked.get(name) for name in ("from", *PEOPLE, "subject", "text", "attachments")]
     told = await asyncio.to_thread(lambda: sha256(orjson.dumps(said)).digest())
-    named = [str(reader.mailbox.id), *([str(draft.folder_id), draft.uid] if draft else [nonce, told.hex()])]
+    named = [str(reader.mailbox.id), *(await _name_draft(reader, draft) if draft else [form["nonce"], told.hex()])]
     return f"hourpost-mail-{sha256(orjson.dumps(named)).hexdigest()}", told
+
+
+async def _name_draft(reader: Reader, draft: str) -> list[str]:
+    """The one name of a draft, whatever its folder is called, also once it is gone."""
+    folder, _, number = draft.partition(":")
+    with suppress(NotFound):
+        folder = str((await reader.folder(folder)).id)
+    return [folder, number]
 
 
 async def _keep(reader: Reader, form: Form, files: list[dict[str, Any]], draft: Place | None) -> str:

@@ -224,6 +224,8 @@ async def test_a_forward_holds_all_and_an_answer_says_where_it_stops(box: Inbox)
     [
         (b"Content-Type: text/html", True),
         (b"X-Identity: 7", True),
+        (b"Cc: carl, Ann <ann@far.test>", True),
+        (b"To: carl@far.test", True),
         (b"Reply-To: Team <team@far.test>\r\nImportance: high", False),
     ],
 )
@@ -269,6 +271,26 @@ async def test_a_draft_that_two_devices_send_at_once_leaves_once(box: Inbox) -> 
     sent = await box.store.read(find_special_folder, box.mailbox.id, "sent")
     assert sent is not None
     assert sent.messages == 1
+
+
+async def test_a_draft_whose_sending_was_not_answered_is_not_sent_again(box: Inbox) -> None:
+    letter = {"to": "bob@far.test", "subject": "Once", "text": "See", "act": "send", "nonce": "n"}
+    letter["draft"] = keep(box, **letter)
+    assert box.post("/mail/write", letter).status_code == 303
+    page = box.post("/mail/write", letter)  # the same once more, by a browser that has heard nothing
+    assert (page.status_code, "can be sent all the same" in page.text) == (422, True)
+    found = dict(re.findall(r'name="(draft|was)" value="([^"]*)"', page.text))
+    assert found == {"draft": "", "was": letter["draft"]}
+    again = box.post("/mail/write", letter | found)
+    assert "It was sent already" in box.get(again.headers["location"]).text
+    changed = letter | found | {"text": "See, too"}
+    page = box.post("/mail/write", changed)
+    found = dict(re.findall(r'name="(draft|was)" value="([^"]*)"', page.text))
+    assert (page.status_code, found) == (422, {"draft": "", "was": ""})
+    assert box.post("/mail/write", changed | found).status_code == 303
+    sent = await box.store.read(find_special_folder, box.mailbox.id, "sent")
+    assert sent is not None
+    assert sent.messages == 2
 
 
 @pytest.mark.parametrize(
