@@ -184,6 +184,8 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each field
     except UnicodeDecodeError:
         raise EnvFileUnreadable(f"{Path(ENV_FILE).resolve()} is no UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise EnvFileUnreadable(f"{Path(ENV_FILE).resolve()} cannot be read: {error.strerror}") from None
 
 
 def list_unknown_variables() -> list[str]:

@@ -5,10 +5,10 @@ No line repeats what was given: a password that was not percent-encoded lands in
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from hourpost.database import SCHEMES
@@ -16,7 +16,7 @@ from hourpost.settings import Settings
 
 _NAME = "HOURPOST_DATABASE_URL"
 _LOOKS = "must look like postgresql://user:password@host:5432/database"
-_ESCAPE = "a space or / ? # @ : % [ ] in a password must be percent-encoded"
+_ESCAPE = "a space or / ? # @ : % & [ ] in a password must be percent-encoded"
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]|/[^\x00-\x1f\x7f]{0,200}")
 _MOST_PORT = 65_535
 
@@ -66,7 +66,7 @@ def _check_names(given: Mapping[str, str]) -> None:
         raise _Invalid("has the parameter ssl, which nothing here reads; sslmode=require asks for TLS")
     for name in given:
         if name not in _PARAMETERS:
-            shown = name if name.isidentifier() and len(name) < 30 else "one of its parameters"
+            shown = name if name in _OF_OTHERS else "one of its parameters"
             raise _Invalid(f"cannot be used: {shown} is unknown; known are {', '.join(_PARAMETERS)}")
 
 
@@ -78,7 +78,7 @@ def _check_hosts(text: str) -> None:
             host, mark, port = one.rpartition(":") if ":" in one else (one, "", "")
         if mark and port:
             _check_ports(port)
-        if not _HOST.fullmatch(unquote(host)):
+        if host and not _HOST.fullmatch(unquote(host)):  # without one it is the machine's own
             raise _Invalid(f"cannot be used: the host is missing or not a host name; {_ESCAPE}")
 
 
@@ -101,8 +101,8 @@ def _one_of(*words: str) -> Callable[[str, str], None]:
 
 
 def _is_file(name: str, value: str) -> None:
-    if not Path(value).is_file():
-        raise _Invalid(f"cannot be used: the file of {name} does not exist: {value}")
+    if not os.path.isfile(value):  # Path.is_file raises where the folder may not be entered
+        raise _Invalid(f"cannot be used: the file of {name} is not there, or its folder is closed to us: {value}")
 
 
 def _holds_certificates(name: str, value: str) -> None:
@@ -127,6 +127,7 @@ _PARAMETERS: Mapping[str, Callable[[str, str], None]] = {
     "host": _free,
     "port": _free,
     "dbname": _free,
+    "database": _free,
     "user": _free,
     "password": _free,
     "passfile": _free,
@@ -137,3 +138,10 @@ _PARAMETERS: Mapping[str, Callable[[str, str], None]] = {
     "application_name": _free,
     "options": _free,
 }
+_OF_OTHERS = frozenset(
+    (
+        *("channel_binding", "client_encoding", "connect_timeout", "connection_limit", "gssencmode", "hostaddr"),
+        *("keepalives", "pool_timeout", "prepared_statement_cache_size", "require_auth", "schema", "sslcompression"),
+    )
+)
+"""What other programs read there; another name may be a piece of a password."""

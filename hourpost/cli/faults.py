@@ -6,6 +6,7 @@ No line repeats what was given where that may hold a password.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -90,6 +91,8 @@ def _of_addresses(settings: Settings) -> Iterator[str]:
 def _of_proxies(proxies: str) -> Iterator[str]:
     """Whether each means something to the web server, which takes addresses and networks, or ``*`` alone."""
     for one in () if proxies in ("", "*") else proxies.split(","):
+        if not one.strip():
+            continue
         try:
             ipaddress.ip_network(one.strip())
         except ValueError:
@@ -150,9 +153,9 @@ def of_certificate(settings: Settings) -> Iterator[str]:
         return
     missing = False
     for name, path in (("CERTIFICATE", settings.tls_certificate), ("KEY", settings.tls_key)):
-        if not path.is_file():
+        if not os.path.isfile(path):  # Path.is_file raises where the folder may not be entered
             missing = True
-            yield f"HOURPOST_TLS_{name}: there is no file {path}"
+            yield f"HOURPOST_TLS_{name}: there is no file {path}, or its folder is closed to us"
     if missing:
         return
     try:

@@ -40,7 +40,10 @@ def find_certificate(settings: Settings) -> tuple[Path, Path]:
     """The PEM chain and key of the mail doors; made where none is configured. Raises: typer.BadParameter."""
     refuse_faults(settings, of_certificate)
     if settings.tls_certificate is None or settings.tls_key is None:
-        refuse_faults(settings, of_home)
-        made = find_or_make(settings.home / "tls", [settings.hostname, "localhost", "127.0.0.1"])
+        try:
+            made = find_or_make(settings.home / "tls", [settings.hostname, "localhost", "127.0.0.1"])
+        except OSError:
+            refuse_faults(settings, of_home)
+            raise
         return made.chain, made.key
     return settings.tls_certificate, settings.tls_key

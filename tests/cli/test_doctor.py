@@ -86,7 +86,8 @@ def test_a_certificate_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setenv("HOURPOST_TLS_CERTIFICATE", "/etc/hourpost/tls/chain.pem")
     monkeypatch.setenv("HOURPOST_TLS_KEY", str(self_signed(tmp_path, "b.test").key))
-    assert examine(hourpost)["tls"]["text"] == "HOURPOST_TLS_CERTIFICATE: there is no file /etc/hourpost/tls/chain.pem"
+    said = examine(hourpost)["tls"]["text"]
+    assert said.startswith("HOURPOST_TLS_CERTIFICATE: there is no file /etc/hourpost/tls/chain.pem")
 
 
 def test_name_servers_may_be_away_where_only_reserved_names_are_used(
@@ -205,7 +206,7 @@ def test_what_no_part_starts_with_is_not_called_well(
     assert said in check["text"]
 
 
-@pytest.mark.parametrize("proxies", ["*", "127.0.0.1,::1", "10.0.0.0/8, 2001:db8::/32", "", " 10.0.0.1 "])
+@pytest.mark.parametrize("proxies", ["*", "127.0.0.1,::1", "10.0.0.0/8, 2001:db8::/32", "", " 10.0.0.1 ", "::1,"])
 def test_proxies_that_the_web_server_understands_are_let_through(proxies: str) -> None:
     assert not list_faults(Settings(_env_file=None, trusted_proxies=proxies), of_every_part)
 
