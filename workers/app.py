@@ -34,7 +34,7 @@ from workers.billing import build_billing
 from workers.chores import build_schedule
 from workers.courier_thread import CourierThread, Running
 
-_DRAIN_SECONDS = 23.0  # the courier takes 15 of them at most, and what is beside it some more
+_DRAIN_SECONDS = 22.0  # the courier takes 15 of them at most, and what is beside it some more
 _CALLS_SECONDS = 5.0  # what is under way after that has a lease that ends
 
 

@@ -103,7 +103,7 @@ async def reschedule_email(
     if not going:
         raise Conflict("not_reschedulable", "This email does not wait any more: its moment cannot be changed.")
     await connection.execute(update(Email).where(Email.id == email_id).values(scheduled_at=moment))
-    if email.source == "api" and len(going) == len(rows):
+    if email.source == "api" and all(row in going or row.state == State.SUPPRESSED for row in rows):
         await _date(connection, email.content_id, moment)
     await _change(connection, email_id, going, {"state": State.SCHEDULED, "due_at": moment}, now)
     detail = json.dumps({"scheduled_at": write_moment(moment)})

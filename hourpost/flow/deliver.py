@@ -253,7 +253,7 @@ class Courier:
         self._bell.set()
 
     def _note_answer(self, outcomes: Sequence[Outcome]) -> None:
-        if self._is_away and any(one.code is not None and not one.may_fail_over for one in outcomes):
+        if self._is_away and any(not (one.is_about_us or one.is_local) for one in outcomes):
             self._is_away, self._wakes = False, True
 
     async def _attempt(self, email: Claimed, content: list[bytes] | None) -> list[Verdict]:

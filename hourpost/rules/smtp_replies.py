@@ -33,6 +33,8 @@ _RELAY_WORDS = re.compile(
 )
 _BAD_ADDRESS_DETAILS = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.1"})
 _BAD_ADDRESS_CODES = frozenset({550, 551, 553})
+# As Exim says of a call to the sender's server, and others of the From header
+_OF_SENDER = re.compile(r"\bsender\b|\bverification failed for\b|\bfrom (?:header|address|field)\b", re.IGNORECASE)
 _BAD_ADDRESS_WORDS = re.compile(
     r"(?:user|recipient|mailbox|address|account)(?: is)? (?:unknown|not found|does ?n[o']t exist|disabled)"
     r"|(?:unknown|no such|invalid) (?:user|recipient|mailbox|address)",
@@ -78,6 +80,8 @@ def is_bad_address(
     if stage != _RCPT and not (stage in _TO_CONTENT and is_alone and "account" not in text.lower()):
         return False
     detail = _detail(enhanced)
+    if (stage != _RCPT or detail in (None, "0.0")) and _OF_SENDER.search(text) is not None:
+        return False
     if detail is not None and detail != "0.0":
         return detail in _BAD_ADDRESS_DETAILS
     return code in _BAD_ADDRESS_CODES and _BAD_ADDRESS_WORDS.search(text) is not None

@@ -335,6 +335,17 @@ async def test_of_a_crowd_one_looks_often_whether_the_relay_is_back(rounds):
     assert pauses[60.0] >= 10
 
 
+async def test_a_relay_that_answers_at_all_is_back(rounds):
+    courier = rounds.start()
+    courier._relays = Relay(Postponed("relay", 60.0, "gone", is_away=True))
+    await rounds.post("a@x.test")
+    await rounds.until(lambda now: now.count("deferred") == 1)
+    assert courier._is_away
+    courier._relays = Relay([Outcome("b@x.test", "r", Stage.MAIL, 450, "4.7.1", "not now", 0.0, 0.25)])
+    await rounds.post("b@x.test")
+    await rounds.until(lambda _: not courier._is_away)
+
+
 @pytest.mark.parametrize("emails", [3, 130])
 async def test_what_was_put_off_leaves_as_soon_as_a_relay_is_back(rounds, emails):
     """Also where it is more than the worker takes at once; nobody's clock is moved on."""

@@ -16,7 +16,7 @@ from bench.sink_state import Config, Fault
 from hourpost.gateways.relays import RelayCheck, RelaySpec, Stage, TlsMode
 from tests.fakes.scripted_relay import ScriptedRelay
 from tests.fixtures.certificates import self_signed
-from tests.gateways.relay_partners import impatient, pool_of, send_one
+from tests.gateways.relay_partners import CONTENT, envelope, impatient, pool_of, send_one
 
 FIRST, SECOND, THIRD = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 NAME = "relay.two.test"
@@ -75,6 +75,23 @@ async def saying(lines: list[str], address: str, port: int) -> AsyncIterator[Scr
 
 def named(port: int, tls: TlsMode = TlsMode.NONE, ca: Path | None = None) -> RelaySpec:
     return RelaySpec(NAME, port, tls, ca=ca)
+
+
+@pytest.mark.parametrize("stage", ["ehlo", "starttls", "auth"])
+async def test_an_address_that_greets_and_then_fails_comes_after_the_others(
+    resolve: Resolve, tmp_path: Path, stage: str
+) -> None:
+    certificate = self_signed(tmp_path, NAME)
+    resolve(FIRST, SECOND)
+    sick = Config("u", "p", tls=certificate.server_context(), faults={stage: Fault("454 4.7.0 not now")})
+    good = Config("u", "p", tls=certificate.server_context())
+    async with sink_at(FIRST, config=sick) as (_, port), sink_at(SECOND, port, good) as (second, _):
+        spec = replace(named(port, TlsMode.STARTTLS, certificate.cert), username="u", password="p")
+        async with pool_of(spec) as pool:
+            sent = [await pool.send(envelope(), CONTENT) for _ in range(3)]
+        assert isinstance(sent[-1], list), sent
+        assert sent[-1][0].is_accepted
+        assert second.stats.messages >= 1
 
 
 async def test_mail_leaves_through_the_second_address_where_the_first_swallows_it(resolve: Resolve) -> None:

@@ -194,6 +194,18 @@ async def test_another_relay_takes_what_one_is_in_no_state_to_take(stage: str, a
         assert (sick.stats.messages, good.stats.messages) == (0, 20)
 
 
+async def test_what_one_relay_refuses_of_a_sender_waits_for_another_that_is_busy_or_away(unused_tcp_port: int) -> None:
+    picky, slow = Config(faults={"mail": Fault("550 5.7.1 not your address")}), Config(delay_per_message=0.2)
+    async with sink_for(picky) as (_, first), sink_for(slow) as (_, second):
+        for other in (plain(unused_tcp_port), plain(second, connections=1)):
+            options = {"patience": Patience(waiting=0.5)}
+            async with pool_of(plain(first, weight=100), other, **options) as pool:
+                results = await asyncio.gather(*(pool.send(envelope(), CONTENT) for _ in range(12)))
+            bounced = [one for one in results if isinstance(one, list) and not one[0].is_accepted]
+            assert not bounced
+            assert any(isinstance(one, Postponed) for one in results)
+
+
 async def test_another_relay_is_asked_for_whom_one_was_in_no_state_to_take_in_the_middle() -> None:
     names = ("a@x.test", "defer+452@x.test", "b@x.test")
     async with sink_for() as (first, sick), sink_for() as (good, port):

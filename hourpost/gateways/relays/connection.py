@@ -51,6 +51,7 @@ class RelayConnection(asyncio.BufferedProtocol):
         self.capabilities = Capabilities()
         self.tls_version: str | None = None
         self.cipher: str | None = None
+        self.address = ""  # of several that the relay's name has
         self.failure: str | None = None
         self.last_words: Reply | None = None
         self.needs_reset = False

@@ -55,16 +55,19 @@ class Dialer:
         try:
             connection = await calls.race()
         except CallFailed:
-            self._shun(calls.tried)
+            self.shun(*calls.tried)
             raise
-        self._shun(calls.tried[: calls.tried.index(calls.winner)])
+        self.shun(*calls.tried[: calls.tried.index(calls.winner)])
         self._shunned.pop(calls.winner, None)
+        connection.address = calls.winner
         return connection
 
     async def _resolve(self) -> list[str]:
         """The addresses in the resolver's order, the families in turn; those that failed come last."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        if not found:
+            raise OSError("the name has no address")
         families: dict[int, list[str]] = {}
         for family, _, _, _, address in found:
             families.setdefault(family, []).append(_numeric(address))
@@ -73,7 +76,8 @@ class Dialer:
         self._shunned = {one: since for one, since in self._shunned.items() if now - since < _SHUNNED_SECONDS}
         return sorted(dict.fromkeys(in_turn), key=lambda one: self._shunned.get(one, 0.0))[:_MOST_ADDRESSES]
 
-    def _shun(self, addresses: list[str]) -> None:
+    def shun(self, *addresses: str) -> None:
+        """These failed: they come after the others for a while."""
         now = asyncio.get_running_loop().time()
         self._shunned.update(dict.fromkeys(addresses, now))
 

@@ -104,6 +104,11 @@ class Outcome(NamedTuple):
         return self.code in (None, 421, 530)
 
     @property
+    def is_of_this_relay(self) -> bool:
+        """Whether it is refused for good here, of which another relay may think otherwise."""
+        return self.is_local or (self.stage is Stage.MAIL and self.code is not None and self.code >= 500)
+
+    @property
     def ended_midway(self) -> bool:
         """Whether it ended without an answer in the middle of a message, which may be what the relay stumbled over."""
         return self.code is None and self.stage in _MIDWAY

@@ -133,7 +133,8 @@ class RelayPool:
     ) -> list[Outcome] | Postponed:
         """Asks the other relays for the recipients that the first one could not take for reasons of its own.
 
-        What one relay is too small or too old for is refused for good only where no other may take it later.
+        What one relay is too small or too old for, or whose sender it refuses, is refused for good only where no other
+        may take it later.
         """
         tried: list[Lane] = []
         postponed: Postponed | None = None
@@ -151,7 +152,7 @@ class RelayPool:
         unasked = [one for one in self._lanes if one not in tried]
         if not known:
             return postponed or self._all_closed(unasked)
-        if (postponed or unasked) and all(one.is_local for one in known.values()):
+        if (postponed or unasked) and all(one.is_of_this_relay for one in known.values()):
             return replace(postponed or self._all_closed(unasked), is_away=False)  # one of them does answer
         return [known[recipient] for recipient in parcel.envelope.recipients]
 

@@ -340,7 +340,8 @@ async def test_a_scheduled_email_is_dated_when_it_leaves(owner: Customer, databa
 
     text_of_it = "Hello.\r\nDate: Mon, 01 Jan 2001 00:00:00 +0000\r\nBye."
     moments = [datetime.now(UTC).replace(microsecond=0) + timedelta(days=days) for days in (9, 2, 30)]
-    fields = {"text": text_of_it, "to": ["ada@example.net", "bob@example.net"]}
+    assert owner.http.post("/v1/suppressions", json={"email": "carl@example.net"}).status_code == 201
+    fields = {"text": text_of_it, "to": ["ada@example.net", "bob@example.net", "carl@example.net"]}
     email = owner.send(scheduled_at=moments[0].isoformat(), **fields).json()["id"]
     assert dated(email) == moments[0]
     owner.http.patch(f"/v1/emails/{email}", json={"scheduled_at": moments[1].isoformat()})
