@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from uuid import UUID
 
 import structlog
@@ -54,6 +55,12 @@ class Posted:
 
     receipt: Receipt
     copy: Appended | None
+
+
+def key_of_draft(mailbox_id: UUID, folder: UUID | str, uid: int | str) -> str:
+    """The idempotency key of whatever becomes of a draft: two devices send it once."""
+    named = f"{mailbox_id}/{folder}/{uid}"
+    return f"hourpost-mail-{sha256(named.encode()).hexdigest()}"
 
 
 class Post:

@@ -21,7 +21,7 @@ from api.web.v1.email_reading import read_email
 from api.web.v1.mailbox_places import InMailbox, TheMailbox, folder_of
 from api.web.v1.sending import headers_of, idempotency_key, usage_after
 from hourpost.errors import Fault, Forbidden, NotFound, ValidationFailed
-from hourpost.flow.post import Letter, Place, Post
+from hourpost.flow.post import Letter, Place, Post, key_of_draft
 from hourpost.mailboxes import answering, drafts, reading
 from hourpost.mailboxes.uid_ranges import LAST_UID
 from hourpost.rules.ids import to_text
@@ -78,6 +78,8 @@ async def send_from_mailbox(here: TheMailbox, request: Request) -> Response:
         draft = await _draft_of(here, relation)
         relation.end()
     key = idempotency_key(request)
+    if key is None and draft is not None:
+        key = key_of_draft(here.mailbox.id, draft.folder_id, draft.uid)
     letter = Letter(here.mailbox.id, submission, answers, draft, key, sha256(raw).digest() if key else b"")
     posted = await Post(here.parts.mail, here.parts.intake.accept).send(here.caller, letter)
     placed = posted.receipt.placed[0]

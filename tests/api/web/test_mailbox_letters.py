@@ -130,6 +130,16 @@ def test_a_draft_is_saved_replaced_and_sent(box: Box) -> None:
     assert box.uids("drafts") == []
 
 
+async def test_a_draft_that_is_sent_twice_at_once_leaves_once(box: Box) -> None:
+    draft = box.post(f"{box.path}/drafts", 201, text="Dear")["uid"]
+    letters = [{"to": "ann@example.net", "subject": "S", "text": f"Dear {n}", "draft": draft} for n in "abcd"]
+    http = box.owner.http
+    async with httpx.AsyncClient(base_url=http.base_url, headers=http.headers) as client:
+        answers = await asyncio.gather(*(client.post(f"{box.path}/send", json=one) for one in letters))
+    assert sorted({answer.status_code for answer in answers} - {409, 422}) == [202]
+    assert len(box.uids("sent")) == 1
+
+
 async def test_the_copy_that_was_filed_is_the_one_that_shows_the_outcome(box: Box, database: Database) -> None:
     send(box, to="a@example.net", subject="S", text="x")
     await Filing(database, box.store, SystemClock(), "mx.test").sweep()

@@ -42,7 +42,7 @@ from hourpost.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
-from hourpost.flow.post import Letter, Place, Post
+from hourpost.flow.post import Letter, Place, Post, key_of_draft
 from hourpost.mailboxes import answering, drafts, reading
 from hourpost.mailboxes.deleting import delete_messages
 from hourpost.mailboxes.reading import ReadableMessage
@@ -190,16 +190,19 @@ async def _key(reader: Reader, form: Form, asked: dict[str, Any]) -> tuple[str |
         return None, b""
     said = [asked.get(name) for name in ("from", *PEOPLE, "subject", "text", "attachments")]
     told = await asyncio.to_thread(lambda: sha256(orjson.dumps(said)).digest())
-    named = [str(reader.mailbox.id), *(await _name_draft(reader, draft) if draft else [form["nonce"], told.hex()])]
+    if draft:
+        return await _key_of_draft(reader, draft), told
+    named = [str(reader.mailbox.id), form["nonce"], told.hex()]
     return f"hourpost-mail-{sha256(orjson.dumps(named)).hexdigest()}", told
 
 
-async def _name_draft(reader: Reader, draft: str) -> list[str]:
-    """The one name of a draft, whatever its folder is called, also once it is gone."""
+async def _key_of_draft(reader: Reader, draft: str) -> str:
+    """The same whatever its folder is called, also once it is gone."""
     folder, _, number = draft.partition(":")
-    with suppress(NotFound):
-        folder = str((await reader.folder(folder)).id)
-    return [folder, number]
+    try:
+        return key_of_draft(reader.mailbox.id, (await reader.folder(folder)).id, number)
+    except NotFound:
+        return key_of_draft(reader.mailbox.id, folder, number)
 
 
 async def _keep(reader: Reader, form: Form, files: list[dict[str, Any]], draft: Place | None) -> str:
