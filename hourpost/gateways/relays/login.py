@@ -70,12 +70,9 @@ async def log_in(
         if spec.username is not None and spec.password is not None:
             await login.authenticate(spec.username, spec.password)
         login.require_open()
-    except LoginFailed as error:
-        if error.trouble is not Trouble.REFUSES_LOGIN:  # which is the same at every address
+    except BaseException as error:
+        if isinstance(error, LoginFailed) and error.trouble is not Trouble.REFUSES_LOGIN:  # that is so at all of them
             dialer.shun(connection.address)
-        connection.fail("the log-in failed")
-        raise
-    except BaseException:
         connection.fail("the log-in failed")
         raise
     return connection

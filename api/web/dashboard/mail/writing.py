@@ -8,7 +8,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -116,15 +116,25 @@ def is_script(reader: Reader) -> bool:
     return reader.request.headers.get("accept") == "application/json"
 
 
-async def _draft(reader: Reader, form: Form) -> Place | None:
+class _Draft(NamedTuple):
+    """A draft that is gone on with: where it lies, what it says beside the form, and whether that is all of it."""
+
+    place: Place
+    carried: dict[str, Any]
+    is_whole: bool
+
+
+async def _draft(reader: Reader, form: Form) -> _Draft | None:
     """The draft that this letter was. Raises: Conflict once it is gone; what is written goes on without it."""
     if not form["draft"]:
         return None
     try:
-        return await place_of(reader, form["draft"])
+        place = await place_of(reader, form["draft"])
+        message = await _read(reader, place)
     except NotFound:
         form["was"], form["draft"] = form["draft"], ""
         raise Conflict("draft_gone", _GONE) from None
+    return _Draft(place, list_carried(message), holds_all(message))
 
 
 async def _forget_what_is_gone(reader: Reader, form: Form) -> None:
@@ -144,24 +154,24 @@ async def _forget_what_is_gone(reader: Reader, form: Form) -> None:
                 raise Conflict("message_gone", words) from None
 
 
-async def _discard(reader: Reader, draft: Place | None) -> Response:
+async def _discard(reader: Reader, draft: _Draft | None) -> Response:
     if draft is None:
         return reader.redirect(HOME)
-    await delete_messages(reader.parts.mail, await reader.folder("drafts"), [draft.uid])
+    await delete_messages(reader.parts.mail, await reader.folder("drafts"), [draft.place.uid])
     return reader.redirect(HOME, "The draft is in Trash.", "info")
 
 
-async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: Place | None) -> Response:
+async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: _Draft | None) -> Response:
     parts = reader.parts
-    asked = await _letter_of(reader, form, files)
+    asked = await _letter_of(reader, form, files, draft)
     asked["text"] = asked["text"].strip("\n") or " "
     standing = await parts.standings.by_account(reader.mailbox.account_id)
     sender = replace(standing, kind="mailbox", scope="sending", addresses=frozenset(reader.mailbox.addresses))
     submission = read_email(asked, sender, reader.now, extra=extra_for(reader.request))
     answers = await place_of(reader, form["answers"]) if form["answers"] else None
-    loses = draft is not None and not holds_all(await _read(reader, draft))
+    place, loses = (draft.place, not draft.is_whole) if draft else (None, False)
     key, told = await _key(reader, form, asked)
-    letter = Letter(reader.mailbox.id, submission, answers, draft, key, told, keeps_draft=loses)
+    letter = Letter(reader.mailbox.id, submission, answers, place, key, told, keeps_draft=loses)
     where = f"{HOME}/f/{(await reader.folder('sent')).public_id}"
     try:
         receipt = (await Post(parts.mail, parts.intake.accept).send(sender, letter)).receipt
@@ -205,17 +215,17 @@ async def _key_of_draft(reader: Reader, draft: str) -> str:
         return key_of_draft(reader.mailbox.id, folder, number)
 
 
-async def _keep(reader: Reader, form: Form, files: list[dict[str, Any]], draft: Place | None) -> str:
+async def _keep(reader: Reader, form: Form, files: list[dict[str, Any]], draft: _Draft | None) -> str:
     """Keep it as a draft, with what is no address yet; gives where it lies now."""
     finished, unfinished = part_unfinished(form)
-    asked = {name: value for name, value in (await _letter_of(reader, finished, files)).items() if value}
+    asked = {name: value for name, value in (await _letter_of(reader, finished, files, draft)).items() if value}
     try:
         fields = DRAFT.validate_python(asked, extra="ignore")
     except ValidationError as error:
         raise ValidationFailed(faults_in(error, asked)) from None
     written = to_draft(fields)
     content = drafts.write_draft(replace(written, headers=written.headers + unfinished), reader.now)
-    replaces, loses = (draft.uid, not holds_all(await _read(reader, draft))) if draft else (None, False)
+    replaces, loses = (draft.place.uid, not draft.is_whole) if draft else (None, False)
     store, mailbox = reader.parts.mail, reader.mailbox
     saved = await drafts.save_draft(store, mailbox.id, content, replaces=replaces, keeps_old=loses)
     return f"{(await reader.folder('drafts')).public_id}:{saved.uid}"
@@ -230,7 +240,7 @@ async def _kept(reader: Reader, form: Form, place: str) -> Response:
     return reader.redirect(f"{PATH}?draft={place}{answers}", "The draft is kept.")
 
 
-async def _letter_of(reader: Reader, form: Form, files: list[dict[str, Any]]) -> dict[str, Any]:
+async def _letter_of(reader: Reader, form: Form, files: list[dict[str, Any]], draft: _Draft | None) -> dict[str, Any]:
     """The fields of an email: what was written, what an answer adds, and the files."""
     mailbox = reader.mailbox
     own = form["from"].lower() or mailbox.address
@@ -239,17 +249,15 @@ async def _letter_of(reader: Reader, form: Form, files: list[dict[str, Any]]) ->
     asked: dict[str, Any] = {"from": answering.sender_of(mailbox, own), "subject": form["subject"]}
     asked["text"] = form["text"] or " "
     asked |= {name: split_addresses(form[name]) for name in PEOPLE if form[name]}
-    return asked | {"attachments": files} | await _unseen(reader, form)
+    return asked | {"attachments": files} | await _unseen(reader, form, draft)
 
 
-async def _unseen(reader: Reader, form: Form) -> dict[str, Any]:
+async def _unseen(reader: Reader, form: Form, draft: _Draft | None) -> dict[str, Any]:
     """What has no line in the form: the draft's own, and what ties it to the message that it answers."""
-    asked: dict[str, Any] = {"headers": {}}
-    if form["draft"]:
-        asked |= list_carried(await _read(reader, await place_of(reader, form["draft"])))
+    asked: dict[str, Any] = dict(draft.carried) if draft else {"headers": {}}
     if form["answers"]:
         answered = await _read(reader, await place_of(reader, form["answers"]))
-        asked["headers"] |= dict(answering.answer_headers(answered))
+        asked["headers"] = asked["headers"] | dict(answering.answer_headers(answered))
     return asked
 
 
