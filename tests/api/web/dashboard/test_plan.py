@@ -313,7 +313,7 @@ async def test_the_busiest_hours_are_drawn_and_told(cast: Cast, database: Databa
     page = cast["viewer"].get("/app/plan")
     assert "64%" in page.text
     assert '"Busiest hour"' in page.text
-    assert "640" not in cast["stranger"].get("/app/plan").text
+    assert "64%" not in cast["stranger"].get("/app/plan").text  # 640 may stand in an address that was made up
 
 
 async def test_a_deleted_account_is_charged_no_more(buyers: Cast, stripe: FakeStripe, database: Database) -> None:
