@@ -39,6 +39,9 @@ def read(source: str | bytes) -> ReadableMessage:
     return make_readable(ROW, content, scan(content).parts, lambda section: f"/{section}", with_images=False)
 
 
+LINK = '<a href="{0}" target="_blank" rel="noopener noreferrer nofollow">{0}</a>'
+
+
 def block(text: str) -> str:
     return f'<div dir="auto" style="white-space:pre-wrap">{text}</div>'
 
@@ -76,6 +79,11 @@ def block(text: str) -> str:
         (mixed(PAGE + "a<!-- b", PLAIN + "1 < 2 & <b>3</b> &lt;", PAGE + "<b>c"),
          "a<hr>" + block("1 &lt; 2 &amp; &lt;b&gt;3&lt;/b&gt; &amp;lt;") + "<hr><b>c</b>",
          "a\n\n1 < 2 & <b>3</b> &lt;\n\nc", "a\n\n1 < 2 & <b>3</b> &lt;\n\nc", []),
+        (mixed(PAGE + "<p>body</p>", PLAIN + "leave: <https://x.test/?a=1&copy=2>.\nHttps://y.test/z."),
+         "<p>body</p><hr>" + block(f"leave: &lt;{LINK.format('https://x.test/?a=1&amp;copy=2')}&gt;.\n"
+                                   f"{LINK.format('Https://y.test/z')}."),
+         "body\n\nleave: <https://x.test/?a=1&copy=2>.\nHttps://y.test/z.",
+         "body\n\nleave: <https://x.test/?a=1&copy=2>.\nHttps://y.test/z.", []),
     ],
 )  # fmt: skip
 def test_all_that_a_message_says_is_shown_and_quoted_once(

@@ -12,8 +12,10 @@ from hourpost.rules.mail.page_lines import read_lines
 from hourpost.rules.mail.parameters import parse_parameterised
 from hourpost.rules.mail.safe_html import MAX_AMPERSANDS, MAX_CHARACTERS, SafeHtml, make_safe_html
 from hourpost.rules.mail.scanned import Part
+from hourpost.rules.mail.web_links import split_links
 
 _BLOCK = '<div dir="auto" style="white-space: pre-wrap">{}</div>'
+_LINK = '<a href="{0}">{0}</a>'
 
 
 def make_page(content: bytes, body: Body, inline: Mapping[str, str], *, with_images: bool) -> SafeHtml | None:
@@ -63,8 +65,13 @@ def read_plain(content: bytes, part: Part) -> str:
 
 
 def _to_block(text: str) -> str:
-    """Plain text as HTML; nothing but what would be read as a tag or an entity is written otherwise."""
-    return _BLOCK.format(text[:MAX_CHARACTERS].replace("&", "&amp;").replace("<", "&lt;").strip("\n"))
+    """Plain text as HTML; what would be read as a tag or an entity is written otherwise, and links can be followed."""
+    pieces = split_links(text[:MAX_CHARACTERS].strip("\n"))
+    return _BLOCK.format("".join(_LINK.format(_escape(it)) if is_link else _escape(it) for it, is_link in pieces))
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 class _Room:

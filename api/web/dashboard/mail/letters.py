@@ -12,13 +12,14 @@ from api.web.dashboard.filters import moment
 from hourpost.mailboxes.reading import AttachedFile
 from hourpost.rules.mail.invitation import Invitation
 from hourpost.rules.mail.scanned import Part
+from hourpost.rules.mail.web_links import split_links
 
 NOWHERE = "@MISSING_DOMAIN"
 """How addresses without a domain are kept."""
 _KNOWN = {"text/calendar": "invitation.ics", "text/vcard": "contact.vcf", "message/rfc822": "message.eml"}
 # They turn letters around, so that a program's name reads like a picture's
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]']")
+_LINK = Markup('<a href="{0}" target="_blank" rel="noopener noreferrer nofollow">{0}</a>')
 
 
 def people(text: str) -> str:
@@ -75,12 +76,7 @@ def _line(line: str) -> Markup:
 
 
 def _linked(line: str) -> Markup:
-    pieces, at = [], 0
-    for found in _LINK.finditer(line):
-        link = Markup('<a href="{0}" target="_blank" rel="noopener noreferrer nofollow">{0}</a>').format(found[0])
-        pieces += [escape(line[at : found.start()]), link]
-        at = found.end()
-    return Markup("").join([*pieces, escape(line[at:])])
+    return Markup("").join(_LINK.format(piece) if is_link else escape(piece) for piece, is_link in split_links(line))
 
 
 FILTERS = {"people": people, "person": person, "letter": letter, "appointment": appointment, "file_name": file_name}
