@@ -142,6 +142,23 @@ def test_the_enhanced_code_is_told_from_the_words(lines: list[bytes], expected: 
     assert Reply(250, lines).enhanced_and_text() == expected
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([b"[5.7.1] no"], ("5.7.1", "no")),
+        ([b"5.7.1: no", b"5.7.1: never"], ("5.7.1", "no never")),
+        ([b"#5.1.0 Address rejected."], ("5.1.0", "Address rejected.")),
+        ([b"(#5.1.1) no"], ("5.1.1", "no")),
+        ([b"sorry, no mailbox here by that name (#5.1.1)"], ("5.1.1", "sorry, no mailbox here by that name (#5.1.1)")),
+        ([b"sorry (#4.1.1)"], (None, "sorry (#4.1.1)")),
+        ([b"5.1.1.2 is no address of ours"], (None, "5.1.1.2 is no address of ours")),
+        ([b"see rule (#5.1.1) there"], (None, "see rule (#5.1.1) there")),
+    ],
+)
+def test_the_enhanced_code_is_read_as_others_write_it(lines: list[bytes], expected: tuple[str | None, str]) -> None:
+    assert Reply(550, lines).enhanced_and_text() == expected
+
+
 def test_the_words_are_bounded() -> None:
     assert len(Reply(550, [b"x" * 4_000] * 100).enhanced_and_text()[1]) == 1_000
     assert len(Reply(550, [b"5.1.1 " + b"x" * 4_000]).enhanced_and_text()[1]) <= 1_000

@@ -15,7 +15,9 @@ MAX_TEXT_CHARACTERS = 1_000
 
 _NO_REPLY = "the relay sent something that is no SMTP reply"
 _CODES = {str(code).encode(): code for code in range(200, 600)}
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:[ \t]+|$)")
+# Some write [5.7.1], 5.7.1: or #5.7.1
+_ENHANCED = re.compile(r"[\[(]?#?([245]\.\d{1,3}\.\d{1,3})[\])]?[:,]?(?:[ \t]+|$)")
+_ENHANCED_BEHIND = re.compile(r"\(#([245]\.\d{1,3}\.\d{1,3})\)\.?$")  # as qmail does
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -35,16 +37,20 @@ class Reply(NamedTuple):
 
     def enhanced_and_text(self) -> tuple[str | None, str]:
         """Splits the enhanced status code (RFC 3463) from the words; the words are printable and bounded."""
-        first = _readable(self.lines[0])
+        first, *others = map(_readable, self.lines)
         match = _ENHANCED.match(first)
         if match is None or match[1][0] != str(self.code)[0]:
-            words = " ".join([first, *map(_readable, self.lines[1:])]) if len(self.lines) > 1 else first
-            return None, words[:MAX_TEXT_CHARACTERS]
-        if len(self.lines) == 1:
+            words = " ".join((first, *others)) if others else first
+            return self._enhanced_behind(words), words[:MAX_TEXT_CHARACTERS]
+        if not others:
             return match[1], first[match.end() : MAX_TEXT_CHARACTERS]
-        prefix = match[1]
-        words = " ".join(_readable(line).removeprefix(prefix).strip() for line in self.lines)
-        return prefix, words[:MAX_TEXT_CHARACTERS]
+        head = match[0].rstrip()
+        words = " ".join(line.removeprefix(head).strip() for line in (first, *others))
+        return match[1], words[:MAX_TEXT_CHARACTERS]
+
+    def _enhanced_behind(self, words: str) -> str | None:
+        found = _ENHANCED_BEHIND.search(words) if self.code >= 400 else None
+        return found[1] if found is not None and found[1][0] == str(self.code)[0] else None
 
 
 def _readable(line: bytes) -> str:
