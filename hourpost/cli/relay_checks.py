@@ -7,6 +7,7 @@ from hourpost.database import Database
 from hourpost.emails.relays import read_relays_now
 from hourpost.gateways.relays import RelayCheck, RelayPool, RelaySpec, RelayUrlInvalid, parse_relays
 from hourpost.gateways.relays.spec import TlsMode
+from hourpost.rules.submission import MAX_MESSAGE_BYTES
 from hourpost.settings import Settings
 
 ADVICE = "set HOURPOST_RELAYS, such as smtp://user:password@host:587"
@@ -21,6 +22,7 @@ _LATER = "try again later, as it says that this passes; where it does not, ask i
 _UNWANTED = "it answers and does not want us: ask its operator, or set HOURPOST_HOSTNAME to a name that it takes"
 _EXPIRED = "its operator has to renew the certificate; until then nothing is sent there"
 _WITHOUT_TLS = "leave out tls=none in HOURPOST_RELAYS, as most relays log in under TLS only"
+_SMALL = "email above {} bounces (attachments are a third larger on the way); its operator may take larger ones"
 _NO_AUTH = "leave user and password out of HOURPOST_RELAYS where it takes mail without them"
 
 
@@ -71,7 +73,14 @@ def _relay(spec: RelaySpec, check: RelayCheck) -> Check:
     if check.tls_version is None:
         words = f"{check.relay}: {way}, and without TLS: all that passes can be read on the way"
         return warning("relay", words, "leave out tls=none in HOURPOST_RELAYS where the relay has TLS")
-    return ok("relay", f"{check.relay}: {way}, {check.tls_version}, {check.seconds * 1000:.0f} ms")
+    if not check.takes_eight_bits:
+        words = f"{check.relay}: {way}, and it takes no 8-bit content (8BITMIME): email that has it bounces"
+        return warning("relay", words, "ask its operator, or give another relay in HOURPOST_RELAYS")
+    words = f"{check.relay}: {way}, {check.tls_version}, {check.seconds * 1000:.0f} ms"
+    if check.size_bytes is not None and check.size_bytes < MAX_MESSAGE_BYTES:
+        megabytes = f"{check.size_bytes / 1024 / 1024:.3g} MB"
+        return Check("relay", Level.OK, f"{words}, up to {megabytes} an email", _SMALL.format(megabytes))
+    return ok("relay", words)
 
 
 def _advice(spec: RelaySpec, check: RelayCheck) -> str:

@@ -18,6 +18,7 @@ from hourpost.database import Database
 from hourpost.flow.claim import enrol
 from hourpost.gateways.relays import RelayCheck, Stage, parse_relay
 from hourpost.rules.ids import new_id
+from hourpost.rules.submission import MAX_MESSAGE_BYTES
 from hourpost.settings import Settings
 from tests.cli.conftest import Run
 from tests.fakes.dns_server import DnsServer
@@ -105,6 +106,13 @@ def test_name_servers_may_be_away_where_only_reserved_names_are_used(
         ("user:secret@{}?tls=none", RelayCheck("r:587", True, 0, "ok", offers_login=True), "can be read", "tls=none"),
         ("{}?tls=none", RelayCheck("r:587", True, 0, "ok"), "connected without a log-in, as none is set", "tls=none"),
         ("{}", RelayCheck("r:587", True, 0, "ok", tls_version="TLSv1.3", offers_login=True), "offers", "give user and"),
+        ("user:secret@{}", RelayCheck("r", True, 0, "", takes_eight_bits=False), "can be read", "tls=none"),
+        (
+            "user:secret@{}",
+            RelayCheck("r:587", True, 0, "", tls_version="TLSv1.3", takes_eight_bits=False),
+            "8BITMIME",
+            "another relay",
+        ),
         (
             "user:secret@{}?tls=none",
             RelayCheck("r:587", False, 0, "no AUTH", Stage.AUTH),
@@ -120,6 +128,24 @@ def test_a_relay_is_told_by_how_it_is_named(way: str, check: RelayCheck, text: s
     assert told.level is not Level.OK
     assert text in told.text
     assert advice in (told.advice or "")
+
+
+@pytest.mark.parametrize(
+    ("size", "text", "advice"),
+    [
+        (10_240_000, "logged in, TLSv1.3, 0 ms, up to 9.77 MB an email", "email above 9.77 MB bounces"),
+        (MAX_MESSAGE_BYTES, "logged in, TLSv1.3, 0 ms", None),
+        (None, "logged in, TLSv1.3, 0 ms", None),
+    ],
+)
+def test_what_a_relay_takes_at_most_is_told_where_it_is_less_than_ours(
+    size: int | None, text: str, advice: str | None
+) -> None:
+    check = RelayCheck("r:587", True, 0, "ok", tls_version="TLSv1.3", size_bytes=size)
+    told = _relay(parse_relay("smtp://user:secret@r"), check)
+    assert (told.level, told.text) == (Level.OK, f"r:587: {text}")
+    assert (told.advice or "").startswith(advice or "")
+    assert (told.advice is None) == (advice is None)
 
 
 _HELLO = ["S: 220 mx", "C: EHLO *", "S: 250-mx"]

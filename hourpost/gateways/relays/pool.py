@@ -36,7 +36,10 @@ class Relays(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RelayCheck:
-    """Whether a relay can be reached, encrypted to and logged in to; ``stage`` is where it failed."""
+    """Whether a relay can be reached, encrypted to and logged in to; ``stage`` is where it failed.
+
+    ``size_bytes`` is the largest message that it says it takes, None where it does not say.
+    """
 
     relay: str
     is_ok: bool
@@ -47,6 +50,8 @@ class RelayCheck:
     tls_version: str | None = None
     cipher: str | None = None
     offers_login: bool = False
+    takes_eight_bits: bool = True
+    size_bytes: int | None = None
 
 
 class RelayPool:
@@ -206,6 +211,8 @@ class RelayPool:
             tls_version=connection.tls_version,
             cipher=connection.cipher,
             offers_login=bool(connection.capabilities.auth),
+            takes_eight_bits=connection.capabilities.eight_bit_mime,
+            size_bytes=connection.capabilities.size_bytes,
         )
 
     def health(self) -> list[LaneHealth]:
