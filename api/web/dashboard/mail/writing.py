@@ -42,16 +42,18 @@ from hourpost.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
-from hourpost.flow.post import Letter, Place, Post, key_of_draft
+from hourpost.flow.post import Letter, Place, Post, Posted, key_of_draft
 from hourpost.mailboxes import answering, drafts, reading
 from hourpost.mailboxes.deleting import delete_messages
 from hourpost.mailboxes.reading import ReadableMessage
+from hourpost.rules.submission import Standing
 
 router = APIRouter()
 
 PATH = HOME + "/write"
 _MOST_TEXT_BYTES = 10 * 1024 * 1024
 """Of one field; a forward holds the whole text of what it forwards."""
+_TRIES, _AGAIN_SECONDS = 15, 0.1  # as long as a press may take
 _GONE = "This draft was sent, kept or given up elsewhere. What stands here can be sent all the same."
 
 
@@ -174,7 +176,7 @@ async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
     letter = Letter(reader.mailbox.id, submission, answers, place, key, told, keeps_draft=loses)
     where = f"{HOME}/f/{(await reader.folder('sent')).public_id}"
     try:
-        receipt = (await Post(parts.mail, parts.intake.accept).send(sender, letter)).receipt
+        receipt = (await _send_after_others(Post(parts.mail, parts.intake.accept), sender, letter)).receipt
     except IdempotencyInFlight:
         return reader.redirect(where, "It is being sent already. Here you see what becomes of it.", "info")
     except Conflict as error:
@@ -188,6 +190,15 @@ async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
         words = "The hour is full: it waits, and leaves by itself. Here you see when, and can take it back until then."
         return reader.redirect(where, words, "warn")
     return reader.redirect(where, "It is on its way. Here you see what becomes of it.")
+
+
+async def _send_after_others(post: Post, sender: Standing, letter: Letter) -> Posted:
+    """Send it, once it is known what became of another press at the same moment: that may say something else."""
+    for _ in range(_TRIES):
+        with suppress(IdempotencyInFlight):
+            return await post.send(sender, letter)
+        await asyncio.sleep(_AGAIN_SECONDS)
+    return await post.send(sender, letter)
 
 
 async def _key(reader: Reader, form: Form, asked: dict[str, Any]) -> tuple[str | None, bytes]:
