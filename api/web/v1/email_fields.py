@@ -180,6 +180,16 @@ def _escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
+def _tell_of_content(schema: dict[str, Any]) -> None:
+    """The document says that a file needs a content; it is checked behind ``path``, of which there is more to say."""
+    properties = schema["properties"]
+    properties["path"] = properties.pop("path")
+    content = properties["content"]
+    del content["default"]
+    content["anyOf"].remove({"type": "null"})
+    schema["required"] = ["content"]
+
+
 Mailbox = Annotated[str, AfterValidator(_to_mailbox), Field(description="`a@b.example` or `Name <a@b.example>`.")]
 Mailboxes = Annotated[
     str | list[str] | None,
@@ -194,7 +204,7 @@ ContentId = Annotated[str | None, AfterValidator(_to_content_id)]
 class AttachmentFields(BaseModel):
     """A file."""
 
-    model_config = ConfigDict(extra="forbid", title="Attachment")
+    model_config = ConfigDict(extra="forbid", title="Attachment", json_schema_extra=_tell_of_content)
 
     path: Annotated[str | None, AfterValidator(_refuse_path)] = Field(
         None, description="Refused: files are not fetched from elsewhere; send `content`."

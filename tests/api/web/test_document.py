@@ -207,6 +207,12 @@ def test_what_an_email_needs_is_said(document: dict[str, Any]) -> None:
     assert email["example"]["from"]
 
 
+def test_what_an_attachment_needs_is_said(document: dict[str, Any]) -> None:
+    attachment = document["components"]["schemas"]["AttachmentFields"]
+    assert attachment["required"] == ["content"]
+    assert {"type": "null"} not in attachment["properties"]["content"]["anyOf"]
+
+
 def test_the_browsable_copy_needs_nothing_from_elsewhere(nobody: httpx.Client) -> None:
     page = nobody.get("/docs")
     assert page.status_code == 200
