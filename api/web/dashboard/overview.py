@@ -52,6 +52,7 @@ CAUSES = {
     "retry": ("The next attempt", "The last one found no answer."),
 }
 """What deliveries wait for, in words."""
+_ENDED = ("Your plan has ended", "They are kept, and leave by themselves once there is a plan again.")
 
 
 @router.get("/app")
@@ -77,7 +78,7 @@ async def get_overview(visitor: AnyMember, span: str = "24h") -> Response:
         chart=_chart(counts, since, SPANS[chosen]),
         waiting=waiting,
         hour=await read_meter(visitor.parts, visitor.account) if is_held else None,
-        causes=CAUSES,
+        causes=CAUSES if visitor.account.limit else CAUSES | {"plan": _ENDED},
         latest=latest.data,
     )
 

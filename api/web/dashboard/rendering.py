@@ -14,7 +14,7 @@ from api.web.dashboard.filters import FILTERS
 from api.web.dashboard.icons import icon
 from api.web.dashboard.mail.letters import FILTERS as LETTERS
 from api.web.dashboard.snippets import mail_host
-from api.web.dashboard.states import STATES
+from api.web.dashboard.states import STATES, meaning_of
 from api.web.dashboard.statics import address_of
 from hourpost.rules.plans import PLANS
 from hourpost.rules.roles import WORDS, May, Role, is_allowed
@@ -46,6 +46,7 @@ def environment() -> Environment:
         PLANS=PLANS,
         ROLE_WORDS=WORDS,
         STATES=STATES,
+        meaning_of=meaning_of,
     )
     for part in PARTS:
         module = made.get_template(f"parts/{part}.html").module

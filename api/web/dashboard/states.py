@@ -31,7 +31,13 @@ STATES = {
     State.FAILED: Shown("Failed", "bad", "It cannot be sent as it is."),
     State.UNKNOWN: Shown("Unknown", "warn", "The relay's last answer was lost: it may have arrived."),
 }
+_ENDED = "Your plan has ended: it is kept, and leaves by itself once there is a plan again."
 _WAITS = "waits until your hour has room"
+
+
+def meaning_of(state: str, limit: int) -> str:
+    """What a state means to an account that may send ``limit`` an hour; 0: its plan has ended."""
+    return _ENDED if state == State.HELD and not limit else STATES[State(state)].meaning
 
 
 def became_of(placed: Placed) -> tuple[str, str]:

@@ -34,6 +34,21 @@ async def test_a_list_is_narrowed_by_what_stands_in_the_address(cast: Cast, owne
     assert "Nothing fits" in owner.get("/app/emails?tag=kind:other").text
 
 
+async def test_what_is_held_after_the_end_of_a_plan_waits_for_a_plan(
+    cast: Cast, owner: Surfer, database: Database
+) -> None:
+    email = await make_email(database, cast.account, state=State.HELD)
+    pages = ("/app", f"/app/emails/{email}")
+    assert all("Your hour is full" in owner.get(page).text for page in pages)
+    lapsed = "UPDATE accounts SET own_limit = NULL, plan = NULL, lapsed_at = now() WHERE id = :id"
+    async with database.transaction() as connection:
+        await connection.execute(text(lapsed), {"id": cast.account.id})
+    for page in pages:
+        told = owner.get(page).text
+        assert "Your hour is full" not in told
+        assert "once there is a plan again" in told
+
+
 async def test_pages_lead_back_and_forth(cast: Cast, owner: Surfer, database: Database) -> None:
     for number in reversed(range(51)):
         await make_email(database, cast.account, f"n{number}@far.test")
