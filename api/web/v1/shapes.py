@@ -332,7 +332,7 @@ class ForecastShape(Shape):
     object: Literal["forecast"]
     emails: int
     held: Annotated[int, Field(description="How many wait already and leave before them.")]
-    plan: Through
+    plan: Annotated[Through | None, Field(description="Null without a plan.")]
     higher_plans: Annotated[list[Through], Field(description="With the fields of a plan, such as `price_cents`.")]
 
 

@@ -13,7 +13,6 @@ from api.web.parts import Parts
 from api.web.v1 import shapes
 from api.web.v1.documented import route
 from api.web.v1.plans import plan_view
-from hourpost.errors import Forbidden
 from hourpost.flow import limit
 from hourpost.rules.hour import Schedule
 from hourpost.rules.hour_tokens import Reading
@@ -42,9 +41,10 @@ async def get_forecast(
     parts: ThePartsOf,
     emails: Annotated[int, Query(ge=1, le=MAX_FORECAST, description="How many deliveries you mean to send now.")],
 ) -> Response:
-    """See when so many deliveries would be through if they came now: on this plan, and on each higher one."""
-    if not caller.limit:
-        raise Forbidden("restricted_api_key", "This account has no plan, and sends nothing but tests.")
+    """See when so many deliveries would be through if they came now: on this plan, and on each higher one.
+
+    Without a plan there are those that one may choose.
+    """
     reading = await _read(parts, caller)
     others = [plan for plan in PLANS.values() if plan.hourly_limit > caller.limit]
     now = limit.to_moment(reading.now_us)
@@ -53,7 +53,9 @@ async def get_forecast(
             "object": "forecast",
             "emails": emails,
             "held": reading.waiting,
-            "plan": {"name": caller.plan, "limit": caller.limit} | _through(reading, caller.limit, emails, now),
+            "plan": {"name": caller.plan, "limit": caller.limit} | _through(reading, caller.limit, emails, now)
+            if caller.limit
+            else None,
             "higher_plans": [plan_view(plan) | _through(reading, plan.hourly_limit, emails, now) for plan in others],
         }
     )
@@ -61,12 +63,12 @@ async def get_forecast(
 
 async def _stopped(parts: Parts, caller: Standing) -> dict[str, Any]:
     """What left and what waits of an account whose plan has ended or was taken away; nobody knows until when."""
-    reading = await limit.read(parts.hour, parts.database, caller.account_id, 1)
+    reading = await _read(parts, caller)
     return {"used": reading.used, "held": reading.waiting}
 
 
 async def _read(parts: Parts, caller: Standing) -> Reading:
-    return await limit.read(parts.hour, parts.database, caller.account_id, caller.limit)
+    return await limit.read(parts.hour, parts.database, caller.account_id, caller.limit or 1)
 
 
 def _through(reading: Reading, hourly_limit: int, emails: int, now: datetime) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from api.web.app import build_app
 from api.web.illustrated import _ANSWERS
 from hourpost.settings import Settings
-from tests.api.web.conftest import Customer
+from tests.api.web.conftest import Customer, NewCustomer
 from tests.api.web.running import RunningWeb
 
 OPERATIONS = [
@@ -269,6 +269,18 @@ def test_usage_and_its_forecast(owner: Customer) -> None:
     hours = [forecast["plan"]["seconds"] // 3600, *(one["seconds"] // 3600 for one in forecast["higher_plans"])]
     assert [one["name"] for one in forecast["higher_plans"]] == ["normal", "premium", "skilled"]
     assert hours in ([10, 6, 3, 2], [9, 6, 3, 2], [10, 6, 3, 1], [9, 6, 3, 1])
+
+
+async def test_a_forecast_without_a_plan_is_of_those_that_may_be_chosen(new_customer: NewCustomer) -> None:
+    owner = await new_customer(plan=None)
+    forecast = owner.http.get("/v1/usage/forecast", params={"emails": 2_500}).json()
+    assert forecast["plan"] is None
+    assert [(one["name"], one["seconds"] // 3600) for one in forecast["higher_plans"]] == [
+        ("path", 2),
+        ("normal", 1),
+        ("premium", 0),
+        ("skilled", 0),
+    ]
 
 
 def test_the_plans_are_told_with_their_prices(owner: Customer) -> None:
