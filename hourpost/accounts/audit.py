@@ -35,6 +35,7 @@ WORDS: dict[str, str] = {
     "passkey_removed": "removed a passkey",
     "recovery_codes_made": "made new recovery codes",
     "recovery_code_used": "logged in with a recovery code",
+    "second_factor_dropped": "turned off the second factor of somebody",
     "session_ended": "logged another browser out",
     "api_key_changed": "changed an API key",
     "smtp_changed": "changed an SMTP credential",

@@ -35,6 +35,7 @@ from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.rules.plans import PLANS
 from hourpost.rules.submission import MAX_RECIPIENTS
 from hourpost.users.passwords import set_password_of
+from hourpost.users.second_factor import drop_factors
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Customers: each has a plan, which is so many emails an hour."
@@ -189,6 +190,27 @@ def password(
             if user is None:
                 raise NotFound(f"There is no user {email!r}.")
             await set_password_of(connection, user, hashed, desk.clock.now())
+        return {"object": "user", "email": user.email, "name": user.name}
+
+    print_object(at_desk(work), as_json=as_json)
+
+
+@app.command("drop-second-factor")
+def drop_second_factor(
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Of a person who has lost app, passkey and codes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Turn the second factor of a person off: from then on the password lets them in; every browser is logged out.
+
+    Make sure that it is they who ask. Example: hourpost account drop-second-factor ada@acme.example
+    """
+
+    async def work(desk: Desk) -> dict[str, Any]:
+        async with desk.database.transaction() as connection:
+            user = await find_user_by_email(connection, email)
+            if user is None:
+                raise NotFound(f"There is no user {email!r}.")
+            await drop_factors(connection, user, desk.clock.now())
         return {"object": "user", "email": user.email, "name": user.name}
 
     print_object(at_desk(work), as_json=as_json)

@@ -16,7 +16,7 @@ def admit(order: Order) -> Order:
     """The order as it may be sent, without what a partial batch is refused for. Raises as ``Intake.accept``."""
     standing = order.standing
     if standing.suspended:
-        raise Forbidden("restricted_api_key", "This account is suspended; write to support.")
+        raise Forbidden("restricted_api_key", "This account is suspended: ask who runs this installation.")
     if standing.test:
         return order
     if standing.plan is None and standing.lapsed:

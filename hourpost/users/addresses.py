@@ -51,7 +51,7 @@ async def _mail_change(desk: Desk, user: User, email: str) -> None:
     async with desk.database.reading() as connection:
         known = await find_user_by_email(connection, email)
     if known is not None:
-        await desk.postman.post(letters.signed_up_already(email, f"{desk.public_url}/login"))
+        await desk.postman.post(letters.used_by_a_log_in(email, f"{desk.public_url}/login"))
         return
     token = mint()
     async with desk.database.transaction() as connection:

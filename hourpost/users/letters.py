@@ -31,6 +31,18 @@ def signed_up_already(to: str, link: str) -> Letter:
     )
 
 
+def used_by_a_log_in(to: str, link: str) -> Letter:
+    """Tells whose address somebody wants for another log-in."""
+    return Letter(
+        to,
+        "Your address is in use already",
+        ("Somebody, probably you, wanted to log in with this address from now on. There is another log-in with it.",),
+        link,
+        "Log in",
+        ("To have it for the other log-in, delete this one first, or give it another address.", _NOT_YOU),
+    )
+
+
 def reset_password(to: str, link: str) -> Letter:
     """Lets them choose a new password."""
     return Letter(
@@ -72,7 +84,7 @@ def address_changed(to: str, new: str) -> Letter:
     return Letter(
         to,
         "Your email address was changed",
-        (f"From now on you log in with {new}.", "If this was not you, write to support at once."),
+        (f"From now on you log in with {new}.", "If this was not you, tell who runs this installation at once."),
     )
 
 
@@ -94,4 +106,26 @@ def second_factor_changed(to: str, what: str) -> Letter:
         to,
         "Your way of logging in has changed",
         (f"Just now somebody {what} at your log-in.", "If this was not you, change your password at once."),
+    )
+
+
+def recovery_code_used(to: str, left: int) -> Letter:
+    """Tells that somebody has logged in without the app or the passkey."""
+    codes = "No code is left" if not left else "One code is left" if left == 1 else f"{left} codes are left"
+    return Letter(
+        to,
+        "A recovery code was used",
+        (
+            f"Just now somebody logged in with one of your recovery codes. {codes}; “You” in the menu makes new ones.",
+            "If this was not you, change your password at once.",
+        ),
+    )
+
+
+def account_deleted(to: str, account: str, by: str) -> Letter:
+    """Tells the members that their account is gone."""
+    return Letter(
+        to,
+        f"{account} was deleted",
+        (f"{by} has deleted the account {account}. Nothing is sent or received for it any more.",),
     )

@@ -18,7 +18,7 @@ def read_email(text: str, faults: list[Fault], field: str = "email") -> str:
         faults.append(Fault(f"/{field}", str(error)))
         return ""
     if len(spec) > MAX_EMAIL or not spec.isascii():
-        faults.append(Fault(f"/{field}", "this address cannot be used to log in"))
+        faults.append(Fault(f"/{field}", f"to log in give an address of at most {MAX_EMAIL} ASCII characters"))
     return spec
 
 

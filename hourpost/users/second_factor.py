@@ -1,19 +1,28 @@
-"""The second half of a log-in: a code by app, a recovery code, or a passkey; and logging in by passkey alone."""
+"""The second half of a log-in: a code by app, a recovery code, or a passkey; and logging in by passkey alone.
+
+Who has lost all of them is let in by an operator alone.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost import tables
 from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.queries import User, get_user
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.rules.networks import network_of
+from hourpost.users import letters
 from hourpost.users.desk import Desk
 from hourpost.users.logging_in import let_in
 from hourpost.users.passkeys import Site, ask_passkey, check_passkey
-from hourpost.users.recovery import use_code
-from hourpost.users.sessions import Browser, end_session, start_session
+from hourpost.users.recovery import count_codes, drop_codes, use_code
+from hourpost.users.sessions import Browser, end_session, end_sessions, start_session
 from hourpost.users.totp import use_totp
 
 _FREE = 5
@@ -39,9 +48,22 @@ async def finish_by_code(desk: Desk, user: User, session_id: UUID, code: str, br
         token = await start_session(connection, user.id, browser, desk.now)
         action = "logged_in" if is_totp else "recovery_code_used"
         await note(connection, Actor(user.id, user.email, browser.address), action, desk.now)
+        left = None if is_totp else await count_codes(connection, user.id)
     await desk.attempts.succeed(forget=[counted])
     await let_in(desk, user.email, browser)
+    if left is not None:
+        await desk.tell(user.id, letters.recovery_code_used(user.email, left))
     return token
+
+
+async def drop_factors(connection: AsyncConnection, user: User, now: datetime) -> None:
+    """Turn every second factor of somebody off who has lost them, as an operator does; every browser is logged out."""
+    statement = update(tables.User).where(tables.User.id == user.id)
+    await connection.execute(statement.values(totp_secret=None, totp_step=None))
+    await connection.execute(delete(tables.Passkey).where(tables.Passkey.user_id == user.id))
+    await drop_codes(connection, user.id)
+    await end_sessions(connection, user.id)
+    await note(connection, Actor(None, "operator", ""), "second_factor_dropped", now, user=user.email)
 
 
 async def ask_any_passkey(desk: Desk, site: Site, browser: Browser) -> str:

@@ -36,6 +36,14 @@ def test_the_password_comes_by_standard_input(hourpost: Run) -> None:
     assert "10 to 200" in hourpost(*create, stdin="short\n").error
 
 
+def test_a_second_factor_is_dropped_for_who_has_lost_it(hourpost: Run) -> None:
+    email = f"{uuid4().hex}@acme.test"
+    hourpost("account", "create", "--name", "A", "--email", email)
+    assert hourpost("account", "drop-second-factor", email.upper(), "--json").json["email"] == email
+    missing = hourpost("account", "drop-second-factor", f"no-{email}")
+    assert (missing.exit_code, "There is no user" in missing.error) == (1, True)
+
+
 def test_the_same_account_is_not_made_twice_by_mistake(hourpost: Run) -> None:
     name, email = f"Twin {uuid4().hex[:12]}", f"{uuid4().hex[:12]}@acme.test"
     first = hourpost("account", "create", "--name", name, "--email", email, "--json")

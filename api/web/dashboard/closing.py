@@ -11,8 +11,11 @@ from api.web.dashboard.visitors import NotProven, Owner, Person, Proven, Visitor
 from api.web.dashboard.you import you_page
 from hourpost.accounts import audit
 from hourpost.accounts.closing import close_account
+from hourpost.accounts.queries import list_addresses
 from hourpost.billing.queries import find_current
 from hourpost.errors import Conflict, HourpostError
+from hourpost.rules.roles import May
+from hourpost.users import letters
 from hourpost.users.export import export_account
 from hourpost.users.leaving import delete_user
 
@@ -51,8 +54,12 @@ async def post_delete(request: Request, visitor: Owner) -> Response:
         except HourpostError as error:  # an account that is gone could not be kept from being charged
             return await _delete_page(visitor, {"": error.message})
     async with visitor.parts.database.transaction() as connection:
+        members = await list_addresses(connection, visitor.account.id, May.READ)
         await close_account(connection, visitor.account.id, visitor.now)
         await audit.note(connection, visitor.actor(), "account_deleted", visitor.now)
+    for member in members:
+        letter = letters.account_deleted(member, visitor.account.name, visitor.user.email)
+        await visitor.desk.tell(visitor.user.id, letter)
     return visitor.redirect("/app", f"{visitor.account.name} is deleted.", "info")
 
 

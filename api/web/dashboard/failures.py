@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.web.dashboard.forms import local_path
 from api.web.dashboard.mail.readers import MailNotAuthenticated
-from api.web.dashboard.visitors import Guest, NotAMember, NotProven, guest
+from api.web.dashboard.visitors import Guest, NotAMember, NotProven, SecondOwed, guest
 from api.web.errors import CLIENT_LEFT, status_of
 from api.web.parts import parts_of
 from hourpost.errors import HourpostError, LimitExceeded, NotAuthenticated, NotFound, Unavailable
@@ -33,7 +33,7 @@ async def on_error(request: Request, error: Any) -> Response:
     if isinstance(error, MailNotAuthenticated):
         return _to(request, "/mail/login")
     if isinstance(error, NotAuthenticated):
-        return _to_log_in(request)
+        return _to_log_in(request, "/login/second" if isinstance(error, SecondOwed) else "/login")
     if isinstance(error, NotAMember | NotProven):
         return _to(request, "/app/accounts/new" if isinstance(error, NotAMember) else _prove_path(request))
     status = status_of(error)
@@ -65,9 +65,9 @@ async def on_invalid_parameters(request: Request, error: Any) -> Response:
     return await _page(request, 422, f"The address has something in it that cannot be: {names}.")
 
 
-def _to_log_in(request: Request) -> Response:
+def _to_log_in(request: Request, login: str) -> Response:
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    path = "/login" if request.method != "GET" or asked == "/app" else f"/login?next={quote(asked, safe='/')}"
+    path = login if request.method != "GET" or asked == "/app" else f"{login}?next={quote(asked, safe='/')}"
     return _to(request, path)
 
 

@@ -37,6 +37,10 @@ class NotProven(Forbidden):
         super().__init__("restricted_api_key", "Show once more who you are.")
 
 
+class SecondOwed(NotAuthenticated):
+    """The password was given, the second factor was not."""
+
+
 class NotAMember(Forbidden):
     """The person belongs to no account (any more)."""
 
@@ -214,11 +218,14 @@ async def half_way(request: Request) -> Person:
 
 
 async def person(request: Request) -> Person:
-    """Who is logged in. Raises: NotAuthenticated."""
-    found = await guest(request)
-    if not isinstance(found, Person):
+    """Who is logged in. Raises: NotAuthenticated, SecondOwed."""
+    parts = parts_of(request)
+    found = await _find(request, parts)
+    if found is None:
         raise NotAuthenticated("Log in first.")
-    return found
+    if found.session.awaits_second:
+        raise SecondOwed("Log in first.")
+    return Person(request, parts, found)
 
 
 async def proven(request: Request) -> Person:

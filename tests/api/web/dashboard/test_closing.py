@@ -13,6 +13,7 @@ from hourpost.inbound.addressees import Route
 from hourpost.inbound.arrivals import Arrival, Told, store_arrival
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
+from tests.api.web.dashboard.letters import newest_mail
 from tests.api.web.dashboard.mail import make_email, make_mailbox, make_webhook
 from tests.api.web.dashboard.people import Cast, make_cast, text_of
 from tests.api.web.running import RunningWeb
@@ -52,6 +53,8 @@ async def test_a_deleted_account_is_closed_at_once_and_erased_later(
     assert cast["owner"].post("/app/account/delete", {"name": cast.account.name}).status_code == 303
     for who in ("owner", "viewer"):
         assert cast[who].get("/app").headers["location"] == "/app/accounts/new"
+        subject, told = await newest_mail(database, cast[who].email)
+        assert (subject, cast["owner"].email in told) == (f"{cast.account.name} was deleted", True)
     assert cast["nobody"].get("/v1/usage", Authorization=f"Bearer {key}").status_code == 403
     async with database.reading() as connection:
         names = await connection.execute(text("SELECT id FROM domains WHERE name = :name"), {"name": domain.name})

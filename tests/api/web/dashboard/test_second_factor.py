@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy import insert, text
 
 from hourpost import tables
+from hourpost.accounts.queries import find_user_by_email
 from hourpost.database import Database
 from hourpost.rules.ids import new_id, to_text
 from hourpost.users.recovery import count_codes
+from hourpost.users.second_factor import drop_factors
 from hourpost.users.totp import matching_step
-from tests.api.web.dashboard.letters import own_mail_stopped
+from tests.api.web.dashboard.letters import newest_mail, own_mail_stopped
 from tests.api.web.dashboard.people import Surfer, join, log_in, make_user, new_surfer, text_of
 from tests.api.web.running import RunningWeb
 from tests.cast import make_account
@@ -65,7 +67,8 @@ def half_way(site: RunningWeb, user: Surfer) -> Surfer:
 def test_the_password_alone_opens_nothing(site: RunningWeb, protected: tuple[Surfer, str, list[str]]) -> None:
     surfer = half_way(site, protected[0])
     for path in ("/app", "/app/you", "/app/hour"):
-        assert surfer.get(path).headers["location"].startswith("/login")
+        assert surfer.get(path).headers["location"].startswith("/login/second")
+    assert surfer.get("/app/emails?status=held").headers["location"] == "/login/second?next=/app/emails%3Fstatus%3Dheld"
     assert surfer.get("/login/second").status_code == 200
 
 
@@ -84,10 +87,14 @@ async def test_a_code_lets_in_once(
     assert late.post("/login/second", {"code": code}).status_code == 422
 
 
-def test_a_recovery_code_lets_in_once(site: RunningWeb, protected: tuple[Surfer, str, list[str]]) -> None:
+async def test_a_recovery_code_lets_in_once(
+    site: RunningWeb, database: Database, protected: tuple[Surfer, str, list[str]]
+) -> None:
     user, _, codes = protected
     surfer = half_way(site, user)
     assert surfer.post("/login/second", {"code": codes[0].upper()}).status_code == 303
+    subject, told = await newest_mail(database, user.email)
+    assert (subject, "9 codes are left" in told) == ("A recovery code was used", True)
     assert "9 codes left" in text_of(surfer.get("/app/you"))
     assert half_way(site, user).post("/login/second", {"code": codes[0]}).status_code == 422
 
@@ -103,6 +110,22 @@ def test_codes_cannot_be_guessed_one_after_the_other(
 def test_turned_off_the_password_is_enough_again(site: RunningWeb, protected: tuple[Surfer, str, list[str]]) -> None:
     user = protected[0]
     assert user.post("/app/you/totp/off").status_code == 303
+    surfer = new_surfer(site.url)
+    assert surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"] == "/app"
+
+
+async def test_who_has_lost_every_factor_is_let_in_by_an_operator(
+    site: RunningWeb, database: Database, protected: tuple[Surfer, str, list[str]]
+) -> None:
+    user = protected[0]
+    page = text_of(half_way(site, user).get("/login/second"))
+    assert "ask who runs this installation, who can turn this step off for you" in page
+    async with database.transaction() as connection:
+        found = await find_user_by_email(connection, user.email)
+        assert found
+        await drop_factors(connection, found, datetime.now(UTC))
+        assert not await count_codes(connection, found.id)
+    assert user.get("/app").headers["location"].startswith("/login")
     surfer = new_surfer(site.url)
     assert surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"] == "/app"
 

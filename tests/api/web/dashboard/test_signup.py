@@ -123,6 +123,7 @@ async def test_where_signing_up_is_closed_the_page_says_who_to_ask(
     assert 'href="https://ask.example/for-an-account"' in page.text
     assert 'name="email"' not in page.text
     assert "Ask for an account" in outside.get("/login").text
+    assert not any("/signup?plan=" in outside.get(path).text for path in ("/", "/pricing"))
     assert outside.post("/signup", form(email)).status_code == 403
     assert outside.get(link).status_code == 404
     answer = outside.post("/signup/confirm", {"token": link.partition("token=")[2]})

@@ -81,6 +81,12 @@ def test_who_belongs_to_no_account_is_offered_one(user: Surfer) -> None:
     assert user.get("/app/you").status_code == 200
 
 
+async def test_who_has_the_address_already_is_told_what_was_wanted(user: Surfer, database: Database) -> None:
+    _, taken = await make_user(database)
+    assert user.post("/app/you/address", {"email": taken}).status_code == 303
+    assert (await newest_mail(database, taken))[0] == "Your address is in use already"
+
+
 async def test_who_changes_the_password_still_looks_at_the_same_account(user: Surfer) -> None:
     for name in ("First", "Second"):
         user.post("/app/accounts/new", {"name": f"{name} account"})
