@@ -1,8 +1,10 @@
 """Reports: what others tell us later of mail that had left: bounces, complaints, and news that it arrived.
 
 A report counts only with the Message-ID of one of the account's own emails, or with the id that its envelope bore,
-which only those know who got it: without it anybody could have any address suppressed. A report with neither is of
-nobody: a return path of its own for each email (VERP) would name it, but the envelope is the sender's, and is kept.
+which only those know who got it: without it anybody could have any address suppressed. So mail that was forwarded is
+found by its envelope's id alone: its Message-ID is its writer's, who could report whatever they like. A report with
+neither is of nobody: a return path of its own for each email (VERP) would name it, but the envelope is the sender's,
+and is kept.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ _FIND = (
     " WHERE {known_as} AND e.account_id = :account ORDER BY d.email_id, d.position FOR UPDATE OF d"
 )
 _FIND_BY_ENVELOPE = HotStatement(_FIND.format(known_as="e.id = :email"))
-_FIND_BY_MESSAGE = HotStatement(_FIND.format(known_as="e.message_id = :message_id"))
+_FIND_BY_MESSAGE = HotStatement(_FIND.format(known_as="e.message_id = :message_id AND e.source <> 'forward'"))
 _CHANGE = HotStatement(
     with_calls(
         """

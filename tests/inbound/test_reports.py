@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -11,6 +12,7 @@ from hourpost.errors import Forbidden, ServiceUnavailable
 from hourpost.rules.ids import to_text
 from tests.cast import make_account, make_domain
 from tests.inbound.house import House
+from tests.inbound.test_receive import LETTER
 
 
 def bounce(message_id: str, *groups: str, envelope_id: str = "") -> bytes:
@@ -27,6 +29,18 @@ def bounce(message_id: str, *groups: str, envelope_id: str = "") -> bytes:
 
 def failed(address: str, status: str = "5.1.1", words: str = "550 5.1.1 no such user") -> str:
     return f"Final-Recipient: rfc822; {address}\r\nAction: failed\r\nStatus: {status}\r\nDiagnostic-Code: smtp; {words}"
+
+
+def complaint(message_id: str, address: str = "", kind: str = "abuse") -> bytes:
+    """A report of a feedback loop."""
+    fields = {"Feedback-Type": kind, "Original-Rcpt-To": address, "Version": "1"}
+    said = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value)
+    return (
+        "From: fbl@far.example\r\nSubject: complaint\r\n"
+        "Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n"
+        f"--b\r\nContent-Type: message/feedback-report\r\n\r\n{said}"
+        f"--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: {message_id}\r\n--b--\r\n"
+    ).encode()
 
 
 async def states(house: House, email_id) -> list[str]:
@@ -143,6 +157,31 @@ async def test_a_report_about_the_mail_of_others_changes_nothing(house: House):
     assert await states(other, email_id) == ["sent"]
 
 
+async def has_sent_on(house: House) -> UUID:
+    """A letter that a mailbox has sent on, with the Message-ID that its writer gave it."""
+    await house.mailbox("info", forward_to=("secret@far.example",))
+    await house.receive(LETTER, "info")
+    (row,) = await house.rows("SELECT id FROM emails WHERE account_id = :id", id=house.account.id)
+    await house.change("UPDATE deliveries SET state = 'sent' WHERE email_id = :id", id=row.id)
+    return row.id
+
+
+@pytest.mark.parametrize("report", [bounce("<1@far.example>", failed("any@far.example")), complaint("<1@far.example>")])
+async def test_who_wrote_a_letter_that_was_sent_on_cannot_report_on_it(house: House, report: bytes):
+    email_id = await has_sent_on(house)
+    await house.receive(report, "info", sender="")
+    assert await states(house, email_id) == ["sent"]
+    assert await suppressed(house) == []
+
+
+async def test_mail_that_was_sent_on_is_known_by_the_id_of_its_envelope(house: House):
+    email_id = await has_sent_on(house)
+    report = bounce("<1@far.example>", failed("secret@far.example"), envelope_id=to_text("em", email_id))
+    await house.receive(report, "info", sender="")
+    assert await states(house, email_id) == ["bounced"]
+    assert await suppressed(house) == [("secret@far.example", "bounce")]
+
+
 async def test_a_report_that_is_faster_than_our_own_note_comes_again(house: House):
     email_id, message_id = await house.sent("ada@far.example", state="sending")
     with pytest.raises(ServiceUnavailable):
@@ -152,14 +191,7 @@ async def test_a_report_that_is_faster_than_our_own_note_comes_again(house: Hous
 
 async def test_a_complaint_suppresses_and_leaves_the_state(house: House):
     email_id, message_id = await house.sent("ada@far.example")
-    complaint = (
-        "From: fbl@far.example\r\nSubject: complaint\r\n"
-        "Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n"
-        "--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n"
-        f"Original-Rcpt-To: ada@far.example\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: {message_id}\r\n"
-        "--b--\r\n"
-    ).encode()
-    await house.receive(complaint, "anything", sender="fbl@far.example")
+    await house.receive(complaint(message_id, "ada@far.example"), "anything", sender="fbl@far.example")
     assert await states(house, email_id) == ["sent"]
     assert await house.events(email_id) == [(0, "complained")]
     assert await suppressed(house) == [("ada@far.example", "complaint")]
