@@ -26,7 +26,7 @@ MOST_RECIPIENTS = 100
 _WAITING = text(
     """
 SELECT e.id AS email_id, s.content_id, s.is_own, e.subject, e.message_id, e.created_at, w.*, r.code, r.reply
-FROM sent_copies s JOIN emails e ON e.id = s.email_id AND e.account_id = :account
+FROM sent_copies s JOIN emails e ON e.id = s.email_id AND e.account_id = :account AND e.source <> 'forward'
 CROSS JOIN LATERAL (
   SELECT count(*) AS recipients, count(*) FILTER (WHERE d.state = 'held') AS held,
     count(*) FILTER (WHERE d.state = 'scheduled') AS scheduled,
@@ -88,7 +88,7 @@ WHERE d.email_id = :email ORDER BY d.position LIMIT :most
 )
 _OWN = text(
     "SELECT e.account_id FROM sent_copies s JOIN emails e ON e.id = s.email_id AND e.account_id = :account"
-    " WHERE s.email_id = :email AND s.mailbox_id = :mailbox AND s.is_own"
+    " WHERE s.email_id = :email AND s.mailbox_id = :mailbox AND s.is_own AND e.source <> 'forward'"
 )
 
 

@@ -20,6 +20,7 @@ import structlog
 from hourpost.database import Database, HotStatement
 from hourpost.errors import Conflict, HourpostError, NotFound
 from hourpost.flow.notices import Notices
+from hourpost.flow.store import NO_COPY
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.parcels import NewMessage, Target
@@ -88,8 +89,6 @@ _LOOKED = HotStatement(
     "  CAST(:seen AS timestamptz[])) AS w(email, outcome, settled, seen) WHERE s.email_id = w.email"
 )
 _CONTENT = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :content ORDER BY number")
-
-NO_COPY = UUID(int=0)  # there is none, and nowhere to file one
 
 log = structlog.get_logger()
 
@@ -174,8 +173,8 @@ class Filing:
     async def _mark(self) -> int:
         async with self._database.hot_statements() as connection:
             rows = await _OPEN.run(connection, {"most": _LOOKED_AT_ONCE})
-        changes = [_change_of(row) for row in rows]
-        await self._notices.tell([row.email_id for row in rows if row.is_own])
+        untold = await self._notices.tell([row.email_id for row in rows if row.is_own])
+        changes = [_change_of(row, is_told=row.email_id not in untold) for row in rows]
         await self._show([change for change in changes if change.before != change.after])
         if changes:
             await self._note(changes, self._clock.now())
@@ -228,8 +227,8 @@ async def _take(connection: asyncpg.Connection, email_id: UUID, content_id: UUID
         raise Conflict("already_exists", "There is a copy already.")
 
 
-def _change_of(row: Any) -> _Change:
+def _change_of(row: Any, *, is_told: bool) -> _Change:
     states = [State(word) for word in row.states or ()]
     if row.content_id is None:  # nothing to show it on, yet
         return _Change(row, tuple(row.outcome), tuple(row.outcome), is_settled=False)
-    return _Change(row, tuple(row.outcome), outcome_of(states), is_settled(states))
+    return _Change(row, tuple(row.outcome), outcome_of(states), is_told and is_settled(states))

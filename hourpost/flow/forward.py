@@ -21,7 +21,7 @@ from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow import placing
 from hourpost.flow.earlier import find_earlier
-from hourpost.flow.store import Bundle, Fate, Stored, store
+from hourpost.flow.store import FORWARD, Bundle, Fate, Stored, store
 from hourpost.flow.teller import Teller
 from hourpost.gateways import metrics
 from hourpost.gateways.clock import Clock
@@ -35,7 +35,6 @@ from hourpost.rules.plans import hourly_limit
 from hourpost.rules.submission import Order, SendingDomain, Standing, Submission
 from hourpost.seldom import Seldom
 
-SOURCE = "forward"
 HELD_CHANNEL = "held"
 """PostgreSQL's NOTIFY of an account of which something is held that may have room: the schedule listens."""
 
@@ -53,11 +52,15 @@ _say_uncounted = Seldom("the hour cannot be counted: holding what goes on")
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """An email that leaves an account by itself; what it says is the account's own where it has a ``domain``."""
+    """An email that leaves an account by itself; what it says is the account's own where it has a ``domain``.
+
+    ``mailbox_id``: whose INBOX is told where it does not arrive.
+    """
 
     account_id: UUID
     submission: Submission
     domain: SendingDomain | None = None
+    mailbox_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Forward:
     @property
     def leaving(self) -> Leaving:
         """What leaves."""
-        return Leaving(self.mailbox.account_id, _submission(self))
+        return Leaving(self.mailbox.account_id, _submission(self), mailbox_id=self.mailbox.mailbox_id)
 
 
 @dataclass(slots=True, eq=False)
@@ -115,6 +118,10 @@ class Onward:
         self._suppressed = suppressed
         self._teller = teller
         self._now = now
+
+    def reaches_all(self, mailbox: Recipient) -> bool:
+        """Whether nobody whom a mailbox forwards to is suppressed."""
+        return not any((mailbox.account_id, address.lower()) in self._suppressed for address in mailbox.forward_to)
 
     async def store(self, connection: asyncpg.Connection) -> None:
         """Store them in the caller's transaction, which may be tried again; what was taken in vain is held."""
@@ -177,9 +184,9 @@ class Forwarding:
 
     async def _ask(self, leaving: Sequence[Leaving]) -> Onward:
         now = self._clock.now()
-        grouped: dict[tuple[UUID, SendingDomain | None], list[Submission]] = defaultdict(list)
+        grouped: dict[tuple[UUID, SendingDomain | None], list[Leaving]] = defaultdict(list)
         for one in leaving:
-            grouped[one.account_id, one.domain].append(one.submission)
+            grouped[one.account_id, one.domain].append(one)
         orders = [_order(account, domain, several) for (account, domain), several in grouped.items()]
         accounts = list({account for account, _ in grouped})
         async with self._database.hot_statements() as connection:
@@ -233,12 +240,12 @@ def _share(order: Order, owner: Any, suppressed: placing.Suppressed, now: dateti
     return _Share(order, request, placing.held_answers(request))
 
 
-def _order(account_id: UUID, domain: SendingDomain | None, leaving: Sequence[Submission]) -> Order:
+def _order(account_id: UUID, domain: SendingDomain | None, leaving: Sequence[Leaving]) -> Order:
     """What leaves one account; how much it may send is not known yet."""
     standing = Standing(
         account_id=account_id,
         credential_id=None,
-        kind=SOURCE,
+        kind=FORWARD,
         scope="sending",
         test=False,
         plan=None,
@@ -246,16 +253,18 @@ def _order(account_id: UUID, domain: SendingDomain | None, leaving: Sequence[Sub
         suspended=False,
         only_domain_id=None,
         domains={} if domain is None else {domain.name: domain},
+        files_for={one.submission.from_address.lower(): one.mailbox_id for one in leaving if one.mailbox_id},
     )
-    return Order(standing, tuple(leaving))
+    return Order(standing, tuple(one.submission for one in leaving))
 
 
 def _submission(forward: Forward) -> Submission:
-    """The message as it came, with the mailbox as the sender that hears of failures."""
+    """The message as it came, with the mailbox as the sender that hears of failures: of all where it has no copy."""
     address, header = forward.mailbox.address, forward.header
+    wishes = {} if forward.mailbox.keeps_forwarded else {"dsn": {"ret": "FULL"}}
     return Submission(
         email_id=forward.id,
-        source=SOURCE,
+        source=FORWARD,
         envelope_from=address if forward.sender else "",
         recipients=forward.mailbox.forward_to,
         header_from=header.from_text,
@@ -264,7 +273,7 @@ def _submission(forward: Forward) -> Submission:
         subject=header.subject,
         message_id=header.message_id,
         content=f"Delivered-To: {address}\r\n".encode() + _without_return_path(forward.content),
-        parts={"to": list(forward.mailbox.forward_to), "cc": [], "bcc": [], "reply_to": []},
+        parts={"to": list(forward.mailbox.forward_to), "cc": [], "bcc": [], "reply_to": [], **wishes},
     )
 
 

@@ -20,7 +20,7 @@ from hourpost.database import Database
 from hourpost.errors import Forbidden, HourpostError
 from hourpost.flow.auto_reply import Reply, list_replies
 from hourpost.flow.forward import Forward, Forwarding
-from hourpost.flow.reports import record_report
+from hourpost.flow.reports import is_about_forward, record_report
 from hourpost.gateways.clock import Clock
 from hourpost.inbound.addressees import PREFIX, Addressee, Route, find_addressees, find_postmaster
 from hourpost.inbound.answers import Answer, find_answered, tell_answer
@@ -111,13 +111,13 @@ class Keeper:
             await self._keep(incoming, works, [])
 
     async def _keep(self, incoming: Incoming, works: list[Work], replies: list[Reply]) -> None:
-        forwards = _forwards(incoming)
+        forwards = await self._list_forwards(incoming)
         leaving = [one.leaving for one in forwards] + [one.leaving for one in replies]
         if not leaving:
             return await self._store_with(incoming, (), works)
         notes = [partial(one.note, now=self._clock.now()) for one in replies]
         async with self._forwarding.onward(leaving) as onward:
-            going_on = {one.mailbox.mailbox_id for one in forwards}
+            going_on = {one.mailbox.mailbox_id for one in forwards if onward.reaches_all(one.mailbox)}
             await self._store_with(incoming, going_on, [*works, *notes, onward.store])
 
     async def _store_with(self, incoming: Incoming, forwarded: Collection[UUID], works: list[Work]) -> None:
@@ -146,6 +146,16 @@ class Keeper:
         elif incoming.header.references and not incoming.header.is_automatic and not incoming.is_junk:
             works += await self._plan_answers(incoming, list(accounts))
         return works + await self._plan_arrivals(incoming)
+
+    async def _list_forwards(self, incoming: Incoming) -> list[Forward]:
+        """What goes on; nothing that tells of what went on before, and would go the same way in vain."""
+        forwards = _forwards(incoming)
+        if not forwards or incoming.report is None:
+            return forwards
+        async with self._database.hot_statements() as connection:
+            accounts = {one.mailbox.account_id for one in forwards}
+            told = {one for one in accounts if await is_about_forward(connection, one, incoming.report)}
+        return [one for one in forwards if one.mailbox.account_id not in told]
 
     async def _list_replies(self, incoming: Incoming) -> list[Reply]:
         """What is answered by itself: nothing to whom another may have used the name of."""

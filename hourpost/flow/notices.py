@@ -1,5 +1,7 @@
 """Notices: who sends from a mailbox is told there what could not be delivered; others have events and webhooks.
 
+So is a mailbox that forwards told what has not arrived there, and gets it back where it has kept no copy.
+
 And, where that was asked for (RFC 3461), what is delayed, and what was delivered: here, or handed on to a relay that
 will not tell.
 """
@@ -17,7 +19,7 @@ import asyncpg
 import structlog
 
 from hourpost.database import Database, HotStatement
-from hourpost.errors import HourpostError
+from hourpost.errors import HourpostError, MailboxFull
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.parcels import NewMessage, Target
 from hourpost.mailboxes.store import MailStore
@@ -42,7 +44,9 @@ SELECT d.email_id, d.position, d.address, b.address AS mailbox, b.id AS mailbox_
   e.message_id, v.detail ->> 'source' AS source, CAST(v.detail ->> 'code' AS int) AS code,
   v.detail ->> 'enhanced' AS enhanced, coalesce(v.detail ->> 'reply', v.detail ->> 'reason', '') AS words, d.state,
   v.detail ->> 'reports' AS reports, CAST(e.parts -> 'dsn' AS text) AS wishes, e.size_bytes, c.bytes AS content,
-  coalesce(d.released_at, greatest(e.created_at, e.scheduled_at)) AS leaves_at, e.expires_at
+  coalesce(d.released_at, greatest(e.created_at, e.scheduled_at)) AS leaves_at, e.expires_at, e.content_id,
+  e.source = 'forward' AS is_forward, d.changed_at > e.created_at AS has_changed,
+  b.used_bytes + e.size_bytes > b.quota_bytes AS is_full
 FROM sent_copies s
 JOIN emails e ON e.id = s.email_id
 JOIN deliveries d ON d.email_id = s.email_id AND NOT d.position = ANY(s.noticed)
@@ -62,6 +66,8 @@ _NOTICED = HotStatement(
     "UPDATE sent_copies SET noticed = noticed || CAST(:positions AS smallint[]) WHERE email_id = :email"
 )
 
+_CONTENT = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :content ORDER BY number")
+
 log = structlog.get_logger()
 
 
@@ -74,19 +80,22 @@ class Notices:
         self._clock = clock
         self._hostname = hostname
 
-    async def tell(self, emails: Sequence[UUID]) -> None:
-        """Tell the senders of these emails what they do not know and want to. Raises: ServiceUnavailable."""
+    async def tell(self, emails: Sequence[UUID]) -> set[UUID]:
+        """Tell the senders of these emails what they do not know and want to.
+
+        Gives those that are to be told again: there is no room for a mail that lies nowhere else.
+        Raises: ServiceUnavailable.
+        """
         if not emails:
-            return
+            return set()
         async with self._database.hot_statements() as connection:
             rows = await _ENDED.run(connection, {"emails": list(emails), "late": self._clock.now() - _DELAY})
         by_kind: dict[tuple[UUID, bool, bool], list[Any]] = defaultdict(list)
         for row in rows:
             by_kind[row.email_id, row.state in _ACTIONS, row.state == "deferred"].append(row)
-        for ended in by_kind.values():
-            await self._tell(ended)
+        return {ended[0].email_id for ended in by_kind.values() if not await self._tell(ended)}
 
-    async def _tell(self, ended: list[Any]) -> None:
+    async def _tell(self, ended: list[Any]) -> bool:
         """What became of an email for some recipients: for all failed, for all delayed, or for none of both."""
         positions = [-1 - row.position if row.state == "deferred" else row.position for row in ended]
         noted = partial(_note, email_id=ended[0].email_id, positions=positions)
@@ -95,15 +104,27 @@ class Notices:
         if not unknown:
             async with self._database.hot_transaction() as connection:
                 await noted(connection)
-            return
+            return True
         first, now = unknown[0], self._clock.now()
-        notice = build_notice(_told(unknown, wishes), first.mailbox, self._hostname, to_text(PREFIX, new_id()), now)
+        is_only_copy = first.is_forward and wishes.ret == "FULL"
+        if is_only_copy and first.is_full:
+            return False
+        content = await self._read(first) if is_only_copy else first.content or b""
+        told = _told(unknown, wishes, content)
+        notice = build_notice(told, first.mailbox, self._hostname, to_text(PREFIX, new_id()), now)
         target = Target(first.mailbox_id, first.inbox_id)
         outcome = (await self._store.deliver(NewMessage(notice), [target], also=noted))[0]
         if isinstance(outcome, HourpostError):
             log.info("a notice had no room", email_id=str(first.email_id), reason=outcome.name)
+            if is_only_copy and isinstance(outcome, MailboxFull):
+                return False
             async with self._database.hot_transaction() as connection:
                 await noted(connection)
+        return True
+
+    async def _read(self, row: Any) -> bytes:
+        async with self._database.hot_statements() as connection:
+            return b"".join(one.bytes for one in await _CONTENT.run(connection, {"content": row.content_id}))
 
 
 async def _note(connection: asyncpg.Connection, email_id: UUID, positions: list[int]) -> None:
@@ -116,12 +137,13 @@ def _is_news(row: Any, wishes: ReportWishes) -> bool:
         return True
     if row.state in _ACTIONS:  # likewise
         return row.source != "report" and row.reports is None
+    if row.is_forward:  # a copy was kept of what was suppressed when it came; a report need not return all of it
+        return (row.state != "suppressed" or row.has_changed) and (row.source != "report" or wishes.ret == "FULL")
     return row.source != "report" and "FAILURE" in wishes.notify.get(row.address, "FAILURE")
 
 
-def _told(ended: Sequence[Any], wishes: ReportWishes) -> Told:
+def _told(ended: Sequence[Any], wishes: ReportWishes, content: bytes) -> Told:
     first = ended[0]
-    content = first.content or b""
     action = _ACTIONS.get(first.state, Action.FAILED)
     is_whole = action is Action.FAILED and wishes.ret == "FULL" and 0 < first.size_bytes == len(content)
     returned = content if is_whole else content.partition(b"\r\n\r\n")[0] + b"\r\n"
@@ -137,7 +159,9 @@ def _told(ended: Sequence[Any], wishes: ReportWishes) -> Told:
         for row in ended
     )
     until = _tried_until(first) if action is Action.DELAYED else None
-    return Told(first.subject, first.message_id, returned, fates, is_whole, wishes.envid, until)
+    return Told(
+        first.subject, first.message_id, returned, fates, is_whole, wishes.envid, until, is_forward=first.is_forward
+    )
 
 
 def _tried_until(row: Any) -> datetime:

@@ -41,6 +41,10 @@ _FIND = (
 )
 _FIND_BY_ENVELOPE = HotStatement(_FIND.format(known_as="e.id = :email"))
 _FIND_BY_MESSAGE = HotStatement(_FIND.format(known_as="e.message_id = :message_id AND e.source <> 'forward'"))
+_FIND_FORWARD = HotStatement(
+    "SELECT 1 FROM emails e WHERE (e.id = :email OR e.message_id = :message_id) AND e.account_id = :account"
+    " AND e.source = 'forward' LIMIT 1"
+)
 _CHANGE = HotStatement(
     with_calls(
         """
@@ -114,10 +118,21 @@ async def record_report(
     return bool(rows)
 
 
+async def is_about_forward(connection: asyncpg.Connection, account_id: UUID, report: Report) -> bool:
+    """Whether a report speaks of mail that the account has forwarded, as far as its writer is to be believed."""
+    arguments = {"email": _named(report), "message_id": report.message_id or None, "account": account_id}
+    return bool(await _FIND_FORWARD.run(connection, arguments))
+
+
+def _named(report: Report) -> UUID | None:
+    """The email whose id its envelope bore."""
+    return from_text(EMAIL, report.envelope_id.lower())
+
+
 async def _find(connection: asyncpg.Connection, account_id: UUID, report: Report) -> Sequence[Any]:
     """The deliveries of the email that it is about, locked; a Message-ID may be that of several."""
     rows: Sequence[Any] = ()
-    email_id = from_text(EMAIL, report.envelope_id.lower())
+    email_id = _named(report)
     if email_id is not None:
         rows = await _FIND_BY_ENVELOPE.run(connection, {"email": email_id, "account": account_id})
     for message_id in (report.message_id, _as_message_id(report.envelope_id)):

@@ -18,6 +18,10 @@ from hourpost.rules.submission import Order, Submission
 from hourpost.webhooks.telling import with_calls
 
 CHUNK_BYTES = 256 * 1024
+NO_COPY = UUID(int=0)
+"""In place of a copy's content: there is none, and nowhere to file one; its mailbox is still to hear what is lost."""
+FORWARD = "forward"
+"""The source of what a mailbox sends on, and the kind of its standing."""
 
 
 class Row(NamedTuple):
@@ -103,9 +107,10 @@ WITH orders AS MATERIALIZED (
   SELECT email, position, account, address, lower(split_part(address, '@', -1)), state, due, released, 0, 0,
     :now::timestamptz FROM moving
 ), copies AS (
-  INSERT INTO sent_copies (email_id, mailbox_id, is_own, looked_at, created_at)
-  SELECT s.email, m.id, s.own, :now::timestamptz, :now::timestamptz
-  FROM unnest(:s_order::int[], :s_email::uuid[], :s_mailbox::uuid[], :s_own::bool[]) AS s(number, email, mailbox, own)
+  INSERT INTO sent_copies (email_id, mailbox_id, is_own, content_id, looked_at, created_at)
+  SELECT s.email, m.id, s.own, s.content, :now::timestamptz, :now::timestamptz
+  FROM unnest(:s_order::int[], :s_email::uuid[], :s_mailbox::uuid[], :s_own::bool[], :s_content::uuid[])
+    AS s(number, email, mailbox, own, content)
   JOIN going USING (number) JOIN mailboxes m ON m.id = s.mailbox
 ), told AS (
   INSERT INTO events (email_id, id, position, account_id, kind, at)
@@ -311,16 +316,12 @@ def _columns(names: Sequence[str], rows: Collection[tuple[Any, ...]]) -> dict[st
 
 
 def _copy_columns(emails: Numbered) -> dict[str, Any]:
-    """The emails that belong into a Sent folder."""
+    """The emails that belong into a Sent folder, and those that only their mailbox hears of."""
     copies = [
-        (number, one.submission.email_id, mailbox, one.order.standing.kind == "mailbox")
+        (number, one.submission.email_id, mailbox, kind in ("mailbox", FORWARD), NO_COPY if kind == FORWARD else None)
         for number, one in emails
         if (files_for := one.order.standing.files_for)
+        and (kind := one.order.standing.kind)
         and (mailbox := files_for.get(one.submission.from_address.lower())) is not None
     ]
-    return {
-        "s_order": [copy[0] for copy in copies],
-        "s_email": [copy[1] for copy in copies],
-        "s_mailbox": [copy[2] for copy in copies],
-        "s_own": [copy[3] for copy in copies],
-    }
+    return _columns(("s_order", "s_email", "s_mailbox", "s_own", "s_content"), copies)

@@ -47,7 +47,7 @@ class Told:
     """The mail that a notice is about, and what became of it: for all failed, for all delayed, or for none of both.
 
     ``returned`` is its header as it was sent, or with ``is_whole`` all of it. ``envid`` is as the sender wrote it.
-    ``until``: so long it is tried, where it is delayed.
+    ``until``: so long it is tried, where it is delayed. ``is_forward``: it came in, and was to go on.
     """
 
     subject: str
@@ -57,6 +57,7 @@ class Told:
     is_whole: bool = False
     envid: str = ""
     until: datetime | None = None
+    is_forward: bool = False
 
     @property
     def action(self) -> Action:
@@ -80,7 +81,7 @@ def build_notice(mail: Told, to: str, hostname: str, notice_id: str, at: datetim
         b"Return-Path: <>\r\n",
         encode_header("From", f"Mail Delivery <postmaster@{hostname}>"),
         encode_header("To", to),
-        encode_header("Subject", f"{_HEADLINES.get(mail.action, 'Delivered')}: {_subject(mail)}"),
+        encode_header("Subject", f"{_headline(mail)}: {_subject(mail)}"),
         encode_header("Date", format_date(at)),
         encode_header("Message-ID", f"<{notice_id}@{hostname}>"),
         encode_header("In-Reply-To", make_safe(mail.message_id)) if mail.message_id else b"",
@@ -91,12 +92,19 @@ def build_notice(mail: Told, to: str, hostname: str, notice_id: str, at: datetim
     return b"".join(fields) + body + b"--%b--\r\n" % boundary.encode()
 
 
+def _headline(mail: Told) -> str:
+    return "Not forwarded" if mail.is_forward else _HEADLINES.get(mail.action, "Delivered")
+
+
 def _subject(mail: Told) -> str:
     return make_safe(mail.subject).strip() or "(no subject)"
 
 
 def _words(mail: Told) -> str:
-    if mail.action is Action.FAILED:
+    if mail.is_forward:
+        where = "It is attached: no copy was kept." if mail.is_whole else "A copy lies in this mailbox."
+        lines, end = ["An email that came in could not be forwarded to:", ""], ["It will not be tried again.", where]
+    elif mail.action is Action.FAILED:
         lines, end = ["Your email could not be delivered to:", ""], ["It will not be tried again."]
     elif mail.action is Action.DELAYED:
         until = f" until {format_date(mail.until)}" if mail.until else ""

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from email import policy
+from email.parser import BytesParser
 
 import pytest
 import pytest_asyncio
 
 from hourpost.accounts.changes import set_plan
+from hourpost.emails.of_mailbox import list_waiting
 from hourpost.errors import MailboxFull
 from hourpost.flow import limit
 from hourpost.flow.accept import Intake
+from hourpost.flow.filing import Filing
 from hourpost.flow.release import Releaser
 from hourpost.gateways.clock import SystemClock
 from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import to_text
 from hourpost.suppressions.changes import add_suppressions
 from tests.fakes.bell import Bell
 from tests.flow.letters import letter, make_standing, order
 from tests.inbound.house import House
 from tests.inbound.test_receive import LETTER
+from tests.inbound.test_reports import bounce, failed
 
 FORWARDED = (
     "SELECT e.id, e.envelope_from, e.message_id, d.address, d.state, c.bytes FROM emails e"
@@ -169,6 +176,100 @@ async def test_without_a_copy_nothing_stays(house: House):
     await house.receive(LETTER, "info")
     assert await house.stored(info) == []
     assert len(await house.rows(FORWARDED, account=house.account.id)) == 1
+
+
+async def sweep(house: House, mail_store) -> None:
+    await Filing(house.database, mail_store, SystemClock(), "mx.test").sweep()
+
+
+async def test_of_what_is_forwarded_to_a_suppressed_address_a_copy_stays_and_no_notice_comes(house: House, mail_store):
+    async with house.database.transaction() as connection:
+        await add_suppressions(connection, house.account.id, ["Gone@far.example"], SystemClock().now())
+    info = await house.mailbox("info", forward_to=("a@far.example", "gone@far.example"), keeps_forwarded=False)
+    await house.receive(LETTER, "info")
+    await sweep(house, mail_store)
+    (copy,) = await house.stored(info)
+    assert copy.endswith(LETTER)
+
+
+async def lose(house: House, state: str, **detail: object) -> None:
+    """What is written where it did not arrive."""
+    (row,) = await house.rows("SELECT id FROM emails WHERE account_id = :account", account=house.account.id)
+    await house.change(
+        "UPDATE deliveries SET state = :state, changed_at = now() WHERE email_id = :id", state=state, id=row.id
+    )
+    await house.change(
+        "INSERT INTO events (email_id, id, position, account_id, kind, at, detail)"
+        " SELECT :id, uuidv7(), 0, account_id, :state, now(), CAST(:detail AS jsonb) FROM emails WHERE id = :id",
+        state=state,
+        id=row.id,
+        detail=json.dumps(detail),
+    )
+
+
+@pytest.mark.parametrize("state", ["bounced", "expired", "failed", "suppressed"])
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_what_could_not_be_forwarded_is_told_once_and_comes_back_where_no_copy_is(
+    house: House, mail_store, state: str, keeps: bool
+):
+    letter = LETTER + b"long\r\n" * 50_000
+    info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=keeps)
+    await house.receive(letter, "info", sender="")
+    await lose(house, state, code=550, enhanced="5.1.1", reply="no such user")
+    for _ in range(2):
+        await sweep(house, mail_store)
+    *copies, notice = await house.stored(info)
+    assert len(copies) == keeps
+    message = BytesParser(policy=policy.default).parsebytes(notice)
+    assert message["Subject"] == "Not forwarded: hello"
+    assert "a@far.example" in message.get_body().get_content()
+    assert message.get_payload(2).get_content_type() == ("text/rfc822-headers" if keeps else "message/rfc822")
+    assert (letter in notice) != keeps
+    assert len(await house.rows("SELECT 1 FROM emails WHERE account_id = :account", account=house.account.id)) == 1
+
+
+async def test_what_lies_nowhere_else_comes_back_as_soon_as_there_is_room(house: House, mail_store):
+    info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=False)
+    await house.receive(LETTER, "info")
+    await lose(house, "bounced")
+    await house.change("UPDATE mailboxes SET used_bytes = quota_bytes WHERE id = :id", id=info.id)
+    await sweep(house, mail_store)
+    assert await house.stored(info) == []
+    await house.change("UPDATE mailboxes SET used_bytes = 0 WHERE id = :id", id=info.id)
+    await sweep(house, mail_store)
+    assert len(await house.stored(info)) == 1
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_a_report_on_what_went_on_stays_here(house: House, mail_store, keeps: bool):
+    """With what it is about, where no copy was kept: it returns as little as it likes."""
+    info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=keeps)
+    await house.receive(LETTER, "info")
+    (row,) = await house.rows(FORWARDED, account=house.account.id)
+    await house.change("UPDATE deliveries SET state = 'sent' WHERE email_id = :id", id=row.id)
+    await sweep(house, mail_store)
+    report = bounce("<1@far.example>", failed("a@far.example"), envelope_id=to_text("em", row.id))
+    await house.receive(report, "info", sender="")
+    await sweep(house, mail_store)
+    assert await went_on(house) == [("a@far.example", "bounced")]
+    stored = await house.stored(info)
+    assert sum(LETTER in one for one in stored) == 1
+    assert sum(one.endswith(report) for one in stored) == 1
+    assert len(stored) == 2
+
+
+async def test_other_reports_go_on_as_all_mail_does(house: House):
+    await house.mailbox("info", forward_to=("a@far.example",))
+    _, message_id = await house.sent("gone@far.example")
+    await house.receive(bounce(message_id, failed("gone@far.example")), "info", sender="")
+    assert await went_on(house) == [("a@far.example", "queued")]
+
+
+async def test_what_goes_on_is_no_letter_of_the_mailbox_s_own_that_waits(house: House):
+    info = await house.mailbox("info", forward_to=("a@far.example",))
+    await house.receive(LETTER, "info")
+    async with house.database.reading() as connection:
+        assert await list_waiting(connection, info.account_id, info.id) == []
 
 
 async def test_what_has_been_here_goes_on_no_more(house: House):

@@ -83,7 +83,9 @@ class MailboxChange(BaseModel):
     name: Text | None = None
     quota_bytes: int | None = None
     forward_to: list[Text] | None = Field(None, max_length=10, description="Gets what comes in; empty for nobody.")
-    keeps_forwarded: bool | None = Field(None, description="Whether a copy stays here.")
+    keeps_forwarded: bool | None = Field(
+        None, description="Whether a copy stays here of what has left; what cannot stays, or comes back."
+    )
     files_sent: bool | None = Field(
         None,
         description="Whether what is sent from its address goes into Sent; of what the mailbox sends itself,"
