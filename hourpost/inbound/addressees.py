@@ -38,6 +38,11 @@ class Route:
     account_id: UUID
     webhook_id: UUID
 
+    @property
+    def is_catch_all(self) -> bool:
+        """Whether it takes what has no other place."""
+        return self.pattern.startswith("*@")
+
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
@@ -55,7 +60,10 @@ class Addressee:
 
 
 async def find_addressees(connection: AsyncConnection, addresses: Sequence[str]) -> dict[str, Addressee]:
-    """Where each of ``addresses`` leads; what is missing in the answer is of no verified domain."""
+    """Where each of ``addresses`` leads; what is missing in the answer is of no verified domain.
+
+    A route of its own gets mail beside a mailbox; the one for the rest of a domain only what no mailbox has by name.
+    """
     names = sorted({_domain(address) for address in addresses})
     rows = await connection.execute(_DOMAINS, {"names": names})
     owners: dict[str, UUID] = {row.name: row.account_id for row in rows}
@@ -65,9 +73,14 @@ async def find_addressees(connection: AsyncConnection, addresses: Sequence[str])
     mailboxes = await find_recipients(connection, known)
     routes = await _find_routes(connection, known)
     return {
-        address: Addressee(address, owners[_domain(address)], mailboxes.get(address), routes.get(address))
+        address: _addressee(address, owners[_domain(address)], mailboxes.get(address), routes.get(address))
         for address in known
     }
+
+
+def _addressee(address: str, account_id: UUID, mailbox: Recipient | None, route: Route | None) -> Addressee:
+    has_place = mailbox is not None and not mailbox.is_catch_all
+    return Addressee(address, account_id, mailbox, None if has_place and route and route.is_catch_all else route)
 
 
 async def find_postmaster(connection: AsyncConnection, chosen: str) -> Addressee | None:

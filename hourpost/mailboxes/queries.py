@@ -56,7 +56,10 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Where mail for one address goes; ``forward_to`` gets a copy, or all of it unless ``keeps_forwarded``."""
+    """Where mail for one address goes; ``forward_to`` gets a copy, or all of it unless ``keeps_forwarded``.
+
+    ``is_catch_all``: the address is none of its own, but of the rest of its domain.
+    """
 
     address: str
     mailbox_id: UUID
@@ -68,6 +71,7 @@ class Recipient:
     forward_to: tuple[str, ...] = field(default=())
     keeps_forwarded: bool = True
     has_auto_reply: bool = False
+    is_catch_all: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -174,7 +178,7 @@ def _choices(address: str) -> tuple[str, ...]:
 
 def _recipient(address: str, row: Any) -> Recipient:
     values = dict(row._mapping) | {"address": address, "forward_to": tuple(row.forward_to)}
-    return Recipient(**values)
+    return Recipient(**values, is_catch_all=row.address.startswith("@"))
 
 
 def _mine(account_id: UUID) -> Select[Any]:

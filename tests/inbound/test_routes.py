@@ -12,6 +12,7 @@ from hourpost.errors import Conflict, Forbidden, ValidationFailed
 from hourpost.gateways.clock import SystemClock
 from hourpost.inbound.changes import check_route, create_route, delete_route
 from hourpost.inbound.queries import StoredRoute
+from hourpost.mailboxes.changes import add_alias, set_catch_all
 from hourpost.pages import Cursor
 from hourpost.rules.ids import from_text, to_text
 from hourpost.webhooks.changes import create_webhook
@@ -95,13 +96,43 @@ async def test_what_came_by_a_route_is_forgotten_with_its_content_when_its_time_
     assert len(await house.stored(info)) == 2  # in the mailbox it stays
 
 
-async def test_the_rest_of_a_domain_goes_by_its_own_route_and_mailboxes_get_theirs(house: House):
+@pytest.mark.parametrize(
+    ("name", "for_support", "for_the_rest", "for_info"),
+    [
+        ("info", 0, 0, 1),
+        ("Info+case7", 0, 0, 1),
+        ("hello", 0, 0, 1),  # its alias
+        ("support", 1, 0, 0),
+        ("support+case7", 1, 0, 0),
+        ("anything", 0, 1, 0),
+    ],
+)
+async def test_the_route_for_the_rest_of_a_domain_gets_what_has_no_other_place(
+    house: House, name: str, for_support: int, for_the_rest: int, for_info: int
+):
+    rest, support, info = await make_route(house, "*"), await make_route(house), await house.mailbox("info")
+    async with house.database.transaction() as connection:
+        await add_alias(connection, house.account.id, info.id, f"hello@{house.domain.name}", datetime.now(UTC))
+    await house.receive(LETTER, name)
+    assert len(await payloads(house, support.webhook_id)) == for_support
+    assert len(await payloads(house, rest.webhook_id)) == for_the_rest
+    assert len(await house.stored(info)) == for_info
+
+
+async def test_a_catch_all_mailbox_and_a_catch_all_route_both_get_the_rest(house: House):
     rest, info = await make_route(house, "*"), await house.mailbox("info")
-    support = await make_route(house)
-    await house.receive(LETTER, "support", "info")
-    assert len(await payloads(house, support.webhook_id)) == 1
+    async with house.database.transaction() as connection:
+        await set_catch_all(connection, house.account.id, info.id, wanted=True, now=datetime.now(UTC))
+    await house.receive(LETTER, "anything")
     assert len(await payloads(house, rest.webhook_id)) == 1
     assert len(await house.stored(info)) == 1
+
+
+async def test_a_route_beside_a_mailbox_of_the_same_name_gets_its_copy(house: House):
+    support, box = await make_route(house), await house.mailbox("support")
+    await house.receive(LETTER, "support")
+    assert len(await payloads(house, support.webhook_id)) == 1
+    assert len(await house.stored(box)) == 1
 
 
 async def test_a_webhook_for_all_that_comes_in_is_called_too(house: House):

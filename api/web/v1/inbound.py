@@ -34,6 +34,12 @@ _RoutePaging = Annotated[PageAsked, paging_of(ROUTE_PREFIX)]
 _Paging = Annotated[PageAsked, paging_of(PREFIX)]
 
 
+_PATTERN = (
+    "An address of a verified domain, which may have a mailbox too; or `*@` and the domain, for all of its mail that no"
+    " other route, and no mailbox by its own name or an alias, takes."
+)
+
+
 class NewInboundRoute(BaseModel):
     """Whose mail goes where."""
 
@@ -42,7 +48,7 @@ class NewInboundRoute(BaseModel):
         json_schema_extra={"example": {"pattern": "support@acme.test", "url": "https://acme.example/inbound"}},
     )
 
-    pattern: str = Field(max_length=400, description="An address of a verified domain, or `*@` and the domain.")
+    pattern: str = Field(max_length=400, description=_PATTERN)
     url: str = Field(max_length=2000, description="Reached by https, on the open internet.")
 
 
