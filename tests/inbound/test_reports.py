@@ -157,6 +157,16 @@ async def test_a_report_about_the_mail_of_others_changes_nothing(house: House):
     assert await states(other, email_id) == ["sent"]
 
 
+async def test_feedback_that_is_no_complaint_is_mail_and_changes_nothing(house: House):
+    info = await house.mailbox("info")
+    email_id, message_id = await house.sent("ada@far.example")
+    for name in ("info", "anything"):
+        await house.receive(complaint(message_id, "ada@far.example", "not-spam"), name, sender="fbl@far.example")
+    assert await house.events(email_id) == []
+    assert await suppressed(house) == []
+    assert len(await house.stored(info)) == 1
+
+
 async def has_sent_on(house: House) -> UUID:
     """A letter that a mailbox has sent on, with the Message-ID that its writer gave it."""
     await house.mailbox("info", forward_to=("secret@far.example",))

@@ -82,6 +82,31 @@ def test_a_complaint_of_a_feedback_loop():
 
 
 @pytest.mark.parametrize(
+    ("kind", "is_complaint"),
+    [
+        ("abuse", True),
+        ("Fraud (phishing)", True),
+        ("opt-out", True),
+        ("opt-out-list", True),
+        ("", True),
+        ("not-spam", False),
+        ("auth-failure", False),
+        ("virus", False),
+        ("other", False),
+        ("dmarc", False),
+        ("?", False),
+    ],
+)
+def test_a_complaint_is_what_somebody_wants_no_more_of(kind: str, is_complaint: bool):
+    text = (SAMPLES / "complaint.eml").read_bytes()
+    said = f"Feedback-Type: {kind}".encode() if kind else b"Version: 1"
+    report = read(text.replace(b"Feedback-Type: abuse", said))
+    assert report is not None
+    assert report.message_id == "<em_5@acme.test>"
+    assert [one.action for one in report.recipients] == [Action.COMPLAINED] * is_complaint
+
+
+@pytest.mark.parametrize(
     "text",
     [
         b"From: a@b.example\nSubject: Undeliverable mail is our topic\n\n<x@y.example>: see above\n",
