@@ -29,15 +29,18 @@ from hourpost.webhooks.telling import with_calls
 
 EMAIL = "em"
 _STATES = {Action.FAILED: State.BOUNCED, Action.DELIVERED: State.DELIVERED}
+_NEVER_LEFT = frozenset({State.SCHEDULED, State.HELD, State.QUEUED, State.CANCELED, State.SUPPRESSED})
 _BEFORE = {
-    State.BOUNCED: (State.SENT, State.DELIVERED, State.UNKNOWN),
-    State.DELIVERED: (State.SENT, State.UNKNOWN),
+    State.BOUNCED: frozenset({State.SENT, State.DELIVERED, State.UNKNOWN}),
+    State.DELIVERED: frozenset({State.SENT, State.UNKNOWN}),
+    None: frozenset(State) - _NEVER_LEFT,
 }
+"""In which states a delivery may be for news of what follows, or of a complaint."""
 
 # Locked until the transaction ends: a worker that is just writing its verdict comes first.
 _FIND = (
     "SELECT d.email_id, d.position, d.address, d.state FROM emails e JOIN deliveries d ON d.email_id = e.id"
-    " WHERE {known_as} AND e.account_id = :account ORDER BY d.email_id, d.position FOR UPDATE OF d"
+    " WHERE {known_as} AND e.account_id = :account AND NOT e.test ORDER BY d.email_id, d.position FOR UPDATE OF d"
 )
 _FIND_BY_ENVELOPE = HotStatement(_FIND.format(known_as="e.id = :email"))
 _FIND_BY_MESSAGE = HotStatement(_FIND.format(known_as="e.message_id = :message_id AND e.source <> 'forward'"))
@@ -104,7 +107,8 @@ async def record_report(
 ) -> bool:
     """Write what a report says about the account's deliveries; tells whether it is about an email of the account.
 
-    Nothing follows from a delay, from mail that was relayed or expanded, nor for a recipient that we did not write to.
+    Nothing follows from a delay, from mail that was relayed or expanded, nor for a recipient that we did not write to
+    or have not written to yet. A test is no email that left.
     ``source`` goes into the events' detail. Raises: ServiceUnavailable while a delivery is still being sent.
     """
     rows = await _find(connection, account_id, report)
@@ -112,7 +116,7 @@ async def record_report(
     states = {(row.email_id, row.position): State(row.state) for row in rows}
     if any(states[one.email_id, one.position] is State.SENDING for one in news):
         raise ServiceUnavailable("That delivery is just being sent.", retry_after_seconds=60)
-    fresh = [one for one in news if one.state is None or states[one.email_id, one.position] in _BEFORE[one.state]]
+    fresh = [one for one in news if states[one.email_id, one.position] in _BEFORE[one.state]]
     if fresh:
         await _write(connection, account_id, fresh, source, now)
     return bool(rows)

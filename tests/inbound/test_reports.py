@@ -167,6 +167,27 @@ async def test_feedback_that_is_no_complaint_is_mail_and_changes_nothing(house: 
     assert len(await house.stored(info)) == 1
 
 
+@pytest.mark.parametrize("state", ["scheduled", "held", "queued", "canceled", "suppressed"])
+async def test_nobody_can_have_complained_of_what_has_not_left(house: House, state: str):
+    email_id, message_id = await house.sent("ada@far.example", state=state)
+    for report in (complaint(message_id, "ada@far.example"), bounce(message_id, failed("ada@far.example"))):
+        await house.receive(report, "anything", sender="")
+    assert await states(house, email_id) == [state]
+    assert await house.events(email_id) == []
+    assert await suppressed(house) == []
+
+
+async def test_a_test_is_nothing_that_others_can_report_on(house: House):
+    info = await house.mailbox("info")
+    email_id, message_id = await house.sent("ada@far.example")
+    await house.change("UPDATE emails SET test = true WHERE id = :id", id=email_id)
+    for report in (complaint(message_id, "ada@far.example"), bounce(message_id, failed("ada@far.example"))):
+        await house.receive(report, "info", sender="")
+    assert await states(house, email_id) == ["sent"]
+    assert await suppressed(house) == []
+    assert len(await house.stored(info)) == 2
+
+
 async def has_sent_on(house: House) -> UUID:
     """A letter that a mailbox has sent on, with the Message-ID that its writer gave it."""
     await house.mailbox("info", forward_to=("secret@far.example",))
