@@ -19,6 +19,7 @@ _MAX_DEPTH = 4
 _MAX_RECIPIENTS = 100
 _TEXT_CHARACTERS = 1000
 _MAX_ID_TEXT = 20_000
+_SAID_CHARACTERS = 64 * 1024
 
 _FIELD = re.compile(r"(?m)^([!-9;-~]{1,80})[ \t]*:([^\r\n]*+(?:\n[ \t][^\r\n]*+|\r\n[ \t][^\r\n]*+)*+)")
 _BOUNDARY = re.compile(r"boundary\s*=\s*(?:\"([^\"]{1,200})\"|([^\s;\"]{1,200}))", re.IGNORECASE)
@@ -30,6 +31,10 @@ _ADDRESS = re.compile(r"[^\s<>,;:\"()]{1,64}@[^\s<>,;:\"()]{1,255}")
 _BLANK_LINE = re.compile(r"\r?\n[ \t]*\r?\n")
 # <user@example.com>: and the reason on the next lines, or on the same one (qmail and its kin)
 _PARAGRAPH = re.compile(r"(?m)^<([^<>\s]{1,64}@[^<>\s]{1,255})>:[ \t]*(\r?\n)?((?:[^\r\n]+\r?\n?){1,12})")
+# What is below is the mail itself: nothing in it is said about it
+_RETURNED_BELOW = re.compile(
+    r"(?mi)^[ \t]*+-{3,}+[^\r\n]*?(?:\bcopy\b|\boriginal message|\breturned message|\bunsent message|\bmessage header)"
+)
 _SUBJECT = re.compile(
     r"undeliver|delivery (?:status|failure|failed|has failed|problem)|failure notice|mail delivery|returned mail"
     r"|nondeliver|non[- ]delivery|unzustellbar|rejected|could not be delivered",
@@ -178,15 +183,38 @@ def _read_plain(body: bytes, header: IncomingHeader) -> Report | None:
     """The report in a bounce that is only text, as qmail and Exim write them."""
     text = body.decode("utf-8", "replace")
     message_id = _find_message_id(text) or _answered(header)
-    found: list[Reported] = []
     failed = (header.find(b"x-failed-recipients") or b"").decode("ascii", "replace")
-    for address in _ADDRESS.findall(failed)[:_MAX_RECIPIENTS]:
-        at = text.find(address)
-        found.append(_failed(address, text[at : at + _TEXT_CHARACTERS] if at >= 0 else ""))
+    addresses = list(dict.fromkeys(_ADDRESS.findall(failed)[:_MAX_RECIPIENTS]))
+    below = _RETURNED_BELOW.search(text)
+    told = text[: min(below.start() if below else len(text), _SAID_CHARACTERS)]
+    reasons = _reasons(told, addresses)
+    found = [_failed(address, reasons[address]) for address in addresses]
     if not found:
-        paragraphs = _PARAGRAPH.finditer(text[: 64 * 1024])
+        paragraphs = _PARAGRAPH.finditer(told)
         found = [_failed(match[1], match[3]) for match, _ in zip(paragraphs, range(_MAX_RECIPIENTS), strict=False)]
     return Report(message_id, tuple(found)) if found or message_id else None
+
+
+def _reasons(told: str, addresses: list[str]) -> dict[str, str]:
+    """What is said of each address in lines from its own on, as far as the next address or an empty line."""
+    lines: dict[str, list[str]] = {address.lower(): [] for address in addresses}
+    current: list[str] | None = None
+    for line in told.splitlines():
+        words = line.strip()
+        match = _ADDRESS.match(words.lstrip("<"))
+        if match is not None:
+            current = lines.get(match[0].lower())
+        elif not words and not (len(addresses) == 1 and current is not None and len(current) == 1):
+            current = None  # an only address may stand in a paragraph of its own
+        if current is not None and words:
+            current.append(words)
+    return {address: "\n".join(lines[address.lower()]) or _line_with(address, told) for address in addresses}
+
+
+def _line_with(address: str, told: str) -> str:
+    """The rest of the line that names an address; empty where none does."""
+    at = told.find(address)
+    return told[at:].partition("\n")[0] if at >= 0 else ""
 
 
 def _failed(address: str, reason: str) -> Reported:

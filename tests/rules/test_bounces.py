@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from time import process_time
 
 import pytest
 
@@ -68,6 +69,58 @@ def test_a_bounce_of_exim_names_its_recipients_in_a_header():
     assert report.message_id == "<em_3@acme.test>"
     one = only(report)
     assert (one.address, one.code) == ("carol@exim.example", 550)
+
+
+def exim(failed: str, said: str, returned: str = "Message-ID: <em_3@acme.test>") -> Report:
+    report = read(
+        f"From: Mail Delivery System <Mailer-Daemon@exim.example>\nX-Failed-Recipients: {failed}\n"
+        "Subject: Mail delivery failed: returning message to sender\n\n"
+        f"The following address(es) failed:\n\n{said}\n\n"
+        f"------ This is a copy of the message, including all the headers. ------\n\n{returned}\n".encode()
+    )
+    assert report is not None
+    assert report.message_id == "<em_3@acme.test>"
+    return report
+
+
+UNKNOWN = "host mx.far.example [192.0.2.5]\n    SMTP error after RCPT TO:<{}>:\n    550 5.1.1 User unknown"
+
+
+def test_exim_says_of_each_recipient_what_stands_below_it():
+    report = exim(
+        "a1@far.example,\n  a2@far.example, a3@far.example",
+        "  A1@far.example\n    retry timeout exceeded\n  a2@far.example\n    (generated from x@far.example)\n"
+        f"    {UNKNOWN.format('a1@far.example')}\n\n  a3@far.example\n    retry timeout exceeded\n\n550 5.1.2 more",
+    )
+    codes = [(one.address, one.status, one.code) for one in report.recipients]
+    assert codes == [("a1@far.example", None, None), ("a2@far.example", "5.1.1", 550), ("a3@far.example", None, None)]
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("  a1@far.example\n    retry timeout exceeded", None),
+        ("  a1@far.example\n\nTechnical details:\nThe server said: 550 5.1.1 User unknown\n\n5.2.2", "5.1.1"),
+        ("We could not reach <a1@far.example>: 550 5.1.1 User unknown", "5.1.1"),
+        ("We could not reach it", None),
+    ],
+)
+def test_what_the_returned_mail_says_is_nothing_that_a_server_said(said: str, status: str | None):
+    returned = "Subject: Invoice 550 5.1.9 paid\nTo: a1@far.example\nMessage-ID: <em_3@acme.test>"
+    assert only(exim("a1@far.example", said, returned)).status == status
+
+
+def test_the_mail_that_qmail_returns_names_nobody():
+    text = (SAMPLES / "qmail.eml").read_bytes() + b"\n<eve@old.example>:\n550 5.1.1 no such user\n"
+    assert [one.address for one in read(text).recipients] == ["bob@old.example"]
+
+
+@pytest.mark.parametrize("piece", [b"-", b"--- ", b" ", b"\n---", b"a@b.example\n", b"<", b"a@", b"--- cop"])
+def test_an_endless_bounce_is_read_at_once(piece: bytes):
+    head = b"From: Mailer-Daemon@x.example\nSubject: failure notice\nX-Failed-Recipients: a@b.example\n\n"
+    started = process_time()
+    read(head + piece * (200_000 // len(piece)))
+    assert process_time() - started < 2
 
 
 def test_the_original_recipient_is_the_one_we_wrote_to():
