@@ -197,9 +197,27 @@ async def test_an_answer_is_asked_for_once(server, authenticator):
     assert server.questions.count("my-shop.example.org") == 1
 
 
-def test_an_organisation_is_one_label_below_the_public_suffix():
-    assert organisation_of("mail.my-shop.co.uk") == "my-shop.co.uk"
-    assert organisation_of("example.org") == "example.org"
+@pytest.mark.parametrize(
+    ("domain", "organisation"),
+    [
+        ("mail.my-shop.co.uk", "my-shop.co.uk"),
+        ("example.org", "example.org"),
+        ("co.uk", "co.uk"),
+        ("a.b.shop.example", "shop.example"),  # a suffix that the list does not have
+        ("shop.example", "shop.example"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_an_organisation_is_one_label_below_the_public_suffix(domain: str, organisation: str):
+    assert organisation_of(domain) == organisation
+
+
+async def test_who_has_a_domain_under_the_same_unknown_suffix_is_somebody_else(server, authenticator):
+    server.publish("attacker.example", "v=spf1 ip4:192.0.2.7 -all")
+    server.publish("_dmarc.shop.example", "v=DMARC1; p=reject")
+    received = Received("192.0.2.7", "mx.example.org", "a@attacker.example", ("shop.example",), LETTER)
+    found = await authenticator.authenticate(received)
+    assert (found.spf.result, found.dmarc.result) == ("pass", "fail")
 
 
 async def test_name_servers_that_stay_silent_are_not_waited_for_again_and_again(server):

@@ -31,8 +31,12 @@ def find_policy(lookups: Lookups, domain: str) -> Policy | None:
 
 @lru_cache(10_000)
 def organisation_of(domain: str) -> str:
-    """The registered domain above ``domain``: ``example.co.uk`` of ``mail.example.co.uk``."""
-    return _suffixes().get_sld(domain, strict=False) or domain
+    """The registered domain above ``domain``: ``example.co.uk`` of ``mail.example.co.uk``.
+
+    Where the list has no rule its last label is the public suffix, as with the rule ``*`` (publicsuffix.org/list).
+    """
+    known: str | None = _suffixes().get_sld(domain, strict=True)
+    return known or ".".join(domain.rsplit(".", 2)[-2:])
 
 
 @cache
