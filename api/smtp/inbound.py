@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from typing import Any, Protocol
+from uuid import UUID
 
 from api.smtp.commands import MailRequest, RecipientRequest
 from api.smtp.replies import Refusal, refuse, write_reply
@@ -99,9 +100,14 @@ def _why_not(found: Addressee | None, address: str, mail: MailRequest) -> Refusa
 def _why_alone(found: Addressee | None, transaction: Transaction) -> Refusal | None:
     """Why a recipient is to come in a transaction of its own: there is one answer to a message for all.
 
-    Without a word on its size, one mailbox that turns out to be too full for it would take all others along.
+    An address that takes reports only would refuse any other mail for all of them, and without a word on its size, one
+    mailbox that turns out to be too full for it would take all others along.
     """
-    if transaction.mail.size_bytes or found is None or found.mailbox is None:
+    if found is None:
+        return None
+    if any(_asked_of(one) != _asked_of(found) for one in transaction.addressees):
+        return refuse(452, "4.5.3", "send it by itself: that address, or one before, takes reports only")
+    if transaction.mail.size_bytes or found.mailbox is None:
         return None
     mailboxes = {one.mailbox.mailbox_id: one.mailbox for one in transaction.addressees if one.mailbox is not None}
     if found.mailbox.mailbox_id in mailboxes:
@@ -109,6 +115,11 @@ def _why_alone(found: Addressee | None, transaction: Transaction) -> Refusal | N
     if mailboxes and any(map(_may_be_too_full, (found.mailbox, *mailboxes.values()))):
         return refuse(452, "4.5.3", "say its SIZE, or send it by itself: a mailbox may be too full for it")
     return None
+
+
+def _asked_of(one: Addressee) -> UUID | None:
+    """Whose mail a report has to be about; None for an address that takes any mail."""
+    return None if one.is_open else one.account_id
 
 
 def _may_be_too_full(mailbox: Recipient) -> bool:
