@@ -78,15 +78,16 @@ class Report:
 
 
 def read_report(raw: bytes, header: IncomingHeader, *, is_null_sender: bool) -> Report | None:
-    """The report that a message is, or None. Never raises."""
+    """The report that a message is, or None: not what people have put into a mail of theirs. Never raises."""
     kind = header.content_type.lower()
     start = header_end(raw)
-    if kind.startswith("multipart/"):
+    is_machine = is_null_sender or _DAEMON.search(header.from_text) is not None
+    if kind.startswith("multipart/report" if not is_machine else "multipart/"):
         parts = list(_walk(raw[start : start + _LOOKED_AT_BYTES], header.content_type, 0))
         report = _read_parts(parts, _answered(header))
         if report is not None:
             return report
-    if (is_null_sender or _DAEMON.search(header.from_text)) and _looks_like_bounce(header):
+    if is_machine and _looks_like_bounce(header):
         return _read_plain(raw[start : start + _LOOKED_AT_BYTES], header)
     return None
 

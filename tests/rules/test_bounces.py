@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 from time import process_time
@@ -168,6 +169,21 @@ def test_a_complaint_is_what_somebody_wants_no_more_of(kind: str, is_complaint: 
 )
 def test_mail_of_people_is_no_report(text):
     assert read(text, is_null_sender=False) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "sender", "is_null_sender", "is_report"),
+    [
+        (b"multipart/mixed", b"ada@far.example", False, False),  # somebody forwards a bounce
+        (b"multipart/mixed", b"ada@far.example", True, True),
+        (b"Multipart/Report", b"ada@far.example", False, True),
+        (b"multipart/mixed", b"MAILER-DAEMON@far.example", False, True),
+    ],
+)
+def test_a_bounce_in_the_mail_of_people_is_theirs(kind: bytes, sender: bytes, is_null_sender: bool, is_report: bool):
+    text = (SAMPLES / "exchange.eml").read_bytes().replace(b"multipart/report", kind)
+    text = re.sub(rb"MicrosoftExchange\w+@corp.example", sender, text).replace(b"Microsoft Outlook", b"")
+    assert (read(text, is_null_sender=is_null_sender) is not None) == is_report
 
 
 def test_an_answer_of_a_machine_is_no_report():
