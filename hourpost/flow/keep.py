@@ -63,6 +63,11 @@ class Incoming:
         return self.authentication is not None and self.authentication.is_unwanted
 
     @property
+    def may_answer(self) -> bool:
+        """Whether somebody has written it, and as an answer to something: no machine has a null sender for that."""
+        return bool(self.header.references and self.sender and not self.header.is_automatic and not self.is_junk)
+
+    @property
     def is_trusted(self) -> bool:
         """Whether nothing says that its sender is another one."""
         return not self.is_junk and (self.authentication is None or self.authentication.spf.result != "fail")
@@ -143,7 +148,7 @@ class Keeper:
             raise Forbidden(
                 "restricted_api_key", "That address takes reports about mail it has sent, and no other mail."
             )
-        elif incoming.header.references and not incoming.header.is_automatic and not incoming.is_junk:
+        elif incoming.may_answer:
             works += await self._plan_answers(incoming, list(accounts))
         return works + await self._plan_arrivals(incoming)
 

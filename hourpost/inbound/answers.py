@@ -18,6 +18,7 @@ from hourpost.webhooks.telling import with_calls
 _FIND = HotStatement(
     "SELECT e.id, e.message_id FROM emails e"
     " WHERE e.message_id = ANY(CAST(:references AS text[])) AND e.account_id = :account AND NOT e.test"
+    " AND e.source <> 'forward'"  # that has its writer's Message-ID, who only goes on writing
 )
 # The event is of the delivery to whoever answers, or of the first where somebody else does.
 _TELL = HotStatement(

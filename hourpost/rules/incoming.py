@@ -25,6 +25,8 @@ _MESSAGE_ID = re.compile(r"<[^<>\s\"]{1,250}@[^<>\s]{1,250}>")
 _ONE_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _ADDRESS_DOMAIN = re.compile(r"@\s*([^\s<>@\"(),:;\[\]]{1,255})")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"|\([^()]*+\)')
+_SAY_AUTOMATIC = (b"auto-submitted", b"x-autoreply", b"x-auto-reply", b"x-autorespond", b"x-autoresponder")
+_PRECEDENCES = frozenset({"bulk", "junk", "auto_reply"})
 _FOLD = re.compile(r"\r\n(?=[ \t])")
 
 
@@ -39,7 +41,7 @@ class IncomingHeader:
     message_id: str
     references: tuple[str, ...]  # In-Reply-To and References, the nearest first
     content_type: str
-    is_automatic: bool  # RFC 3834: nobody wrote it, so nobody answers it
+    is_automatic: bool  # RFC 3834: nobody wrote it, so it answers nobody, and nobody answers it
 
     def find(self, name: bytes) -> bytes | None:
         """The first field of this name (lower case)."""
@@ -119,7 +121,6 @@ def _read(fields: tuple[tuple[bytes, bytes], ...], texts: dict[bytes, list[str]]
     answered = _MESSAGE_ID.findall(" ".join(texts.get(b"in-reply-to", ())))
     nearest = [*answered, *reversed(_MESSAGE_ID.findall(" ".join(texts.get(b"references", ()))))]
     own = _MESSAGE_ID.search(" ".join(texts.get(b"message-id", [])))
-    automatic = texts.get(b"auto-submitted", ["no"])[0].strip().lower()
     return IncomingHeader(
         fields=fields,
         from_text=make_safe(decode_words(froms[0].strip())) if froms else "",
@@ -128,8 +129,18 @@ def _read(fields: tuple[tuple[bytes, bytes], ...], texts: dict[bytes, list[str]]
         message_id=own[0] if own else "",
         references=tuple(dict.fromkeys(nearest))[:_MAX_REFERENCES],
         content_type=texts.get(b"content-type", [""])[0].strip(),
-        is_automatic=not automatic.startswith("no"),
+        is_automatic=_is_automatic(texts),
     )
+
+
+def _is_automatic(texts: dict[bytes, list[str]]) -> bool:
+    """By RFC 3834, by the fields of older programs for the same, or as a report (read receipts: RFC 8098)."""
+    says = {name: texts[name][0].strip().lower() for name in _SAY_AUTOMATIC if name in texts}
+    if any(not said.startswith("no") for said in says.values()):
+        return True
+    if texts.get(b"precedence", [""])[0].strip().lower() in _PRECEDENCES:
+        return True
+    return texts.get(b"content-type", [""])[0].strip().lower().startswith("multipart/report")
 
 
 def _read_domains(froms: list[str]) -> tuple[str, ...]:

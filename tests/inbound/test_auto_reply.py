@@ -95,6 +95,7 @@ async def test_two_messages_at_once_are_answered_once(house: House):
     [
         "Auto-Submitted: auto-generated",
         "Auto-Submitted: auto-replied (vacation)",
+        "X-Autoreply: yes",
         "List-Id: <news.far.example>",
         "List-Unsubscribe: <https://far.example/u>",
         "Precedence: bulk",

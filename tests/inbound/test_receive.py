@@ -98,12 +98,47 @@ async def test_an_answer_is_told_as_an_event_of_what_it_answers(house: House):
     assert await house.events(email_id) == [(1, "replied")]
 
 
-async def test_answers_of_machines_and_to_others_are_no_events(house: House):
+@pytest.mark.parametrize(
+    ("header", "sender"),
+    [
+        ("Auto-Submitted: auto-replied", "ada@far.example"),
+        ("X-Autoreply: yes", "ada@far.example"),
+        ("Precedence: bulk\r\nX-Auto-Response-Suppress: All", "ada@far.example"),
+        (
+            "Content-Type: multipart/report; report-type=disposition-notification; boundary=x",
+            "ada@far.example",
+        ),
+        ("X-Mailer: out of office", ""),
+    ],
+)
+async def test_answers_of_machines_are_no_events(house: House, header: str, sender: str):
     await house.mailbox("info")
     email_id, message_id = await house.sent("ada@far.example")
-    await house.receive(f"In-Reply-To: {message_id}\r\nAuto-Submitted: auto-replied\r\n".encode() + LETTER, "info")
+    await house.receive(f"In-Reply-To: {message_id}\r\n{header}\r\n".encode() + LETTER, "info", sender=sender)
+    assert await house.events(email_id) == []
+
+
+@pytest.mark.parametrize("header", ["Auto-Submitted: no", "X-Autoreply: no", "Precedence: list", "Precedence: normal"])
+async def test_answers_of_people_are_events_whatever_else_they_say(house: House, header: str):
+    await house.mailbox("info")
+    email_id, message_id = await house.sent("ada@far.example")
+    await house.receive(f"In-Reply-To: {message_id}\r\n{header}\r\n".encode() + LETTER, "info")
+    assert await house.events(email_id) == [(0, "replied")]
+
+
+async def test_answers_to_others_are_no_events(house: House):
+    await house.mailbox("info")
+    email_id, _ = await house.sent("ada@far.example")
     await house.receive(b"References: <nobody@knows.example>\r\n" + LETTER, "info")
     assert await house.events(email_id) == []
+
+
+async def test_who_writes_again_to_a_mailbox_that_forwards_answers_nothing_of_ours(house: House):
+    await house.mailbox("info", forward_to=("a@far.example",))
+    await house.receive(LETTER, "info")
+    (row,) = await house.rows("SELECT id FROM emails WHERE account_id = :id", id=house.account.id)
+    await house.receive(b"References: <1@far.example>\r\n" + LETTER.replace(b"<1@", b"<2@"), "info")
+    assert await house.events(row.id) == [(0, "queued")]
 
 
 async def test_a_postmaster_without_a_mailbox_is_read_by_who_runs_the_machine(house: House):
