@@ -44,6 +44,11 @@ _FIND = (
 )
 _FIND_BY_ENVELOPE = HotStatement(_FIND.format(known_as="e.id = :email"))
 _FIND_BY_MESSAGE = HotStatement(_FIND.format(known_as="e.message_id = :message_id AND e.source <> 'forward'"))
+# Asked once the deliveries are locked: another complaint may just have been written
+_COMPLAINED = HotStatement(
+    "SELECT DISTINCT email_id, position FROM events"
+    " WHERE email_id = ANY(CAST(:emails AS uuid[])) AND kind = 'complained'"
+)
 _FIND_FORWARD = HotStatement(
     "SELECT 1 FROM emails e WHERE (e.id = :email OR e.message_id = :message_id) AND e.account_id = :account"
     " AND e.source = 'forward' LIMIT 1"
@@ -108,7 +113,7 @@ async def record_report(
     """Write what a report says about the account's deliveries; tells whether it is about an email of the account.
 
     Nothing follows from a delay, from mail that was relayed or expanded, nor for a recipient that we did not write to
-    or have not written to yet. A test is no email that left.
+    or have not written to yet; nor from a second complaint about a delivery. A test is no email that left.
     ``source`` goes into the events' detail. Raises: ServiceUnavailable while a delivery is still being sent.
     """
     rows = await _find(connection, account_id, report)
@@ -116,10 +121,22 @@ async def record_report(
     states = {(row.email_id, row.position): State(row.state) for row in rows}
     if any(states[one.email_id, one.position] is State.SENDING for one in news):
         raise ServiceUnavailable("That delivery is just being sent.", retry_after_seconds=60)
-    fresh = [one for one in news if states[one.email_id, one.position] in _BEFORE[one.state]]
+    possible = [one for one in news if states[one.email_id, one.position] in _BEFORE[one.state]]
+    fresh = await _without_known(connection, possible)
     if fresh:
         await _write(connection, account_id, fresh, source, now)
     return bool(rows)
+
+
+async def _without_known(connection: asyncpg.Connection, news: Sequence[News]) -> Sequence[News]:
+    """Leave out complaints about deliveries that were complained of."""
+    complaints = {one.email_id for one in news if one.reported.action is Action.COMPLAINED}
+    if not complaints:
+        return news
+    known = {(row.email_id, row.position) for row in await _COMPLAINED.run(connection, {"emails": list(complaints)})}
+    return [
+        one for one in news if one.reported.action is not Action.COMPLAINED or (one.email_id, one.position) not in known
+    ]
 
 
 async def is_about_forward(connection: asyncpg.Connection, account_id: UUID, report: Report) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from uuid import UUID
 
@@ -165,6 +166,13 @@ async def test_feedback_that_is_no_complaint_is_mail_and_changes_nothing(house: 
     assert await house.events(email_id) == []
     assert await suppressed(house) == []
     assert len(await house.stored(info)) == 1
+
+
+async def test_the_second_complaint_about_a_delivery_tells_nobody_again(house: House):
+    email_id, message_id = await house.sent("ada@far.example", "bob@far.example")
+    reports = [complaint(message_id, f"{name}@far.example") for name in ("ada", "ada", "bob")]
+    await asyncio.gather(*(house.receive(one, "anything", sender="fbl@far.example") for one in reports))
+    assert sorted(await house.events(email_id)) == [(0, "complained"), (1, "complained")]
 
 
 @pytest.mark.parametrize("state", ["scheduled", "held", "queued", "canceled", "suppressed"])
