@@ -171,10 +171,10 @@ class Keeper:
             return await list_replies(connection, answering, incoming.sender, incoming.header, self._clock.now())
 
     async def _plan_arrivals(self, incoming: Incoming) -> list[Work]:
-        """What the webhooks of routes are told is read before any lock is taken."""
+        """What the webhooks of routes are told is read before any lock is taken; each address counts once."""
         works: list[Work] = []
         now = self._clock.now()
-        for one in incoming.addressees:
+        for one in {one.address.lower(): one for one in incoming.addressees}.values():
             if one.route is not None:
                 # The first is known by the id that stands in its trace and in `email.replied`
                 arrival_id = new_id() if works or incoming.content_id is not None else incoming.id

@@ -135,6 +135,12 @@ async def test_a_route_beside_a_mailbox_of_the_same_name_gets_its_copy(house: Ho
     assert len(await house.stored(box)) == 1
 
 
+async def test_an_address_that_is_written_in_two_ways_gets_one_copy(house: House):
+    support = await make_route(house)
+    await house.receive(LETTER, "support", "SUPPORT", "support+a")
+    assert len(await payloads(house, support.webhook_id)) == 2
+
+
 async def test_a_webhook_for_all_that_comes_in_is_called_too(house: House):
     await make_route(house)
     async with house.database.transaction() as connection:
