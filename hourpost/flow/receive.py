@@ -13,7 +13,7 @@ from hourpost.inbound.addressees import PREFIX, Addressee
 from hourpost.rules.authentication import Authentication, write_results
 from hourpost.rules.bounces import read_report
 from hourpost.rules.ids import new_id, to_text
-from hourpost.rules.incoming import Hop, read_incoming, without_forged_results, write_trace
+from hourpost.rules.incoming import Hop, below_trace, read_incoming, without_forged_results, write_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ class Receiver:
         text_id = to_text(PREFIX, incoming_id)
         only = envelope.addressees[0].address if len(envelope.addressees) == 1 else ""
         trace = write_trace(envelope.hop, self._hostname, text_id, envelope.sender, self._clock.now(), only)
-        content = trace + write_results(self._hostname, found) + without_forged_results(raw, header, self._hostname)
+        clean = below_trace(without_forged_results(raw, header, self._hostname), header)
+        content = trace + write_results(self._hostname, found) + clean
         report = read_report(raw, header, is_null_sender=not envelope.sender)
         incoming = Incoming(incoming_id, envelope.sender, envelope.addressees, header, content, found, report)
         await self._keeper.keep(incoming)

@@ -75,6 +75,11 @@ def header_end(raw: bytes) -> int:
     return len(raw) if end < 0 else end + 2
 
 
+def below_trace(raw: bytes, header: IncomingHeader) -> bytes:
+    """The message as it may stand below header fields of ours: behind an empty line where it has none of its own."""
+    return raw if header.fields or raw.startswith(b"\r\n") else b"\r\n" + raw
+
+
 def without_forged_results(raw: bytes, header: IncomingHeader, hostname: str) -> bytes:
     """The message without ``Authentication-Results`` that claim to be ours (RFC 8601 §5)."""
     if not any(name == b"authentication-results" and is_of_server(value, hostname) for name, value in header.fields):

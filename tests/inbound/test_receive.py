@@ -91,6 +91,24 @@ async def test_a_loop_is_refused(house: House):
     assert refused.value.reply.startswith("554 5.4.6")
 
 
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"just text\r\n", "just text"),
+        (b"just text\r\n\r\nand more\r\n", "just text\r\n\r\nand more"),
+        (b"\r\njust text\r\n", "just text"),
+        (b"From ada@far.example Fri Nov 27\r\nSubject: hello\r\n\r\njust text\r\n", "just text"),
+        (b"Subject: hello\r\n\r\njust text\r\n", "just text"),
+    ],
+)
+async def test_a_message_without_a_header_has_all_of_it_as_its_body(house: House, raw: bytes, text: str):
+    info = await house.mailbox("info")
+    await house.receive(raw, "info")
+    (stored,) = await house.stored(info)
+    assert stored.endswith(raw)
+    assert stored.partition(b"\r\n\r\n")[2].decode().strip() == text
+
+
 async def test_an_answer_is_told_as_an_event_of_what_it_answers(house: House):
     await house.mailbox("info")
     email_id, message_id = await house.sent("bob@far.example", "ada@far.example")
