@@ -60,7 +60,7 @@ class Reported:
     action: Action
     status: str | None = None  # 5.1.1
     code: int | None = None
-    text: str = ""
+    text: str = ""  # of a status behind these codes
     other_address: str = ""
 
 
@@ -172,8 +172,9 @@ def _read_statuses(text: str) -> Iterator[Reported]:
         status = _STATUS.search(fields.get("status", "")) or _STATUS.search(diagnostic)
         code = _CODE.search(diagnostic + " ")
         meant, reached = _find_address(original), _find_address(final)
+        words = _without_codes(diagnostic, code[1] if code else "", status[1] if status else "")
         yield Reported(
-            meant or reached, action, status[1] if status else None, int(code[1]) if code else None, diagnostic, reached
+            meant or reached, action, status[1] if status else None, int(code[1]) if code else None, words, reached
         )
 
 
@@ -245,6 +246,15 @@ def _without_type(value: str) -> str:
     """``smtp; 550 …`` without its type (RFC 3464 §2.3.6)."""
     kind, separator, rest = value.partition(";")
     return rest.strip() if separator and " " not in kind.strip() else value.strip()
+
+
+def _without_codes(said: str, *codes: str) -> str:
+    """What is said behind the codes at its head."""
+    for code in filter(None, codes):
+        rest = said.removeprefix(code)
+        if rest != said and (not rest or rest[0] in " -"):
+            said = rest[1:].lstrip()
+    return said
 
 
 def _find_address(value: str) -> str:

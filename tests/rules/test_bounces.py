@@ -36,12 +36,32 @@ def test_a_bounce_of_postfix():
     assert (report.message_id, report.envelope_id) == ("<em_1@acme.test>", "em_067g000001o010000000000004")
     one = only(report)
     assert (one.address, one.action, one.status, one.code) == ("nobody@far.example", Action.FAILED, "5.1.1", 550)
-    assert one.text.startswith("550 5.1.1 <nobody@far.example>: Recipient address rejected")
+    assert one.text.startswith("<nobody@far.example>: Recipient address rejected")
 
 
 def test_a_bounce_of_exchange_without_the_words_of_a_server():
     one = only(sample("exchange"))
     assert (one.address, one.status, one.code) == ("gone@corp.example", "5.1.10", 550)
+
+
+@pytest.mark.parametrize(
+    ("diagnostic", "words"),
+    [
+        ("smtp; 550 5.1.10 RESOLVER.ADR.RecipientNotFound; not found", "RESOLVER.ADR.RecipientNotFound; not found"),
+        ("smtp;550-5.1.10 one 550 5.1.10 two", "one 550 5.1.10 two"),
+        ("smtp; 550 no such user", "no such user"),
+        ("smtp; 5.1.10 no such user", "no such user"),
+        ("smtp; 550 5.1.10", ""),
+        ("smtp; 5501 is no code", "5501 is no code"),
+        ("x-unix; user unknown", "user unknown"),
+    ],
+)
+def test_the_words_of_a_server_stand_beside_its_codes_and_do_not_repeat_them(diagnostic: str, words: str):
+    text = (SAMPLES / "exchange.eml").read_text()
+    head, _, rest = text.partition("Diagnostic-Code: ")
+    report = read(f"{head}Diagnostic-Code: {diagnostic}\n{rest.partition(chr(10))[2]}".encode())
+    assert report is not None
+    assert (only(report).text, only(report).status) == (words, "5.1.10")
 
 
 def test_a_delay_of_gmail_is_no_failure():
