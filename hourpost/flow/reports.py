@@ -103,7 +103,7 @@ class News:
         one = self.reported
         if one.action is Action.COMPLAINED:
             return "complaint"
-        code = one.code or (int(one.status[0]) * 100 + 50 if one.status else None)
+        code = one.code or (int(one.status[0]) * 100 + 50 if one.status else 550)  # what is not said is meant for good
         return "bounce" if one.action is Action.FAILED and is_bad_address(code, one.status, one.text) else None
 
 

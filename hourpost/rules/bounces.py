@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hourpost.rules.incoming import IncomingHeader, header_end
@@ -136,7 +136,7 @@ def _read_parts(parts: list[_Part], answered: str) -> Report | None:
     message_id = _find_message_id(returned)
     for part in parts:
         if part.kind in ("message/delivery-status", "message/global-delivery-status"):
-            found = tuple(_read_statuses(part.text))
+            found = _with_words(tuple(_read_statuses(part.text)), parts)
             about = _fields(_BLANK_LINE.split(part.text.strip(), 1)[0])
             envelope_id = about.get("original-envelope-id", "")
             message_id = message_id or _find_id(about.get("x-original-message-id", "")) or answered
@@ -176,6 +176,20 @@ def _read_statuses(text: str) -> Iterator[Reported]:
         yield Reported(
             meant or reached, action, status[1] if status else None, int(code[1]) if code else None, words, reached
         )
+
+
+def _with_words(found: tuple[Reported, ...], parts: list[_Part]) -> tuple[Reported, ...]:
+    """What a status leaves out, from the text for people, where Exim says by itself why it has given up."""
+    if not any(map(_says_nothing, found)):
+        return found
+    told = next((part.text for part in parts if part.kind == "text/plain"), "")[:_SAID_CHARACTERS]
+    reasons = _reasons(told, list({one.other_address for one in found}))
+    return tuple(replace(one, text=_flat(reasons[one.other_address])) if _says_nothing(one) else one for one in found)
+
+
+def _says_nothing(one: Reported) -> bool:
+    is_general = one.status is None or one.status.endswith(".0.0")
+    return one.action is Action.FAILED and bool(one.other_address) and is_general and one.code is None and not one.text
 
 
 _ACTIONS = {"failed": "failed", "failure": "failed", "delayed": "delayed", "delivered": "delivered"}
@@ -220,9 +234,13 @@ def _line_with(address: str, told: str) -> str:
 
 
 def _failed(address: str, reason: str) -> Reported:
-    text = " ".join(reason.split())[:_TEXT_CHARACTERS]
+    text = _flat(reason)
     status, code = _STATUS.search(text), _CODE.search(text)
     return Reported(address, Action.FAILED, status[1] if status else None, int(code[1]) if code else None, text)
+
+
+def _flat(reason: str) -> str:
+    return " ".join(reason.split())[:_TEXT_CHARACTERS]
 
 
 def _looks_like_bounce(header: IncomingHeader) -> bool:

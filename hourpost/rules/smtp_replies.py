@@ -37,7 +37,8 @@ _BAD_ADDRESS_CODES = frozenset({550, 551, 553})
 _OF_SENDER = re.compile(r"\bsender\b|\bverification failed for\b|\bfrom (?:header|address|field)\b", re.IGNORECASE)
 _BAD_ADDRESS_WORDS = re.compile(
     r"(?:user|recipient|mailbox|address|account)(?: is)? (?:unknown|not found|does ?n[o']t exist|disabled)"
-    r"|(?:unknown|no such|invalid) (?:user|recipient|mailbox|address)",
+    r"|(?:unknown|no such|invalid) (?:user|recipient|mailbox|address)"
+    r"|unroute?able address",  # Exim: neither such a user nor such a domain
     re.IGNORECASE,
 )
 

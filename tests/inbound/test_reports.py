@@ -101,6 +101,21 @@ async def test_the_same_bounce_twice_is_one(house: House):
     assert await house.events(email_id) == [(0, "bounced")]
 
 
+@pytest.mark.parametrize(("words", "is_gone"), [("Unrouteable address", True), ("retry timeout exceeded", False)])
+async def test_exim_s_own_words_without_a_code_tell_whether_the_address_is_gone(
+    house: House, words: str, is_gone: bool
+):
+    email_id, message_id = await house.sent("ada@far.example")
+    report = (
+        "From: Mailer-Daemon@far.example\r\nSubject: Mail delivery failed\r\nX-Failed-Recipients: ada@far.example\r\n"
+        f"\r\n  ada@far.example\r\n    {words}\r\n\r\n------ This is a copy of the message. ------\r\n\r\n"
+        f"Message-ID: {message_id}\r\n"
+    ).encode()
+    await house.receive(report, "anything", sender="")
+    assert await states(house, email_id) == ["bounced"]
+    assert await suppressed(house) == [("ada@far.example", "bounce")] * is_gone
+
+
 async def test_a_mailbox_that_is_full_is_a_bounce_but_no_suppression(house: House):
     email_id, message_id = await house.sent("ada@far.example", state="delivered")
     report = bounce(message_id, failed("ada@far.example", "5.2.2", "552 5.2.2 over quota"))

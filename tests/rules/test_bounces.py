@@ -64,6 +64,22 @@ def test_the_words_of_a_server_stand_beside_its_codes_and_do_not_repeat_them(dia
     assert (only(report).text, only(report).status) == (words, "5.1.10")
 
 
+def test_exim_gives_its_own_reasons_to_people_only():
+    report = read(
+        b"From: Mailer-Daemon@exim.example\nSubject: Mail delivery failed\n"
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
+        b"--b\nContent-Type: text/plain\n\n  a1@far.example\n    Unrouteable address\n"
+        b"  a2@far.example\n    host mx said no\n\n"
+        b"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; exim.example\n\n"
+        b"Action: failed\nFinal-Recipient: rfc822;a1@far.example\nStatus: 5.0.0\n\n"
+        b"Action: failed\nFinal-Recipient: rfc822;a2@far.example\nStatus: 5.0.0\n"
+        b"Diagnostic-Code: smtp; 550 no\n\n--b\n"
+        b"Content-Type: message/rfc822\n\nMessage-ID: <em_3@acme.test>\n\n--b--\n"
+    )
+    assert report is not None
+    assert [one.text for one in report.recipients] == ["a1@far.example Unrouteable address", "no"]
+
+
 def test_a_delay_of_gmail_is_no_failure():
     assert only(sample("gmail_delay")).action is Action.DELAYED
 
