@@ -26,6 +26,7 @@ from hourpost.rules.subscriptions import Entitlement, Subscription, judge
 log = structlog.get_logger()
 
 _DISPUTE_LASTS = timedelta(days=120)
+_NOT_KEPT = ("price", "items", "invoice_created_at", "overruled_by", "is_given_up")
 _NO_CHECKOUT = {"checkout_plan": None, "checkout_url": None, "checkout_until": None}
 
 # What was put off because nobody paid need not wait for its next look.
@@ -121,7 +122,8 @@ async def _put(connection: AsyncConnection, table: Any, rows: Sequence[dict[str,
 
 def _row_of(one: Subscription, account_id: UUID) -> dict[str, Any]:
     row = asdict(one) | {"account_id": account_id}
-    del row["price"], row["items"], row["invoice_created_at"], row["overruled_by"]
+    for name in _NOT_KEPT:
+        del row[name]
     return row | {"price_id": one.price.id, "plan": one.price.plan, "amount_cents": one.price.amount_cents}
 
 

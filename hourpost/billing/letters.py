@@ -33,7 +33,10 @@ def write_letters(notice: Unmailed, plan_url: str) -> list[Letter]:
                 "What waits is kept, and leaves by itself as soon as the payment has gone through.",
             ),
             "See to the payment",
-            ("If you do not want the plan any more, cancel it on the same page, and we write no further.",),
+            (
+                "If you do not want the plan any more, cancel it on the same page: nothing is charged any more, and"
+                " we write no further.",
+            ),
         ),
         "unpaid_change": (
             "Your new Hourpost plan waits for its payment",

@@ -23,6 +23,7 @@ INSERT INTO billing_notices (account_id, kind, subject, created_at)
 SELECT n.account_id, 'still_unpaid', n.subject, :now
 FROM entitlements e JOIN billing_notices n ON n.account_id = e.account_id AND n.kind = 'ended'
 WHERE e.plan IS NULL AND e.status IN ('past_due', 'unpaid') AND n.created_at <= :before
+  AND NOT EXISTS (SELECT FROM subscriptions s WHERE s.id = e.subscription_id AND s.ends_at IS NOT NULL)
   AND n.created_at > CAST(:before AS timestamptz) - CAST(:worth AS interval)
 ON CONFLICT DO NOTHING
 """

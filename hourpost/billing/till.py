@@ -151,18 +151,20 @@ class Till:
             await self._read(customer, _Note(by, _ASKED[move.kind], plan))
             return move
 
-    async def cancel(self, account_id: UUID, by: Actor | None = None) -> None:
-        """Let the subscription end with what is paid for: at once where that is over. Raises: Conflict."""
+    async def cancel(self, account_id: UUID, by: Actor | None = None) -> datetime | None:
+        """Let the subscription end with what is paid for, and give that moment.
+
+        Where nothing is paid it ends at once (None), and its open bill with it. Raises: Conflict.
+        """
         async with lock_billing(self._database, account_id):
-            customer = await self._paying_customer(account_id)
-            subscriptions, entitlement = await self._read(customer)
-            current = current_of(subscriptions)
+            customer, current = await self._current(account_id)
             await self._release(current)
-            if entitlement.plan is None and current.status not in PAID:
-                await self._stripe.cancel_now(current)
-            else:
+            if current.status in PAID:
                 await self._stripe.cancel_at_period_end(current, wanted=True)
+            else:
+                await self._stripe.give_up(current)
             await self._read(customer, _Note(by, "plan_canceled", current.price.plan))
+            return current.period_end if current.status in PAID else None
 
     async def resume(self, account_id: UUID, by: Actor | None = None) -> None:
         """Let a subscription go on that was canceled for later. Raises: Conflict."""
@@ -237,23 +239,33 @@ class Till:
         return found.subscriptions, entitlement
 
     async def _ask_all(self, customer_id: str) -> Found:
-        """Stripe is far away, so all at once; where one fails, none goes on: one of them may write, under our lock."""
+        found = await self._ask_once(customer_id)
+        return await self._ask_once(customer_id) if await self._tidy(found.subscriptions) else found
+
+    async def _ask_once(self, customer_id: str) -> Found:
+        """Stripe is far away, so all at once; where one fails, none goes on beyond our lock."""
         try:
             async with asyncio.TaskGroup() as together:
                 exists = together.create_task(self._stripe.customer_exists(customer_id))
-                subscriptions = together.create_task(self._list_subscriptions(customer_id))
+                subscriptions = together.create_task(self._stripe.list_subscriptions(customer_id))
                 invoices = together.create_task(self._stripe.list_invoices(customer_id))
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         return Found(customer_id, exists.result(), subscriptions.result() if exists.result() else (), invoices.result())
 
-    async def _list_subscriptions(self, customer_id: str) -> tuple[Subscription, ...]:
-        """As Stripe has them, once what a paid upgrade has overruled is no longer scheduled."""
-        found = await self._stripe.list_subscriptions(customer_id)
-        overruled = [one for one in found if one.is_overruled]
+    async def _tidy(self, subscriptions: Sequence[Subscription]) -> bool:
+        """Schedule no more what a paid upgrade has overruled, and void the bills of what was given up; whether any was.
+
+        It is looked for at each reading, so that it is made up for where Stripe was away in between.
+        """
+        overruled = [one for one in subscriptions if one.is_overruled]
         for one in overruled:
             await self._release(one)
-        return await self._stripe.list_subscriptions(customer_id) if overruled else found
+        billed = [one for one in subscriptions if one.leaves_bill]
+        for one in billed:
+            with suppress(StripeRefused):  # it was paid meanwhile
+                await self._stripe.void_bills(one)
+        return bool(overruled or billed)
 
     async def _known_customer(self, account: Account) -> Customer:
         """The customer of the account, made where there is none, or none any more."""

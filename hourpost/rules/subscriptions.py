@@ -55,6 +55,7 @@ class Subscription:
     invoice_status: str | None = None
     invoice_url: str | None = None
     invoice_created_at: datetime | None = None
+    is_given_up: bool = False  # it was canceled here while nothing was paid
 
     @property
     def is_live(self) -> bool:
@@ -65,6 +66,11 @@ class Subscription:
     def waits_for(self) -> str | None:
         """The bill that a change of plan waits for, or None."""
         return self.invoice_id if self.pending_plan is not None and self.invoice_status == "open" else None
+
+    @property
+    def leaves_bill(self) -> bool:
+        """Whether it was given up, and its bill still asks for money."""
+        return self.is_given_up and self.status == "canceled" and self.invoice_status == "open"
 
     @property
     def is_overruled(self) -> bool:

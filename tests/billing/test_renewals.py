@@ -13,8 +13,9 @@ from hourpost.accounts.closing import close_account
 from hourpost.accounts.queries import Account
 from hourpost.billing.notices import remind_unpaid
 from hourpost.billing.queries import find_current, list_alerts, list_invoices
+from hourpost.errors import ServiceUnavailable
 from hourpost.pages import Cursor
-from hourpost.rules.subscriptions import GRACE
+from hourpost.rules.subscriptions import GRACE, Subscription
 from tests.billing.conftest import Shop
 
 
@@ -134,6 +135,67 @@ async def test_who_stays_unpaid_can_cancel_and_is_left_in_peace(shop: Shop) -> N
     assert await notices(shop, account) == before
     await shop.buy(account, "normal")
     assert (await shop.look(account)).plan == "normal"
+
+
+@pytest.mark.parametrize("days", [1, 6, 8])
+async def test_who_cancels_while_nothing_is_paid_is_charged_no_more_and_may_choose_anew(shop: Shop, days: int) -> None:
+    """In the grace, after the last try of Stripe's but one, and when both are over."""
+    account = await failing(shop)
+    shop.pass_time(days=days)
+    await shop.receive()
+    await shop.lapse()
+    assert await shop.till.cancel(account.id) is None
+    assert ((await shop.look(account)).plan, (await shop.entitlement(account)).status) == (None, "canceled")
+    bill = shop.fake.state.all("invoice")[0]
+    assert bill["status"] == "void"
+    shop.fake.state.cards.clear()
+    shop.fake.confirm(f"{shop.fake.base}/pages/invoice/{bill['id']}")  # in a tab that was left open
+    shop.pass_time(days=31)
+    await shop.receive()
+    assert [one["status"] for one in shop.fake.state.all("invoice")] == ["void", "paid"]
+    async with shop.database.transaction() as connection:
+        await remind_unpaid(connection, shop.clock.now())
+    assert "still_unpaid" not in await notices(shop, account)
+    await shop.buy(account, "path")
+    assert (await shop.look(account)).plan == "path"
+
+
+async def test_a_bill_that_outlived_its_canceling_because_stripe_was_away_is_voided_later(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await failing(shop)
+
+    async def fail(subscription: Subscription) -> None:
+        raise ServiceUnavailable("Stripe does not answer.")
+
+    with monkeypatch.context() as patch, pytest.raises(ServiceUnavailable):
+        patch.setattr(shop.stripe, "void_bills", fail)
+        await shop.till.cancel(account.id)
+    assert shop.fake.state.all("invoice")[0]["status"] == "open"
+    await shop.receive()
+    assert shop.fake.state.all("invoice")[0]["status"] == "void"
+    async with shop.database.reading() as connection:
+        assert [one.status for one in await list_invoices(connection, account.id)] == ["void", "paid"]
+
+
+async def test_the_bill_of_what_stripe_ended_by_itself_stays(shop: Shop) -> None:
+    """What becomes of it is the operator's choice there."""
+    shop.fake.state.after_last_retry = "canceled"
+    await failing(shop)
+    shop.pass_time(days=7, hours=1)
+    await shop.receive()
+    assert shop.fake.state.all("invoice")[0]["status"] == "open"
+
+
+async def test_who_has_canceled_for_later_is_not_reminded(shop: Shop) -> None:
+    account = await failing(shop)
+    shop.fake.subscription()["cancel_at"] = shop.fake.state.now + 60 * 86400
+    shop.pass_time(days=7, hours=1)
+    await shop.receive()
+    shop.pass_time(days=6)
+    async with shop.database.transaction() as connection:
+        await remind_unpaid(connection, shop.clock.now())
+    assert await notices(shop, account) == ["past_due", "ended"]
 
 
 async def test_a_late_word_of_a_failure_does_not_lengthen_the_grace(shop: Shop) -> None:

@@ -169,6 +169,8 @@ class StripeApi:
         subscription = self.state.get(subscription_id, "subscription")
         if subscription["status"] == "canceled":
             raise NotThere(f"No such subscription: '{subscription_id}'")
+        told = {"reason": "cancellation_requested"} | params.get("cancellation_details", {})
+        subscription["cancellation_details"] = subscription["cancellation_details"] | told
         self.state.cancel_now(subscription)
         return self._subscription(subscription, [])
 
@@ -232,8 +234,12 @@ class StripeApi:
         return shown | urls | {"invoice_pdf": f"{urls['hosted_invoice_url']}/pdf"}
 
     def list_invoices(self, params: Params) -> Thing:
-        customer = self.state.get(params["customer"], "customer")
-        found = self.state.all("invoice", customer=customer["id"])
+        having = {name: params[name] for name in ("customer", "status") if name in params}
+        if "customer" in having:
+            self.state.get(having["customer"], "customer")
+        found = self.state.all("invoice", **having)
+        if "subscription" in params:
+            found = self.state.invoices_of(self.state.get(params["subscription"], "subscription"), **having)
         expand = _expansions(params, "data.")
         return _list([self._invoice(one, expand) for one in found], "/v1/invoices", params)
 

@@ -122,7 +122,7 @@ class FakeStripe:
             return 503, _error("api_error", "Stripe is down.")
         if headers.get("authorization") != f"Bearer {KEY}":
             return 401, _error("invalid_request_error", "Invalid API Key provided.")
-        params = parse_form(scope["query_string"].decode() if method == "GET" else body.decode())
+        params = parse_form(body.decode() if method == "POST" else scope["query_string"].decode())
         key = headers.get("idempotency-key") if method == "POST" else None
         if key in self._answers:
             before, answer = self._answers[key]

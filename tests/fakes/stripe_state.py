@@ -101,6 +101,7 @@ class StripeState:
             items={"object": "list", "data": [item], "has_more": False, "url": "/v1/subscription_items"},
             cancel_at=None,
             cancel_at_period_end=False,
+            cancellation_details={"comment": None, "feedback": None, "reason": None},
             ended_at=None,
             schedule=None,
             pending_update=None,
@@ -115,7 +116,10 @@ class StripeState:
         return subscription
 
     def cancel_now(self, subscription: Thing) -> None:
+        """Its open bills stay payable on their pages, but are tried no more."""
         subscription |= {"status": "canceled", "ended_at": self.now}
+        for invoice in self.invoices_of(subscription):
+            self.retries.pop(invoice["id"], None)
         if schedule := self.things.get(subscription["schedule"] or ""):
             schedule["status"] = "canceled"
         self.event("customer.subscription.deleted", subscription)
@@ -199,6 +203,11 @@ class StripeState:
         if paid or total <= 0:
             self.settle(invoice)
         return invoice
+
+    def invoices_of(self, subscription: Thing, **having: Any) -> list[Thing]:
+        """The newest first."""
+        found = self.all("invoice", **having)
+        return [one for one in found if one["parent"]["subscription_details"]["subscription"] == subscription["id"]]
 
     def _line(self, amount: int, text: str) -> Thing:
         period = {"start": self.now, "end": self.now + MONTH}

@@ -109,13 +109,13 @@ async def post_change(request: Request, visitor: Biller) -> Response:
 
 @router.post(f"{PAGE}/cancel")
 async def post_cancel(visitor: Biller) -> Response:
-    """Let the plan end with what is paid for."""
+    """Let the plan end with what is paid for; where nothing is, at once."""
     try:
-        await _till(visitor).cancel(visitor.account.id, visitor.actor())
+        ends_at = await _till(visitor).cancel(visitor.account.id, visitor.actor())
     except HourpostError as error:
         return _sorry(visitor, error)
-    words = " It goes on until the paid time ends." if visitor.account.plan else ""
-    return visitor.redirect(PAGE, f"The plan is canceled.{words}")
+    words = "It goes on until the paid time ends." if ends_at else "It has ended, and nothing is charged any more."
+    return visitor.redirect(PAGE, f"The plan is canceled. {words}")
 
 
 @router.post(f"{PAGE}/resume")

@@ -71,9 +71,14 @@ class PlanView:
         return not self.is_free and self.plan is not None and self.current is None
 
     @property
+    def is_paid(self) -> bool:
+        """Whether there is a subscription of which nothing is owed."""
+        return self.current is not None and self.current.status in PAID
+
+    @property
     def is_changeable(self) -> bool:
         """Whether the subscription may be changed just now."""
-        return self.current is not None and self.current.status in PAID and self.current.ends_at is None
+        return self.current is not None and self.is_paid and self.current.ends_at is None
 
     @property
     def offers(self) -> list[Offer]:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Literal, TypeVar
 
 import stripe
+from stripe.params import SubscriptionCancelParams
 from stripe.params.billing_portal import ConfigurationCreateParamsFeatures
 
 from hourpost.errors import ServiceUnavailable
@@ -23,6 +24,7 @@ from hourpost.gateways.stripe.objects import (
     StripeUnknown,
 )
 from hourpost.gateways.stripe.reading import (
+    GIVEN_UP,
     OVERRULED_KEY,
     PLAN_KEY,
     phases_to,
@@ -305,6 +307,19 @@ class RealStripe:
     async def cancel_now(self, subscription: Subscription) -> None:
         """End a subscription at once; what was paid for stays paid."""
         await _ask(self._api.subscriptions.cancel_async(subscription.id))
+
+    async def give_up(self, subscription: Subscription) -> None:
+        """End a subscription of which nothing is paid at once; it remembers that its bills are to be voided."""
+        why: SubscriptionCancelParams = {"cancellation_details": {"comment": GIVEN_UP}}
+        await _ask(self._api.subscriptions.cancel_async(subscription.id, why))
+
+    async def void_bills(self, subscription: Subscription) -> None:
+        """Ask no more for what the open bills of a subscription ask for; the newest of them last."""
+        found = await _ask(
+            self._api.invoices.list_async({"subscription": subscription.id, "status": "open", "limit": 100})
+        )
+        for one in reversed(found.data):
+            await self.void_invoice(one.id)
 
     async def aclose(self) -> None:
         """Close the connections."""

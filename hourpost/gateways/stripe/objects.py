@@ -199,6 +199,14 @@ class Stripe(Protocol):
         """End a subscription at once; what was paid for stays paid."""
         ...
 
+    async def give_up(self, subscription: Subscription) -> None:
+        """End a subscription of which nothing is paid at once; it remembers that its bills are to be voided."""
+        ...
+
+    async def void_bills(self, subscription: Subscription) -> None:
+        """Ask no more for what the open bills of a subscription ask for; the newest of them last."""
+        ...
+
     async def aclose(self) -> None:
         """Close the connections."""
         ...

@@ -12,6 +12,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from hourpost.accounts.queries import get_account
+from hourpost.billing.lapse import end_lapsed
 from hourpost.database import Database
 from hourpost.settings import Settings
 from tests.api.web.dashboard.matrix import BILLERS, MEMBERS
@@ -208,6 +209,34 @@ async def test_a_plan_is_canceled_and_resumed(buyers: Cast, stripe: FakeStripe) 
     assert "The plan goes on" in text_of(owner.follow(owner.post("/app/plan/resume")))
 
 
+@pytest.mark.parametrize(("status", "is_over"), [("past_due", False), ("past_due", True), ("unpaid", True)])
+async def test_who_cancels_a_plan_that_is_not_paid_is_told_that_it_ends_at_once(
+    buyers: Cast, stripe: FakeStripe, database: Database, status: str, is_over: bool
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    stripe.state.bill(stripe.subscription(), [(5000, "1 × plan")], paid=False)
+    stripe.subscription()["status"] = status
+    owner.get("/app/plan/return")
+    if is_over:
+        async with database.transaction() as connection:
+            update = text("UPDATE entitlements SET ends_at = now() WHERE account_id = :account")
+            await connection.execute(update, {"account": buyers.account.id})
+            await end_lapsed(connection, datetime.now(UTC))
+    page = text_of(owner.get("/app/plan"))
+    assert ("goes on leaving until" in page) == (not is_over)
+    assert "An invoice is open" in page
+    assert "Cancel now: nothing is charged any more" in page
+    for promise in ("the open invoice stays", "everything works as before", "end of the paid time", "Resume", "Ends"):
+        assert promise not in page
+    page = text_of(owner.follow(owner.post("/app/plan/cancel")))
+    assert "It has ended, and nothing is charged any more" in page
+    assert "Choose Path" in page
+    for promise in ("goes on", "An invoice is open", "Resume", "Cancel"):
+        assert promise not in page
+    assert await plan_of(database, buyers) is None
+
+
 async def test_a_failed_payment_is_on_every_page_until_it_is_paid(
     buyers: Cast, stripe: FakeStripe, database: Database
 ) -> None:
@@ -235,7 +264,7 @@ async def test_a_failed_payment_is_on_every_page_until_it_is_paid(
                 text(f"UPDATE {table} SET status = 'unpaid' WHERE account_id = :account"),
                 {"account": buyers.account.id},
             )
-    assert "Cancel at once" in owner.get("/app/plan").text  # as the letter of it says
+    assert "Cancel now" in owner.get("/app/plan").text  # as the letter of it says
 
 
 async def test_while_stripe_is_away_the_page_works_and_a_change_is_not_half_made(
