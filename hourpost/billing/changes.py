@@ -152,14 +152,20 @@ async def _write_alerts(
     for kind, detail in alerts:
         details.setdefault(kind, []).append(detail)
     await connection.execute(delete(table).where(table.account_id == account_id, table.kind.not_in(details)))
-    for kind, detail in ((kind, "; ".join(texts)) for kind, texts in details.items()):
-        row = {"account_id": account_id, "kind": kind, "detail": detail, "created_at": now}
-        statement = insert(table).values(row)
-        statement = statement.on_conflict_do_update(
-            index_elements=["account_id", "kind"],
-            set_={"detail": detail, "created_at": now},
-            where=table.detail != detail,
-        )
-        if (await connection.execute(statement.returning(table.kind))).one_or_none() is not None:
-            BILLING_ALERTS.labels(kind).inc()
-            log.error("billing needs a look", account_id=str(account_id), kind=kind, detail=detail)
+    for kind, texts in details.items():
+        await write_alert(connection, account_id, kind, "; ".join(texts), now)
+
+
+async def write_alert(connection: AsyncConnection, account_id: UUID, kind: str, detail: str, now: datetime) -> None:
+    """Keep what an operator ought to look at until the next reading that finds it no longer so."""
+    table = tables.BillingAlert
+    row = {"account_id": account_id, "kind": kind, "detail": detail, "created_at": now}
+    statement = insert(table).values(row)
+    statement = statement.on_conflict_do_update(
+        index_elements=["account_id", "kind"],
+        set_={"detail": detail, "created_at": now},
+        where=table.detail != detail,
+    )
+    if (await connection.execute(statement.returning(table.kind))).one_or_none() is not None:
+        BILLING_ALERTS.labels(kind).inc()
+        log.error("billing needs a look", account_id=str(account_id), kind=kind, detail=detail)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.accounts import audit
 from hourpost.accounts.audit import Actor
 from hourpost.accounts.queries import Account, get_account
-from hourpost.billing.changes import Found, add_customer, forget_checkout, remember_checkout, write_found
+from hourpost.billing.changes import Found, add_customer, forget_checkout, remember_checkout, write_alert, write_found
 from hourpost.billing.lock import lock_billing
 from hourpost.billing.moves import Move, check_moment, current_of, move_of
 from hourpost.billing.queries import Customer, count_customers, find_customer, get_entitlement
@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 _ASKED = {"upgrade": "upgrade_asked", "downgrade": "downgrade_asked", "same": "plan_kept"}
 """What is written down of each kind of change; that the plan has changed is told by Stripe, when it has."""
+_NOTHING_LEFT = "There is nothing left to take back: see below how it stands."
+_PAID_ELSEWHERE = "What this account pays for is not found at Stripe any more; please write to support."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,11 @@ class Till:
             customer = await self._customer(account_id)
             if customer is None:
                 return None
-            subscriptions, entitlement = await self._read(customer)
+            try:
+                subscriptions, entitlement = await self._read(customer)
+            except StripeUnknown:
+                await self._alert(customer, "unknown_customer", f"Stripe does not know {customer.id}: is it another?")
+                raise
             if any(one.is_live for one in subscriptions) and await self._is_closed(account_id):
                 log.warning("an account that is deleted was paid for", account_id=str(account_id))
                 return await self._end_all(customer, subscriptions)
@@ -81,7 +87,7 @@ class Till:
         Raises: Conflict while there is a subscription that is not over.
         """
         async with lock_billing(self._database, account.id):
-            customer = await self._known_customer(account)
+            customer = await self._present_customer(account.id) or await self._new_customer(account)
             subscriptions, _ = await self._read(customer)
             if any(one.is_live for one in subscriptions):
                 raise Conflict("already_subscribed", "There is a subscription already: change that one.")
@@ -113,11 +119,18 @@ class Till:
         return entitlement
 
     async def portal(self, account_id: UUID) -> str:
-        """The address of Stripe's page for cards and invoices. Raises: NotFound for who never paid."""
+        """The address of Stripe's page for cards and invoices.
+
+        Raises: NotFound for who never paid; Conflict for who is no customer there any more.
+        """
         customer = await self._customer(account_id)
         if customer is None:
             raise NotFound("This account has nothing to pay yet.")
-        return await self._stripe.open_portal(customer.id, f"{self._plan_url}/return")
+        with suppress(StripeUnknown):
+            return await self._stripe.open_portal(customer.id, f"{self._plan_url}/return")
+        async with lock_billing(self._database, account_id):
+            await self._present_customer(account_id)
+        raise Conflict("not_subscribed", "There is nothing at Stripe to see or to pay: choose a plan first.")
 
     async def preview(self, account_id: UUID, plan: str) -> Move:
         """What a change to that plan would mean and cost, and when it would begin. Raises: Conflict."""
@@ -179,13 +192,15 @@ class Till:
         Raises: Conflict where there is nothing of the kind, and for what was paid just before.
         """
         async with lock_billing(self._database, account_id):
-            customer = await self._paying_customer(account_id)
+            customer = await self._present_customer(account_id)
+            if customer is None:
+                raise Conflict("nothing_to_take_back", _NOTHING_LEFT)
             subscriptions, _ = await self._read(customer)
             waiting = next((one for one in subscriptions if one.waits_for), None)
             if waiting is not None and waiting.waits_for is not None:
                 await self._void(customer, waiting.waits_for, _Note(by, "payment_taken_back", waiting.pending_plan))
             elif customer.checkout_id is None or any(one.is_live for one in subscriptions):
-                raise Conflict("nothing_to_take_back", "There is nothing left to take back: see below how it stands.")
+                raise Conflict("nothing_to_take_back", _NOTHING_LEFT)
             else:
                 await self._drop_checkout(customer, customer.checkout_id, _Note(by, "payment_taken_back", None))
 
@@ -195,7 +210,7 @@ class Till:
         A checkout that is open somewhere can no more be paid on either.
         """
         async with lock_billing(self._database, account_id):
-            customer = await self._customer(account_id)
+            customer = await self._present_customer(account_id)
             if customer is None:
                 return
             if customer.checkout_id is not None:
@@ -267,11 +282,7 @@ class Till:
                 await self._stripe.void_bills(one)
         return bool(overruled or billed)
 
-    async def _known_customer(self, account: Account) -> Customer:
-        """The customer of the account, made where there is none, or none any more."""
-        customer = await self._customer(account.id)
-        if customer is not None and await self._is_there(customer):
-            return customer
+    async def _new_customer(self, account: Account) -> Customer:
         async with self._database.reading() as connection:
             number = await count_customers(connection, account.id)
         new = NewCustomer(account.public_id, account.name, account.email, number)
@@ -280,16 +291,24 @@ class Till:
             await add_customer(connection, customer_id, account.id, self._clock.now())
         return Customer(customer_id, account.id, None, None)
 
-    async def _is_there(self, customer: Customer) -> bool:
+    async def _present_customer(self, account_id: UUID) -> Customer | None:
+        """The customer of the account, read anew; None where there is none, or none any more."""
+        customer = await self._customer(account_id)
+        if customer is None:
+            return None
         try:
             await self._read(customer)
-        except StripeUnknown:  # another Stripe, or its test mode: harmless as long as nothing is paid for there
+        except StripeUnknown as error:  # another Stripe, or its test mode: harmless while nothing is paid for there
             async with self._database.transaction() as connection:
-                if (await get_entitlement(connection, customer.account_id)).plan is not None:
-                    raise
+                if (await get_entitlement(connection, account_id)).plan is not None:
+                    raise StripeUnknown(_PAID_ELSEWHERE, cause=error.message) from error
                 gone = Found(customer.id, False, (), ())
-                await write_found(connection, customer.account_id, gone, self._clock.now())
-        return await self._customer(customer.account_id) is not None
+                await write_found(connection, account_id, gone, self._clock.now())
+        return await self._customer(account_id)
+
+    async def _alert(self, customer: Customer, kind: str, detail: str) -> None:
+        async with self._database.transaction() as connection:
+            await write_alert(connection, customer.account_id, kind, detail, self._clock.now())
 
     async def _price(self, plan: str) -> Price:
         price = (await self._stripe.list_prices()).get(plan)

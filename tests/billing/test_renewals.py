@@ -14,6 +14,7 @@ from hourpost.accounts.queries import Account
 from hourpost.billing.notices import remind_unpaid
 from hourpost.billing.queries import find_current, list_alerts, list_invoices
 from hourpost.errors import ServiceUnavailable
+from hourpost.gateways.stripe import StripeRefused
 from hourpost.pages import Cursor
 from hourpost.rules.subscriptions import GRACE, Subscription
 from tests.billing.conftest import Shop
@@ -361,7 +362,10 @@ async def test_a_customer_that_stripe_does_not_know_keeps_its_plan(shop: Shop) -
     del shop.fake.state.things[(await shop.customer(account)).id]
     await shop.receive()
     assert (await shop.look(account)).plan == "path"
+    with pytest.raises(StripeRefused, match="write to support"):  # nobody could keep it from being charged there
+        await shop.till.close(account.id)
     async with shop.database.reading() as connection:
+        assert [one.kind for one in await list_alerts(connection)] == ["unknown_customer"]
         errors = (await connection.execute(text("SELECT DISTINCT error FROM stripe_events WHERE due_at > now()"))).all()
     assert len(errors) == 1
 

@@ -40,11 +40,12 @@ class FakeStripe:
 
     def __init__(self, base: str) -> None:
         self.base = base
+        self.state = StripeState()
         self.reset()
 
     def reset(self) -> None:
-        """As new, with the plans on sale."""
-        self.state = StripeState()
+        """As new, with the plans on sale; no id of before is ever given again."""
+        self.state = StripeState(self.state.next_number())
         self.state.tell = self._told
         self.api = StripeApi(self.state, self.base)
         self.events: list[Thing] = []

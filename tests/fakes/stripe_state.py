@@ -34,16 +34,20 @@ class CardDeclined(Exception):
 class StripeState:
     """Everything of one Stripe account. ``cards`` says of a customer: ok, declined or authenticate (3-D Secure)."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1) -> None:
         self.now = int(time.time())
         self.things: dict[str, Thing] = {}
         self.cards: dict[str, str] = {}
         self.retries: dict[str, list[int]] = {}  # of unpaid bills: when they are tried again
         self.after_last_retry = "unpaid"
         self.tell: Callable[[Thing], None] = lambda event: None
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first)
 
     # things
+
+    def next_number(self) -> int:
+        """Of the next thing; nothing else ever has it."""
+        return next(self._numbers)
 
     def new(self, kind: str, prefix: str, **fields: Any) -> Thing:
         thing = {"id": f"{prefix}_{next(self._numbers):06d}", "object": kind, "created": self.now, "livemode": False}
