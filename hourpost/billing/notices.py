@@ -28,6 +28,7 @@ WHERE e.plan IS NULL AND e.status IN ('past_due', 'unpaid') AND n.created_at <= 
 ON CONFLICT DO NOTHING
 """
 )
+# Only what is still so is told, so that the moment at which a grace ends is the one of the notice.
 # Who sees to the plan: the roles that may, and where there is nobody the account's own address.
 _UNMAILED = text(
     """
@@ -35,7 +36,14 @@ SELECT n.account_id, n.kind, n.subject, a.name, a.email, e.ends_at,
   (SELECT array_agg(u.email ORDER BY u.email) FROM memberships m JOIN users u ON u.id = m.user_id
    WHERE m.account_id = n.account_id AND m.role IN ('owner', 'admin', 'billing')) AS recipients
 FROM billing_notices n JOIN accounts a ON a.id = n.account_id LEFT JOIN entitlements e ON e.account_id = n.account_id
-WHERE n.mailed_at IS NULL AND n.created_at > :since ORDER BY n.created_at, n.account_id, n.kind LIMIT :most
+WHERE n.mailed_at IS NULL AND n.created_at > :since AND a.closed_at IS NULL AND CASE n.kind
+  WHEN 'past_due' THEN e.plan IS NOT NULL AND e.status = 'past_due' AND n.subject
+    = e.subscription_id || ' ' || to_char(e.past_due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"')
+  WHEN 'ended' THEN a.plan IS NULL AND e.plan IS NULL
+  WHEN 'still_unpaid' THEN a.plan IS NULL AND e.plan IS NULL AND e.status IN ('past_due', 'unpaid')
+  WHEN 'unpaid_change' THEN EXISTS (SELECT FROM subscriptions s WHERE s.account_id = n.account_id
+    AND s.invoice_id = n.subject AND s.invoice_status = 'open' AND s.pending_plan IS NOT NULL)
+END ORDER BY n.created_at, n.account_id, n.kind LIMIT :most
 """
 )
 
@@ -90,7 +98,7 @@ async def remind_unpaid(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def list_unmailed(connection: AsyncConnection, now: datetime, most: int = 50) -> list[Unmailed]:
-    """The notices of the last days that nobody has got by mail yet, the oldest first; of all accounts."""
+    """The notices of the last days that nobody has got by mail yet and that still hold, the oldest first; of all."""
     rows = await connection.execute(_UNMAILED, {"since": now - _WORTH_TELLING, "most": most})
     return [
         Unmailed(row.account_id, row.kind, row.subject, row.name, tuple(row.recipients or (row.email,)), row.ends_at)

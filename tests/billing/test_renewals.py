@@ -11,7 +11,7 @@ from hourpost.accounts.audit import list_entries
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.closing import close_account
 from hourpost.accounts.queries import Account
-from hourpost.billing.notices import remind_unpaid
+from hourpost.billing.notices import list_unmailed, remind_unpaid
 from hourpost.billing.queries import find_current, list_alerts, list_invoices
 from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.stripe import StripeRefused
@@ -197,6 +197,65 @@ async def test_who_has_canceled_for_later_is_not_reminded(shop: Shop) -> None:
     async with shop.database.transaction() as connection:
         await remind_unpaid(connection, shop.clock.now())
     assert await notices(shop, account) == ["past_due", "ended"]
+
+
+async def letters(shop: Shop) -> list[str]:
+    """What would be mailed now."""
+    async with shop.database.reading() as connection:
+        return [one.kind for one in await list_unmailed(connection, shop.clock.now())]
+
+
+async def test_a_letter_tells_only_what_is_still_so(shop: Shop) -> None:
+    account = await failing(shop)
+    async with shop.database.reading() as connection:
+        (notice,) = await list_unmailed(connection, shop.clock.now())
+    assert (notice.kind, notice.ends_at) == ("past_due", (await shop.entitlement(account)).ends_at)
+    shop.fake.state.settle(shop.fake.state.all("invoice")[0])
+    await shop.receive()
+    assert await letters(shop) == []
+    shop.pass_time(days=30)  # the card still fails
+    await shop.receive()
+    assert await letters(shop) == ["past_due"]
+    shop.pass_time(days=7, hours=1)
+    await shop.receive()
+    assert await letters(shop) == ["ended"]
+    shop.fake.state.settle(shop.fake.state.all("invoice")[0])
+    await shop.receive()
+    assert await letters(shop) == []
+
+
+async def test_the_letter_of_a_reminder_goes_to_who_has_not_canceled(shop: Shop) -> None:
+    account = await failing(shop)
+    shop.pass_time(days=7, hours=1)
+    await shop.receive()
+    shop.pass_time(days=6)
+    async with shop.database.transaction() as connection:
+        await remind_unpaid(connection, shop.clock.now())
+    assert await letters(shop) == ["still_unpaid"]
+    await shop.till.cancel(account.id)
+    assert await letters(shop) == []
+
+
+@pytest.mark.parametrize("answer", ["confirmed", "taken back"])
+async def test_no_letter_asks_for_a_payment_that_nothing_waits_for(shop: Shop, answer: str) -> None:
+    account = await shop.subscriber("path")
+    shop.fake.state.cards[(await shop.customer(account)).id] = "authenticate"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    assert await letters(shop) == ["unpaid_change"]
+    if answer == "confirmed":
+        shop.fake.confirm(f"{shop.fake.base}/pages/invoice/{shop.fake.state.all('invoice')[0]['id']}")
+        await shop.receive()
+    else:
+        await shop.till.take_back(account.id)
+    assert await letters(shop) == []
+
+
+async def test_nobody_is_told_of_the_plan_of_an_account_that_is_deleted(shop: Shop) -> None:
+    account = await shop.subscriber()
+    await shop.till.close(account.id)
+    async with shop.database.transaction() as connection:
+        await close_account(connection, account.id, shop.clock.now())
+    assert (await notices(shop, account), await letters(shop)) == (["ended"], [])
 
 
 async def test_a_late_word_of_a_failure_does_not_lengthen_the_grace(shop: Shop) -> None:

@@ -6,11 +6,14 @@ import asyncio
 import json
 import time
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
+from hourpost.accounts.changes import switch_plan
 from hourpost.accounts.queries import get_account
+from hourpost.billing.changes import write_entitlement
 from hourpost.billing.events import store_event
 from hourpost.billing.notices import list_unmailed, write_notices
 from hourpost.billing.till import Till
@@ -18,13 +21,13 @@ from hourpost.errors import ServiceUnavailable
 from hourpost.flow.postman import Postman
 from hourpost.gateways.stripe import read_event
 from hourpost.gateways.stripe.client import RealStripe
+from hourpost.rules.subscriptions import NOTHING, Entitlement
 from tests.api.web.dashboard.people import join, make_user
 from tests.cast import make_account, make_domain
 from tests.fakes.stripe_server import KEY, SECRET, sign
 from workers.billing import BillingChores
 from workers.errand import Errand
 
-KINDS = ("past_due", "ended", "still_unpaid", "unpaid_change")
 PLAN_URL = "https://post.example/app/plan"
 
 
@@ -86,12 +89,24 @@ async def test_an_errand_that_stumbles_is_done_at_the_next_ring():
     assert len(tries) == 2
 
 
+async def owe(database, account, now, *, has_ended=False):
+    """A payment of the account's has failed, and perhaps its plan has ended since; with the notices of it."""
+    after = Entitlement(None if has_ended else "path", "past_due", now + timedelta(days=6), "sub_1", now)
+    kinds = ["ended", "still_unpaid"] if has_ended else ["past_due"]
+    async with database.transaction() as connection:
+        await write_entitlement(connection, account.id, NOTHING, after, now)
+        if has_ended:
+            await switch_plan(connection, account.id, None, lapsed_at=now)
+        told = [(kind, f"sub_1 {now:%Y-%m-%dT%H:%MZ}") for kind in kinds]
+        await write_notices(connection, account.id, told, now)
+
+
 async def test_a_notice_is_mailed_once_to_who_sees_to_the_plan(rounds, clock):
     ours = await make_account(rounds.database)
     await make_domain(rounds.database, ours, "post.test")
-    account = await make_account(rounds.database)
-    async with rounds.database.transaction() as connection:
-        await write_notices(connection, account.id, [(kind, "sub_1") for kind in KINDS], clock.now())
+    owing, ended = await make_account(rounds.database), await make_account(rounds.database)
+    await owe(rounds.database, owing, clock.now())
+    await owe(rounds.database, ended, clock.now(), has_ended=True)
     postman = Postman(rounds.database, rounds.office.intake, clock, "Hourpost <hello@post.test>")
     chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL)
     for _ in range(2):
@@ -101,10 +116,9 @@ async def test_a_notice_is_mailed_once_to_who_sees_to_the_plan(rounds, clock):
             text("SELECT e.subject, d.address FROM emails e JOIN deliveries d ON d.email_id = e.id ORDER BY e.subject")
         )
         assert [tuple(row) for row in rows] == [
-            ("A payment for Hourpost has failed", account.email),
-            ("Your Hourpost plan has ended", account.email),
-            ("Your Hourpost plan is still not paid for", account.email),
-            ("Your new Hourpost plan waits for its payment", account.email),
+            ("A payment for Hourpost has failed", owing.email),
+            ("Your Hourpost plan has ended", ended.email),
+            ("Your Hourpost plan is still not paid for", ended.email),
         ]
 
 
@@ -134,8 +148,7 @@ async def test_nobody_is_written_to_twice_where_the_letter_to_another_failed(rou
         user_id, email = await make_user(rounds.database)
         await join(rounds.database, account, user_id, role)
         told += [email] if role != "viewer" else []
-    async with rounds.database.transaction() as connection:
-        await write_notices(connection, account.id, [("past_due", "sub_1"), ("ended", "sub_1")], clock.now())
+    await owe(rounds.database, account, clock.now(), has_ended=True)
     postman = Postman(
         rounds.database, Stumbling(rounds.office.intake, 2, stores=stores), clock, "Hourpost <hello@post.test>"
     )
@@ -150,8 +163,7 @@ async def test_nobody_is_written_to_twice_where_the_letter_to_another_failed(rou
 
 async def test_a_notice_that_cannot_be_mailed_waits(rounds, clock):
     account = await make_account(rounds.database)
-    async with rounds.database.transaction() as connection:
-        await write_notices(connection, account.id, [("past_due", "sub_1")], clock.now())
+    await owe(rounds.database, account, clock.now())
     postman = Postman(rounds.database, rounds.office.intake, clock, "Hourpost <hello@unverified.test>")
     await BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL).tell()
     async with rounds.database.reading() as connection:
