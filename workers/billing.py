@@ -37,16 +37,27 @@ def build_billing(settings: Settings, database: Database, stripe: Stripe) -> Err
 
 
 class BillingChores:
-    """What is due by the clock. ``ring`` tells the workers that there is something to ask Stripe about."""
+    """What is due by the clock. ``ring`` tells the workers that there is something to ask Stripe about.
+
+    Unless it ``sells``, plans cost nothing: none ends, and nobody is told of one that did.
+    """
 
     def __init__(
-        self, database: Database, clock: Clock, ring: Callable[[], None], postman: Postman, page_url: str
+        self,
+        database: Database,
+        clock: Clock,
+        ring: Callable[[], None],
+        postman: Postman,
+        page_url: str,
+        *,
+        sells: bool,
     ) -> None:
         self._database = database
         self._clock = clock
         self._ring = ring
         self._postman = postman
         self._page_url = page_url
+        self._sells = sells
 
     def chores(self) -> tuple[Chore, ...]:
         """For the schedule."""
@@ -66,6 +77,8 @@ class BillingChores:
 
     async def lapse(self) -> None:
         """End what has nothing paid any more."""
+        if not self._sells:
+            return
         async with self._database.transaction() as connection:
             await end_lapsed(connection, self._clock.now())
 
@@ -76,7 +89,7 @@ class BillingChores:
 
     async def tell(self) -> None:
         """Write to people about what failed or ended: each of them once, also where a try ended between two letters."""
-        if not self._postman.can_send:
+        if not self._sells or not self._postman.can_send:
             return
         async with self._database.transaction() as connection:
             await remind_unpaid(connection, self._clock.now())

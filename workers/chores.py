@@ -25,7 +25,10 @@ _PRUNE_SECONDS = 600.0
 def build_schedule(parts: Parts) -> Schedule:
     """The schedule with every chore."""
     postman = Postman(parts.database, parts.intake, parts.clock, parts.settings.own_sender)
-    billing = BillingChores(parts.database, parts.clock, parts.hints.ring_billing, postman, plan_url(parts.settings))
+    sells = parts.settings.stripe_secret_key is not None
+    billing = BillingChores(
+        parts.database, parts.clock, parts.hints.ring_billing, postman, plan_url(parts.settings), sells=sells
+    )
     filing = Filing(parts.database, parts.mail, parts.clock, parts.settings.hostname)
     mailboxes, domains = MailboxChores(parts.database, parts.clock), DomainChores(parts)
     accounts = AccountChores(parts.database, parts.clock)

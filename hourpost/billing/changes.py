@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -86,11 +86,17 @@ async def write_found(connection: AsyncConnection, account_id: UUID, found: Foun
 async def write_entitlement(
     connection: AsyncConnection, account_id: UUID, before: Entitlement, after: Entitlement, now: datetime
 ) -> None:
-    """Write what an account is entitled to; its plan follows where that has changed, so an operator's word stands."""
+    """Write what an account is entitled to; its plan follows where that has changed, so an operator's word stands.
+
+    What only ends takes no plan away that was given by a later word.
+    """
     if after == before:
         return
-    row = asdict(after) | {"account_id": account_id, "changed_at": now}
+    keeps = after.plan is None and await _is_overruled(connection, account_id)
+    row = asdict(after) | {"account_id": account_id, "changed_at": now, "overruled_at": None}
     await _put(connection, tables.Entitlement, [row], key="account_id")
+    if keeps:
+        return
     await _note(connection, account_id, before, after, now)
     if after.plan == before.plan:
         return
@@ -98,6 +104,18 @@ async def write_entitlement(
     if after.plan is not None:
         await connection.execute(_WAKE, {"account": account_id, "now": now})
     log.info("the plan changed", account_id=str(account_id), plan=after.plan, status=after.status)
+
+
+async def overrule(connection: AsyncConnection, account_id: UUID, now: datetime) -> None:
+    """Know that the account's plan was given otherwise than by Stripe, and later than what is known from there."""
+    table = tables.Entitlement
+    await connection.execute(update(table).where(table.account_id == account_id).values(overruled_at=now))
+
+
+async def _is_overruled(connection: AsyncConnection, account_id: UUID) -> bool:
+    table = tables.Entitlement
+    found = await connection.execute(select(table.overruled_at).where(table.account_id == account_id))
+    return found.scalar() is not None
 
 
 async def _note(

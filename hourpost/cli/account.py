@@ -27,6 +27,7 @@ from hourpost.accounts.queries import (
     list_accounts,
     list_namesakes,
 )
+from hourpost.billing.changes import overrule
 from hourpost.cli.desk import Desk, at_desk, read_secret
 from hourpost.cli.output import AsJson, OfAccount, print_list, print_object, read_all
 from hourpost.cli.pacing import pace_again
@@ -139,6 +140,7 @@ def plan_(
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             changed = await set_plan(connection, found.id, wanted, limit)
+            await overrule(connection, found.id, desk.clock.now())
             own = {} if limit is None else {"limit": f"{limit:,}"}
             await desk.note(connection, found.id, "plan_changed", plan=wanted or "none", **own)
         return account_shape(changed) | {"released": await pace_again(desk, found.id)}

@@ -11,6 +11,7 @@ from hourpost.accounts.audit import list_entries
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.closing import close_account
 from hourpost.accounts.queries import Account
+from hourpost.billing.changes import overrule
 from hourpost.billing.notices import list_unmailed, remind_unpaid
 from hourpost.billing.queries import find_current, list_alerts, list_invoices
 from hourpost.errors import ServiceUnavailable
@@ -480,6 +481,40 @@ async def test_an_operators_word_stands_until_something_changes_at_stripe(shop: 
         await set_plan(connection, account.id, "skilled", 7000)
     await shop.till.sync(account.id)
     assert (await shop.look(account)).limit == 7000
+
+
+@pytest.mark.parametrize("end", ["lapse", "webhook"])
+@pytest.mark.parametrize("is_canceled", [True, False])
+async def test_what_ends_takes_no_plan_away_that_was_given_later(shop: Shop, end: str, is_canceled: bool) -> None:
+    if is_canceled:
+        account = await shop.subscriber()
+        await shop.till.cancel(account.id)
+    else:
+        account = await failing(shop)
+    async with shop.database.transaction() as connection:
+        await set_plan(connection, account.id, "skilled")
+        await overrule(connection, account.id, shop.clock.now())
+    shop.pass_time(days=31)
+    await (shop.lapse() if end == "lapse" else shop.receive())
+    assert (await shop.entitlement(account)).plan is None
+    await shop.receive()
+    await shop.lapse()
+    assert (await shop.look(account)).plan == "skilled"
+    async with shop.database.reading() as connection:
+        newest = (await list_entries(connection, account.id, Cursor(limit=1))).data[0]
+    assert newest.detail.get("plan") != "none"
+    assert "ended" not in await letters(shop)
+
+
+async def test_who_cancels_after_an_operators_word_ends_that_as_well(shop: Shop) -> None:
+    account = await shop.subscriber()
+    async with shop.database.transaction() as connection:
+        await set_plan(connection, account.id, "skilled")
+        await overrule(connection, account.id, shop.clock.now())
+    await shop.till.cancel(account.id)
+    shop.pass_time(days=31)
+    await shop.receive()
+    assert (await shop.look(account)).plan is None
 
 
 async def test_the_audit_log_tells_what_stripe_did(shop: Shop) -> None:

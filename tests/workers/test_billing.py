@@ -53,7 +53,7 @@ async def test_a_worker_acts_on_a_webhook_when_it_is_rung(rounds, start_worker, 
     async with rounds.database.transaction() as connection:
         await store_event(connection, read_event(body.encode(), sign(body), SECRET), clock.now())
     postman = Postman(rounds.database, rounds.office.intake, clock, None)
-    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL)
+    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL, sells=True)
     await chores.look()  # as the schedule does, should the door's hint be lost
     await wait_for_plan(rounds, account, "premium")
 
@@ -108,7 +108,7 @@ async def test_a_notice_is_mailed_once_to_who_sees_to_the_plan(rounds, clock):
     await owe(rounds.database, owing, clock.now())
     await owe(rounds.database, ended, clock.now(), has_ended=True)
     postman = Postman(rounds.database, rounds.office.intake, clock, "Hourpost <hello@post.test>")
-    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL)
+    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL, sells=True)
     for _ in range(2):
         await chores.tell()
     async with rounds.database.reading() as connection:
@@ -152,7 +152,7 @@ async def test_nobody_is_written_to_twice_where_the_letter_to_another_failed(rou
     postman = Postman(
         rounds.database, Stumbling(rounds.office.intake, 2, stores=stores), clock, "Hourpost <hello@post.test>"
     )
-    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL)
+    chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL, sells=True)
     for _ in range(3):
         await chores.tell()
     async with rounds.database.reading() as connection:
@@ -165,6 +165,23 @@ async def test_a_notice_that_cannot_be_mailed_waits(rounds, clock):
     account = await make_account(rounds.database)
     await owe(rounds.database, account, clock.now())
     postman = Postman(rounds.database, rounds.office.intake, clock, "Hourpost <hello@unverified.test>")
-    await BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL).tell()
+    await BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL, sells=True).tell()
     async with rounds.database.reading() as connection:
         assert [one.kind for one in await list_unmailed(connection, clock.now())] == ["past_due"]
+
+
+async def test_where_plans_cost_nothing_none_ends_and_nobody_is_told_so(rounds, clock):
+    ours = await make_account(rounds.database)
+    await make_domain(rounds.database, ours, "post.test")
+    ended, ending = await make_account(rounds.database), await make_account(rounds.database)
+    await owe(rounds.database, ended, clock.now(), has_ended=True)
+    await owe(rounds.database, ending, clock.now())
+    clock.advance(timedelta(days=7).total_seconds())
+    postman = Postman(rounds.database, rounds.office.intake, clock, "Hourpost <hello@post.test>")
+    for sells, plan, told in ((False, "path", 0), (True, None, 1)):
+        chores = BillingChores(rounds.database, clock, rounds.office.bell.ring_billing, postman, PLAN_URL, sells=sells)
+        await chores.lapse()
+        await chores.tell()
+        async with rounds.database.reading() as connection:
+            assert (await get_account(connection, ending.id)).plan == plan
+            assert (await connection.execute(text("SELECT count(*) FROM emails"))).scalar() == told

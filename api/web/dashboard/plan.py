@@ -13,6 +13,7 @@ from api.web.dashboard.plan_view import read_plan
 from api.web.dashboard.visitors import SEE_OTHER, AnyMember, Biller, Visitor
 from hourpost.accounts import audit
 from hourpost.accounts.changes import switch_plan
+from hourpost.billing.changes import overrule
 from hourpost.billing.till import Till
 from hourpost.errors import HourpostError, NotFound
 from hourpost.rules.plans import PLANS, Plan
@@ -98,6 +99,7 @@ async def post_change(request: Request, visitor: Biller) -> Response:
     if till is None:
         async with visitor.parts.database.transaction() as connection:
             await switch_plan(connection, visitor.account.id, plan.name)
+            await overrule(connection, visitor.account.id, visitor.now)
             await audit.note(connection, visitor.actor(), "plan_changed", visitor.now, plan=plan.name)
         return visitor.redirect(PAGE, f"Your plan is {plan.title} now. What waits was paced anew.")
     try:

@@ -12,8 +12,10 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from hourpost.accounts.queries import get_account
+from hourpost.billing.changes import write_entitlement
 from hourpost.billing.lapse import end_lapsed
 from hourpost.database import Database
+from hourpost.rules.subscriptions import NOTHING, Entitlement
 from hourpost.settings import Settings
 from tests.api.web.dashboard.matrix import BILLERS, MEMBERS
 from tests.api.web.dashboard.people import Cast, Surfer, make_cast, text_of
@@ -321,9 +323,14 @@ async def test_without_stripe_plans_are_switched_for_nothing_and_the_page_says_s
     cast: Cast, database: Database
 ) -> None:
     owner = cast["owner"]
+    paid = Entitlement("path", "active", datetime.now(UTC), "sub_1")  # when there was a Stripe here
+    async with database.transaction() as connection:
+        await write_entitlement(connection, cast.account.id, NOTHING, paid, datetime.now(UTC))
     assert "takes no money" in text_of(owner.get("/app/plan"))
     page = text_of(owner.follow(owner.post("/app/plan/change", {"to": "skilled"})))
     assert "Your plan is Skilled now" in page
+    async with database.transaction() as connection:
+        await end_lapsed(connection, datetime.now(UTC))
     assert await plan_of(database, cast) == "skilled"
     for path in ("checkout", "portal", "cancel", "resume"):
         assert owner.post(f"/app/plan/{path}", {"to": "path"}).status_code == 404
