@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import get_account
 from hourpost.billing.changes import write_entitlement
 from hourpost.billing.lapse import end_lapsed
@@ -117,6 +118,21 @@ async def test_an_upgrade_shows_its_price_before_and_a_downgrade_when_it_begins(
     assert await plan_of(database, buyers) == "skilled"
     page = text_of(owner.follow(owner.post("/app/plan/change", {"to": "skilled"})))
     assert "You stay with Skilled" in page
+
+
+async def test_a_limit_of_its_own_is_named_before_anything_is_charged(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe, "normal")
+    async with database.transaction() as connection:
+        await set_plan(connection, buyers.account.id, "premium", 4000)
+    assert "an hourly limit of its own, 4,000 emails" in text_of(owner.get("/app/plan"))
+    page = text_of(owner.get("/app/plan/change?to=skilled"))
+    assert "Premium: 4,000 emails in any 60 minutes, the limit of your own" in page
+    assert "Normal is what you pay for" in page
+    assert "Skilled: 4,000 emails in any 60 minutes, the limit of your own" in page
+    assert "in place of the 5,000 of the plan, whatever you pay for" in page
 
 
 async def test_an_upgrade_whose_payment_waits_for_the_bank_says_so(
