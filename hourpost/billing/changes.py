@@ -26,7 +26,7 @@ from hourpost.rules.subscriptions import Entitlement, Subscription, judge
 log = structlog.get_logger()
 
 _DISPUTE_LASTS = timedelta(days=120)
-_NOT_KEPT = ("price", "items", "invoice_created_at", "overruled_by", "is_given_up")
+_NOT_KEPT = ("price", "items", "invoice_created_at", "overruled_by", "resumes_to", "is_given_up")
 _NO_CHECKOUT = {"checkout_plan": None, "checkout_url": None, "checkout_until": None}
 
 # What was put off because nobody paid need not wait for its next look.

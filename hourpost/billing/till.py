@@ -179,12 +179,19 @@ class Till:
             await self._read(customer, _Note(by, "plan_canceled", current.price.plan))
             return current.period_end if current.status in PAID else None
 
-    async def resume(self, account_id: UUID, by: Actor | None = None) -> None:
-        """Let a subscription go on that was canceled for later. Raises: Conflict."""
+    async def resume(self, account_id: UUID, by: Actor | None = None) -> str | None:
+        """Let a subscription go on that was canceled for later, and give the plan that follows it as it did before.
+
+        Raises: Conflict.
+        """
         async with lock_billing(self._database, account_id):
             customer, current = await self._current(account_id)
+            follows = (await self._stripe.list_prices()).get(current.resumes_to or "")
             await self._stripe.cancel_at_period_end(current, wanted=False)
+            if follows is not None and current.schedule_id is None:
+                await self._stripe.schedule_price(current, follows.id)
             await self._read(customer, _Note(by, "plan_resumed", current.price.plan))
+            return follows.plan if follows is not None else None
 
     async def take_back(self, account_id: UUID, by: Actor | None = None) -> None:
         """Give up what was begun and is not paid: an upgrade that waits for its bill, or a checkout.

@@ -55,6 +55,7 @@ class Subscription:
     invoice_status: str | None = None
     invoice_url: str | None = None
     invoice_created_at: datetime | None = None
+    resumes_to: str | None = None  # the plan that was chosen to follow when it was canceled for later
     is_given_up: bool = False  # it was canceled here while nothing was paid
 
     @property

@@ -261,6 +261,24 @@ async def test_the_first_month_after_a_downgrade_can_be_canceled_and_changed(sho
     assert await planned(shop, account) == ("skilled", None, None)
 
 
+async def test_who_resumes_what_was_canceled_has_the_downgrade_again_that_was_chosen(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    await shop.till.cancel(account.id)
+    assert await planned(shop, account) == ("premium", None, None)
+    assert await shop.till.resume(account.id) == "path"
+    assert await planned(shop, account) == ("premium", "path", None)
+    await shop.till.change(account.id, "premium", shop.clock.now())
+    await shop.till.cancel(account.id)
+    assert await shop.till.resume(account.id) is None  # what was taken back before does not come again
+    await shop.till.change(account.id, "path", shop.clock.now())
+    await shop.till.cancel(account.id)
+    await shop.till.resume(account.id)
+    shop.pass_time(days=31)
+    await shop.receive()
+    assert (await shop.look(account)).plan == "path"
+
+
 async def test_what_is_owed_comes_before_a_change(shop: Shop) -> None:
     account = await shop.subscriber("path")
     shop.fake.state.cards[(await shop.customer(account)).id] = "declined"

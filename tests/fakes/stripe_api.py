@@ -152,6 +152,8 @@ class StripeApi:
             raise Unwilling("A canceled subscription can only update its cancellation_details and metadata.")
         if subscription["schedule"] and {"cancel_at", "cancel_at_period_end"} & params.keys():
             raise Unwilling("The subscription is managed by a schedule: updating any cancelation is not allowed.")
+        told = subscription["metadata"] | params.get("metadata", {})
+        subscription["metadata"] = {name: value for name, value in told.items() if value}
         if "cancel_at_period_end" in params:
             ends = subscription["cancel_at_period_end"] = params["cancel_at_period_end"] == "true"
             subscription["cancel_at"] = subscription["items"]["data"][0]["current_period_end"] if ends else None

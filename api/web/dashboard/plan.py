@@ -124,10 +124,11 @@ async def post_cancel(visitor: Biller) -> Response:
 async def post_resume(visitor: Biller) -> Response:
     """Let the plan go on after all."""
     try:
-        await _till(visitor).resume(visitor.account.id, visitor.actor())
+        follows = await _till(visitor).resume(visitor.account.id, visitor.actor())
     except HourpostError as error:
         return _sorry(visitor, error)
-    return visitor.redirect(PAGE, "The plan goes on.")
+    words = f" {PLANS[follows].title} begins when the paid time ends, as you chose before." if follows else ""
+    return visitor.redirect(PAGE, f"The plan goes on.{words}")
 
 
 async def _changed(visitor: Visitor, kind: str, plan: Plan) -> Response:

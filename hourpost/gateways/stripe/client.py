@@ -24,6 +24,7 @@ from hourpost.gateways.stripe.objects import (
     StripeUnknown,
 )
 from hourpost.gateways.stripe.reading import (
+    FOLLOWS_KEY,
     GIVEN_UP,
     OVERRULED_KEY,
     PLAN_KEY,
@@ -298,11 +299,19 @@ class RealStripe:
         await _ask(self._api.subscription_schedules.release_async(schedule_id))
 
     async def cancel_at_period_end(self, subscription: Subscription, *, wanted: bool) -> None:
-        """Let a subscription end with its paid period, or let it go on after all."""
+        """Let a subscription end with its paid period, or let it go on after all.
+
+        Stripe schedules nothing beside an end, so that it remembers which plan was to follow.
+        """
         if not wanted and subscription.ends_at is not None and not subscription.at_period_end:
             await _ask(self._api.subscriptions.update_async(subscription.id, {"cancel_at": ""}))
             return
-        await _ask(self._api.subscriptions.update_async(subscription.id, {"cancel_at_period_end": wanted}))
+        follows = (subscription.next_plan or "") if wanted else ""
+        await _ask(
+            self._api.subscriptions.update_async(
+                subscription.id, {"cancel_at_period_end": wanted, "metadata": {FOLLOWS_KEY: follows}}
+            )
+        )
 
     async def cancel_now(self, subscription: Subscription) -> None:
         """End a subscription at once; what was paid for stays paid."""

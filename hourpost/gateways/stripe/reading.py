@@ -12,6 +12,7 @@ from hourpost.rules.subscriptions import LOOKUP_KEYS, Price, Subscription
 
 PLAN_KEY = "hourpost_plan"  # in the metadata of prices
 OVERRULED_KEY = "hourpost_overruled_by"  # in the metadata of schedules: a price
+FOLLOWS_KEY = "hourpost_follows"  # in the metadata of subscriptions that are canceled for later: a plan
 GIVEN_UP = "hourpost: canceled while nothing was paid"  # why a subscription was canceled
 
 
@@ -48,6 +49,7 @@ def read_subscription(found: Mapping[str, Any], plans: Mapping[str, str]) -> Sub
         items=len(items),
         ends_at=_ends_at(found, item),
         at_period_end=bool(found.get("cancel_at_period_end")),
+        resumes_to=(found.get("metadata") or {}).get(FOLLOWS_KEY) or None,
         is_given_up=(found.get("cancellation_details") or {}).get("comment") == GIVEN_UP,
         **_schedule(found.get("schedule"), plans),
         **_pending(found.get("pending_update"), item, plans),

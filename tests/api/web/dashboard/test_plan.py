@@ -255,6 +255,19 @@ async def test_who_cancels_a_plan_that_is_not_paid_is_told_that_it_ends_at_once(
     assert await plan_of(database, buyers) is None
 
 
+async def test_canceling_and_resuming_say_that_the_plan_chosen_to_follow_is_kept(
+    buyers: Cast, stripe: FakeStripe
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe, "premium")
+    owner.post("/app/plan/change", {"to": "path"})
+    assert "You can resume until then, and Path then follows as you chose." in text_of(owner.get("/app/plan"))
+    owner.post("/app/plan/cancel")
+    page = text_of(owner.follow(owner.post("/app/plan/resume")))
+    assert "The plan goes on. Path begins when the paid time ends, as you chose before." in page
+    assert "Stay with Premium" in page
+
+
 async def test_a_failed_payment_is_on_every_page_until_it_is_paid(
     buyers: Cast, stripe: FakeStripe, database: Database
 ) -> None:
