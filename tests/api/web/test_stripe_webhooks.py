@@ -80,6 +80,37 @@ def test_the_signature_covers_the_body_as_it_came(paid_web: RunningWeb) -> None:
     assert post(paid_web, spaced).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        "[]",
+        "null",
+        '"x"',
+        "not JSON",
+        event(id=7),
+        event(id=None),
+        event(id=""),
+        event(id="evt_\0"),
+        event(id="evt_\ud800"),
+        event(id="e" * 3000),
+        event(type=["a"]),
+        event(created="yesterday"),
+        event(created=1e40),
+        event(created=None),
+        event(data={}),
+        event(data={"object": None}),
+        event(data={"object": "sub_1"}),
+        event(data={"object": {"id": 7}}),
+        event(data={"object": {"id": "sub_1", "customer": ["cus_1"]}}),
+        event(data={"object": {"id": "sub_1", "customer": {"id": "cus_\0"}}}),
+    ],
+)
+def test_what_is_signed_and_no_event_is_refused(paid_web: RunningWeb, body: str) -> None:
+    answer = post(paid_web, body)
+    assert (answer.status_code, answer.json()["message"]) == (400, "The body is no event of Stripe's.")
+
+
 def test_a_body_larger_than_any_webhook_is_refused(paid_web: RunningWeb) -> None:
     body = event(junk="x" * 1_100_000)
     assert post(paid_web, body).status_code == 413
