@@ -17,11 +17,12 @@ from hourpost.rules.subscriptions import LIVE, NOTHING, Entitlement
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """An account as Stripe knows it."""
+    """An account as Stripe knows it. ``checkout_until`` is None once the last checkout is known to be over."""
 
     id: str
     account_id: UUID
     checkout_id: str | None
+    checkout_until: datetime | None
     synced_at: datetime | None
 
 

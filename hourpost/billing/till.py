@@ -48,6 +48,10 @@ class _Note:
             await audit.note(connection, self.by, self.action, now, **detail)
 
 
+def _is_subscribed(subscriptions: Sequence[Subscription]) -> bool:
+    return any(one.is_live for one in subscriptions)
+
+
 def plan_url(settings: Settings) -> str:
     """The page that people come back to from Stripe."""
     return f"{settings.public_url}/app/plan"
@@ -76,7 +80,7 @@ class Till:
             except StripeUnknown:
                 await self._alert(customer, "unknown_customer", f"Stripe does not know {customer.id}: is it another?")
                 raise
-            if any(one.is_live for one in subscriptions) and await self._is_closed(account_id):
+            if _is_subscribed(subscriptions) and await self._is_closed(account_id):
                 log.warning("an account that is deleted was paid for", account_id=str(account_id))
                 return await self._end_all(customer, subscriptions)
             return entitlement
@@ -89,7 +93,7 @@ class Till:
         async with lock_billing(self._database, account.id):
             customer = await self._present_customer(account.id) or await self._new_customer(account)
             subscriptions, _ = await self._read(customer)
-            if any(one.is_live for one in subscriptions):
+            if _is_subscribed(subscriptions):
                 raise Conflict("already_subscribed", "There is a subscription already: change that one.")
             price = await self._price(plan)
             new = NewCheckout(
@@ -206,7 +210,7 @@ class Till:
             waiting = next((one for one in subscriptions if one.waits_for), None)
             if waiting is not None and waiting.waits_for is not None:
                 await self._void(customer, waiting.waits_for, _Note(by, "payment_taken_back", waiting.pending_plan))
-            elif customer.checkout_id is None or any(one.is_live for one in subscriptions):
+            elif not customer.checkout_id or customer.checkout_until is None or _is_subscribed(subscriptions):
                 raise Conflict("nothing_to_take_back", _NOTHING_LEFT)
             else:
                 await self._drop_checkout(customer, customer.checkout_id, _Note(by, "payment_taken_back", None))
@@ -296,7 +300,7 @@ class Till:
         customer_id = await self._stripe.create_customer(new)
         async with self._database.transaction() as connection:
             await add_customer(connection, customer_id, account.id, self._clock.now())
-        return Customer(customer_id, account.id, None, None)
+        return Customer(customer_id, account.id, None, None, None)
 
     async def _present_customer(self, account_id: UUID) -> Customer | None:
         """The customer of the account, read anew; None where there is none, or none any more."""
@@ -340,7 +344,7 @@ class Till:
     async def _drop_checkout(self, customer: Customer, checkout_id: str, note: _Note) -> None:
         await self._expire(checkout_id)
         subscriptions, _ = await self._read(customer)
-        if any(one.is_live for one in subscriptions):
+        if _is_subscribed(subscriptions):
             raise Conflict("paid_already", "It was paid just before: your plan has begun.")
         async with self._database.transaction() as connection:
             await forget_checkout(connection, customer.id)

@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from hourpost.accounts.audit import Actor, list_entries
 from hourpost.errors import Conflict, NotFound, ServiceUnavailable
 from hourpost.gateways.stripe import NewCustomer
 from hourpost.gateways.stripe.client import PORTAL_FEATURES
+from hourpost.pages import Cursor
 from hourpost.rules.plans import PLANS
 from tests.billing.conftest import PLAN_URL, Shop
 
@@ -67,6 +69,28 @@ async def test_a_second_checkout_closes_the_first_so_that_not_both_are_paid(shop
     await shop.till.check_out(account, "skilled", "another tab")
     newest, older = shop.fake.state.all("checkout.session")
     assert (older["status"], newest["status"]) == ("expired", "open")
+
+
+async def test_a_checkout_is_taken_back_once(shop: Shop) -> None:
+    account = await shop.account()
+    by = Actor(None, "owner@acme.test", "192.0.2.1", account.id)
+    await shop.till.check_out(account, "path", "once")
+    await shop.till.take_back(account.id, by)
+    with pytest.raises(Conflict, match="nothing left"):
+        await shop.till.take_back(account.id, by)
+    async with shop.database.reading() as connection:
+        told = (await list_entries(connection, account.id, Cursor(limit=10))).data
+    assert [one.action for one in told] == ["payment_taken_back"]
+    await shop.till.check_out(account, "path", "another")
+    await shop.till.take_back(account.id)
+
+
+async def test_what_was_paid_and_is_over_is_not_taken_back(shop: Shop) -> None:
+    account = await shop.subscriber()
+    shop.fake.state.cancel_now(shop.fake.subscription())
+    await shop.receive()
+    with pytest.raises(Conflict, match="nothing left"):
+        await shop.till.take_back(account.id)
 
 
 async def test_a_form_that_was_overtaken_by_another_leaves_that_one_s_page_open(shop: Shop) -> None:
