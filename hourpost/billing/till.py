@@ -175,11 +175,7 @@ class Till:
         """
         async with lock_billing(self._database, account_id):
             customer, current = await self._current(account_id)
-            await self._release(current)
-            if current.status in PAID:
-                await self._stripe.cancel_at_period_end(current, wanted=True)
-            else:
-                await self._stripe.give_up(current)
+            await self._end(customer, current)
             await self._read(customer, _Note(by, "plan_canceled", current.price.plan))
             return current.period_end if current.status in PAID else None
 
@@ -227,6 +223,18 @@ class Till:
             if customer.checkout_id is not None:
                 await self._expire(customer.checkout_id)
             await self._end_all(customer, (await self._read(customer))[0])
+
+    async def _end(self, customer: Customer, current: Subscription) -> None:
+        """With what is paid for; an upgrade that waits for its bill could be paid afterwards, and is taken back."""
+        if current.status in PAID and current.ends_at is not None:
+            return
+        if current.waits_for is not None:
+            await self._void(customer, current.waits_for)
+        await self._release(current)
+        if current.status in PAID:
+            await self._stripe.cancel_at_period_end(current, wanted=True)
+        else:
+            await self._stripe.give_up(current)
 
     async def _end_all(self, customer: Customer, subscriptions: Sequence[Subscription]) -> Entitlement:
         for one in subscriptions:
@@ -331,7 +339,7 @@ class Till:
         if current.schedule_id is not None:
             await self._stripe.release_schedule(current.schedule_id)
 
-    async def _void(self, customer: Customer, invoice_id: str, note: _Note) -> None:
+    async def _void(self, customer: Customer, invoice_id: str, note: _Note | None = None) -> None:
         try:
             await self._stripe.void_invoice(invoice_id)
         except StripeRefused:  # it was paid meanwhile, which the page is to tell

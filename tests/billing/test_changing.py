@@ -279,6 +279,25 @@ async def test_who_resumes_what_was_canceled_has_the_downgrade_again_that_was_ch
     assert (await shop.look(account)).plan == "path"
 
 
+async def test_canceling_takes_an_upgrade_back_that_waits_for_its_bill(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    shop.fake.state.cards[(await shop.customer(account)).id] = "authenticate"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    await shop.till.cancel(account.id)
+    bill = shop.fake.state.all("invoice")[0]
+    shop.fake.confirm(f"{shop.fake.base}/pages/invoice/{bill['id']}")
+    await shop.receive()
+    assert (bill["status"], await planned(shop, account)) == ("void", ("path", None, None))
+
+
+async def test_what_is_canceled_twice_still_remembers_what_was_to_follow(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    for _ in range(2):
+        await shop.till.cancel(account.id)
+    assert await shop.till.resume(account.id) == "path"
+
+
 async def test_what_is_owed_comes_before_a_change(shop: Shop) -> None:
     account = await shop.subscriber("path")
     shop.fake.state.cards[(await shop.customer(account)).id] = "declined"
