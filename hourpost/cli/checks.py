@@ -30,6 +30,7 @@ from hourpost.gateways.stripe import open_stripe
 from hourpost.inbound.addressees import find_postmaster
 from hourpost.rules.addresses import parse_address
 from hourpost.rules.plans import PLANS
+from hourpost.rules.subscriptions import TERMS, Price, lookup_key
 from hourpost.settings import Settings, list_unknown_variables, list_unreadable_lines
 from migrations.upgrade import current_revision, newest_revision
 
@@ -208,14 +209,22 @@ async def _check_stripe(settings: Settings) -> list[Check]:
     if stripe is None:
         return []
     try:
-        missing = [plan for plan in PLANS if plan not in await stripe.list_prices()]
+        prices = await stripe.list_prices()
     finally:
         await stripe.aclose()
-    if missing:
+    if missing := [plan for plan in PLANS if plan not in prices]:
         return [failed("stripe", f"no price for {', '.join(missing)}", "run `hourpost stripe sync-plans`")]
+    if wrong := [_wrong_price(plan, prices[plan]) for plan in PLANS if not prices[plan].asks(PLANS[plan].price_cents)]:
+        return [failed("stripe", "; ".join(wrong), "run `hourpost stripe sync-plans`")]
     if settings.stripe_webhook_secret is None:
         return [warning("stripe", "its webhooks are not heard: changes are seen within a day", _ADVICE["stripe"])]
     return [ok("stripe", "the plans are on sale")]
+
+
+def _wrong_price(plan: str, price: Price) -> str:
+    asked = "no fixed amount" if price.amount_cents is None else f"{price.amount_cents / 100:.2f}"
+    offered = f"{PLANS[plan].price_cents / 100:.2f}"
+    return f"{lookup_key(plan)} asks for {asked} {price.terms}, the pages for {offered} {TERMS}"
 
 
 async def _check_own_mail(settings: Settings) -> list[Check]:

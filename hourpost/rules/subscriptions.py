@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from hourpost.rules.plans import PLANS
 
 GRACE = timedelta(days=7)
+TERMS = "usd every 1 month"
 LOOKUP_KEYS = {f"hourpost_{name}_monthly": name for name in PLANS}
 
 PAID = ("active", "trialing")
@@ -24,11 +25,19 @@ def lookup_key(plan: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price; ``plan`` is None for one that belongs to no plan of ours."""
+    """A price; ``plan`` is None for one that belongs to no plan of ours.
+
+    ``terms`` are its currency and how often it is asked for: ``usd every 1 month``.
+    """
 
     id: str
     plan: str | None
     amount_cents: int | None = None
+    terms: str = TERMS
+
+    def asks(self, amount_cents: int) -> bool:
+        """Whether it is this amount, as all our plans are paid."""
+        return self.amount_cents == amount_cents and self.terms == TERMS
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,36 @@ def test_a_new_price_takes_over_the_key_and_the_old_one_stays_known(hourpost: Ru
     assert (new["unit_amount"], old["lookup_key"], old["metadata"]) == (5000, None, {"hourpost_plan": "path"})
 
 
+OTHER_PRICES = [
+    ({"unit_amount": 9900}, "99.00 usd every 1 month"),
+    ({"unit_amount": None}, "no fixed amount usd every 1 month"),
+    ({"currency": "eur"}, "145.00 eur every 1 month"),
+    ({"recurring": {"interval": "year", "interval_count": 1}}, "145.00 usd every 1 year"),
+    ({"recurring": {"interval": "month", "interval_count": 3}}, "145.00 usd every 3 month"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), OTHER_PRICES)
+def test_a_price_that_somebody_changed_by_hand_is_seen_and_replaced(
+    hourpost: Run, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch, change: dict[str, object], words: str
+) -> None:
+    monkeypatch.setenv("HOURPOST_STRIPE_WEBHOOK_SECRET", "whsec_x")
+
+    def look() -> tuple[str, str]:
+        checks = {check["name"]: check for check in json.loads(hourpost("doctor", "--json").output)["checks"]}
+        return checks["stripe"]["status"], checks["stripe"]["text"]
+
+    hourpost("stripe", "sync-plans")
+    old = stripe.state.all("price", lookup_key="hourpost_normal_monthly")[0]
+    old |= change | {"metadata": {}}
+    assert look() == ("failed", f"hourpost_normal_monthly asks for {words}, the pages for 145.00 usd every 1 month")
+    hourpost("stripe", "sync-plans")
+    new = stripe.state.all("price", lookup_key="hourpost_normal_monthly")[0]
+    assert (new["unit_amount"], new["currency"], new["recurring"]["interval"]) == (14500, "usd", "month")
+    assert old["metadata"] == ({"hourpost_plan": "normal"} if "unit_amount" in change else {})
+    assert look()[0] == "ok"
+
+
 def test_without_a_key_there_is_no_stripe(hourpost: Run) -> None:
     done = hourpost("stripe", "sync-plans")
     assert done.exit_code == 1

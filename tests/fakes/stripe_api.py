@@ -68,9 +68,8 @@ class StripeApi:
                 raise Unwilling(f"A price with the lookup key {key} exists already.")
             other["lookup_key"] = None
         params.pop("transfer_lookup_key", None)
-        params = {"metadata": {}, "active": True, "currency": "usd"} | params
-        if "recurring" in params:
-            params["recurring"] = {"interval_count": 1, "usage_type": "licensed"} | params["recurring"]
+        params = {"metadata": {}, "active": True, "currency": "usd", "recurring": {"interval": "month"}} | params
+        params["recurring"] = {"interval_count": 1, "usage_type": "licensed"} | params["recurring"]
         return self.state.new("price", "price", **params | {"unit_amount": int(params["unit_amount"])})
 
     def update_price(self, params: Params, price_id: str) -> Thing:

@@ -35,7 +35,7 @@ from hourpost.gateways.stripe.reading import (
     read_price,
     read_subscription,
 )
-from hourpost.rules.subscriptions import LOOKUP_KEYS, Price, Subscription, lookup_key
+from hourpost.rules.subscriptions import LOOKUP_KEYS, TERMS, Price, Subscription, lookup_key
 
 # Pinned: webhooks and answers keep this shape until it is raised here, and the tests with it.
 API_VERSION = "2026-10-28.endive"
@@ -155,9 +155,10 @@ class RealStripe:
                 )
             )
         price = (await self.list_prices()).get(plan)
-        if price is not None:  # known by this when its lookup key has moved on
+        # Known by this when its lookup key has moved on; one of other terms is somebody's look worth then.
+        if price is not None and price.terms == TERMS:
             await _ask(self._api.prices.update_async(price.id, {"metadata": {PLAN_KEY: plan}}))
-        if price is None or price.amount_cents != amount_cents:
+        if price is None or not price.asks(amount_cents):
             created = await _ask(
                 self._api.prices.create_async(
                     {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,9 @@ def read_price(price: Mapping[str, Any]) -> Price:
     """A price. Its lookup key moves on to a newer one when the amount changes, its metadata stays."""
     metadata = price.get("metadata") or {}
     plan = LOOKUP_KEYS.get(price.get("lookup_key") or "") or metadata.get(PLAN_KEY)
-    return Price(price["id"], plan if plan in PLANS else None, price.get("unit_amount"))
+    often = price.get("recurring") or {}
+    terms = f"{price.get('currency')} every {often.get('interval_count')} {often.get('interval')}"
+    return Price(price["id"], plan if plan in PLANS else None, price.get("unit_amount"), terms)
 
 
 def read_subscription(found: Mapping[str, Any], plans: Mapping[str, str]) -> Subscription:
@@ -62,7 +65,7 @@ def _id(thing: Any) -> str | None:
 
 
 def _known(price: Price, plans: Mapping[str, str]) -> Price:
-    return price if price.plan else Price(price.id, plans.get(price.id), price.amount_cents)
+    return price if price.plan else replace(price, plan=plans.get(price.id))
 
 
 def _ends_at(found: Mapping[str, Any], item: Mapping[str, Any]) -> datetime | None:
