@@ -52,7 +52,8 @@ def move_of(current: Subscription, plan: str, price: Price, now: datetime) -> Mo
         raise Conflict("unusual_subscription", "This subscription cannot be changed here; please write to support.")
     cents = price.amount_cents if price.amount_cents is not None else PLANS[plan].price_cents
     if plan == current.price.plan:
-        return Move("same", plan, plan, cents, now, current.next_plan)
+        kept = current.price.amount_cents  # which may be an earlier price of the plan
+        return Move("same", plan, plan, cents if kept is None else kept, now, current.next_plan)
     if PLANS[plan].hourly_limit > PLANS[current.price.plan].hourly_limit:
         return Move("upgrade", current.price.plan, plan, cents, now, current.next_plan)
     return Move("downgrade", current.price.plan, plan, cents, current.period_end, current.next_plan)

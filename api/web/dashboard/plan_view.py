@@ -34,6 +34,7 @@ class Offer:
 
     plan: Plan
     way: str
+    price_cents: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,12 @@ class PlanView:
     @property
     def offers(self) -> list[Offer]:
         """Every plan with its way."""
-        return [Offer(plan, self._way(plan)) for plan in PLANS.values()]
+        return [Offer(plan, self._way(plan), self._price_of(plan)) for plan in PLANS.values()]
+
+    def _price_of(self, plan: Plan) -> int:
+        """What is asked for a plan; who has subscribed to it pays what was asked then."""
+        paid = self.current.amount_cents if self.current and self.current.plan == plan.name else None
+        return plan.price_cents if paid is None else paid
 
     def _way(self, plan: Plan) -> str:
         if plan.name == self.account.plan and (self.is_free or self.current is not None):

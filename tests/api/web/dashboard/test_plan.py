@@ -135,6 +135,18 @@ async def test_a_limit_of_its_own_is_named_before_anything_is_charged(
     assert "in place of the 5,000 of the plan, whatever you pay for" in page
 
 
+async def test_who_pays_an_earlier_price_sees_it_everywhere(buyers: Cast, stripe: FakeStripe) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    earlier = stripe.api.create_price({"product": "hourpost_path", "unit_amount": "4000", "lookup_key": None})
+    earlier["metadata"] = {"hourpost_plan": "path"}
+    stripe.subscription()["items"]["data"][0]["price"] = earlier["id"]
+    owner.get("/app/plan/return")
+    page = text_of(owner.get("/app/plan"))
+    assert "Yours $40 a month" in page
+    assert "From then on $40 a month" in text_of(owner.get("/app/plan/change?to=path"))
+
+
 async def test_an_upgrade_whose_payment_waits_for_the_bank_says_so(
     buyers: Cast, stripe: FakeStripe, database: Database
 ) -> None:
