@@ -44,6 +44,8 @@ def current_of(subscriptions: Sequence[Subscription]) -> Subscription:
 
 def move_of(current: Subscription, plan: str, price: Price, now: datetime) -> Move:
     """What it means to change the subscription to that plan. Raises: Conflict."""
+    if current.status == "paused":
+        raise Conflict("paused", "This subscription is paused: write to support, or cancel it and choose anew.")
     if current.status not in PAID:
         raise Conflict("payment_due", "The open invoice comes first: pay it, then change the plan.")
     if current.ends_at is not None:

@@ -77,9 +77,15 @@ class PlanView:
         return self.current is not None and self.current.status in PAID
 
     @property
+    def is_unusual(self) -> bool:
+        """Whether the subscription is one that people alone can help with: of no plan that we know, or paused."""
+        return self.current is not None and (self.current.plan is None or self.current.status == "paused")
+
+    @property
     def is_changeable(self) -> bool:
         """Whether the subscription may be changed just now."""
-        return self.current is not None and self.is_paid and self.current.ends_at is None
+        is_plain = self.current is not None and not self.is_unusual and self.current.ends_at is None
+        return is_plain and self.is_paid
 
     @property
     def offers(self) -> list[Offer]:

@@ -147,6 +147,39 @@ async def test_who_pays_an_earlier_price_sees_it_everywhere(buyers: Cast, stripe
     assert "From then on $40 a month" in text_of(owner.get("/app/plan/change?to=path"))
 
 
+async def test_what_is_paid_and_belongs_to_no_plan_is_told_and_can_be_canceled(
+    buyers: Cast, stripe: FakeStripe
+) -> None:
+    owner = buyers["owner"]
+    owner.post("/app/plan/checkout", {"to": "path", "nonce": nonce_in(owner.get("/app/plan").text)})
+    customer = stripe.state.all("checkout.session")[0]["customer"]
+    strange = stripe.api.create_price({"product": "x", "lookup_key": None, "unit_amount": "7700"})
+    stripe.state.subscribe(customer, strange["id"])
+    owner.get("/app/plan/return")
+    page = text_of(owner.get("/app/plan"))
+    for words in ("A subscription is paid that belongs to no plan", "It costs $77", "Cancel the plan"):
+        assert words in page
+    for words in ("Downgrade", "Upgrade", "Pay the open invoice", "Your mail goes on leaving"):
+        assert words not in page
+    page = text_of(owner.follow(owner.post("/app/plan/cancel")))
+    assert "nothing is charged any more. Resume the plan" in page
+    assert stripe.subscription()["cancel_at_period_end"] is True
+
+
+async def test_a_subscription_that_is_paused_is_told_and_can_be_canceled(buyers: Cast, stripe: FakeStripe) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    stripe.subscription()["status"] = "paused"
+    owner.get("/app/plan/return")
+    page = text_of(owner.get("/app/plan"))
+    assert "Your subscription is paused" in page
+    for words in ("Downgrade", "open invoice", "Your plan has ended What waits"):
+        assert words not in page
+    assert "is paused: write to support" in text_of(owner.follow(owner.get("/app/plan/change?to=skilled")))
+    assert "nothing is charged any more" in text_of(owner.follow(owner.post("/app/plan/cancel")))
+    assert "Choose Path" in text_of(owner.get("/app/plan"))
+
+
 async def test_an_upgrade_whose_payment_waits_for_the_bank_says_so(
     buyers: Cast, stripe: FakeStripe, database: Database
 ) -> None:
@@ -273,7 +306,9 @@ async def test_canceling_and_resuming_say_that_the_plan_chosen_to_follow_is_kept
     owner = buyers["owner"]
     buy(owner, stripe, "premium")
     owner.post("/app/plan/change", {"to": "path"})
-    assert "You can resume until then, and Path then follows as you chose." in text_of(owner.get("/app/plan"))
+    assert "You can resume until the paid time ends, and Path then follows as you chose." in text_of(
+        owner.get("/app/plan")
+    )
     owner.post("/app/plan/cancel")
     page = text_of(owner.follow(owner.post("/app/plan/resume")))
     assert "The plan goes on. Path begins when the paid time ends, as you chose before." in page
