@@ -30,11 +30,12 @@ _WITH_THE_ACCOUNT = (
     tables.Domain,
     tables.Suppression,
 )
-# One that waits for the grace of its mailboxes alone does not stand before the others.
+# One that waits for the grace of its mailboxes, or for money to be given back, alone does not stand before the others.
 _CLOSED = text(
     "SELECT id FROM accounts a WHERE closed_at < :before AND (EXISTS (SELECT FROM emails WHERE account_id = a.id)"
     " OR EXISTS (SELECT FROM inbound_emails WHERE account_id = a.id)"
-    " OR NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)) ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED"
+    " OR NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id) AND NOT EXISTS (SELECT FROM billing_alerts"
+    " WHERE account_id = a.id AND kind = 'paid_when_deleted')) ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED"
 )
 _REMAINS = text(
     "SELECT EXISTS (SELECT FROM emails WHERE account_id = :account)"
@@ -78,7 +79,10 @@ _REST = (
     text("DELETE FROM idempotency_keys WHERE account_id = :account"),
     text("DELETE FROM spends WHERE account_id = :account"),
     # Mailboxes have gone by now, when their own grace was over.
-    text("DELETE FROM accounts a WHERE a.id = :account AND NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)"),
+    text(
+        "DELETE FROM accounts a WHERE a.id = :account AND NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)"
+        " AND NOT EXISTS (SELECT FROM billing_alerts WHERE account_id = a.id AND kind = 'paid_when_deleted')"
+    ),
 )
 
 

@@ -76,7 +76,8 @@ async def write_found(connection: AsyncConnection, account_id: UUID, found: Foun
     await _put(connection, tables.PlanSubscription, [_row_of(one, account_id) for one in found.subscriptions])
     await _put(connection, tables.Invoice, [asdict(one) | {"account_id": account_id} for one in found.invoices])
     await _mark_synced(connection, found, now)
-    await _write_alerts(connection, account_id, [*judgement.alerts, *_disputes(found.invoices, now)], now)
+    alerts = [*judgement.alerts, *_disputes(found.invoices, now), *_paid_late(found.invoices, account.closed_at)]
+    await _write_alerts(connection, account_id, alerts, now)
     await write_entitlement(connection, account_id, before, judgement.entitlement, now)
     notices = notices_of(before, judgement.entitlement, found.subscriptions)
     await write_notices(connection, account_id, notices, now)
@@ -159,6 +160,18 @@ def _disputes(invoices: Sequence[Invoice], now: datetime) -> list[tuple[str, str
     """A charge stays disputed for ever, also when that has ended; nobody wants to look at it as long."""
     disputed = [one.number or one.id for one in invoices if one.is_disputed and now - one.created_at < _DISPUTE_LASTS]
     return [("disputed", ", ".join(sorted(disputed)))] if disputed else []
+
+
+def _paid_late(invoices: Sequence[Invoice], closed_at: datetime | None) -> list[tuple[str, str]]:
+    """What was paid for an account after it was deleted, until it is given back."""
+    if closed_at is None:
+        return []
+    late = [
+        one.number or one.id
+        for one in invoices
+        if one.status == "paid" and one.created_at >= closed_at.replace(microsecond=0) and not one.is_refunded
+    ]
+    return [("paid_when_deleted", f"to be given back: {', '.join(sorted(late))}")] if late else []
 
 
 async def _write_alerts(

@@ -81,7 +81,6 @@ class Till:
                 await self._alert(customer, "unknown_customer", f"Stripe does not know {customer.id}: is it another?")
                 raise
             if _is_subscribed(subscriptions) and await self._is_closed(account_id):
-                log.warning("an account that is deleted was paid for", account_id=str(account_id))
                 return await self._end_all(customer, subscriptions)
             return entitlement
 

@@ -86,7 +86,7 @@ def sync(account: OfAccount, as_json: AsJson = False) -> None:
 
 @app.command()
 def alerts(as_json: AsJson = False) -> None:
-    """List what of billing somebody ought to look at: unknown prices and customers, double subscriptions, disputes."""
+    """List what of billing somebody ought to look at: prices and customers that nobody knows, disputes, refunds due."""
 
     async def work(desk: Desk) -> list[dict[str, Any]]:
         async with desk.database.reading() as connection:

@@ -9,12 +9,12 @@ from sqlalchemy import text
 
 from hourpost.accounts.audit import list_entries
 from hourpost.accounts.changes import set_plan
-from hourpost.accounts.closing import close_account
+from hourpost.accounts.closing import LINGER, close_account, erase_some
 from hourpost.accounts.queries import Account
 from hourpost.billing.changes import overrule
 from hourpost.billing.notices import list_unmailed, remind_unpaid
 from hourpost.billing.queries import find_current, list_alerts, list_invoices
-from hourpost.errors import ServiceUnavailable
+from hourpost.errors import NotFound, ServiceUnavailable
 from hourpost.gateways.stripe import StripeRefused
 from hourpost.pages import Cursor
 from hourpost.rules.subscriptions import GRACE, Subscription
@@ -360,6 +360,17 @@ async def test_what_is_paid_for_an_account_that_is_deleted_meanwhile_ends_at_onc
     await shop.receive()
     assert [one["status"] for one in shop.fake.state.all("subscription")] == ["canceled"]
     assert (await shop.look(account)).plan is None
+    later = shop.clock.now() + 2 * LINGER
+    async with shop.database.transaction() as connection:
+        assert [one.kind for one in await list_alerts(connection)] == ["paid_when_deleted"]
+        assert not await erase_some(connection, later)
+    shop.fake.state.refund(shop.fake.state.all("invoice")[0], 5000)
+    await shop.receive()
+    async with shop.database.transaction() as connection:
+        assert await list_alerts(connection) == []
+        assert await erase_some(connection, later)
+    with pytest.raises(NotFound):
+        await shop.look(account)
 
 
 async def test_a_dispute_is_looked_at_while_it_is_new(shop: Shop) -> None:

@@ -43,6 +43,11 @@ class Invoice:
     url: str | None
     pdf_url: str | None
 
+    @property
+    def is_refunded(self) -> bool:
+        """Whether all of it was given back, or there was nothing to pay."""
+        return self.refunded_cents >= self.total_cents
+
 
 @dataclass(frozen=True, slots=True)
 class PreviewLine:
