@@ -168,13 +168,17 @@ class Till:
             return move
 
     async def cancel(self, account_id: UUID, by: Actor | None = None) -> datetime | None:
-        """Let the subscription end with what is paid for, and give that moment.
+        """Let the subscription end with what is paid for, and give that moment; any other that there is ends too.
 
         Where nothing is paid it ends at once (None), and its open bill with it. Raises: Conflict.
         """
         async with lock_billing(self._database, account_id):
-            customer, current = await self._current(account_id)
-            await self._end(customer, current)
+            customer = await self._paying_customer(account_id)
+            subscriptions, _ = await self._read(customer)
+            current = current_of(subscriptions)
+            for one in subscriptions:
+                if one.is_live:
+                    await self._end(customer, one)
             await self._read(customer, _Note(by, "plan_canceled", current.price.plan))
             return current.period_end if current.status in PAID else None
 

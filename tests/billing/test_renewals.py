@@ -486,6 +486,17 @@ async def test_of_two_paid_subscriptions_the_better_counts_and_somebody_is_told(
         assert [one.kind for one in await list_alerts(connection)] == ["several_subscriptions"]
 
 
+async def test_canceling_ends_every_subscription_that_is_charged(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    customer = (await shop.customer(account)).id
+    shop.fake.state.subscribe(customer, shop.fake.price("path"))
+    owed = shop.fake.state.subscribe(customer, shop.fake.price("normal"), status="past_due")
+    assert await shop.till.cancel(account.id) is not None
+    assert owed["status"] == "canceled"
+    shop.pass_time(days=31)
+    assert {one["status"] for one in shop.fake.state.all("subscription")} == {"canceled"}
+
+
 async def test_an_operators_word_stands_until_something_changes_at_stripe(shop: Shop) -> None:
     account = await shop.subscriber("path")
     async with shop.database.transaction() as connection:

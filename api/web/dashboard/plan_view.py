@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,10 +20,11 @@ from hourpost.billing.queries import (
     get_entitlement,
     list_invoices,
     list_peaks,
+    list_subscriptions,
 )
 from hourpost.gateways.stripe import Invoice
 from hourpost.rules.plans import PLANS, Plan
-from hourpost.rules.subscriptions import PAID, Entitlement
+from hourpost.rules.subscriptions import LIVE, PAID, Entitlement
 
 PEAK_DAYS = 90
 _LEAST_DAYS = 7  # a chart of fewer says nothing
@@ -41,6 +43,7 @@ class Offer:
 class PlanView:
     """All of the page. ``current`` is the subscription that counts; None where there is none.
 
+    ``others`` go on beside it, and are charged for nothing.
     ``checkout`` is what was begun to be paid while there is none.
     """
 
@@ -49,6 +52,7 @@ class PlanView:
     is_customer: bool
     entitlement: Entitlement
     current: Kept | None
+    others: list[Kept]
     checkout: OpenCheckout | None
     invoices: list[Invoice]
     peaks: list[Peak]
@@ -135,6 +139,13 @@ def _used(peak: Peak | None) -> int:
     return peak.used if peak else 0
 
 
+async def _list_others(connection: AsyncConnection, account_id: UUID, current: Kept | None) -> list[Kept]:
+    if current is None:
+        return []
+    found = await list_subscriptions(connection, account_id)
+    return [one for one in found if one.status in LIVE and one.ends_at is None and one.id != current.id]
+
+
 async def read_plan(connection: AsyncConnection, account: Account, now: datetime, *, is_free: bool) -> PlanView:
     """Everything about the plan of an account, from our own rows: Stripe is not asked."""
     today = now.astimezone(UTC).date()
@@ -145,6 +156,7 @@ async def read_plan(connection: AsyncConnection, account: Account, now: datetime
         is_customer=not is_free and await find_customer(connection, account.id) is not None,
         entitlement=await get_entitlement(connection, account.id),
         current=current,
+        others=await _list_others(connection, account.id, current),
         checkout=None if is_free or current else await find_checkout(connection, account.id, now),
         invoices=await list_invoices(connection, account.id),
         peaks=await list_peaks(connection, account.id, today - timedelta(days=PEAK_DAYS - 1)),

@@ -180,6 +180,17 @@ async def test_a_subscription_that_is_paused_is_told_and_can_be_canceled(buyers:
     assert "Choose Path" in text_of(owner.get("/app/plan"))
 
 
+async def test_two_subscriptions_that_are_charged_are_told(buyers: Cast, stripe: FakeStripe) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe, "premium")
+    stripe.state.subscribe(stripe.subscription()["customer"], stripe.price("path"))
+    owner.get("/app/plan/return")
+    page = text_of(owner.get("/app/plan"))
+    assert "More than one subscription is charged Premium at $185, Path at $50. Only one of them counts." in page
+    owner.post("/app/plan/cancel")
+    assert "More than one" not in text_of(owner.get("/app/plan"))
+
+
 async def test_an_upgrade_whose_payment_waits_for_the_bank_says_so(
     buyers: Cast, stripe: FakeStripe, database: Database
 ) -> None:
