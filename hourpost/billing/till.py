@@ -20,7 +20,7 @@ from hourpost.billing.lock import lock_billing
 from hourpost.billing.moves import Move, check_moment, current_of, move_of
 from hourpost.billing.queries import Customer, count_customers, find_customer, get_entitlement
 from hourpost.database import Database
-from hourpost.errors import Conflict, NotFound
+from hourpost.errors import Conflict, HourpostError, NotFound
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.stripe import NewCheckout, NewCustomer, Stripe, StripeRefused, StripeUnknown
 from hourpost.rules.subscriptions import PAID, Entitlement, Price, Subscription
@@ -80,7 +80,11 @@ class Till:
             except StripeUnknown:
                 await self._alert(customer, "unknown_customer", f"Stripe does not know {customer.id}: is it another?")
                 raise
-            if _is_subscribed(subscriptions) and await self._is_closed(account_id):
+            async with self._database.reading() as connection:
+                account = await get_account(connection, account_id)
+            if account.closed_at is None:
+                await self._tell_who(customer, account)
+            elif _is_subscribed(subscriptions):
                 return await self._end_all(customer, subscriptions)
             return entitlement
 
@@ -246,9 +250,13 @@ class Till:
                 await self._stripe.cancel_now(one)
         return (await self._read(customer))[1]
 
-    async def _is_closed(self, account_id: UUID) -> bool:
-        async with self._database.reading() as connection:
-            return (await get_account(connection, account_id)).closed_at is not None
+    async def _tell_who(self, customer: Customer, account: Account) -> None:
+        """The name and address of the account, where they have changed; it keeps nothing else from being done."""
+        try:
+            now = NewCustomer(account.public_id, account.name, account.email)
+            await self._stripe.tell_customer(customer.id, now)
+        except HourpostError as error:  # with the next reading
+            log.warning("a customer could not be renamed", customer=customer.id, error=error.message, cause=error.cause)
 
     async def _customer(self, account_id: UUID) -> Customer | None:
         async with self._database.reading() as connection:

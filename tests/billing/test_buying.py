@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
+from hourpost import tables
 from hourpost.accounts.audit import Actor, list_entries
+from hourpost.accounts.changes import rename_account
+from hourpost.accounts.queries import Account
 from hourpost.errors import Conflict, NotFound, ServiceUnavailable
 from hourpost.gateways.stripe import NewCustomer
 from hourpost.gateways.stripe.client import PORTAL_FEATURES
@@ -173,6 +177,40 @@ async def test_another_shape_of_the_portal_and_one_that_was_archived_are_made_an
     newest["active"] = False
     await shop.till.portal(account.id)
     assert len(shop.fake.state.all("billing_portal.configuration")) == 3
+
+
+async def rename(shop: Shop, account: Account, name: str, email: str) -> None:
+    async with shop.database.transaction() as connection:
+        await rename_account(connection, account.id, name)
+        await connection.execute(update(tables.Account).where(tables.Account.id == account.id).values(email=email))
+
+
+async def test_stripe_hears_of_another_name_and_address_once(shop: Shop) -> None:
+    account = await shop.subscriber()
+    customer = shop.fake.state.things[(await shop.customer(account)).id]
+    await rename(shop, account, "Acme & Sons", "bills@acme.test")
+    await shop.receive()
+    assert (customer["name"], customer["email"]) == ("Acme & Sons", "bills@acme.test")
+    customer["email"] = "accounts@acme.test"  # on the page for cards and invoices
+    shop.fake.state.event("customer.updated", customer)
+    await shop.receive()
+    assert customer["email"] == "accounts@acme.test"
+    await rename(shop, account, "Acme", "you@acme.test")
+    await shop.till.sync(account.id)
+    assert (customer["name"], customer["email"]) == ("Acme", "you@acme.test")
+
+
+async def test_a_customer_of_whom_nobody_knows_what_was_told_keeps_name_and_address_until_those_change(
+    shop: Shop,
+) -> None:
+    account = await shop.subscriber()
+    customer = shop.fake.state.things[(await shop.customer(account)).id]
+    customer |= {"metadata": {}, "email": "accounts@acme.test"}
+    await shop.till.sync(account.id)
+    assert customer["email"] == "accounts@acme.test"
+    await rename(shop, account, "Acme & Sons", "bills@acme.test")
+    await shop.till.sync(account.id)
+    assert (customer["name"], customer["email"]) == ("Acme & Sons", "bills@acme.test")
 
 
 async def test_a_subscription_behind_a_hundred_others_counts(shop: Shop) -> None:

@@ -51,6 +51,13 @@ class StripeApi:
             return {"id": customer_id, "object": "customer", "deleted": True}
         return customer
 
+    def update_customer(self, params: Params, customer_id: str) -> Thing:
+        customer = self.state.get(customer_id, "customer")
+        params["metadata"] = customer["metadata"] | params.get("metadata", {})
+        customer |= params
+        self.state.event("customer.updated", customer)
+        return customer
+
     # products and prices
 
     def create_product(self, params: Params) -> Thing:
@@ -281,6 +288,7 @@ _ID = r"([^/]+)"
 _ROUTES: tuple[tuple[str, str, Callable[..., Thing]], ...] = (
     ("POST", "/v1/customers", StripeApi.create_customer),
     ("GET", f"/v1/customers/{_ID}", StripeApi.get_customer),
+    ("POST", f"/v1/customers/{_ID}", StripeApi.update_customer),
     ("POST", "/v1/products", StripeApi.create_product),
     ("POST", f"/v1/products/{_ID}", StripeApi.update_product),
     ("POST", "/v1/prices", StripeApi.create_price),

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Literal, TypeVar
 
 import stripe
-from stripe.params import SubscriptionCancelParams
+from stripe.params import CustomerUpdateParams, SubscriptionCancelParams
 from stripe.params.billing_portal import ConfigurationCreateParamsFeatures
 
 from hourpost.errors import ServiceUnavailable
@@ -28,6 +28,7 @@ from hourpost.gateways.stripe.reading import (
     GIVEN_UP,
     OVERRULED_KEY,
     PLAN_KEY,
+    TOLD_KEY,
     phases_to,
     read_checkout,
     read_invoice,
@@ -79,11 +80,29 @@ class RealStripe:
         """The id of a new customer; asked again for the same one, the same id."""
         created = await _ask(
             self._api.customers.create_async(
-                {"name": new.name, "email": new.email, "metadata": {"hourpost_account": new.account_id}},
+                {
+                    "name": new.name,
+                    "email": new.email,
+                    "metadata": {"hourpost_account": new.account_id, TOLD_KEY: new.fingerprint},
+                },
                 {"idempotency_key": f"hourpost-customer-{new.account_id}-{new.number}-{new.fingerprint}"},
             )
         )
         return created.id
+
+    async def tell_customer(self, customer_id: str, now: NewCustomer) -> None:
+        """Let a customer have another name and address once those of the account are other ones.
+
+        What was changed on the page for cards and invoices stays until then.
+        """
+        found = (await _ask(self._api.customers.retrieve_async(customer_id))).to_dict()
+        told = (found.get("metadata") or {}).get(TOLD_KEY)
+        if found.get("deleted") or told == now.fingerprint:
+            return
+        change: CustomerUpdateParams = {"metadata": {TOLD_KEY: now.fingerprint}}
+        if told is not None:  # of who became a customer before this was kept nobody knows which is the newer
+            change |= {"name": now.name, "email": now.email}
+        await _ask(self._api.customers.update_async(customer_id, change))
 
     async def customer_exists(self, customer_id: str) -> bool:
         """Whether there is such a customer still: False once it was deleted. Raises: StripeUnknown."""

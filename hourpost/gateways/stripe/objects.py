@@ -136,6 +136,10 @@ class Stripe(Protocol):
         """The id of a new customer; asked again for the same one, the same id."""
         ...
 
+    async def tell_customer(self, customer_id: str, now: NewCustomer) -> None:
+        """Let a customer have another name and address once those of the account have changed."""
+        ...
+
     async def customer_exists(self, customer_id: str) -> bool:
         """Whether there is such a customer still: False once it was deleted. Raises: StripeUnknown."""
         ...

@@ -12,6 +12,7 @@ from hourpost.rules.plans import PLANS
 from hourpost.rules.subscriptions import LOOKUP_KEYS, Price, Subscription
 
 PLAN_KEY = "hourpost_plan"  # in the metadata of prices
+TOLD_KEY = "hourpost_told"  # in the metadata of customers: a fingerprint of the name and address of their account
 OVERRULED_KEY = "hourpost_overruled_by"  # in the metadata of schedules: a price
 FOLLOWS_KEY = "hourpost_follows"  # in the metadata of subscriptions that are canceled for later: a plan
 GIVEN_UP = "hourpost: canceled while nothing was paid"  # why a subscription was canceled
