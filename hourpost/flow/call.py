@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import orjson
 import structlog
@@ -33,6 +31,7 @@ from hourpost.webhooks.changes import secret_row
 from hourpost.webhooks.disabling import tell_disabled
 from hourpost.webhooks.payloads import payloads_of
 from hourpost.webhooks.queries import EVENT_PREFIX
+from hourpost.webhooks.shares import Shares, UnderWay
 
 _HEADERS = {"content-type": "application/json", "user-agent": "Hourpost-Webhooks/1"}
 
@@ -41,10 +40,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class CallPace:
-    """How many calls one worker makes at once, together and for one webhook, and how often it looks."""
+    """How many calls one worker makes at once, in all and for whom, and how often it looks."""
 
-    most: int = 100
-    each: int = 16
+    shares: Shares = field(default_factory=Shares)
     look_seconds: float = 1.0
     gather_seconds: float = 0.02  # so long what ends gathers, to be followed by one claim
     clock: Clock = field(default_factory=SystemClock)
@@ -62,7 +60,7 @@ class Caller:
         self._clock = self._pace.clock
         self._bell = asyncio.Event()
         self._stopping = False
-        self._busy: Counter[UUID] = Counter()
+        self._under_way = UnderWay()
         self._calling: set[asyncio.Task[None]] = set()
         self._results: Batcher[Result, None] = Batcher(self._record)
 
@@ -98,10 +96,11 @@ class Caller:
         self._bell.clear()
 
     async def _fill(self) -> None:
-        while not self._stopping and (room := self._pace.most - len(self._calling)) > 0:
+        shares = self._pace.shares
+        while not self._stopping and (room := shares.most - self._under_way.calls) > 0:
             now = self._clock.now()
             async with self._database.transaction() as connection:
-                claimed = await claim_calls(connection, self._busy, self._pace.each, room, now)
+                claimed = await claim_calls(connection, self._under_way, shares, now)
                 payloads = await payloads_of(connection, [call.key for call in claimed]) if claimed else {}
             for call in claimed:
                 self._begin(call, payloads.get(call.key))
@@ -109,17 +108,15 @@ class Caller:
                 return
 
     def _begin(self, call: Claimed, payload: dict[str, Any] | None) -> None:
-        self._busy[call.webhook_id] += 1
+        self._under_way.begin(call.webhook_id, call.account_id, is_failing=call.is_failing)
         task = asyncio.create_task(self._call(call, payload))
         self._calling.add(task)
         task.add_done_callback(partial(self._done, call))
 
     def _done(self, call: Claimed, task: asyncio.Task[None]) -> None:
         self._calling.discard(task)
-        self._busy[call.webhook_id] -= 1
-        if not self._busy[call.webhook_id]:
-            del self._busy[call.webhook_id]
-        self._bell.set()  # there may be more for this webhook, which had no room before
+        self._under_way.end(call.webhook_id, call.account_id, is_failing=call.is_failing)
+        self._bell.set()  # there may be more for this account, which had no room before
 
     async def _call(self, call: Claimed, payload: dict[str, Any] | None) -> None:
         try:

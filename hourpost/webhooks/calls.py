@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,38 +12,55 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost.rules.ids import new_id
+from hourpost.webhooks.shares import Shares, UnderWay
 
 RETRY_SECONDS = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
 GIVE_UP_AFTER = timedelta(days=5)
 LEASE_SECONDS = 60
 
-# A loose scan gives the webhooks that are owed something; of each as much as it has room for, oldest first. One that
-# has been failing gets one call at a time. Until ``due_at``, which the claim moves on, a call is its worker's own.
+# A loose scan gives the webhooks that are owed something now. What an account has room for is looked for evenly among
+# them, twice as much as fits because not each has so much, and of each the oldest. Whose account has the fewest calls
+# under way comes first. Until ``due_at``, which the claim moves on, a call is its worker's own.
 _CLAIM = text(
     """
 WITH RECURSIVE owed AS (
-  (SELECT webhook_id FROM webhook_calls WHERE state = 'pending' ORDER BY webhook_id LIMIT 1)
+  (SELECT webhook_id, due_at FROM webhook_calls WHERE state = 'pending' ORDER BY webhook_id, due_at LIMIT 1)
   UNION ALL
-  SELECT (SELECT c.webhook_id FROM webhook_calls c WHERE c.state = 'pending' AND c.webhook_id > o.webhook_id
-          ORDER BY c.webhook_id LIMIT 1)
-  FROM owed o WHERE o.webhook_id IS NOT NULL
+  SELECT n.webhook_id, n.due_at FROM owed o CROSS JOIN LATERAL (
+    SELECT c.webhook_id, c.due_at FROM webhook_calls c WHERE c.state = 'pending' AND c.webhook_id > o.webhook_id
+    ORDER BY c.webhook_id, c.due_at LIMIT 1) n
+), hooks AS (
+  SELECT w.id, w.account_id, w.failing_since IS NOT NULL AS is_failing
+  FROM owed o JOIN webhooks w ON w.id = o.webhook_id WHERE o.due_at <= :now AND w.disabled_at IS NULL
 ), room AS (
-  SELECT w.id, CASE WHEN w.failing_since IS NULL THEN :each ELSE 1 END - coalesce(b.calls, 0) AS calls
-  FROM owed o JOIN webhooks w ON w.id = o.webhook_id
+  SELECT w.*, coalesce(a.calls, 0) AS busy, CASE WHEN w.is_failing THEN 1 ELSE :of_webhook END - coalesce(b.calls, 0)
+    AS calls, CASE WHEN w.is_failing THEN CAST(:of_failing AS int) ELSE :of_account END AS share,
+    count(*) OVER (PARTITION BY w.account_id, w.is_failing) AS siblings
+  FROM hooks w
   LEFT JOIN unnest(CAST(:busy AS uuid[]), CAST(:calls AS int[])) AS b(webhook, calls) ON b.webhook = w.id
-  WHERE w.disabled_at IS NULL
-), due AS (
-  SELECT d.webhook_id, d.event_id FROM room r CROSS JOIN LATERAL (
+  LEFT JOIN unnest(CAST(:accounts AS uuid[]), CAST(:failing AS bool[]), CAST(:account_calls AS int[]))
+    AS a(account, is_failing, calls) ON a.account = w.account_id AND a.is_failing = w.is_failing
+), found AS (
+  SELECT d.*, r.share, r.is_failing,
+    r.busy + row_number() OVER (PARTITION BY r.account_id, r.is_failing ORDER BY d.due_at) AS place
+  FROM room r CROSS JOIN LATERAL (
     SELECT c.webhook_id, c.event_id, c.due_at FROM webhook_calls c
     WHERE c.webhook_id = r.id AND c.state = 'pending' AND c.due_at <= :now
-    ORDER BY c.due_at LIMIT greatest(r.calls, 0) FOR UPDATE SKIP LOCKED
-  ) d ORDER BY d.due_at LIMIT :most
+    ORDER BY c.due_at LIMIT greatest(least(r.calls, ceil(2.0 * (r.share - r.busy) / r.siblings)), 0)
+    FOR UPDATE SKIP LOCKED
+  ) d
+), fair AS (
+  SELECT f.*, row_number() OVER (PARTITION BY f.is_failing ORDER BY f.place, f.due_at) AS turn
+  FROM found f WHERE f.place <= f.share
+), due AS (
+  SELECT webhook_id, event_id, is_failing FROM fair WHERE NOT is_failing OR turn <= :most_failing
+  ORDER BY place, due_at LIMIT :most
 ), claimed AS (
   UPDATE webhook_calls c SET due_at = :until, attempts = c.attempts + 1
   FROM due WHERE c.webhook_id = due.webhook_id AND c.event_id = due.event_id
-  RETURNING c.webhook_id, c.event_id, c.attempts
+  RETURNING c.webhook_id, c.event_id, c.attempts, due.is_failing
 )
-SELECT c.webhook_id, c.event_id, c.attempts, w.account_id, w.endpoint, w.secret,
+SELECT c.webhook_id, c.event_id, c.attempts, c.is_failing, w.account_id, w.endpoint, w.secret,
   CASE WHEN w.old_secret_until > :now THEN w.old_secret END AS old_secret
 FROM claimed c JOIN webhooks w ON w.id = c.webhook_id
 """
@@ -95,6 +112,7 @@ class Claimed:
     webhook_id: UUID
     event_id: UUID
     attempts: int
+    is_failing: bool
     account_id: UUID
     endpoint: str
     secret: bytes
@@ -133,13 +151,10 @@ class Disabled:
     failing_since: datetime
 
 
-async def claim_calls(
-    connection: AsyncConnection, busy: Mapping[UUID, int], each: int, most: int, now: datetime
-) -> list[Claimed]:
-    """Claim up to ``most`` due calls, and of one webhook no more than ``each`` together with those under way."""
+async def claim_calls(connection: AsyncConnection, under_way: UnderWay, shares: Shares, now: datetime) -> list[Claimed]:
+    """Claim due calls, as many as the shares leave room for beside those under way."""
     until = now + timedelta(seconds=LEASE_SECONDS)
-    arguments = {"busy": list(busy), "calls": list(busy.values()), "each": each, "most": most, "now": now}
-    rows = await connection.execute(_CLAIM, arguments | {"until": until})
+    rows = await connection.execute(_CLAIM, _room(under_way, shares) | {"now": now, "until": until})
     return [Claimed(**row._mapping, until=until) for row in rows]
 
 
@@ -178,6 +193,21 @@ async def _keep_standing(connection: AsyncConnection, results: Sequence[Result],
     reason = f"Nothing was taken for {GIVE_UP_AFTER.days} days."
     arguments = {"webhook": failing, "before": now - GIVE_UP_AFTER, "now": now, "reason": reason}
     return [Disabled(*row) for row in await connection.execute(_DISABLE, arguments)]
+
+
+def _room(under_way: UnderWay, shares: Shares) -> dict[str, Any]:
+    return {
+        "busy": list(under_way.webhooks),
+        "calls": list(under_way.webhooks.values()),
+        "accounts": [account_id for account_id, _ in under_way.accounts],
+        "failing": [is_failing for _, is_failing in under_way.accounts],
+        "account_calls": list(under_way.accounts.values()),
+        "of_account": shares.of_account,
+        "of_failing": shares.of_failing,
+        "of_webhook": shares.of_webhook,
+        "most_failing": shares.failing - under_way.failing,
+        "most": shares.most - under_way.calls,
+    }
 
 
 def _fate(result: Result, now: datetime, jitter: float) -> tuple[str, datetime]:

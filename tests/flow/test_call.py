@@ -28,6 +28,7 @@ from hourpost.webhooks import changes, queries
 from hourpost.webhooks.calls import RETRY_SECONDS
 from hourpost.webhooks.changes import Change, Issued
 from hourpost.webhooks.kinds import KINDS
+from hourpost.webhooks.shares import Shares
 from hourpost.webhooks.telling import announce
 from tests.cast import CIPHER, make_account
 from tests.fakes.endpoint import Endpoint, Received, run_endpoint
@@ -56,7 +57,7 @@ class Customer:
             return await changes.create_webhook(connection, account, endpoint.url, types or list(KINDS), CIPHER, now)
 
     def start(self, each: int = 8) -> Caller:
-        pace = CallPace(each=each, look_seconds=0.05, clock=self.rounds.clock, jitter=lambda: 0.0)
+        pace = CallPace(Shares(of_webhook=each), look_seconds=0.05, clock=self.rounds.clock, jitter=lambda: 0.0)
         caller = Caller(self.database, self.outgoing, CIPHER, pace)
         self.running.append((caller, asyncio.create_task(caller.run())))
         return caller
