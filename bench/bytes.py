@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from hourpost.rules.addresses import parse_address, parse_path
 from hourpost.rules.canonical import canonicalise, check_submitted
 from hourpost.rules.dkim import SigningKey, generate_keys, hash_body, load_signing_key, sign
-from hourpost.rules.mime import Content, build_message, read_message
+from hourpost.rules.mail.written import read_written
+from hourpost.rules.mime import Content, build_message
 
 DATE = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 LINE = "Lorem ipsum dolor sit amet, consectetur adipiscing elit sed do eiusmod.\n"
@@ -62,7 +63,7 @@ def steps() -> list[tuple[str, float | None, Callable[[], object]]]:
         ("path, <a@b>", 2, lambda: parse_path("<someone.else+tag@example-domain.test>")),
         ("build, 2 KB text and html", 18, lambda: build(SMALL)),
         ("build, 50 KB text and html", None, lambda: build(LARGE)),
-        ("read, 2 KB", None, lambda: read_message(small)),
+        ("read, 2 KB", None, lambda: read_written(small)),
         ("check submitted, 2 KB", 30, lambda: check_submitted(small)),
         ("check submitted, 50 KB", 150, lambda: check_submitted(large)),
         ("canonicalise, 2 KB", None, lambda: canonicalise(small)),

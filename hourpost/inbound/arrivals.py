@@ -15,9 +15,9 @@ from hourpost.inbound.addressees import PREFIX, Route
 from hourpost.rules.authentication import Authentication
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.mail.address_lists import parse_addresses
-from hourpost.rules.mail.attachments import describe_attachment, list_attachments
+from hourpost.rules.mail.attachments import describe_attachment
 from hourpost.rules.mail.fields import find_header_end, first_values, list_fields
-from hourpost.rules.mime_reading import read_message
+from hourpost.rules.mail.written import read_written
 
 ROUTE_PREFIX = "rte"
 CHUNK_BYTES = 256 * 1024
@@ -116,13 +116,18 @@ def describe_authentication(found: Authentication | None) -> dict[str, Any] | No
 
 
 def describe_content(content: bytes) -> dict[str, Any]:
-    """What a message holds, for JSON: texts up to 256 Ki characters, attachments without their content."""
-    read = read_message(content)
+    """What a message holds, for JSON: texts up to 256 Ki characters, attachments without their content.
+
+    ``is_complete`` is False where a text was cut, or the reader has left out something.
+    """
+    read = read_written(content)
+    is_long = any(len(text or "") > _TEXT_CHARACTERS for text in (read.text, read.html))
     return {
         "text": _cut(read.text),
         "html": _cut(read.html),
         "headers": [{"name": name, "value": value} for name, value in read.headers],
-        "attachments": [describe_attachment(content, part) for part in list_attachments(content)],
+        "attachments": [describe_attachment(content, part) for part in read.files],
+        "is_complete": read.is_complete and not is_long,
     }
 
 
@@ -156,4 +161,4 @@ def _payload(arrival: Arrival) -> dict[str, Any]:
 
 
 def _cut(text: str | None) -> str | None:
-    return None if text is None else text[:_TEXT_CHARACTERS].replace("\x00", "")
+    return None if text is None else text[:_TEXT_CHARACTERS]

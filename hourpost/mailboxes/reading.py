@@ -15,7 +15,7 @@ from hourpost.mailboxes.contents import Slice, read_content, read_parts, read_sl
 from hourpost.mailboxes.messages import MessageRow, Want, list_rows
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.header_text import decode_words, make_safe
-from hourpost.rules.mail.body_parts import find_body, is_alternative, list_files, list_own
+from hourpost.rules.mail.body_parts import find_own_body, list_files
 from hourpost.rules.mail.decoding import decode_text
 from hourpost.rules.mail.fields import find_header_end, first_values, list_fields, unfold
 from hourpost.rules.mail.invitation import Invitation, read_invitation
@@ -146,8 +146,7 @@ def make_readable(
     """The message of ``content``; never raises, whatever the bytes are."""
     fields = list_fields(content, 0, find_header_end(content, 0, len(content)))
     values = first_values(fields)
-    parts = list_own(content, parts)
-    body = find_body(content, parts, is_alternative=is_alternative(values.get(b"content-type", b"")))
+    parts, body = find_own_body(content, parts)
     inline = {part.content_id: address_of(part.section) for part in parts if part.content_id}
     page = make_page(content, body, inline, with_images=with_images)
     return ReadableMessage(

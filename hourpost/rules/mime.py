@@ -15,19 +15,15 @@ from hourpost.rules.addresses import Address
 from hourpost.rules.file_types import OCTET_STREAM, guess_content_type
 from hourpost.rules.header_text import find_unsafe
 from hourpost.rules.headers import HeaderError, check_headers, encode_addresses, encode_header, require_headers
-from hourpost.rules.mime_reading import AttachmentSummary, ReadMessage, read_message
 from hourpost.rules.transfer_encoding import encode_base64, encode_text
 
 __all__ = [
     "Attachment",
-    "AttachmentSummary",
     "Content",
-    "ReadMessage",
     "build_message",
     "check_attachment",
     "format_date",
     "guess_content_type",
-    "read_message",
     "write_content_type",
 ]
 

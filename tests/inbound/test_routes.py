@@ -43,6 +43,13 @@ async def payloads(house: House, webhook_id: Any) -> list[dict[str, Any]]:
         return [await get_payload(connection, call) for call in calls]
 
 
+async def test_of_a_text_that_is_too_long_the_webhook_is_told_that_it_was_cut(house: House):
+    route = await make_route(house)
+    await house.receive(b"Subject: long\r\n\r\n" + b"A line of words.\r\n" * 20_000, "support")
+    ((data, _),) = [(one["data"], one["type"]) for one in await payloads(house, route.webhook_id)]
+    assert (len(data["text"]), data["is_complete"]) == (256 * 1024, False)
+
+
 async def test_mail_for_a_route_is_kept_and_its_webhook_called(house: House):
     route = await make_route(house)
     await house.receive(LETTER, "support+case7")
@@ -58,6 +65,7 @@ async def test_mail_for_a_route_is_kept_and_its_webhook_called(house: House):
         "content_disposition": "attachment",
     }
     assert row.listing["attachments"] == [attached]
+    assert data["is_complete"]
     assert data["authentication"]["dmarc"]["result"] == "none"
 
 

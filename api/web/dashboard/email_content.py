@@ -18,7 +18,7 @@ from hourpost.mailboxes.reading import open_raw
 from hourpost.rules.mail.attachments import list_attachments, name_of
 from hourpost.rules.mail.decoding import decode_part
 from hourpost.rules.mail.safe_html import make_safe_html
-from hourpost.rules.mime_reading import read_message
+from hourpost.rules.mail.written import read_written
 
 router = APIRouter()
 
@@ -37,7 +37,7 @@ _MOST_PICTURE_BYTES = 10 * 1024 * 1024
 async def get_preview(email_id: str, visitor: Reader) -> Response:
     """The HTML of an email as a page of its own, for a sandboxed frame: no script, no origin, nothing loaded."""
     _, content = await load_email(visitor, email_id)
-    html = (read_message(content).html if content else None) or "<p>This email has no HTML.</p>"
+    html = (read_written(content).html if content else None) or "<p>This email has no HTML.</p>"
     return HTMLResponse(_FRAME.format(_with_pictures(content, html)), headers={"Content-Security-Policy": _POLICY})
 
 

@@ -28,7 +28,7 @@ from hourpost.pages import Cursor, Page
 from hourpost.rules.delivery_state import CANCELABLE, State
 from hourpost.rules.ids import moment_of, to_text
 from hourpost.rules.mail.attachments import list_attachments, name_of
-from hourpost.rules.mime_reading import read_message
+from hourpost.rules.mail.written import read_written
 from hourpost.rules.moments import MomentError, parse_future_moment
 from hourpost.rules.smtp_replies import explain
 from hourpost.suppressions.changes import add_suppressions
@@ -164,7 +164,7 @@ async def _show(
         status=422 if faults else 200,
         email=email,
         email_id=email_id,
-        message=read_message(content) if content else None,
+        message=read_written(content) if content else None,
         source=content[:_SHOWN_BYTES].decode("utf-8", "replace"),
         is_cut=len(content) > _SHOWN_BYTES,
         attachments=list_attachments(content),

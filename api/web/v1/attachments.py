@@ -16,7 +16,7 @@ from api.web.parts import Parts
 from hourpost.aside import aside
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.pages import MAX_LIMIT, Page
-from hourpost.rules.mail.attachments import describe_attachment, list_attachments
+from hourpost.rules.mail.attachments import describe_attachment, find_attachment, list_attachments
 from hourpost.rules.mail.scanned import Part
 
 NOT_KEPT = "The content of this email is no longer kept."
@@ -72,7 +72,7 @@ class Attached:
 
     async def get(self, attachment_id: str) -> Json:
         """The answer with one of them. Raises: NotFound."""
-        view = await aside(len(self._content), lambda: self._view(find_attachment(self._content, attachment_id)))
+        view = await aside(len(self._content), lambda: self._view(get_attachment(self._content, attachment_id)))
         return Json({"object": "attachment"} | view)
 
     def _view(self, part: Part) -> dict[str, Any]:
@@ -80,9 +80,9 @@ class Attached:
         return describe_attachment(self._content, part) | link
 
 
-def find_attachment(content: bytes, attachment_id: str) -> Part:
+def get_attachment(content: bytes, attachment_id: str) -> Part:
     """The part with this number. Raises: NotFound."""
-    found = next((one for one in list_attachments(content) if one.section == attachment_id), None)
+    found = find_attachment(content, attachment_id)
     if found is None:
         raise NotFound("There is no such attachment.")
     return found

@@ -11,7 +11,7 @@ from api.web import saved_files
 from api.web.dependencies import ThePartsOf, id_of
 from api.web.download_links import RAW, DownloadLinks
 from api.web.parts import Parts
-from api.web.v1.attachments import NOT_KEPT, find_attachment
+from api.web.v1.attachments import NOT_KEPT, get_attachment
 from api.web.v1.documented import download
 from hourpost.aside import aside
 from hourpost.emails import queries as emails
@@ -41,7 +41,7 @@ async def download_file(
     content = await _read(parts, account_id, file_of)
     if place == RAW:
         return saved_files.download(content, "message/rfc822", f"{file_of}.eml")
-    part = await aside(len(content), lambda: find_attachment(content, place))
+    part = await aside(len(content), lambda: get_attachment(content, place))
     decoded = await aside(part.body_size, lambda: decode_part(content, part))
     return saved_files.download(decoded, "application/octet-stream", name_of(part))
 

@@ -10,9 +10,9 @@ from hourpost.emails.queries import StoredAttempt, StoredDelivery, StoredEmail, 
 from hourpost.emails.status import last_event_of, status_of
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import delivery_to_text, to_text
-from hourpost.rules.mail.attachments import describe_attachment, list_attachments
+from hourpost.rules.mail.attachments import describe_attachment
 from hourpost.rules.mail.scanned import Part
-from hourpost.rules.mime import read_message
+from hourpost.rules.mail.written import read_written
 
 
 def list_view(email: StoredEmail) -> dict[str, Any]:
@@ -52,12 +52,12 @@ def content_view(content: bytes) -> dict[str, Any]:
     """What an email says; all null once its content is no longer kept."""
     if not content:
         return {"html": None, "text": None, "headers": None, "attachments": None}
-    message = read_message(content)
+    message = read_written(content)
     return {
         "html": message.html,
         "text": message.text,
         "headers": [{"name": name, "value": value} for name, value in message.headers],
-        "attachments": [_attachment(content, part) for part in list_attachments(content)],
+        "attachments": [_attachment(content, part) for part in message.files],
     }
 
 

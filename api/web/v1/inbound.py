@@ -14,7 +14,7 @@ from api.web.dependencies import Manager, PageAsked, ThePartsOf, id_of, paging_o
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.v1 import shapes
-from api.web.v1.attachments import NOT_KEPT, find_attachment
+from api.web.v1.attachments import NOT_KEPT, get_attachment
 from api.web.v1.documented import body, download, route
 from hourpost.aside import aside
 from hourpost.errors import NotFound
@@ -116,7 +116,11 @@ async def list_inbound(
 
 @router.get("/{inbound_id}", **route("get_inbound", shapes.Created))
 async def get_inbound(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Response:
-    """Get an incoming email: its texts, headers, and the list of its attachments."""
+    """Get an incoming email: its texts, headers, and the list of its attachments; `html` is as its sender wrote it.
+
+    Every part is in a text or among the attachments. `text` and `html` have at most 256 Ki characters, headers 256 KiB;
+    where something was cut, `is_complete` is false here and in `email.received`, and `raw` has the whole of it.
+    """
     email, content = await _load(inbound_id, caller.account_id, parts)
     return Json(_view(email) | await aside(len(content), lambda: describe_content(content)))
 
@@ -138,7 +142,7 @@ async def get_inbound_raw(inbound_id: str, caller: Manager, parts: ThePartsOf) -
 async def get_inbound_attachment(inbound_id: str, attachment: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get what is attached to an incoming email."""
     _, content = await _load(inbound_id, caller.account_id, parts)
-    part = await aside(len(content), lambda: find_attachment(content, attachment))
+    part = await aside(len(content), lambda: get_attachment(content, attachment))
     decoded = await aside(part.body_size, lambda: decode_part(content, part))
     return saved_files.download(decoded, "application/octet-stream", name_of(part))
 

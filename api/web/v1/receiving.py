@@ -46,7 +46,10 @@ async def list_received(caller: Manager, parts: ThePartsOf, paging: _Paging) -> 
 async def get_received(
     email_id: str, caller: Manager, parts: ThePartsOf, html_format: PicturesAs = "data_uri"
 ) -> Response:
-    """Get a received email as Resend does: texts, headers, attachments, and a link to the whole message."""
+    """Get a received email as Resend does: texts, headers, attachments, and a link to the whole message.
+
+    `is_complete` is false where a text was cut at 256 Ki characters, or headers at 256 KiB.
+    """
     email, content = await _load(parts, caller, email_id)
     if not content:
         raise NotFound(NOT_KEPT)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from hourpost.rules.mail.body_parts import Body, find_own_body, is_blank, list_files
 from hourpost.rules.mail.decoding import decode_part
 from hourpost.rules.mail.scan import scan
 from hourpost.rules.mail.scanned import Part
 
 
 def list_attachments(content: bytes) -> list[Part]:
-    """The parts of a message that have a file's name, or say that they are attached, or are no text."""
-    return [part for part in scan(content).parts if is_attachment(part)] if content else []
+    """The parts of a message that are there to be kept: all but the multiparts and its text."""
+    return list_files_of(content, *find_own_body(content, scan(content).parts)) if content else []
 
 
-def is_attachment(part: Part) -> bool:
-    """Whether a part is there to be kept rather than read."""
-    if part.media_type == "multipart":
-        return False
-    return bool(part.filename) or part.disposition == "attachment" or part.media_type not in ("text", "message")
+def list_files_of(content: bytes, parts: Sequence[Part], body: Body) -> list[Part]:
+    """The same of parts that were found, with what says the text once more: a program may want it."""
+    return list_files(parts, body._replace(other=tuple(part for part in body.other if is_blank(part, content))))
+
+
+def find_attachment(content: bytes, section: str) -> Part | None:
+    """The part with this number, whether it is listed or lies in a message that is."""
+    parts = scan(content).parts if content else ()
+    return next((part for part in parts if part.section == section and part.media_type != "multipart"), None)
 
 
 def describe_attachment(content: bytes, part: Part) -> dict[str, Any]:

@@ -49,6 +49,13 @@ def find_body(content: bytes, parts: Sequence[Part], *, is_alternative: bool) ->
     return _walk(content, [part for part in parts if _can_be_read(part)], parts, is_alternative)
 
 
+def find_own_body(content: bytes, parts: Sequence[Part]) -> tuple[list[Part], Body]:
+    """The parts of the message itself, of all that a scan has found, and what to read of them."""
+    own = list_own(content, parts)
+    values = first_values(list_fields(content, 0, find_header_end(content, 0, len(content))))
+    return own, find_body(content, own, is_alternative=is_alternative(values.get(b"content-type", b"")))
+
+
 def list_own(content: bytes, parts: Sequence[Part]) -> list[Part]:
     """The parts of the message itself; those of a message inside belong to that.
 
@@ -90,6 +97,12 @@ def _fill(content: bytes, part: Part, holder: Part | None) -> Part:
 def is_page(part: Part) -> bool:
     """Whether a text is HTML, or something like it."""
     return part.media_subtype == "html" or part.media_subtype in _DIALECTS
+
+
+def is_blank(part: Part, content: bytes) -> bool:
+    """Whether a text says nothing; a long one is not looked through."""
+    size = part.body_size
+    return size <= _MOST_BLANK_BYTES and not content[part.body_at : part.body_at + size].strip()
 
 
 def is_alternative(content_type: bytes) -> bool:
@@ -147,7 +160,7 @@ def _join(backwards: list[Body], content: bytes, *, is_alternative: bool) -> Bod
 
 def _choose(backwards: list[Body], content: bytes) -> Body:
     """Of alternatives the richest that is not empty, of equals the last; to be quoted, one without HTML."""
-    full = [one for one in backwards if any(not _is_blank(part, content) for part in one.shown)]
+    full = [one for one in backwards if any(not is_blank(part, content) for part in one.shown)]
     full = full or [one for one in backwards if one.shown]
     if not full:
         return _NOTHING
@@ -160,8 +173,3 @@ def _choose(backwards: list[Body], content: bytes) -> Body:
 
 def _rank(one: Body) -> int:
     return 2 if any(map(is_page, one.shown)) else int(any(part.media_subtype == "plain" for part in one.shown))
-
-
-def _is_blank(part: Part, content: bytes) -> bool:
-    size = part.body_size
-    return size <= _MOST_BLANK_BYTES and not content[part.body_at : part.body_at + size].strip()

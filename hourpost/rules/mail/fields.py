@@ -29,8 +29,12 @@ def find_header_end(content: bytes, start: int, end: int) -> int:
 
 def list_fields(content: bytes, start: int, end: int) -> list[tuple[bytes, bytes]]:
     """Name in lower case and raw value of at most 1,000 fields in the first 256 KiB of a header."""
-    found = islice(_FIELD.finditer(content, start, min(end, start + MAX_HEADER_BYTES)), MAX_FIELDS)
-    return [(match[1].lower(), match[2]) for match in found]
+    return [(match[1].lower(), match[2]) for match in _find_fields(content, start, end)]
+
+
+def list_written_fields(content: bytes, start: int, end: int) -> list[tuple[bytes, bytes]]:
+    """The same with each name as it is written."""
+    return [(match[1], match[2]) for match in _find_fields(content, start, end)]
 
 
 def first_values(fields: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -49,6 +53,10 @@ def unfold(value: bytes) -> bytes:
     if b"\0" in value:
         value = value.replace(b"\0", b"")
     return value.strip()
+
+
+def _find_fields(content: bytes, start: int, end: int) -> Iterable[re.Match[bytes]]:
+    return islice(_FIELD.finditer(content, start, min(end, start + MAX_HEADER_BYTES)), MAX_FIELDS)
 
 
 def strip_comments(value: bytes) -> bytes:

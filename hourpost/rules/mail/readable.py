@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from hourpost.rules.mail.body_parts import Body, is_page
 from hourpost.rules.mail.decoding import decode_text
@@ -27,7 +28,7 @@ def make_page(content: bytes, body: Body, inline: Mapping[str, str], *, with_ima
         return None
     room, pieces, blocked, is_seen = _Room(), [], 0, False
     for part in body.shown:
-        page = decode_text(content, part) if is_page(part) else _to_block(read_plain(content, part))
+        page = decode_text(content, part) if is_page(part) else to_block(read_plain(content, part))
         # Each by itself, so that a tag or a comment which one of them leaves open takes in nothing of the next
         safe = make_safe_html(room.take(page), inline, with_images=with_images)
         blocked += safe.blocked_images
@@ -37,10 +38,23 @@ def make_page(content: bytes, body: Body, inline: Mapping[str, str], *, with_ima
     return SafeHtml("<hr>".join(pieces), blocked) if is_seen else None
 
 
+class PlainText(NamedTuple):
+    """A message in plain text, None where it has nothing but pages; ``is_complete`` unless a page was too long."""
+
+    text: str | None
+    is_complete: bool
+
+
 def make_text(content: bytes, body: Body) -> str | None:
-    """All of a message as plain text, a page in it by its words; None where it has nothing but pages."""
+    """As much of a message as people are shown as plain text; None where it has nothing but pages."""
+    text = write_text(content, body).text
+    return None if text is None else text[:MAX_CHARACTERS]
+
+
+def write_text(content: bytes, body: Body) -> PlainText:
+    """All of a message as plain text, a page in it by its words."""
     if all(map(is_page, body.quoted)):
-        return None
+        return PlainText(None, is_complete=True)
     room, pieces = _Room(), []
     for part in body.quoted:
         if is_page(part):
@@ -48,7 +62,13 @@ def make_text(content: bytes, body: Body) -> str | None:
         else:
             pieces.append(read_plain(content, part))
     text = "\n".join(pieces)
-    return (text.strip("\n") if any(map(is_page, body.quoted)) else text)[:MAX_CHARACTERS]
+    return PlainText(text.strip("\n") if any(map(is_page, body.quoted)) else text, is_complete=not room.is_short)
+
+
+def to_block(text: str) -> str:
+    """Plain text as HTML; what would be read as a tag or an entity is written otherwise, and links can be followed."""
+    pieces = split_links(text[:MAX_CHARACTERS].strip("\n"))
+    return _BLOCK.format("".join(_LINK.format(_escape(it)) if is_link else _escape(it) for it, is_link in pieces))
 
 
 def read_plain(content: bytes, part: Part) -> str:
@@ -64,12 +84,6 @@ def read_plain(content: bytes, part: Part) -> str:
     return join_flowed(text, drops_space=parameters.get(b"delsp", b"").lower() == b"yes")
 
 
-def _to_block(text: str) -> str:
-    """Plain text as HTML; what would be read as a tag or an entity is written otherwise, and links can be followed."""
-    pieces = split_links(text[:MAX_CHARACTERS].strip("\n"))
-    return _BLOCK.format("".join(_LINK.format(_escape(it)) if is_link else _escape(it) for it, is_link in pieces))
-
-
 def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
@@ -80,10 +94,12 @@ class _Room:
     def __init__(self) -> None:
         self._characters = MAX_CHARACTERS
         self._ampersands = MAX_AMPERSANDS
+        self.is_short = False
 
     def take(self, page: str) -> str:
-        """As much of a page as there is room for."""
-        page = "&".join(page[: self._characters].split("&", self._ampersands)[: self._ampersands])
-        self._characters -= len(page)
-        self._ampersands -= page.count("&")
-        return page
+        """As much of a page as there is room for; where that is not all, it was too short."""
+        taken = "&".join(page[: self._characters].split("&", self._ampersands)[: self._ampersands])
+        self.is_short |= len(taken) < len(page)
+        self._characters -= len(taken)
+        self._ampersands -= taken.count("&")
+        return taken
