@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,13 +15,11 @@ from hourpost.inbound.addressees import PREFIX, Route
 from hourpost.rules.authentication import Authentication
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.mail.address_lists import parse_addresses
-from hourpost.rules.mail.attachments import describe_attachment
 from hourpost.rules.mail.fields import find_header_end, first_values, list_fields
-from hourpost.rules.mail.written import read_written
+from hourpost.webhooks.received import Received, describe_authentication, describe_received
 
 ROUTE_PREFIX = "rte"
 CHUNK_BYTES = 256 * 1024
-_TEXT_CHARACTERS = 256 * 1024
 _MOST_ADDRESSES = 100
 
 _STORE = HotStatement(
@@ -63,9 +61,23 @@ class Arrival:
 
     def tell(self) -> Told:
         """What is told about it: the mail is read for it, which takes a while for a large one."""
-        payload = _payload(self)
+        payload = describe_received(self._received())
         listing = list_addresses(self.content) | {"attachments": payload["attachments"]}
         return Told(orjson.dumps(payload).decode(), orjson.dumps(listing).decode())
+
+    def _received(self) -> Received:
+        return Received(
+            email_id=to_text(PREFIX, self.id),
+            route_id=to_text(ROUTE_PREFIX, self.route.id),
+            received_at=self.received_at,
+            envelope_from=self.envelope_from,
+            recipient=self.recipient,
+            header_from=self.header_from,
+            subject=self.subject,
+            message_id=self.message_id,
+            authentication=self.authentication,
+            content=self.content,
+        )
 
 
 class Told(NamedTuple):
@@ -104,33 +116,6 @@ async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, told: 
     await _CALL.run(connection, arguments | {"payload": told.payload})
 
 
-def describe_authentication(found: Authentication | None) -> dict[str, Any] | None:
-    """SPF, DKIM and DMARC for JSON."""
-    if found is None:
-        return None
-    return {
-        "spf": {"result": found.spf.result, "domain": found.spf.domain},
-        "dkim": [{"result": one.result, "domain": one.domain, "selector": one.selector} for one in found.signatures],
-        "dmarc": {"result": found.dmarc.result, "domain": found.dmarc.domain, "policy": found.dmarc.action or None},
-    }
-
-
-def describe_content(content: bytes) -> dict[str, Any]:
-    """What a message holds, for JSON: texts up to 256 Ki characters, attachments without their content.
-
-    ``is_complete`` is False where a text was cut, or the reader has left out something.
-    """
-    read = read_written(content)
-    is_long = any(len(text or "") > _TEXT_CHARACTERS for text in (read.text, read.html))
-    return {
-        "text": _cut(read.text),
-        "html": _cut(read.html),
-        "headers": [{"name": name, "value": value} for name, value in read.headers],
-        "attachments": [describe_attachment(content, part) for part in read.files],
-        "is_complete": read.is_complete and not is_long,
-    }
-
-
 def list_addresses(content: bytes) -> dict[str, Any]:
     """The addresses that a message names beside its sender, for JSON."""
     end = find_header_end(content, 0, len(content))
@@ -142,23 +127,3 @@ def _addresses(value: bytes | None) -> list[str]:
     found = parse_addresses(value, _MOST_ADDRESSES) if value else []
     named = ((one.display_name, one.spec) for one in found if one.mailbox and one.host)
     return [f"{name} <{spec}>" if name else spec for name, spec in named]
-
-
-def _payload(arrival: Arrival) -> dict[str, Any]:
-    received_at = arrival.received_at.astimezone(UTC).isoformat(timespec="milliseconds")
-    return {
-        "email_id": to_text(PREFIX, arrival.id),
-        "route_id": to_text(ROUTE_PREFIX, arrival.route.id),
-        "created_at": received_at.replace("+00:00", "Z"),
-        "envelope": {"from": arrival.envelope_from, "to": arrival.recipient},
-        "from": arrival.header_from,
-        "to": [arrival.recipient],
-        "subject": arrival.subject,
-        "message_id": arrival.message_id,
-        "authentication": describe_authentication(arrival.authentication),
-        **describe_content(arrival.content),
-    }
-
-
-def _cut(text: str | None) -> str | None:
-    return None if text is None else text[:_TEXT_CHARACTERS]

@@ -20,8 +20,8 @@ from hourpost.rules import webhook_signing
 from hourpost.rules.ids import new_id
 from hourpost.rules.reachable import LOOPBACK, Network, is_reachable
 from hourpost.webhooks.kinds import KINDS, kinds_of
-from hourpost.webhooks.payloads import sample_of
 from hourpost.webhooks.queries import Webhook, columns, get_webhook, to_webhook
+from hourpost.webhooks.samples import sample_of
 
 MAX_WEBHOOKS = 50
 MAX_ENDPOINT = 2000
@@ -153,11 +153,13 @@ async def _replay(connection: AsyncConnection, webhook: Webhook, which: ColumnEl
 async def send_test(connection: AsyncConnection, webhook: Webhook, type_: str | None, now: datetime) -> UUID:
     """Call a webhook for a test event; without a ``type_``, of the first that it is called for. Gives the event's id.
 
+    A route's webhook that is asked for nothing else is called for the mail that comes by the route.
+
     Raises: ValidationFailed for a type that there is not; Conflict while disabled.
     """
     if webhook.disabled_at is not None:
         raise Conflict("webhook_disabled", "This webhook is disabled: enable it first.")
-    name = type_ or webhook.types[0]
+    name = type_ or next(iter(webhook.types), "email.received")
     if name not in KINDS:
         raise ValidationFailed([Fault("/type", f"there are no events {name[:60]!a}; there are {', '.join(KINDS)}")])
     kind, event_id = KINDS[name][0], new_id()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,6 @@ from hourpost.webhooks.kinds import TYPES
 Key = tuple[UUID, UUID]
 """Webhook and event."""
 
-_NO_EMAIL = UUID(int=0)
 # In order of the keys, so that each is one probe of three primary keys.
 _READ = text(
     """
@@ -42,43 +40,21 @@ async def payloads_of(connection: AsyncConnection, keys: Sequence[Key]) -> dict[
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """An event as the rows tell of one, of an email that never was."""
-
-    kind: str
-    created_at: datetime
-    detail: dict[str, Any]
-    email_id: UUID = _NO_EMAIL
-    position: int = 0
-    message_id: str = "<test@hourpost.example>"
-    header_from: str = "Acme <hello@acme.example>"
-    subject: str = "A test"
-    address: str = "ada@example.net"
-    tags: tuple[dict[str, str], ...] = ({"name": "kind", "value": "test"},)
-    metadata: None = None
-    test: bool = True
-
-
-def sample_of(kind: str, now: datetime) -> dict[str, Any]:
-    """The data of a test event of this kind, in the shape of an earnest one; its field ``test`` is true."""
-    further = {"next_attempt_at": _moment(now)} if kind == "deferred" else {}
-    moment = {"scheduled_at": _moment(now)} if kind == "scheduled" else {}
-    detail = {"code": 550, "enhanced": "5.1.1", "reply": "No such user here (a test)"} | further | moment
-    row = _Sample(kind, now, detail)
-    return _email(row) | _particulars(row)
-
-
 def _payload(row: Any) -> dict[str, Any]:
-    data = row.payload if row.payload is not None else _email(row) | _particulars(row)
-    return {"type": TYPES[row.kind], "created_at": _moment(row.at or row.called_at), "data": data}
+    data = row.payload if row.payload is not None else data_of(row)
+    return {"type": TYPES[row.kind], "created_at": moment_of(row.at or row.called_at), "data": data}
+
+
+def data_of(row: Any) -> dict[str, Any]:
+    """What is told of an event of an email: of the email, and of this kind of event."""
+    return _email(row) | _particulars(row)
 
 
 def _email(row: Any) -> dict[str, Any]:
     data = {
         "email_id": to_text("em", row.email_id),
         "message_id": row.message_id,
-        "created_at": _moment(row.created_at),
+        "created_at": moment_of(row.created_at),
         "from": row.header_from,
         "to": [row.address],
         "subject": row.subject,
@@ -127,5 +103,6 @@ def _sub_type(enhanced: str) -> str:
     )
 
 
-def _moment(value: datetime) -> str:
+def moment_of(value: datetime) -> str:
+    """A moment as payloads have it."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

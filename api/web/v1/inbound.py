@@ -21,12 +21,13 @@ from hourpost.errors import NotFound
 from hourpost.gateways.outgoing import allowed_networks
 from hourpost.inbound import changes, queries
 from hourpost.inbound.addressees import PREFIX
-from hourpost.inbound.arrivals import ROUTE_PREFIX, describe_content
+from hourpost.inbound.arrivals import ROUTE_PREFIX
 from hourpost.inbound.queries import Filters, StoredInbound, StoredRoute
 from hourpost.mailboxes.reading import open_raw
 from hourpost.rules.ids import to_text
 from hourpost.rules.mail.attachments import name_of
 from hourpost.rules.mail.decoding import decode_part
+from hourpost.webhooks.received import describe_content
 
 router = APIRouter(prefix="/inbound", tags=["inbound"])
 

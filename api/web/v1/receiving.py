@@ -17,12 +17,12 @@ from hourpost.aside import aside
 from hourpost.errors import NotFound
 from hourpost.inbound import queries
 from hourpost.inbound.addressees import PREFIX
-from hourpost.inbound.arrivals import describe_content
 from hourpost.inbound.queries import Filters, StoredInbound
 from hourpost.rules.mail.attachments import list_attachments
 from hourpost.rules.mail.decoding import decode_part
 from hourpost.rules.mail.inline_pictures import inline_pictures
 from hourpost.rules.submission import Standing
+from hourpost.webhooks.received import describe_content
 
 router = APIRouter(prefix="/emails/receiving", tags=["inbound"])
 

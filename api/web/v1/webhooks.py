@@ -141,7 +141,8 @@ async def send_test_event(
     caller: Manager,
     parts: ThePartsOf,
     type_: Annotated[
-        str | None, Query(alias="type", description="Of which type; else the first that it is called for.")
+        str | None,
+        Query(alias="type", description="Of which type; else the first that it is called for, of a route's the mail."),
     ] = None,
 ) -> Response:
     """Call the webhook for a made-up event, to see that it is taken. Its data say `"test": true`."""

@@ -9,7 +9,9 @@ import resend
 
 from hourpost.credentials.changes import NewCredential
 from hourpost.database import Database
+from hourpost.flow.receive import Receiver
 from hourpost.webhooks.kinds import KINDS
+from tests.api.web.arriving import arrive, make_route
 from tests.api.web.conftest import Customer, client_of
 from tests.api.web.running import RunningWeb
 from tests.cast import make_key
@@ -62,6 +64,31 @@ def test_a_test_event_is_of_the_first_type_unless_one_is_named(owner: Customer) 
     assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (422, "/type")
     owner.http.patch(f"/v1/webhooks/{hook}", json={"status": "disabled"})
     assert owner.http.post(f"/v1/webhooks/{hook}/test").json()["name"] == "webhook_disabled"
+
+
+async def test_a_test_event_of_a_route_looks_like_its_mail(owner: Customer, receiver: Receiver) -> None:
+    route = make_route(owner)
+    place = f"/v1/webhooks/{route['webhook_id']}"
+    made = owner.http.post(f"{place}/test")
+    assert made.status_code == 200
+    await arrive(receiver, route["pattern"], b"From: a@far.example\r\n\r\nwords")
+    events = owner.http.get(f"{place}/events").json()["data"]
+    earnest, sample = (owner.http.get(f"{place}/events/{one['id']}").json()["payload"] for one in events)
+    assert sample["type"] == earnest["type"] == "email.received"
+    assert set(sample["data"]) == set(earnest["data"]) | {"test"}
+    assert (sample["data"]["text"], sample["data"]["html"]) == ("This is a test.", "<p>This is a test.</p>")
+    assert [one["filename"] for one in sample["data"]["attachments"]] == ["test.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("webhook.disabled", "failing_since"), ("email.replied", "reply"), ("email.bounced", "bounce")]
+)
+def test_a_test_event_has_what_only_its_type_has(owner: Customer, name: str, field: str) -> None:
+    hook = make(owner)["id"]
+    event = owner.http.post(f"/v1/webhooks/{hook}/test", params={"type": name}).json()["id"]
+    data = owner.http.get(f"/v1/webhooks/{hook}/events/{event}").json()["payload"]["data"]
+    assert data[field]
+    assert "inbound_id" in data.get("reply", {"inbound_id": ""})
 
 
 def test_the_client_of_resend_reads_and_replays_events(client: None, owner: Customer) -> None:
