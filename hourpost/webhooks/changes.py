@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
@@ -19,6 +19,7 @@ from hourpost.gateways.encryption import Cipher
 from hourpost.rules import webhook_signing
 from hourpost.rules.ids import new_id
 from hourpost.rules.reachable import LOOPBACK, Network, is_reachable
+from hourpost.webhooks.calls import LEASE_SECONDS
 from hourpost.webhooks.kinds import KINDS, kinds_of
 from hourpost.webhooks.queries import Webhook, columns, get_webhook, to_webhook
 from hourpost.webhooks.samples import sample_of
@@ -138,14 +139,20 @@ async def replay(connection: AsyncConnection, webhook: Webhook, event_id: UUID, 
 
 
 async def replay_failed(connection: AsyncConnection, webhook: Webhook, now: datetime) -> int:
-    """Call a webhook again for every event that it has not taken; gives how many. Raises: Conflict while disabled."""
-    return await _replay(connection, webhook, Call.state == "failed", now)
+    """Call a webhook for every event that it has not taken, also for what would wait for its next try; gives how many.
+
+    What is due, or may be under way, is left to end by itself but has all its tries. Raises: Conflict while disabled.
+    """
+    waits = and_(Call.state == "pending", or_(Call.due_at > now, Call.attempts > 0))
+    return await _replay(connection, webhook, or_(Call.state == "failed", waits), now)
 
 
 async def _replay(connection: AsyncConnection, webhook: Webhook, which: ColumnElement[bool], now: datetime) -> int:
     if webhook.disabled_at is not None:
         raise Conflict("webhook_disabled", "This webhook is disabled: enable it first.")
-    anew = {"state": "pending", "attempts": 0, "due_at": now}
+    # A claim moves ``due_at`` so far on: nearer than that, a worker may have it
+    is_near = and_(Call.state == "pending", Call.due_at <= now + timedelta(seconds=LEASE_SECONDS))
+    anew = {"state": "pending", "attempts": 0, "due_at": case((is_near, Call.due_at), else_=now)}
     statement = update(Call).where(Call.webhook_id == webhook.id, which).values(anew).returning(Call.event_id)
     return len((await connection.execute(statement)).all())
 

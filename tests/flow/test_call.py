@@ -306,6 +306,29 @@ async def test_a_replay_calls_again_with_the_same_id(customer: Customer, endpoin
     assert first.body == second.body
 
 
+async def test_a_replay_of_all_calls_at_once_for_what_waits_and_leaves_what_is_under_way(
+    customer: Customer, endpoint: Endpoint
+) -> None:
+    made, now = await customer.hook(endpoint, "email.queued"), customer.rounds.clock.now()
+    await customer.rounds.post(*[f"a{number}@far.test" for number in range(5)])
+    ids = [call.event_id for call in await customer.rows("webhook_calls")]
+    rows = [
+        ("pending", 2, now + timedelta(hours=5)),  # waits
+        ("failed", 8, now - timedelta(days=1)),
+        ("pending", 1, now + timedelta(seconds=50)),  # a worker may have it
+        ("success", 1, now),
+        ("pending", 0, now),  # is due anyway
+    ]
+    statement = "UPDATE webhook_calls SET state = :state, attempts = :attempts, due_at = :due WHERE event_id = :id"
+    for event_id, (state, attempts, due) in zip(ids, rows, strict=True):
+        await customer.rounds.execute(statement, id=event_id, state=state, attempts=attempts, due=due)
+    async with customer.database.transaction() as connection:
+        assert await changes.replay_failed(connection, made.webhook, now) == 3
+    calls = await customer.rows("webhook_calls")
+    assert [call.due_at for call in calls] == [now, now, now + timedelta(seconds=50), now, now]
+    assert [(call.state, call.attempts) for call in calls] == [("pending", 0)] * 3 + [("success", 1), ("pending", 0)]
+
+
 async def test_a_disabled_webhook_is_called_for_nothing(customer: Customer, endpoint: Endpoint) -> None:
     made = await customer.hook(endpoint, "email.queued")
     await customer.rounds.post("a@far.test")

@@ -128,7 +128,10 @@ async def rotate_webhook_secret(webhook_id: str, caller: Manager, parts: ThePart
 
 @router.post("/{webhook_id}/replay", **route("replay_webhook", shapes.Created))
 async def replay_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Response:
-    """Call the webhook again for every event of the last 30 days that it has not taken. Each keeps its id."""
+    """Call the webhook, now, for every event of the last 30 days that it has not taken. Each keeps its id.
+
+    `replayed` counts those that have failed and those that would have waited for their next try.
+    """
     webhook = await _webhook(webhook_id, caller, parts)
     async with parts.database.transaction() as connection:
         replayed = await changes.replay_failed(connection, webhook, parts.clock.now())
