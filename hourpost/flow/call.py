@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -120,7 +120,7 @@ class Caller:
 
     async def _call(self, call: Claimed, payload: dict[str, Any] | None) -> None:
         try:
-            result = await self._try(call, payload)
+            result = replace(await self._try(call, payload), is_test=_is_test(call, payload))
             WEBHOOK_CALLS.labels("taken" if result.is_success else "failed").inc()
             await self._results.put(result)
         except (ServiceUnavailable, DBAPIError) as error:  # its lease ends, and it is called again
@@ -156,3 +156,8 @@ class Caller:
         for webhook in disabled:
             log.warning("a webhook was disabled", webhook_id=str(webhook.id), account_id=str(webhook.account_id))
         return [None] * len(results)
+
+
+def _is_test(call: Claimed, payload: dict[str, Any] | None) -> bool:
+    """Whether it is a made-up event; one of an email in test mode happened."""
+    return call.email_id is None and payload is not None and payload["data"].get("test") is True

@@ -25,7 +25,8 @@ class Webhook(Table):
     secret: Mapped[bytes]
     old_secret: Mapped[bytes | None]  # also signs, until then
     old_secret_until: Mapped[datetime | None]
-    failing_since: Mapped[datetime | None]  # the first failure after the last success
+    failing_since: Mapped[datetime | None]  # the first failure after the last success, or after a day without calls
+    failed_at: Mapped[datetime | None]  # the last one, to the hour
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     told_at: Mapped[datetime | None]  # when its owner was written to about that

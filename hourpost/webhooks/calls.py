@@ -16,6 +16,8 @@ from hourpost.webhooks.shares import Shares, UnderWay
 
 RETRY_SECONDS = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
 GIVE_UP_AFTER = timedelta(days=5)
+GAP = timedelta(days=1)
+"""After so long without a call that failed, the days of failure begin anew."""
 LEASE_SECONDS = 60
 
 # A loose scan gives the webhooks that are owed something now. What an account has room for is looked for evenly among
@@ -58,9 +60,9 @@ WITH RECURSIVE owed AS (
 ), claimed AS (
   UPDATE webhook_calls c SET due_at = :until, attempts = c.attempts + 1
   FROM due WHERE c.webhook_id = due.webhook_id AND c.event_id = due.event_id
-  RETURNING c.webhook_id, c.event_id, c.attempts, due.is_failing
+  RETURNING c.webhook_id, c.event_id, c.email_id, c.attempts, due.is_failing
 )
-SELECT c.webhook_id, c.event_id, c.attempts, c.is_failing, w.account_id, w.endpoint, w.secret,
+SELECT c.webhook_id, c.event_id, c.email_id, c.attempts, c.is_failing, w.account_id, w.endpoint, w.secret,
   CASE WHEN w.old_secret_until > :now THEN w.old_secret END AS old_secret
 FROM claimed c JOIN webhooks w ON w.id = c.webhook_id
 """
@@ -81,14 +83,17 @@ UPDATE webhook_calls c SET state = r.state, due_at = r.due
 FROM r WHERE c.webhook_id = r.webhook AND c.event_id = r.event AND c.due_at = r.until AND c.state = 'pending'
 """
 )
-# Only where it changes: a row that is written at every success would be the busiest of the table.
+# Only where it changes, and of failures once an hour: a row that is written at every call would be the busiest of the
+# table. Days without a call are no days of failure.
 _STANDING = text(
     """
-UPDATE webhooks w SET
-  failing_since = CASE WHEN r.succeeded THEN NULL ELSE coalesce(w.failing_since, :now) END
+UPDATE webhooks w SET failed_at = CASE WHEN NOT r.succeeded THEN CAST(:now AS timestamptz) END,
+  failing_since = CASE WHEN r.succeeded THEN NULL
+    WHEN coalesce(w.failed_at, w.failing_since) >= :recent THEN coalesce(w.failing_since, :now) ELSE :now END
 FROM (SELECT webhook, bool_or(succeeded) AS succeeded
       FROM unnest(CAST(:webhook AS uuid[]), CAST(:succeeded AS bool[])) AS r(webhook, succeeded) GROUP BY webhook) r
-WHERE w.id = r.webhook AND r.succeeded = (w.failing_since IS NOT NULL)
+WHERE w.id = r.webhook AND CASE WHEN r.succeeded THEN w.failing_since IS NOT NULL
+  ELSE w.failing_since IS NULL OR w.failed_at IS NULL OR w.failed_at < :hour END
 """
 )
 _DISABLE = text(
@@ -111,6 +116,7 @@ class Claimed:
 
     webhook_id: UUID
     event_id: UUID
+    email_id: UUID | None
     attempts: int
     is_failing: bool
     account_id: UUID
@@ -127,13 +133,17 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a call. Without a status there was no answer, and ``response`` says why."""
+    """What became of a call. Without a status there was no answer, and ``response`` says why.
+
+    Where a test event was not taken, the webhook is not failing by that.
+    """
 
     call: Claimed
     status: int | None
     response: str
     seconds: float
     sent_at: datetime
+    is_test: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -161,7 +171,7 @@ async def claim_calls(connection: AsyncConnection, under_way: UnderWay, shares: 
 async def record_results(
     connection: AsyncConnection, results: Sequence[Result], now: datetime, jitter: float
 ) -> list[Disabled]:
-    """Write what became of calls; gives the webhooks that are disabled by it, after five days of failure."""
+    """Write what became of calls; gives the webhooks that are disabled by it, after five days of failing calls."""
     fates = [_fate(result, now, jitter) for result in results]
     await connection.execute(
         _RECORD,
@@ -178,7 +188,7 @@ async def record_results(
             "sent": [result.sent_at for result in results],
         },
     )
-    return await _keep_standing(connection, results, now)
+    return await _keep_standing(connection, [one for one in results if one.is_success or not one.is_test], now)
 
 
 async def _keep_standing(connection: AsyncConnection, results: Sequence[Result], now: datetime) -> list[Disabled]:
@@ -186,7 +196,7 @@ async def _keep_standing(connection: AsyncConnection, results: Sequence[Result],
     succeeded |= {result.call.webhook_id: True for result in results if result.is_success}
     ordered = sorted(succeeded)
     arguments: dict[str, Any] = {"webhook": ordered, "succeeded": [succeeded[one] for one in ordered], "now": now}
-    await connection.execute(_STANDING, arguments)
+    await connection.execute(_STANDING, arguments | {"recent": now - GAP, "hour": now - timedelta(hours=1)})
     failing = [one for one in ordered if not succeeded[one]]
     if not failing:
         return []

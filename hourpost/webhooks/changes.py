@@ -93,7 +93,7 @@ async def update_webhook(
     if change.types is not None:
         values["kinds"] = kinds_of(change.types)
     if change.enabled is True:
-        values |= dict.fromkeys(("disabled_at", "disabled_reason", "failing_since", "told_at"))
+        values |= dict.fromkeys(("disabled_at", "disabled_reason", "failing_since", "failed_at", "told_at"))
     if change.enabled is False:
         values |= {"disabled_at": func.coalesce(Hook.disabled_at, now)}
     if not values:

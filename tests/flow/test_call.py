@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -233,17 +234,60 @@ async def test_a_webhook_that_takes_nothing_for_five_days_is_disabled_and_others
         await customer.hook(other, "webhook.disabled")
         endpoint.fail(500)
         customer.start()
-        await rounds.post("a@far.test")
-        await customer.settled(1)
-        rounds.clock.advance(5 * 24 * 3600 + 10)
+        for day in range(6):
+            await rounds.post(f"a{day}@far.test")
+            await failed(customer)
+            rounds.clock.advance(23 * 3600)
+        await rounds.post("late@far.test")
         (told,) = await arrived(other, 1)
         assert (told["type"], told["data"]["endpoint"]) == ("webhook.disabled", endpoint.url)
     hook = (await customer.rows("webhooks"))[0]
     assert hook.disabled_at == rounds.clock.now()
     assert hook.disabled_reason
-    assert (await customer.rows("webhook_calls"))[0].state == "failed"
+    calls = await customer.rows("webhook_calls")
+    assert {call.state for call in calls if call.kind == "queued"} == {"failed"}
     await rounds.post("b@far.test")
-    assert len(await customer.rows("webhook_calls")) == 2
+    assert len(await customer.rows("webhook_calls")) == len(calls)
+
+
+async def failed(customer: Customer) -> None:
+    """Wait until every call that is due was tried."""
+
+    async def none_is_due() -> bool:
+        now = customer.rounds.clock.now()
+        calls = await customer.rows("webhook_calls")
+        attempts = Counter(one.event_id for one in await customer.rows("webhook_attempts"))
+        return all(one.due_at > now and attempts[one.event_id] == one.attempts for one in calls)
+
+    await until(none_is_due)
+
+
+async def test_days_without_a_call_are_no_days_of_failure(customer: Customer, endpoint: Endpoint) -> None:
+    rounds = customer.rounds
+    await customer.hook(endpoint, "email.queued")
+    endpoint.fail(500)
+    customer.start()
+    await rounds.post("a@far.test")
+    await failed(customer)
+    await rounds.execute("UPDATE webhook_calls SET state = 'failed'")
+    rounds.clock.advance(6 * 24 * 3600)
+    await rounds.post("b@far.test")
+    await customer.settled(2)
+    (hook,) = await customer.rows("webhooks")
+    assert (hook.failing_since, hook.disabled_at) == (rounds.clock.now(), None)
+
+
+async def test_a_test_event_that_is_not_taken_makes_no_webhook_fail(customer: Customer, endpoint: Endpoint) -> None:
+    made, rounds = await customer.hook(endpoint, "email.queued"), customer.rounds
+    endpoint.fail(500)
+    customer.start()
+    async with customer.database.transaction() as connection:
+        await changes.send_test(connection, made.webhook, None, rounds.clock.now())
+    await customer.settled(1)
+    assert (await customer.rows("webhooks"))[0].failing_since is None
+    await rounds.post("a@far.test", test=True)  # in test mode, but it happened
+    await customer.settled(2)
+    assert (await customer.rows("webhooks"))[0].failing_since == rounds.clock.now()
 
 
 async def test_a_success_ends_the_days_of_failure(customer: Customer, endpoint: Endpoint) -> None:

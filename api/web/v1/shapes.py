@@ -346,7 +346,7 @@ class WebhookShape(Created):
     status: Literal["enabled", "disabled"]
     disabled_at: datetime | None
     disabled_reason: str | None
-    failing_since: Annotated[datetime | None, Field(description="The first failure after the last success.")]
+    failing_since: Annotated[datetime | None, Field(description="The first failure after a success, or a day of none.")]
     created_at: datetime
     signing_secret: str | None = None
 

@@ -1,0 +1,17 @@
+"""webhooks know when they failed last"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = '0035'
+down_revision = '0034'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column('webhooks', sa.Column('failed_at', sa.DateTime(timezone=True), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column('webhooks', 'failed_at')
