@@ -145,7 +145,7 @@ class Caller:
 
     def _secrets(self, call: Claimed) -> list[bytes]:
         row = secret_row(call.webhook_id)
-        return [self._cipher.open(sealed, row) for sealed in (call.secret, call.old_secret) if sealed is not None]
+        return [self._cipher.open(sealed, row) for sealed in (call.secret, *call.old_secrets)]
 
     async def _record(self, results: Sequence[Result]) -> list[None]:
         now = self._clock.now()

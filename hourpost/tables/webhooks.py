@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,6 +25,12 @@ class Webhook(Table):
     secret: Mapped[bytes]
     old_secret: Mapped[bytes | None]  # also signs, until then
     old_secret_until: Mapped[datetime | None]
+    older_secrets: Mapped[list[bytes | None]] = mapped_column(
+        ARRAY(LargeBinary), server_default="{}"
+    )  # latest first, each
+    older_secrets_until: Mapped[list[datetime | None]] = mapped_column(
+        ARRAY(DateTime(timezone=True)), server_default="{}"
+    )
     failing_since: Mapped[datetime | None]  # the first failure after the last success, or after a day without calls
     failed_at: Mapped[datetime | None]  # the last one, to the hour
     disabled_at: Mapped[datetime | None]

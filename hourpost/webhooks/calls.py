@@ -63,7 +63,8 @@ WITH RECURSIVE owed AS (
   RETURNING c.webhook_id, c.event_id, c.email_id, c.attempts, due.is_failing
 )
 SELECT c.webhook_id, c.event_id, c.email_id, c.attempts, c.is_failing, w.account_id, w.endpoint, w.secret,
-  CASE WHEN w.old_secret_until > :now THEN w.old_secret END AS old_secret
+  ARRAY(SELECT o.secret FROM unnest(array_prepend(w.old_secret, w.older_secrets),
+    array_prepend(w.old_secret_until, w.older_secrets_until)) AS o(secret, until) WHERE o.until > :now) AS old_secrets
 FROM claimed c JOIN webhooks w ON w.id = c.webhook_id
 """
 )
@@ -122,7 +123,7 @@ class Claimed:
     account_id: UUID
     endpoint: str
     secret: bytes
-    old_secret: bytes | None
+    old_secrets: Sequence[bytes]
     until: datetime
 
     @property

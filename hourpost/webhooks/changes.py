@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
 from hourpost import tables
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
@@ -27,6 +28,7 @@ from hourpost.webhooks.samples import sample_of
 MAX_WEBHOOKS = 50
 MAX_ENDPOINT = 2000
 OLD_SECRET_HOURS = 24
+MAX_OLD_SECRETS = 5
 
 Hook, Call = tables.Webhook, tables.WebhookCall
 
@@ -114,13 +116,15 @@ async def end_calls(connection: AsyncConnection, webhook_id: UUID) -> None:
 async def rotate_secret(
     connection: AsyncConnection, account_id: UUID, webhook_id: UUID, cipher: Cipher, now: datetime
 ) -> Issued:
-    """Give a webhook a new secret; the old one signs beside it for a day. Raises: NotFound."""
-    webhook = await get_webhook(connection, account_id, webhook_id)
+    """Give a webhook a new secret; each old one signs beside it for a day of its own, up to five. Raises: NotFound."""
     secret = webhook_signing.new_secret()
     values = {
         "secret": cipher.seal(secret, secret_row(webhook_id)),
-        "old_secret": webhook.secret,
+        "old_secret": Hook.secret,
         "old_secret_until": now + timedelta(hours=OLD_SECRET_HOURS),
+        # One statement: of two rotations at once neither loses what the other put away
+        "older_secrets": _prepend(Hook.old_secret, Hook.older_secrets),
+        "older_secrets_until": _prepend(Hook.old_secret_until, Hook.older_secrets_until),
     }
     return Issued(await _update(connection, account_id, webhook_id, values), webhook_signing.to_text(secret))
 
@@ -190,6 +194,11 @@ def reveal_secret(webhook: Webhook, cipher: Cipher) -> str:
 def secret_row(webhook_id: UUID) -> str:
     """What a webhook's secrets are sealed for."""
     return f"webhooks:{webhook_id}:secret"
+
+
+def _prepend(value: InstrumentedAttribute[Any], others: InstrumentedAttribute[Any]) -> Any:
+    """The latest that still sign, beside the one that has a column of its own."""
+    return func.array_prepend(value, others, type_=others.type)[1 : MAX_OLD_SECRETS - 1]
 
 
 async def _update(connection: AsyncConnection, account_id: UUID, webhook_id: UUID, values: dict[str, Any]) -> Webhook:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import json
 import time
 from collections import Counter
@@ -189,21 +191,45 @@ def verify(call: Received, secret: str) -> None:
     resend.Webhooks.verify({"payload": call.body.decode(), "headers": headers, "webhook_secret": secret})
 
 
-async def test_for_a_day_a_rotated_secret_signs_beside_the_new_one(customer: Customer, endpoint: Endpoint) -> None:
-    rounds = customer.rounds
-    rounds.clock.moment = rounds.clock.moment.fromtimestamp(time.time(), rounds.clock.moment.tzinfo)
+async def test_for_a_day_of_its_own_each_rotated_secret_signs_beside_the_new_one(
+    customer: Customer, endpoint: Endpoint
+) -> None:
+    rounds, clock = customer.rounds, customer.rounds.clock
+    clock.moment = clock.moment.fromtimestamp(time.time(), clock.moment.tzinfo)
     made = await customer.hook(endpoint, "email.queued")
-    async with customer.database.transaction() as connection:
-        new = await changes.rotate_secret(connection, rounds.account.id, made.webhook.id, CIPHER, rounds.clock.now())
+    secrets = [made.secret]
+    for _ in range(3):
+        secrets.append(await rotate(customer, made))
+        clock.advance(60)
     customer.start()
     await rounds.post("a@far.test")
-    await customer.settled(1)
-    for secret in (made.secret, new.secret):
+    await arrived(endpoint, 1)
+    for secret in secrets:
         verify(endpoint.received[0], secret)
-    rounds.clock.advance(24 * 3600 + 1)
-    await rounds.post("b@far.test")
-    await arrived(endpoint, 2)
-    assert len(endpoint.received[1].headers["webhook-signature"].split()) == 1
+    for calls, seconds, count in ((2, 24 * 3600 - 90, 2), (3, 60, 1)):
+        clock.advance(seconds)
+        await rounds.post("b@far.test")
+        await arrived(endpoint, calls)
+        assert len(endpoint.received[-1].headers["webhook-signature"].split()) == count
+
+
+async def rotate(customer: Customer, made: Issued) -> str:
+    account, now = made.webhook.account_id, customer.rounds.clock.now()
+    async with customer.database.transaction() as connection:
+        return (await changes.rotate_secret(connection, account, made.webhook.id, CIPHER, now)).secret
+
+
+async def test_of_old_secrets_the_oldest_goes_first(customer: Customer, endpoint: Endpoint) -> None:
+    made = await customer.hook(endpoint, "email.queued")
+    secrets = [await rotate(customer, made) for _ in range(8)]
+    customer.start()
+    await customer.rounds.post("a@far.test")
+    await arrived(endpoint, 1)
+    call = endpoint.received[0]
+    content = f"{call.headers['webhook-id']}.{call.headers['webhook-timestamp']}.".encode() + call.body
+    keys = [base64.b64decode(secret.removeprefix("whsec_")) for secret in reversed(secrets[2:])]
+    signatures = [f"v1,{base64.b64encode(hmac.digest(key, content, 'sha256')).decode()}" for key in keys]
+    assert call.headers["webhook-signature"].split() == signatures
 
 
 async def test_a_call_that_fails_is_repeated_along_the_schedule_and_then_given_up(

@@ -118,7 +118,10 @@ async def delete_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf, le
 
 @router.post("/{webhook_id}/signing-secret/rotate", **route("rotate_webhook_secret", shapes.WebhookIssued))
 async def rotate_webhook_secret(webhook_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
-    """Give a webhook a new secret. For 24 hours calls are signed with both, so that none is refused meanwhile."""
+    """Give a webhook a new secret. For 24 hours calls are signed with both, so that none is refused meanwhile.
+
+    Rotated again within these, all of them sign, each until its own 24 hours end; at most the five latest old ones.
+    """
     wanted = id_of(PREFIX, webhook_id, "webhook")
     async with parts.database.transaction() as connection:
         made = await changes.rotate_secret(connection, caller.account_id, wanted, parts.cipher, parts.clock.now())
