@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -92,6 +92,7 @@ async def create_route(
 async def delete_route(connection: AsyncConnection, account_id: UUID, route_id: UUID) -> None:
     """End a route, with its webhook; the mail that came by it stays. Raises: NotFound."""
     route = await get_route(connection, account_id, route_id)
+    await connection.execute(delete(tables.InboundRoute).where(tables.InboundRoute.id == route.id))
     await webhooks.delete_webhook(connection, account_id, route.webhook_id)
 
 

@@ -18,11 +18,11 @@ from hourpost import tables
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
 from hourpost.gateways.encryption import Cipher
 from hourpost.rules import webhook_signing
-from hourpost.rules.ids import new_id
+from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.reachable import LOOPBACK, Network, is_reachable
 from hourpost.webhooks.calls import LEASE_SECONDS
 from hourpost.webhooks.kinds import KINDS, kinds_of
-from hourpost.webhooks.queries import Webhook, columns, get_webhook, to_webhook
+from hourpost.webhooks.queries import Webhook, columns, find_route, get_webhook, to_webhook
 from hourpost.webhooks.samples import sample_of
 
 MAX_WEBHOOKS = 50
@@ -50,17 +50,22 @@ class Change:
     enabled: bool | None = None
 
 
-def check(endpoint: str | None, types: Sequence[str] | None, allowed: Sequence[Network], *, place: str = "") -> None:
-    """``allowed`` are networks besides the open internet. Raises: ValidationFailed, with every fault."""
+def check(
+    endpoint: str | None, types: Sequence[str] | None, allowed: Sequence[Network], *, is_of_route: bool = False
+) -> None:
+    """``allowed`` are networks besides the open internet; a route's webhook may be called for its mail alone.
+
+    Raises: ValidationFailed, with every fault.
+    """
     faults = []
     if endpoint is not None and (words := _fault_of(endpoint, allowed)):
-        faults.append(Fault(f"{place}/endpoint", f"`endpoint` {words}"))
-    if types is not None and not types:
-        faults.append(Fault(f"{place}/events", "`events` must name at least one type"))
+        faults.append(Fault("/endpoint", f"`endpoint` {words}"))
+    if types is not None and not types and not is_of_route:
+        faults.append(Fault("/events", "`events` must name at least one type"))
     for index, name in enumerate(types or ()):
         if name not in KINDS:
             known = ", ".join(KINDS)
-            faults.append(Fault(f"{place}/events/{index}", f"there are no events {name[:60]!a}; there are {known}"))
+            faults.append(Fault(f"/events/{index}", f"there are no events {name[:60]!a}; there are {known}"))
     if faults:
         raise ValidationFailed(faults)
 
@@ -130,7 +135,11 @@ async def rotate_secret(
 
 
 async def delete_webhook(connection: AsyncConnection, account_id: UUID, webhook_id: UUID) -> None:
-    """Delete a webhook with its events. Raises: NotFound."""
+    """Delete a webhook with its events. Raises: NotFound; Conflict for one that a route uses."""
+    route = await find_route(connection, account_id, webhook_id)
+    if route is not None:
+        words = f"The route {to_text('rte', route.id)} posts the mail for {route.pattern} by this webhook"
+        raise Conflict("webhook_in_use", f"{words}: delete the route, and the webhook goes with it.")
     statement = delete(Hook).where(Hook.account_id == account_id, Hook.id == webhook_id).returning(Hook.id)
     if (await connection.execute(statement)).one_or_none() is None:
         raise NotFound("There is no such webhook.")

@@ -49,6 +49,14 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteOf:
+    """The route for incoming mail that a webhook belongs to."""
+
+    id: UUID
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredCall:
     """One event of one webhook. ``state`` is pending, success or failed."""
 
@@ -93,6 +101,14 @@ async def get_webhook(connection: AsyncConnection, account_id: UUID, webhook_id:
     if row is None:
         raise NotFound("There is no such webhook.")
     return to_webhook(row)
+
+
+async def find_route(connection: AsyncConnection, account_id: UUID, webhook_id: UUID) -> RouteOf | None:
+    """The route whose own webhook it is."""
+    table = tables.InboundRoute
+    mine = table.account_id == account_id, table.webhook_id == webhook_id
+    row = (await connection.execute(select(table.id, table.pattern).where(*mine))).one_or_none()
+    return None if row is None else RouteOf(*row)
 
 
 async def list_calls(

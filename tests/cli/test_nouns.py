@@ -225,6 +225,9 @@ def test_a_route_of_incoming_mail_is_made_listed_and_ended(hourpost: Run, acme: 
     assert "not a verified domain" in hourpost(*create, "*@other.test", "https://acme.example/inbound").error
     (listed,) = hourpost("inbound-route", "list", "--account", acme, "--json").json["data"]
     assert (listed["id"], listed["pattern"]) == (made["id"], f"support@{name}")
+    refused = hourpost("webhook", "delete", "--account", acme, made["webhook_id"])
+    assert refused.exit_code == 1
+    assert made["id"] in refused.error
     assert hourpost("inbound-route", "delete", "--account", acme, made["id"], "--json").json["deleted"] is True
     assert hourpost("inbound-route", "list", "--account", acme, "--json").json["data"] == []
 

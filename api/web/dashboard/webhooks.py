@@ -74,11 +74,12 @@ async def get_page(webhook_id: str, request: Request, visitor: Developer) -> Res
     async with visitor.parts.database.reading() as connection:
         calls = await queries.list_calls(connection, webhook, Cursor(_PAGE, after))
         about = await queries.recipients_of(connection, calls.data)
+        of_route = await queries.find_route(connection, visitor.account.id, webhook.id)
     older = f"{PATH}/{webhook_id}?after={_event_id(calls.data[-1].event_id)}" if calls.has_more else ""
     secret = changes.reveal_secret(webhook, visitor.parts.cipher)
     return await visitor.page(
         "webhooks/one.html", block="calls", webhook=webhook, secret=secret, calls=calls.data, older=older,
-        event_id=_event_id, types=list(KINDS), words=WORDS, about=about,
+        event_id=_event_id, types=list(KINDS), words=WORDS, about=about, of_route=of_route,
     )  # fmt: skip
 
 
@@ -153,19 +154,24 @@ async def post_rotate(webhook_id: str, visitor: Developer) -> Response:
 
 @router.post(_ONE + "/delete")
 async def post_delete(webhook_id: str, visitor: Developer) -> Response:
-    """Delete it with what it was told."""
+    """Delete it with what it was told; that of a route goes with the route."""
     webhook = await _webhook(visitor, webhook_id)
-    async with visitor.parts.database.transaction() as connection:
-        await changes.delete_webhook(connection, visitor.account.id, webhook.id)
-        await audit.note(connection, visitor.actor(), "webhook_deleted", visitor.now, name=webhook.endpoint)
+    try:
+        async with visitor.parts.database.transaction() as connection:
+            await changes.delete_webhook(connection, visitor.account.id, webhook.id)
+            await audit.note(connection, visitor.actor(), "webhook_deleted", visitor.now, name=webhook.endpoint)
+    except Refused as error:
+        return visitor.redirect(f"{PATH}/{webhook_id}", error.message, "bad")
     return visitor.redirect(PATH, "The webhook is deleted.")
 
 
 async def _change(visitor: Visitor, webhook_id: str, change: changes.Change, words: str) -> Response:
     where = f"{PATH}/{webhook_id}"
-    await _webhook(visitor, webhook_id)
+    webhook = await _webhook(visitor, webhook_id)
+    async with visitor.parts.database.reading() as connection:
+        is_of_route = await queries.find_route(connection, visitor.account.id, webhook.id) is not None
     try:
-        changes.check(None, change.types, allowed_networks(visitor.parts.settings))
+        changes.check(None, change.types, allowed_networks(visitor.parts.settings), is_of_route=is_of_route)
         async with visitor.parts.database.transaction() as connection:
             changed = await changes.update_webhook(connection, visitor.account.id, _id(webhook_id), change, visitor.now)
             await audit.note(connection, visitor.actor(), "webhook_changed", visitor.now, name=changed.endpoint)

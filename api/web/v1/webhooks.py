@@ -71,7 +71,7 @@ async def create_webhook(request: Request, caller: Manager, parts: ThePartsOf, l
 
 @router.get("", **route("list_webhooks", shapes.Listed))
 async def list_webhooks(caller: Manager, parts: ThePartsOf, paging: _Paging) -> Response:
-    """List the webhooks of the account, newest first."""
+    """List the webhooks of the account, newest first; those of routes for incoming mail too, often with no `events`."""
     page = paging.cursor(PREFIX)
     async with parts.database.reading() as connection:
         return list_of((await queries.list_webhooks(connection, caller.account_id, page)).map(_view))
@@ -89,13 +89,18 @@ async def get_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Re
 async def update_webhook(
     webhook_id: str, request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger
 ) -> Response:
-    """Change a webhook. Enabling it again starts its five days anew; disabling it ends what it is owed."""
+    """Change a webhook. Enabling it again starts its five days anew; disabling it ends what it is owed.
+
+    Only that of a route for incoming mail may have no `events`: it is called for that mail in any case.
+    """
     wanted = id_of(PREFIX, webhook_id, "webhook")
     draft = await read_draft(request, WebhookChange)
     asked = draft.fields.events
     types = None if asked is None else _known(request, asked)
+    async with parts.database.reading() as connection:
+        is_of_route = types == [] and await queries.find_route(connection, caller.account_id, wanted) is not None
     with draft.noting():
-        changes.check(draft.fields.endpoint, types, allowed_networks(parts.settings))
+        changes.check(draft.fields.endpoint, types, allowed_networks(parts.settings), is_of_route=is_of_route)
     fields = draft.end()
     change = changes.Change(fields.endpoint, types, None if fields.status is None else fields.status == "enabled")
     async with parts.database.transaction() as connection:
@@ -107,7 +112,7 @@ async def update_webhook(
 
 @router.delete("/{webhook_id}", **route("delete_webhook", shapes.Deleted))
 async def delete_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
-    """Delete a webhook with its events."""
+    """Delete a webhook with its events. That of a route for incoming mail goes with the route (409)."""
     wanted = id_of(PREFIX, webhook_id, "webhook")
     async with parts.database.transaction() as connection:
         webhook = await queries.get_webhook(connection, caller.account_id, wanted)

@@ -161,6 +161,24 @@ def test_a_disabled_webhook_is_replayed_nothing(owner: Customer) -> None:
     assert owner.http.get(place).json()["status"] == "pending"
 
 
+def test_the_webhook_of_a_route_is_not_deleted_under_it(owner: Customer) -> None:
+    route = make_route(owner)
+    place = f"/v1/webhooks/{route['webhook_id']}"
+    refused = owner.http.delete(place)
+    assert (refused.status_code, refused.json()["name"]) == (409, "webhook_in_use")
+    assert route["id"] in refused.json()["message"]
+    assert route["pattern"] in refused.json()["message"]
+    assert owner.http.delete(f"/v1/inbound/routes/{route['id']}").status_code == 200
+    assert owner.http.get(place).status_code == 404
+
+
+def test_the_webhook_of_a_route_may_be_called_for_its_mail_alone(owner: Customer) -> None:
+    place = f"/v1/webhooks/{make_route(owner)['webhook_id']}"
+    for events in (["email.bounced"], []):
+        assert owner.http.patch(place, json={"events": events}).json()["events"] == events
+    assert owner.http.patch(f"/v1/webhooks/{make(owner)['id']}", json={"events": []}).status_code == 422
+
+
 def test_an_account_has_not_more_webhooks_than_it_may(owner: Customer) -> None:
     answers = [owner.http.post("/v1/webhooks", json=GOOD).status_code for _ in range(51)]
     assert answers == [201] * 50 + [409]

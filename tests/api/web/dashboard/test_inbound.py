@@ -29,6 +29,19 @@ async def test_a_route_is_added_seen_and_deleted(cast: Cast, database: Database)
     assert "deleted a route of incoming mail" in cast["owner"].get("/app/audit").text
 
 
+async def test_the_webhook_of_a_route_says_so_and_is_not_deleted_under_it(cast: Cast, database: Database) -> None:
+    domain = await make_domain(database, cast.account)
+    owner, pattern = cast["owner"], f"support@{domain.name}"
+    place = owner.post("/app/inbound", {"pattern": pattern, "url": "https://hooks.example/in"}).headers["location"]
+    page = owner.get(place).text
+    assert f"It posts the mail for <code>{pattern}</code>" in page
+    assert f'action="{place}/delete"' not in page
+    assert owner.post(f"{place}/delete").headers["location"] == place
+    assert f"posts the mail for {pattern} by this webhook: delete the route" in owner.get(place).text
+    owner.post(f"{place}/events", {})
+    assert "It is told of these from now on." in owner.get(place).text
+
+
 async def test_every_fault_is_said_beside_its_field(cast: Cast) -> None:
     answer = cast["owner"].post("/app/inbound", {"pattern": "nobody", "url": "nowhere"})
     assert answer.status_code == 422
