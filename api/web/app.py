@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from api.web import client_setup, openapi, stripe_webhooks
+from api.web.bodiless import no_fields
 from api.web.dashboard.application import Crossing, build_dashboard
 from api.web.errors import CLIENT_LEFT, MethodNotAllowed, to_response, unforeseen
 from api.web.faults import faults_in_query
@@ -49,6 +50,8 @@ from api.web.v1.sending import send_batch, send_email
 from hourpost.errors import HourpostError, NotFound, ValidationFailed
 from hourpost.gateways.request_rate import RequestRate
 from hourpost.settings import Settings
+
+_CHECKS = [Depends(known_parameters), Depends(no_fields)]
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -107,7 +110,7 @@ def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None
     app.router.routes.append(client_setup.outlook_route())
     app.include_router(stripe_webhooks.router, include_in_schema=False)
     for noun in _NOUNS:
-        app.include_router(noun.router, prefix="/v1", responses=ERRORS, dependencies=[Depends(known_parameters)])
+        app.include_router(noun.router, prefix="/v1", responses=ERRORS, dependencies=_CHECKS)
     for noun in _NOUNS:  # the same without /v1, for clients that were written for others
         app.include_router(noun.router, include_in_schema=False)
     openapi.install(app)

@@ -342,3 +342,33 @@ def test_a_slash_too_many_is_told_as_json(owner: Customer, path: str) -> None:
     answer = owner.http.post(str(owner.http.base_url).rstrip("/") + path, json=owner.email())
     assert (answer.status_code, answer.json()["name"]) == (404, "not_found")
     assert answer.json()["message"].startswith(f"There is nothing at {path}. The base address")
+
+
+@pytest.mark.parametrize(
+    ("content", "pointers", "words"),
+    [
+        (b'{"type": "nope", "colour": 1}', ["/type", "/colour"], "write `?type=` behind the address"),
+        (b"[1]", [""], "this takes no body"),
+        (b"type=nope", [""], "not valid JSON"),
+    ],
+)
+def test_fields_where_a_route_takes_none_are_named(
+    owner: Customer, content: bytes, pointers: list[str], words: str
+) -> None:
+    hook = {"endpoint": "https://acme.example/hooks", "events": ["email.sent"]}
+    place = f"/v1/webhooks/{owner.http.post('/v1/webhooks', json=hook).json()['id']}"
+    refused = owner.http.post(f"{place}/test", content=content)
+    assert (refused.status_code, refused.json()["name"]) == (422, "validation_error")
+    assert [error["pointer"] for error in refused.json()["errors"]] == pointers
+    assert words in refused.json()["message"]
+    assert owner.http.get(f"{place}/events").json()["data"] == []
+    for empty in (b"", b" ", b"{}", b"null"):
+        assert owner.http.post(f"{place}/replay", content=empty).status_code == 200
+    assert owner.http.post(f"{place.removeprefix('/v1')}/test", content=content).status_code == 200
+
+
+def test_a_body_beside_a_deletion_deletes_nothing(owner: Customer) -> None:
+    made = owner.http.post("/v1/suppressions", json={"email": "kept@example.net"}).json()
+    answer = owner.http.request("DELETE", f"/v1/suppressions/{made['id']}", json={"dry_run": True})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/dry_run")
+    assert owner.http.get("/v1/suppressions").json()["data"] != []
