@@ -26,6 +26,8 @@ _CONNECT_SECONDS = 5.0
 _KEPT_OF_ONE = 16
 _GONE = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 _KEEPALIVE_SECONDS = 20.0
+_PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+_NOT_TLS = "The server does not speak TLS at this port: is it one for plain HTTP?"
 
 
 class Unreachable(Exception):
@@ -178,4 +180,10 @@ def _words(error: Exception) -> str:
     cause = error.__cause__ or error.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"The certificate is not valid: {cause.verify_message}."
+    if isinstance(cause, ssl.SSLError):
+        return (
+            _NOT_TLS
+            if cause.reason in _PLAIN
+            else "The server broke off the TLS handshake; it may have no TLS 1.2 or newer."
+        )
     return str(error)[:300] or "The connection failed."

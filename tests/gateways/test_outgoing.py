@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from ipaddress import ip_address
 
@@ -131,3 +132,30 @@ async def test_what_is_no_http_is_said_to_be_none(near: HttpOutgoing, endpoint: 
 async def test_nobody_there_is_said_in_words(near: HttpOutgoing) -> None:
     with pytest.raises(Unreachable, match="connection"):
         await post(near, "http://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "does not speak TLS"),
+        (b"220 mail.example ESMTP\r\n", "does not speak TLS"),
+        (b"\x15\x03\x03\x00\x02\x02\x28", "the TLS handshake"),  # the alert handshake_failure
+        (b"\x15\x03\x03\x00\x02\x02\x46", "the TLS handshake"),  # protocol_version
+        (b"", "."),
+    ],
+)
+async def test_a_server_without_our_tls_is_told_of_in_words_and_not_in_those_of_openssl(
+    near: HttpOutgoing, answer: bytes, words: str
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable) as caught:
+            await post(near, f"https://127.0.0.1:{port}/")
+    assert words in str(caught.value)
+    assert "SSL" not in str(caught.value)
+    assert "_ssl" not in str(caught.value)
