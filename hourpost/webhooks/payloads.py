@@ -98,7 +98,7 @@ def _bounce(detail: dict[str, Any], reply: str | None) -> dict[str, Any]:
 def _sub_type(enhanced: str) -> str:
     """The word of the trade for an enhanced status code (RFC 3463)."""
     detail = enhanced.partition(".")[2]
-    return {"1.1": "NoEmail", "2.2": "MailboxFull", "3.4": "MessageTooLarge"}.get(
+    return {"1.1": "NoEmail", "1.10": "NoEmail", "2.2": "MailboxFull", "3.4": "MessageTooLarge"}.get(
         detail, "ContentRejected" if detail.startswith("6.") else "General"
     )
 
