@@ -96,7 +96,9 @@ class Settings(BaseSettings):
         " oldest of an operator's account.",
     )
     secret_key: SecretStr | None = Field(
-        None, description="Encrypts stored secrets, signs sessions; generated once into home when not set."
+        None,
+        description="Encrypts stored secrets, signs sessions, the same for all parts; `hourpost up` makes one in home"
+        " when not set, and no part by itself begins without.",
     )
     previous_secret_keys: SecretStr = Field(
         SecretStr(""), description="Older secret keys, space-separated, that still decrypt."

@@ -56,6 +56,12 @@ def of_every_part(settings: Settings) -> Iterator[str]:
             yield f"HOURPOST_DNS_SERVERS: {server!r} is not an address such as 192.0.2.1 or 192.0.2.1:5353"
 
 
+def of_secret_key(settings: Settings) -> Iterator[str]:
+    """Of a part by itself, for which nobody makes a key as `hourpost up` does."""
+    if settings.secret_key is None:
+        yield "HOURPOST_SECRET_KEY is not set: all parts need the same, such as `openssl rand -hex 32` prints once"
+
+
 def of_names(settings: Settings) -> Iterator[str]:
     """Of what says where we are, who we are and whom we believe: what nothing else has to be asked about."""
     yield from _of_addresses(settings)

@@ -7,7 +7,7 @@ import asyncio
 import typer
 
 from hourpost.assembly import broker_url, redis_url
-from hourpost.cli.faults import of_every_part, refuse_faults
+from hourpost.cli.faults import of_every_part, of_secret_key, refuse_faults
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.redis_server import RedisServer, inspect_redis
@@ -23,7 +23,7 @@ def settings_with_servers() -> Settings:
     settings = instance_settings()
     if settings.database_url is None or settings.redis_url is None:
         raise typer.BadParameter("HOURPOST_DATABASE_URL and HOURPOST_REDIS_URL are not set, and no `hourpost up` runs.")
-    refuse_faults(settings, of_every_part)
+    refuse_faults(settings, of_every_part, of_secret_key)
     if not settings.embedded:
         _refuse_clusters(settings)
     return settings

@@ -33,6 +33,17 @@ def test_a_worker_without_a_relay_says_so_without_a_traceback(hourpost: Run, mon
     assert "HOURPOST_RELAYS is not set" in words_of(done)
 
 
+@pytest.mark.parametrize("part", ["web", "worker", "scheduler", "smtp", "imap", "pop3"])
+def test_a_part_without_a_secret_key_says_so_without_a_traceback(
+    hourpost: Run, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOURPOST_RELAYS", "smtp://user:password@127.0.0.1:1")
+    monkeypatch.setenv("HOURPOST_SECRET_KEY", "")  # as in a copy of deploy/example.env
+    done = hourpost(part)
+    assert done.exit_code == 2
+    assert "HOURPOST_SECRET_KEY is not set: all parts need the same" in words_of(done)
+
+
 @pytest.mark.parametrize("words", ["settings", "up", "web", "worker", "account list"])
 def test_settings_that_cannot_be_are_all_named_without_a_traceback(
     hourpost: Run, words: str, monkeypatch: pytest.MonkeyPatch
