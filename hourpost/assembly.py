@@ -65,16 +65,6 @@ class Parts:
         await self.database.close()
 
 
-async def reach(database: Database) -> None:
-    """Wait until PostgreSQL answers. Raises: ServiceUnavailable after half a minute."""
-    await _patiently(lambda: _touch(database))
-
-
-async def _touch(database: Database) -> None:
-    async with database.hot_statements():
-        pass
-
-
 async def _patiently(start: Callable[[], Awaitable[None]]) -> None:
     for _ in range(_START_TRIES):
         try:

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from api.listening.capacity import allow_many_descriptors
 from api.web.app import build_app
 from api.web.parts import Parts
-from hourpost.assembly import build_parts, reach, redis_url
+from hourpost.assembly import build_parts, redis_url
 from hourpost.billing.till import Till, plan_url
 from hourpost.flow.postman import Postman
 from hourpost.gateways.dns import ResolverDns
@@ -28,10 +28,7 @@ _CONNECTIONS = 2000  # more than proxies keep open
 
 
 def run(settings: Settings, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; then requests under way may end. Calls ``ready`` when it listens.
-
-    Raises: ServiceUnavailable when PostgreSQL does not answer for half a minute.
-    """
+    """Serve until SIGTERM or SIGINT; then requests under way may end. Calls ``ready`` when it listens."""
     allow_many_descriptors(_CONNECTIONS)
     app = create_app_of(settings)
     config = uvicorn.Config(
@@ -58,8 +55,6 @@ class _Server(uvicorn.Server):
         self._parts = parts
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Raises: ServiceUnavailable, which uvicorn would tell in 270 lines if it came out of the lifespan."""
-        await reach(self._parts.database)
         await super().startup(sockets)
         if self.started:
             self._ready()

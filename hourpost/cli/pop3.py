@@ -6,6 +6,7 @@ import importlib
 
 import typer
 
+from hourpost.cli.beginning import begin
 from hourpost.cli.servers import settings_with_servers
 from hourpost.cli.smtp import find_certificate
 from hourpost.embedded.doors import metrics_port_of
@@ -28,6 +29,7 @@ def pop3() -> None:
     certificate = find_certificate(settings)
     configure_logging(settings, "pop3")
     serve_metrics(settings.host, metrics_port_of(settings, "pop3"))
+    begin(settings, "pop3")
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.pop3.entry").run
     run(settings, certificate, lambda: mark_ready(settings.home, "pop3"))

@@ -9,6 +9,7 @@ import typer
 import uvloop
 
 from hourpost.assembly import build_parts
+from hourpost.cli.beginning import begin
 from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.readiness import mark_ready
 from hourpost.gateways.metrics import serve_metrics
@@ -28,6 +29,7 @@ def scheduler() -> None:
     settings = settings_with_servers()
     configure_logging(settings, "scheduler")
     serve_metrics(settings.host, settings.metrics_port)
+    begin(settings, "scheduler", is_door=False)
     uvloop.run(_run(settings))
 
 

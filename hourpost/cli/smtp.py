@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from hourpost.cli.beginning import begin
 from hourpost.cli.faults import of_certificate, of_home, refuse_faults
 from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.certificate import find_or_make
@@ -31,6 +32,7 @@ def smtp() -> None:
     certificate = find_certificate(settings)
     configure_logging(settings, "smtp")
     serve_metrics(settings.host, metrics_port_of(settings, "smtp"))
+    begin(settings, "smtp")
     # A door stands above the command line, which therefore calls it by its name
     run = importlib.import_module("api.smtp.entry").run
     run(settings, certificate, lambda: mark_ready(settings.home, "smtp"))

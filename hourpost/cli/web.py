@@ -6,6 +6,7 @@ import gc
 
 import typer
 
+from hourpost.cli.beginning import begin
 from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.readiness import mark_ready
 from hourpost.logging import configure_logging
@@ -23,6 +24,7 @@ def web() -> None:
 
     settings = settings_with_servers()
     configure_logging(settings, "web")
+    begin(settings, "web")
 
     def ready() -> None:
         gc.collect()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hourpost.assembly import broker_url, database_url
+from hourpost.cli.beginning import begin
 from hourpost.cli.faults import of_a_worker, refuse_faults
 from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.doors import metrics_port_of
@@ -35,6 +36,7 @@ def worker(
     refuse_faults(settings, of_a_worker)
     configure_logging(settings, "worker")
     serve_metrics(settings.host, metrics_port_of(settings, "worker" if number == 1 else f"worker-{number}"))
+    begin(settings, "worker", is_door=False)
     urls = (database_url(settings), broker_url(settings))
 
     def ready() -> None:

@@ -195,7 +195,7 @@ def test_a_database_that_lets_nobody_in_is_told_in_its_own_words(
 def test_a_part_that_begins_while_the_database_is_away_gives_up_in_two_lines(
     settings: Settings, redis_url: str, tmp_path: Path, part: str
 ) -> None:
-    code = "from hourpost import assembly, cli; assembly._START_TRIES = 1; cli.main()"
+    code = "from hourpost import cli; from hourpost.cli import beginning; beginning._DOOR_SECONDS = 0.0; cli.main()"
     ports = {
         f"HOURPOST_{name.upper()}": str(getattr(settings, name)) for name in Settings.model_fields if "port" in name
     }

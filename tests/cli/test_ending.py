@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -67,6 +68,42 @@ def test_a_part_that_is_stopped_ends_with_0(processes: list[subprocess.Popen[byt
         process.send_signal(number)
     ended = [(*stop, process.wait(PATIENCE_SECONDS)) for stop, process in zip(STOPS, processes, strict=True)]
     assert ended == [(*stop, 0) for stop in STOPS]
+
+
+WAITING = ("web", "worker", "smtp")  # the others wait as one of these does
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_part_says_that_it_waits_for_postgres_and_is_stopped_at_once(
+    redis_url: str, tmp_path: Path, is_silent: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as stack:
+        port = silent.getsockname()[1] if is_silent else 1
+        environment = os.environ | {
+            "HOURPOST_HOME": str(tmp_path),
+            "HOURPOST_DATABASE_URL": f"postgresql://hourpost@127.0.0.1:{port}/x?sslmode=disable",
+            "HOURPOST_REDIS_URL": redis_url,
+            "HOURPOST_SECRET_KEY": "a secret of the tests, long enough",
+            "HOURPOST_RELAYS": "smtp://127.0.0.1:1",
+        }
+        started = []
+        for part in WAITING:
+            command = [sys.executable, "-m", "hourpost", part]
+            process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            started.append(process)
+        for process in started:
+            assert process.stderr is not None
+            assert any("waiting for PostgreSQL" in line for line in process.stderr)
+        time.sleep(1.0)
+        began_at = time.monotonic()
+        for process in started:
+            process.terminate()
+        for process in started:
+            assert process.communicate(timeout=PATIENCE_SECONDS) == (None, "")
+        assert time.monotonic() - began_at < 5.0
+        assert [process.returncode for process in started] == [0] * len(WAITING)
 
 
 def _wait_until_ready(home: Path, part: str, process: subprocess.Popen[bytes]) -> None:

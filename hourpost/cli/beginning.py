@@ -1,0 +1,81 @@
+"""The beginning of a part: it waits for what it needs of PostgreSQL, says so, and is ended at once by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+
+import structlog
+
+from hourpost.assembly import database_url
+from hourpost.database import Database
+from hourpost.errors import ServiceUnavailable
+from hourpost.settings import Settings
+
+_PAUSE_SECONDS = 0.1
+_TELL_SECONDS = 10.0
+_DOOR_SECONDS = 30.0
+
+log = structlog.get_logger()
+
+
+def begin(settings: Settings, part: str, *, is_door: bool = True) -> None:
+    """Return when the part can work. A door is given up after half a minute: who knocks there waits for nothing.
+
+    Raises: ServiceUnavailable for a door; SystemExit for SIGTERM or SIGINT.
+    """
+    if not asyncio.run(_begin(settings, part, _DOOR_SECONDS if is_door else None)):
+        raise SystemExit(0)
+
+
+async def _begin(settings: Settings, part: str, most_seconds: float | None) -> bool:
+    """False when a signal came first."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    database = Database(database_url(settings), pool_size=1, application=f"hourpost {part}")
+    waiting = asyncio.create_task(_Wait(database, most_seconds).run())
+    stopping = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if stopped.is_set():
+            return False
+        await waiting
+        return True
+    finally:
+        waiting.cancel()
+        stopping.cancel()
+        await asyncio.gather(waiting, stopping, return_exceptions=True)
+        await database.close()
+
+
+class _Wait:
+    """A wait that says now and then what it is for. With ``most_seconds`` it is given up after them."""
+
+    def __init__(
+        self, database: Database, most_seconds: float | None, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database = database
+        self._seconds = seconds
+        self._ends_at = None if most_seconds is None else seconds() + most_seconds
+        self._tells_at = 0.0
+
+    async def run(self) -> None:
+        """Until PostgreSQL answers. Raises: ServiceUnavailable when there is no more time."""
+        while True:
+            try:
+                async with self._database.hot_statements():
+                    return
+            except ServiceUnavailable as error:
+                if self._ends_at is not None and self._seconds() >= self._ends_at:
+                    raise
+                self._tell("waiting for PostgreSQL", cause=error.cause)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _tell(self, words: str, **more: object) -> None:
+        now = self._seconds()
+        if now >= self._tells_at:
+            self._tells_at = now + _TELL_SECONDS
+            log.warning(words, **more)
