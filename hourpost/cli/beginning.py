@@ -1,4 +1,4 @@
-"""The beginning of a part: it waits for what it needs of PostgreSQL, says so, and is ended at once by a signal."""
+"""The beginning of a part: it waits for PostgreSQL, says so, and does not begin with a secret key of other data."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable
 
 import structlog
+import typer
 
 from hourpost.assembly import database_url
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
+from hourpost.gateways.encryption import Cipher
+from hourpost.seals import find_wrong_key
 from hourpost.settings import Settings
 
 _PAUSE_SECONDS = 0.1
@@ -24,7 +27,8 @@ log = structlog.get_logger()
 def begin(settings: Settings, part: str, *, is_door: bool = True) -> None:
     """Return when the part can work. A door is given up after half a minute: who knocks there waits for nothing.
 
-    Raises: ServiceUnavailable for a door; SystemExit for SIGTERM or SIGINT.
+    Raises: ServiceUnavailable for a door; typer.BadParameter where the secret key opens nothing that is stored;
+    SystemExit for SIGTERM or SIGINT.
     """
     if not asyncio.run(_begin(settings, part, _DOOR_SECONDS if is_door else None)):
         raise SystemExit(0)
@@ -36,7 +40,8 @@ async def _begin(settings: Settings, part: str, most_seconds: float | None) -> b
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     database = Database(database_url(settings), pool_size=1, application=f"hourpost {part}")
-    waiting = asyncio.create_task(_Wait(database, most_seconds).run())
+    wait = _Wait(database, Cipher.from_settings(settings), most_seconds)
+    waiting = asyncio.create_task(wait.run())
     stopping = asyncio.create_task(stopped.wait())
     try:
         await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -55,24 +60,36 @@ class _Wait:
     """A wait that says now and then what it is for. With ``most_seconds`` it is given up after them."""
 
     def __init__(
-        self, database: Database, most_seconds: float | None, seconds: Callable[[], float] = time.monotonic
+        self,
+        database: Database,
+        cipher: Cipher,
+        most_seconds: float | None,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
+        self._cipher = cipher
         self._seconds = seconds
         self._ends_at = None if most_seconds is None else seconds() + most_seconds
         self._tells_at = 0.0
 
     async def run(self) -> None:
-        """Until PostgreSQL answers. Raises: ServiceUnavailable when there is no more time."""
+        """Until PostgreSQL answers. Raises: ServiceUnavailable when there is no more time, typer.BadParameter."""
         while True:
             try:
-                async with self._database.hot_statements():
-                    return
+                return await self._look()
             except ServiceUnavailable as error:
                 if self._ends_at is not None and self._seconds() >= self._ends_at:
                     raise
                 self._tell("waiting for PostgreSQL", cause=error.cause)
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _look(self) -> None:
+        """Raises: ServiceUnavailable, typer.BadParameter."""
+        wrong = await find_wrong_key(self._database, self._cipher)
+        if wrong is not None and wrong.is_whole:
+            raise typer.BadParameter(wrong.words)
+        if wrong is not None:
+            log.error(wrong.words)
 
     def _tell(self, words: str, **more: object) -> None:
         now = self._seconds()

@@ -21,7 +21,7 @@ from hourpost.cli.relay_checks import ADVICE as RELAY_ADVICE
 from hourpost.cli.relay_checks import check_logins, check_relays
 from hourpost.database import Database
 from hourpost.embedded.room import NONE_BYTES, describe
-from hourpost.errors import HourpostError
+from hourpost.errors import HourpostError, ServiceUnavailable
 from hourpost.flow.postman import find_owner
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
@@ -31,10 +31,12 @@ from hourpost.inbound.addressees import find_postmaster
 from hourpost.rules.addresses import parse_address
 from hourpost.rules.plans import PLANS
 from hourpost.rules.subscriptions import TERMS, Price, lookup_key
+from hourpost.seals import WrongKey, find_wrong_key
 from hourpost.settings import Settings, list_unknown_variables, list_unreadable_lines
 from migrations.upgrade import current_revision, newest_revision
 
 _MOST_SKEW_SECONDS = 2.0
+_SEALED = "give the key that the database was used with, in HOURPOST_SECRET_KEY or HOURPOST_PREVIOUS_SECRET_KEYS"
 _RENEW_BEFORE = timedelta(days=14)
 _TIMEOUT_SECONDS = 20.0
 _PROBE = "example.com"
@@ -199,8 +201,22 @@ async def _check_dns(settings: Settings) -> list[Check]:
 
 
 async def _check_secret(settings: Settings) -> list[Check]:
-    Cipher.from_settings(settings)
-    return [ok("secret key", "set")]
+    cipher = Cipher.from_settings(settings)
+    try:
+        wrong = await _find_wrong_key(settings, cipher)
+    except (ServiceUnavailable, ValueError):
+        return [warning("secret key", "set; whether it is the data's is not known", "see database above")]
+    if wrong is not None:
+        return [failed("secret key", wrong.words, _SEALED)]
+    return [ok("secret key", "set, and opens what is sealed")]
+
+
+async def _find_wrong_key(settings: Settings, cipher: Cipher) -> WrongKey | None:
+    database = _open_database(settings, pool_size=1)
+    try:
+        return await find_wrong_key(database, cipher)
+    finally:
+        await database.close()
 
 
 async def _check_stripe(settings: Settings) -> list[Check]:

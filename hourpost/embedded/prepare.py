@@ -9,14 +9,18 @@ from pathlib import Path
 from hourpost.database import Database
 from hourpost.embedded.first_steps import prepare_first_account, prepare_own_account
 from hourpost.embedded.instance import instance_settings_of
-from hourpost.errors import HourpostError
+from hourpost.errors import HourpostError, Refused
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.encryption import Cipher
+from hourpost.seals import find_wrong_key
 from migrations.upgrade import upgrade
 
 
 async def prepare(home: Path) -> None:
-    """Migrate, then make the first account where there is none. Raises: ServiceUnavailable."""
+    """Migrate, then make the first account where there is none.
+
+    Raises: ServiceUnavailable, Refused with a secret key that is not the data's.
+    """
     settings = instance_settings_of(home)
     assert settings.database_url is not None  # `hourpost up` has written where it is
     database = Database(
@@ -25,6 +29,9 @@ async def prepare(home: Path) -> None:
     try:
         await upgrade(database)
         cipher, clock = Cipher.from_settings(settings), SystemClock()
+        wrong = await find_wrong_key(database, cipher)
+        if wrong is not None and wrong.is_whole:
+            raise Refused(wrong.words)
         await prepare_own_account(database, cipher, clock)
         await prepare_first_account(home, database, cipher, clock)
     finally:

@@ -26,6 +26,7 @@ from hourpost.flow.local import Claims
 from hourpost.flow.sweep import return_orphans, return_strays
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock, SystemClock
+from hourpost.gateways.encryption import CannotDecrypt
 from hourpost.gateways.metrics import CLAIMED_DELIVERIES, RETURNED_DELIVERIES
 from hourpost.gateways.relays import ContentNotCanonical, Envelope, Outcome, Postponed, Relays
 from hourpost.rules.report_wishes import read_wishes
@@ -224,6 +225,9 @@ class Courier:
             found = await self._attempt(email, content)
         except ServiceUnavailable:  # its content or its keys could not be read
             found = self._put_off(email, Postponed("relay", 5.0, "the database was away"))
+        except CannotDecrypt as error:
+            log.warning("mail cannot be signed", email_id=str(email.email_id), error=str(error))
+            found = self._put_off(email, Postponed("relay", 60.0, "an error of ours; it is logged"))
         except Exception:  # the outermost loop of one delivery: whatever it was, its lease must end
             if not self._ended.isdisjoint(email.keys):  # it may have left: the sweep makes it unknown, as after a crash
                 raise

@@ -45,6 +45,10 @@ class Cipher:
         nonce = os.urandom(_NONCE_BYTES)
         return head + nonce + self._keys[self._key_id].encrypt(nonce, plain, head + row.encode())
 
+    def has_key_of(self, sealed: bytes) -> bool:
+        """Whether one of the keys sealed this, whatever row it is of."""
+        return sealed[: len(_VERSION)] == _VERSION and sealed[len(_VERSION) : _HEAD_BYTES] in self._keys
+
     def open(self, sealed: bytes, row: str) -> bytes:
         """What was sealed for this row. Raises: CannotDecrypt."""
         head, nonce = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES : _HEAD_BYTES + _NONCE_BYTES]

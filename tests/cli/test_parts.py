@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from hourpost.database import Database
 from hourpost.settings import Settings
+from tests.cast import make_account, make_domain
 from tests.cli.conftest import Done, Run
 from tests.fixtures.certificates import self_signed
 from tests.gateways.conftest import nodes_of_a_cluster
@@ -42,6 +45,33 @@ def test_a_part_without_a_secret_key_says_so_without_a_traceback(
     done = hourpost(part)
     assert done.exit_code == 2
     assert "HOURPOST_SECRET_KEY is not set: all parts need the same" in words_of(done)
+
+
+@pytest.mark.parametrize("part", ["web", "worker", "scheduler", "smtp", "imap", "pop3"])
+def test_no_part_begins_with_a_secret_key_that_opens_nothing_of_what_is_stored(
+    hourpost: Run, part: str, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restore with the wrong one: mail would be taken that nobody can sign."""
+    name = asyncio.run(seal_a_domain(fresh_database_url))
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", fresh_database_url)
+    monkeypatch.setenv("HOURPOST_RELAYS", "smtp://user:password@127.0.0.1:1")
+    monkeypatch.setenv("HOURPOST_SECRET_KEY", "another secret key of somebody")
+    done = hourpost(part)
+    assert done.exit_code == 2
+    said = f"opens the DKIM keys of {name}"
+    assert "HOURPOST_SECRET_KEY is not the key of this database" in words_of(done)
+    assert said in words_of(done)
+    if part == "web":
+        checks = {one["name"]: one for one in json.loads(hourpost("doctor", "--json").output)["checks"]}
+        assert checks["secret key"]["status"] == "failed"
+        assert said in checks["secret key"]["text"]
+
+
+async def seal_a_domain(url: str) -> str:
+    database = Database(url)
+    domain = await make_domain(database, await make_account(database))
+    await database.close()
+    return domain.name
 
 
 @pytest.mark.parametrize("words", ["settings", "up", "web", "worker", "account list"])

@@ -6,12 +6,14 @@ import asyncio
 
 import dkim
 import pytest
+import structlog
 
 from hourpost.accounts.changes import set_ed25519_signing
 from hourpost.domains.records import list_records
 from hourpost.flow.claim import claim, enrol, load_contents
 from hourpost.flow.signing import DkimSigner
 from hourpost.flow.store import CHUNK_BYTES
+from hourpost.gateways.encryption import Cipher
 from hourpost.rules.ids import new_id
 from hourpost.rules.submission import SendingDomain
 from tests.cast import CIPHER, make_account, make_domain
@@ -39,6 +41,20 @@ async def test_signed_mail_verifies_by_the_records_that_the_owner_publishes(roun
     verifier = dkim.DKIM(signed)
     assert verifier.verify(0, dnsfunc=lambda name, **_: records.get(name.decode()))
     assert (b"a=ed25519-sha256" in signed) is wants_ed25519  # dkimpy cannot verify it here; tests/rules do
+
+
+async def test_mail_whose_key_cannot_be_opened_waits_and_the_log_names_the_setting(rounds):
+    account = rounds.account = await make_account(rounds.database)
+    domain = await make_domain(rounds.database, account)
+    names = {domain.name: SendingDomain(domain.id, domain.name, signs=True)}
+    mail = letter("a@x.test", from_address=f"hi@{domain.name}")
+    with structlog.testing.capture_logs() as logs:
+        rounds.start()._signer = DkimSigner(rounds.database, Cipher("another secret key of somebody"))
+        await rounds.office.intake.accept(order(make_standing(account, 1000, domains=names), mail))
+        await rounds.until(lambda now: now.row(mail.email_id).state == "deferred")
+    (said,) = (one for one in logs if one["event"] == "mail cannot be signed")
+    assert "HOURPOST_PREVIOUS_SECRET_KEYS" in said["error"]
+    assert not any("exc_info" in one for one in logs)
 
 
 async def _take(rounds):
