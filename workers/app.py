@@ -110,7 +110,10 @@ async def build_courier(settings: Settings, database_url: str, cipher: Cipher, *
 def run_worker(
     settings: Settings, urls: tuple[str, str], cipher: Cipher, ready: Callable[[], None], *, schedules: bool = False
 ) -> None:
-    """Run until SIGTERM; what is in hand is then sent or left to its lease. ``urls``: database, broker."""
+    """Run until SIGTERM; what is in hand is then sent or left to its lease. ``urls``: database, broker.
+
+    Raises: SystemExit when the courier has died, which is in the log.
+    """
     database_url, broker_url = urls
     courier = CourierThread(
         lambda: build_courier(settings, database_url, cipher, schedules=schedules),
@@ -132,3 +135,5 @@ def run_worker(
         ).start()
     finally:
         courier.stop(_DRAIN_SECONDS)
+    if courier.has_died:
+        raise SystemExit(1)

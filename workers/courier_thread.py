@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ class CourierThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: Running | None = None
         self._ready = threading.Event()
+        self.has_died = False
 
     def start(self, timeout_seconds: float = 30.0) -> None:
         """Start, and wait until the courier looks for work. Raises: TimeoutError."""
@@ -36,26 +38,32 @@ class CourierThread:
 
     def hint(self, email_ids: list[str]) -> None:
         """Tell the courier where to look first; from any thread."""
-        if self._loop is not None and self._running is not None:
-            ids = [UUID(hex=one) for one in email_ids]
-            self._loop.call_soon_threadsafe(self._running.courier.hint, ids)
+        if self._running is not None:
+            self._call(self._running.courier.hint, [UUID(hex=one) for one in email_ids])
 
     def ring_billing(self) -> None:
         """Tell that something of billing is due; from any thread."""
-        if self._loop is not None and self._running is not None and self._running.billing is not None:
-            self._loop.call_soon_threadsafe(self._running.billing.ring)
+        if self._running is not None and self._running.billing is not None:
+            self._call(self._running.billing.ring)
 
     def stop(self, timeout_seconds: float) -> None:
-        """Claim nothing more, let what is in hand end, and wait for it."""
-        if self._loop is not None and self._running is not None:
-            self._loop.call_soon_threadsafe(self._running.courier.stop)
+        """Claim nothing more, let what is in hand end, and wait for it; nothing where the courier has died."""
+        if self._running is not None:
+            self._call(self._running.courier.stop)
         self._thread.join(timeout_seconds)
+
+    def _call(self, act: Callable[..., None], *arguments: object) -> None:
+        """Do it on the courier's loop, unless that has ended."""
+        assert self._loop is not None  # which is there before what runs on it
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(act, *arguments)
 
     def _run(self) -> None:
         try:
             uvloop.run(self._main())
         except Exception:  # the outermost loop of the thread: the process must not stay behind without its courier
             log.exception("the courier died")
+            self.has_died = True
             self._on_death()
 
     async def _main(self) -> None:

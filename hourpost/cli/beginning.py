@@ -7,25 +7,32 @@ import signal
 import time
 from collections.abc import Callable
 
+import asyncpg
 import structlog
 import typer
 
 from hourpost.assembly import database_url
-from hourpost.database import Database
+from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.encryption import Cipher
 from hourpost.seals import find_wrong_key
 from hourpost.settings import Settings
+from migrations.revision import newest_file_revision
 
 _PAUSE_SECONDS = 0.1
 _TELL_SECONDS = 10.0
 _DOOR_SECONDS = 30.0
 
+_REVISION = HotStatement("SELECT version_num FROM alembic_version")
+
 log = structlog.get_logger()
 
 
 def begin(settings: Settings, part: str, *, is_door: bool = True) -> None:
-    """Return when the part can work. A door is given up after half a minute: who knocks there waits for nothing.
+    """Return when the part can work.
+
+    A door is given up after half a minute without PostgreSQL: who knocks there waits for nothing. It opens before there
+    are tables, and says so itself; the others wait for those of this version.
 
     Raises: ServiceUnavailable for a door; typer.BadParameter where the secret key opens nothing that is stored;
     SystemExit for SIGTERM or SIGINT.
@@ -57,7 +64,7 @@ async def _begin(settings: Settings, part: str, most_seconds: float | None) -> b
 
 
 class _Wait:
-    """A wait that says now and then what it is for. With ``most_seconds`` it is given up after them."""
+    """A wait that says now and then what it is for. One for a door ends after ``most_seconds``, or without tables."""
 
     def __init__(
         self,
@@ -73,26 +80,41 @@ class _Wait:
         self._tells_at = 0.0
 
     async def run(self) -> None:
-        """Until PostgreSQL answers. Raises: ServiceUnavailable when there is no more time, typer.BadParameter."""
+        """Until all is there. Raises: ServiceUnavailable when there is no more time, typer.BadParameter."""
         while True:
             try:
-                return await self._look()
+                if await self._look():
+                    return
+                self._tell("waiting for the tables of this version: run `hourpost migrate`")
             except ServiceUnavailable as error:
                 if self._ends_at is not None and self._seconds() >= self._ends_at:
                     raise
                 self._tell("waiting for PostgreSQL", cause=error.cause)
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _look(self) -> None:
-        """Raises: ServiceUnavailable, typer.BadParameter."""
+    async def _look(self) -> bool:
+        """Whether it can begin. Raises: ServiceUnavailable, typer.BadParameter."""
+        if self._ends_at is None and not await _has_tables(self._database):
+            return False
         wrong = await find_wrong_key(self._database, self._cipher)
         if wrong is not None and wrong.is_whole:
             raise typer.BadParameter(wrong.words)
         if wrong is not None:
             log.error(wrong.words)
+        return True
 
     def _tell(self, words: str, **more: object) -> None:
         now = self._seconds()
         if now >= self._tells_at:
             self._tells_at = now + _TELL_SECONDS
             log.warning(words, **more)
+
+
+async def _has_tables(database: Database) -> bool:
+    """Whether they are this version's, or a newer one's: older processes run beside. Raises: ServiceUnavailable."""
+    try:
+        async with database.hot_statements() as connection:
+            rows = await _REVISION.run(connection, {})
+    except asyncpg.UndefinedTableError:
+        return False
+    return any(row.version_num >= newest_file_revision() for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -11,9 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from hourpost.database import Database
 from hourpost.embedded.readiness import mark_starting, readiness_file
 from tests.fixtures.certificates import Certificate
 from tests.fixtures.ports import free_port
@@ -106,7 +110,40 @@ def test_a_part_says_that_it_waits_for_postgres_and_is_stopped_at_once(
         assert [process.returncode for process in started] == [0] * len(WAITING)
 
 
-def _wait_until_ready(home: Path, part: str, process: subprocess.Popen[bytes]) -> None:
+@pytest.mark.parametrize("part", ["worker", "scheduler"])
+def test_what_works_on_tables_waits_until_they_are_there(
+    fresh_database_url: str, redis_url: str, tmp_path: Path, part: str
+) -> None:
+    asyncio.run(_run(fresh_database_url, "ALTER TABLE alembic_version RENAME TO not_yet"))
+    environment = os.environ | {
+        "HOURPOST_HOME": str(tmp_path),
+        "HOURPOST_DATABASE_URL": fresh_database_url,
+        "HOURPOST_REDIS_URL": redis_url,
+        "HOURPOST_SECRET_KEY": "a secret of the tests, long enough",
+        "HOURPOST_RELAYS": "smtp://127.0.0.1:1",
+    }
+    mark_starting(tmp_path, part)
+    command = [sys.executable, "-m", "hourpost", part]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert "run `hourpost migrate`" in process.stderr.readline()
+            asyncio.run(_run(fresh_database_url, "ALTER TABLE not_yet RENAME TO alembic_version"))
+            _wait_until_ready(tmp_path, part, process)
+            process.terminate()
+            assert process.wait(PATIENCE_SECONDS) == 0
+        finally:
+            process.kill()
+
+
+async def _run(url: str, statement: str) -> None:
+    database = Database(url)
+    async with database.transaction() as connection:
+        await connection.execute(text(statement))
+    await database.close()
+
+
+def _wait_until_ready(home: Path, part: str, process: subprocess.Popen[Any]) -> None:
     ends_at = time.monotonic() + PATIENCE_SECONDS
     while not readiness_file(home, part).exists():
         assert process.poll() is None, f"{part} ended before it was ready"

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
+
+from sqlalchemy import text
 
 from hourpost.emails.relays import read_relays_now
 
@@ -92,3 +97,16 @@ async def test_sigterm_lets_what_is_in_hand_end(rounds, start_worker):
     assert await asyncio.to_thread(worker.wait, 60) == 0
     ledger = await rounds.until(lambda _: True)
     assert ledger.events[email_id, 0] == ["queued", "sent"]
+
+
+async def test_a_courier_that_dies_takes_its_worker_along_and_only_its_own_error_is_told(rounds, own_redis):
+    async with rounds.database.transaction() as connection:
+        await connection.execute(text("DROP TABLE workers CASCADE"))
+    given = {"database_url": rounds.database.url, "redis_url": own_redis.url, "broker": own_redis.broker_url}
+    given["relays"] = f"smtp://u:p@127.0.0.1:{rounds.far_end.port}?tls=none"
+    command = [sys.executable, "-m", "tests.workers.worker_process", json.dumps(given)]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "the courier died" in said
+    assert "Event loop is closed" not in said
