@@ -191,10 +191,14 @@ class Database:
         settings = self._settings | self._plans
         return await self._open(command_timeout=_LONGEST_SECONDS, server_settings=settings, record_class=Row)
 
-    async def listen(self) -> asyncpg.Connection:
-        """A connection of its own for LISTEN, to be closed by the caller. Raises: OSError, asyncpg.PostgresError."""
+    async def listen(self, application: str | None = None) -> asyncpg.Connection:
+        """A connection of its own for LISTEN, to be closed by the caller; ``application`` names it in PostgreSQL.
+
+        Raises: OSError, asyncpg.PostgresError.
+        """
+        settings = {"application_name": application} if application else {}
         with self._watch.over_attempt():
-            return await self._open(command_timeout=10)
+            return await self._open(command_timeout=10, server_settings=settings)
 
     async def _open(self, **arguments: Any) -> asyncpg.Connection:
         """The only place that makes connections. Raises: OSError, TimeoutError, asyncpg.PostgresError."""

@@ -24,11 +24,9 @@ from hourpost.flow.sweep import expire
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.hour import Hour
 from hourpost.gateways.metrics import OLDEST_WAITING_SECONDS
+from workers.lead import Lead
 
 _TICK_SECONDS = 0.5
-_LEAD_SECONDS = 1.0
-_LISTEN_SECONDS = 10.0
-_ANSWER_SECONDS = 5.0  # on the connection that listens; one that has none is dead, whatever TCP says
 _LOOK_SECONDS = 3.0
 _COMPARE_SECONDS = 15.0
 _COMPARED_AT_ONCE = 200
@@ -36,9 +34,6 @@ _EXPIRE_SECONDS = 10.0
 _MEASURE_SECONDS = 15.0
 _TALLY_SECONDS = 10.0
 _BETWEEN_SECONDS = 0.5  # from the first turn of a chore to the first of the next
-_LOCK = 0x7363_6865  # "sche": one schedule at a time is enough; two would do no harm
-# A leader whose machine is gone without a word holds the lock until PostgreSQL notices.
-_NOTICE_DEATH = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
 
 log = structlog.get_logger()
 
@@ -54,7 +49,7 @@ class Chore:
 
 
 class Schedule:
-    """Ticks until it is stopped. Other schedulers wait until this one's connection ends."""
+    """Ticks until it is stopped. Other schedulers wait until this one has ended, or stands still."""
 
     def __init__(
         self, database: Database, hour: Hour, releaser: Releaser, clock: Clock, chores: Sequence[Chore] = ()
@@ -70,14 +65,14 @@ class Schedule:
         # All at once would take a connection each, and keep it.
         start = time.monotonic()
         self._due = {chore.name: start + _BETWEEN_SECONDS * number for number, chore in enumerate(chores)}
-        self._listener: asyncpg.Connection | None = None
+        self._lead = Lead(database)
         self._bell = asyncio.Event()
 
     async def run(self) -> None:
         """Tick until canceled."""
         while True:
             try:
-                await self._lead()
+                await self._take_lead()
                 await self._tick()
             except (ServiceUnavailable, OSError, asyncpg.PostgresError) as error:
                 log.warning("the schedule waits", error=str(error))
@@ -92,8 +87,7 @@ class Schedule:
         for chore in self._chores:
             if chore.stop is not None:
                 await chore.stop()
-        if self._listener is not None and not self._listener.is_closed():
-            await self._listener.close(timeout=2)
+        await self._lead.close()
 
     async def _pause(self) -> None:
         try:
@@ -103,23 +97,11 @@ class Schedule:
             pass
         self._bell.clear()
 
-    async def _lead(self) -> None:
-        if self._listener is not None and not self._listener.is_closed():
+    async def _take_lead(self) -> None:
+        if self._lead.is_held:
             return
         OLDEST_WAITING_SECONDS.clear()  # what is measured by another now must not stand still here
-        listener = await self._database.listen()
-        try:
-            await listener.execute(_NOTICE_DEATH, timeout=_ANSWER_SECONDS)
-            # Asked again and again: a session that waits for the lock does not notice that we have gone.
-            while not await listener.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=_ANSWER_SECONDS):  # noqa: ASYNC110  # PostgreSQL rings no bell
-                await asyncio.sleep(_LEAD_SECONDS)
-            await listener.add_listener("standing", self._hear)
-            await listener.add_listener(ROOM_CHANNEL, self._hear)
-            await listener.add_listener(HELD_CHANNEL, self._hear_of_held)
-        except BaseException:  # a connection that is left open would keep the lead, and do nothing with it
-            listener.terminate()
-            raise
-        self._listener = listener
+        await self._lead.take({"standing": self._hear, ROOM_CHANNEL: self._hear, HELD_CHANNEL: self._hear_of_held})
         self._next.clear()
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
@@ -135,17 +117,8 @@ class Schedule:
         with suppress(ValueError):
             self._next.setdefault(UUID(payload), 0.0)
 
-    async def _listen(self) -> None:
-        """See whether the connection still hears; one that does not is left, with the lead."""
-        assert self._listener is not None
-        try:
-            await self._listener.execute("SELECT 1", timeout=_ANSWER_SECONDS)
-        except BaseException:
-            self._listener.terminate()
-            raise
-
     async def _tick(self) -> None:
-        await self._every("listen", _LISTEN_SECONDS, self._listen)
+        await self._lead.sign()
         for account in await self._releaser.come_due():
             self._next[account] = 0.0
         await self._every("look", _LOOK_SECONDS, self._look)
@@ -160,6 +133,7 @@ class Schedule:
     async def _every(self, name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         if time.monotonic() >= self._due.get(name, 0.0):
             self._due[name] = time.monotonic() + seconds
+            await self._lead.sign()
             await chore()
 
     async def _look(self) -> None:
@@ -170,6 +144,7 @@ class Schedule:
         """Turns for everybody whose time has come, until nobody has room."""
         while ready := [account for account, moment in self._next.items() if moment <= time.monotonic()]:
             for account in ready:
+                await self._lead.sign()
                 turn = await self._releaser.release(account)
                 if turn.wait_seconds is None:
                     del self._next[account]

@@ -21,6 +21,7 @@ from hourpost.cli.failing import fail
 from hourpost.emails.oldest import read_oldest_seconds, read_worker_signs
 from hourpost.embedded.instance import instance_settings
 from hourpost.errors import ServiceUnavailable
+from workers.lead import read_silence_seconds
 
 app = typer.Typer(add_completion=False)
 
@@ -38,18 +39,27 @@ class Part(StrEnum):
     POP3 = "pop3"
 
 
-# 900 s is longer than a worker waits for the answer to a final dot, so that a slow relay never gets a worker killed.
-MaxAge = Annotated[int, typer.Option(min=1, help="Seconds that something due may wait without progress.")]
+# Longer than a worker waits for the answer to a final dot, so that a slow relay never gets a worker killed.
+_WORKER_SECONDS = 900
+_SCHEDULER_SECONDS = 120  # a statement of its rounds may take a minute
+MaxAge = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=f"Seconds without progress that are too long; {_WORKER_SECONDS} of a worker by which something is due,"
+        f" {_SCHEDULER_SECONDS} of a scheduler when not given.",
+    ),
+]
 
 
 @app.command()
-def health(part: Annotated[Part, typer.Argument(help="The part of this machine.")], max_age: MaxAge = 900) -> None:
+def health(part: Annotated[Part, typer.Argument(help="The part of this machine.")], max_age: MaxAge = None) -> None:
     """Is this part of this machine doing its work? Exits with 1 when it is not.
 
-    web, smtp, imap and pop3 must answer; a worker must renew its lease, and take something when something is due;
-    the scheduler must release what was scheduled. While PostgreSQL is away nothing is said against these two: they go
-    on by themselves when it is back, and a worker that was ended meanwhile would take along what it knows of mail that
-    is sent already. Example: hourpost health worker
+    web, smtp, imap and pop3 must answer; a worker must renew its lease, and take something when something is due; a
+    scheduler must go on with its rounds, or wait for the one that leads. While PostgreSQL is away nothing is said
+    against these two: they go on by themselves when it is back, and a worker that was ended meanwhile would take
+    along what it knows of mail that is sent already. Example: hourpost health worker
     """
     try:
         _CHECKS[part](max_age)
@@ -60,14 +70,14 @@ def health(part: Annotated[Part, typer.Argument(help="The part of this machine."
     typer.echo("ok")
 
 
-def _check_web(_max_age: int) -> None:
+def _check_web(_max_age: int | None) -> None:
     settings = instance_settings()
     url = f"http://{_reachable(settings.host)}:{settings.http_port}/healthz"
     with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS):
         pass
 
 
-def _check_smtp(_max_age: int) -> None:
+def _check_smtp(_max_age: int | None) -> None:
     settings = instance_settings()
     with smtplib.SMTP(
         _reachable(settings.host).strip("[]"), settings.submission_port, timeout=_TIMEOUT_SECONDS
@@ -77,7 +87,7 @@ def _check_smtp(_max_age: int) -> None:
             raise ServiceUnavailable("the mail door does not offer STARTTLS")
 
 
-def _check_imap(_max_age: int) -> None:
+def _check_imap(_max_age: int | None) -> None:
     settings = instance_settings()
     host = _reachable(settings.host).strip("[]")
     with imaplib.IMAP4(host, settings.imap_port, timeout=_TIMEOUT_SECONDS) as door:
@@ -85,7 +95,7 @@ def _check_imap(_max_age: int) -> None:
             raise ServiceUnavailable("the IMAP door does not offer STARTTLS")
 
 
-def _check_pop3(_max_age: int) -> None:
+def _check_pop3(_max_age: int | None) -> None:
     settings = instance_settings()
     door = poplib.POP3(_reachable(settings.host).strip("[]"), settings.pop3_port, timeout=_TIMEOUT_SECONDS)
     try:
@@ -95,23 +105,29 @@ def _check_pop3(_max_age: int) -> None:
         door.close()
 
 
-def _check_worker(max_age: int) -> None:
+def _check_worker(max_age: int | None) -> None:
+    most = max_age or _WORKER_SECONDS
+
     async def look(connection: AsyncConnection, now: datetime) -> str | None:
         leased_until, claimed_at = await read_worker_signs(connection, socket.gethostname())
         waits = (await read_oldest_seconds(connection, now))["worker"]
         if leased_until is None or leased_until < now:
             return "no worker of this machine has a lease"
-        if waits > max_age and (claimed_at is None or claimed_at < now - timedelta(seconds=max_age)):
+        if waits > most and (claimed_at is None or claimed_at < now - timedelta(seconds=most)):
             return f"something has been due for {waits:.0f} s, and no worker of this machine takes it"
         return None
 
     _ask_database(look)
 
 
-def _check_scheduler(max_age: int) -> None:
-    async def look(connection: AsyncConnection, now: datetime) -> str | None:
-        waits = (await read_oldest_seconds(connection, now))["schedule"]
-        return f"something scheduled is {waits:.0f} s late" if waits > max_age else None
+def _check_scheduler(max_age: int | None) -> None:
+    async def look(connection: AsyncConnection, _now: datetime) -> str | None:
+        silent = await read_silence_seconds(connection, socket.gethostname())
+        if silent is None:
+            return "no scheduler of this machine leads or waits"
+        if silent > (max_age or _SCHEDULER_SECONDS):
+            return f"the scheduler of this machine has stood still for {silent:.0f} s"
+        return None
 
     _ask_database(look)
 
@@ -140,7 +156,7 @@ def _reachable(host: str) -> str:
     return known.get(host, f"[{host}]" if ":" in host else host)
 
 
-_CHECKS: dict[Part, Callable[[int], None]] = {
+_CHECKS: dict[Part, Callable[[int | None], None]] = {
     Part.WEB: _check_web,
     Part.SMTP: _check_smtp,
     Part.IMAP: _check_imap,

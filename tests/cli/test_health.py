@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 
 import pytest
 
+from hourpost.database import Database
 from tests.cli.conftest import Run
+from workers.lead import Lead
 
 
 @pytest.fixture
@@ -41,3 +44,26 @@ def test_nobody_is_ended_because_postgres_is_frozen(
 ) -> None:
     monkeypatch.setenv("HOURPOST_DATABASE_URL", silent_server)
     assert hourpost("health", "worker").exit_code == 0
+
+
+async def test_a_scheduler_is_asked_for_its_own_progress_whether_it_leads_or_waits(
+    hourpost: Run, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(*options: str) -> str:
+        done = await asyncio.to_thread(hourpost, "health", "scheduler", *options)
+        return done.error if done.exit_code else "ok"
+
+    assert "no scheduler of this machine leads or waits" in await ask()
+    leader, waiter = Lead(database), Lead(database)
+    await leader.take({})
+    assert await ask() == "ok"
+    await asyncio.sleep(1.5)
+    assert "has stood still for" in await ask("--max-age", "1")
+    waiting = asyncio.create_task(waiter.take({}))
+    await asyncio.sleep(0.5)
+    assert await ask("--max-age", "2") == "ok"
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    assert "no scheduler of this machine leads or waits" in await ask()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await leader.close()

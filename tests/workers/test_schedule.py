@@ -21,6 +21,7 @@ from hourpost.rules.hour_tokens import Take, Want
 from hourpost.rules.ids import new_id
 from tests.cast import make_account
 from tests.flow.letters import letters, make_standing, order
+from workers import lead
 from workers import schedule as module
 from workers.schedule import Schedule
 
@@ -88,7 +89,7 @@ async def test_what_goes_on_from_a_mailbox_leaves_with_the_next_tick(rounds, tic
     await give_limit(rounds, 10)
     schedule = tick().schedule
     schedule._due["look"] = math.inf  # it looks for nothing by itself
-    await rounds.until(lambda _: schedule._listener is not None)
+    await rounds.until(lambda _: schedule._lead.is_held)
     email_id = await rounds.post("a@x.test")
     async with rounds.database.transaction() as connection:
         await connection.execute(text("UPDATE deliveries SET state = 'held', released_at = NULL"))
@@ -177,12 +178,41 @@ async def test_the_leader_that_lost_its_session_leads_again(rounds, tick):
     await rounds.until(lambda now: now.row(email_id).state == "queued")
 
 
+async def test_a_leader_that_stands_still_is_relieved_and_knows_it_when_it_goes_on(rounds, tick, monkeypatch):
+    monkeypatch.setattr(lead, "_SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(lead, "_SIGN_SECONDS", 0.2)
+    first, goes_on, ticks = tick().schedule, asyncio.Event(), []
+    await rounds.until(lambda _: first._lead.is_held)
+    monkeypatch.setattr(first, "_tick", goes_on.wait)
+    second = tick().schedule
+    email_id = await rounds.post("a@x.test", scheduled_at=rounds.clock.now() + timedelta(seconds=2))
+    await rounds.until(lambda now: now.row(email_id).state == "queued")
+    assert second._lead.is_held
+
+    monkeypatch.setattr(first, "_tick", lambda: asyncio.sleep(0, ticks.append(1)))
+    goes_on.set()
+    await asyncio.sleep(3)
+    assert (first._lead.is_held, second._lead.is_held, ticks) == (False, True, [])
+
+
+async def test_who_waits_leaves_a_leader_alone_that_gets_on(rounds, tick, monkeypatch):
+    monkeypatch.setattr(lead, "_SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(lead, "_SIGN_SECONDS", 0.2)
+    first = tick().schedule
+    await rounds.until(lambda _: first._lead.is_held)
+    session = first._lead._session
+    tick()
+    await asyncio.sleep(3)
+    assert first._lead._session is session
+    assert first._lead.is_held
+
+
 async def test_who_leads_no_longer_measures_nothing(rounds, tick):
     """What it measured last would stand in Prometheus for ever, beside what the new leader says."""
     leader = tick()
-    await rounds.until(lambda _: leader.schedule._listener is not None)
+    await rounds.until(lambda _: leader.schedule._lead.is_held)
     module.OLDEST_WAITING_SECONDS.labels("worker").set(600)
-    leader.schedule._listener.terminate()
+    leader.schedule._lead._session.terminate()
     await rounds.until(
         lambda _: not any(one.value == 600 for one in module.OLDEST_WAITING_SECONDS.collect()[0].samples)
     )
