@@ -9,6 +9,7 @@ from uuid import UUID
 from api.smtp.commands import MailRequest, RecipientRequest
 from api.smtp.replies import Refusal, refuse, write_reply
 from api.smtp.sasl import Login
+from api.smtp.taken import Taken
 from api.smtp.transaction import Transaction
 from hourpost.errors import Forbidden, MailboxFull, NotAuthenticated
 from hourpost.flow.receive import Envelope
@@ -46,6 +47,7 @@ class Inbound:
 
     def __init__(self, receiver: Receives) -> None:
         self._receiver = receiver
+        self._taken = Taken("incoming")
 
     async def log_in(self, login: Login, peer: str) -> Standing:
         """Nobody logs in here. Raises: NotAuthenticated."""
@@ -82,6 +84,7 @@ class Inbound:
             raise refuse(452, "4.2.2", "a mailbox is full") from error
         except Forbidden as error:
             raise refuse(550, "5.1.1", error.message) from error
+        self._taken.note(transaction, (incoming_id,), len(content), None)
         return write_reply(250, "2.0.0", f"stored as {incoming_id}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Any
+from uuid import UUID
 
 from api.smtp import replies
 from api.smtp.commands import (
@@ -31,6 +32,7 @@ from hourpost.aside import aside
 from hourpost.errors import HourpostError
 from hourpost.gateways.metrics import SMTP_LOGINS, SMTP_MESSAGES
 from hourpost.rules.canonical import ContentError
+from hourpost.rules.ids import new_id
 from hourpost.rules.incoming import Hop
 from hourpost.rules.submission import Standing
 
@@ -55,6 +57,7 @@ class Session:
         self.standing: Standing | None = None
         self.login: Login | None = None
         self.failed_logins = 0
+        self._id: UUID | None = None  # of the first message on
         self._errors = 0
         self._client_name = ""
         self._is_extended = False
@@ -159,7 +162,8 @@ class Session:
         self.role.admit_sender(self.standing, request)
         if request.size_bytes > self.door.limits.message_bytes:
             raise Refusal(replies.TOO_LARGE)
-        self._transaction = Transaction(request, self._hop(request))
+        self._id = self._id or new_id()
+        self._transaction = Transaction(request, self._hop(request), session_id=self._id)
         return replies.SENDER_OK
 
     def rcpt(self, command: Command) -> Answer:

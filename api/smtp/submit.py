@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
-import structlog
-
 from api.smtp.commands import MailRequest, RecipientRequest
 from api.smtp.dsn import describe
 from api.smtp.message import fingerprint, read_submitted, write_received
 from api.smtp.replies import refuse, write_accepted
 from api.smtp.sasl import Login
+from api.smtp.taken import Taken
 from api.smtp.transaction import Transaction
 from api.smtp.wishes import Wishes
 from hourpost.aside import aside
@@ -22,8 +21,6 @@ from hourpost.rules.addresses import Address
 from hourpost.rules.canonical import SubmittedMessage, complete_headers
 from hourpost.rules.ids import new_id, to_message_id, to_text
 from hourpost.rules.submission import Order, SendingDomain, Standing, Submission
-
-log = structlog.get_logger()
 
 _WRONG_LOGINS = frozenset({NotAuthenticated.name, "invalid_login", "invalid_api_key"})
 _MAY_SEND = frozenset({"full", "sending"})
@@ -49,6 +46,7 @@ class Submitting:
         self._intake = intake
         self._clock = clock
         self._hostname = hostname
+        self._taken = Taken("submission")
 
     async def log_in(self, login: Login, peer: str) -> Standing:
         """Who this is, as of now. Raises: NotAuthenticated, Forbidden, LimitExceeded, ServiceUnavailable."""
@@ -75,7 +73,7 @@ class Submitting:
         order = await aside(len(content), lambda: self._read_order(standing, transaction, content))
         receipt = await self._intake.accept(order)
         emails = tuple(to_text("em", placed.email_id) for placed in receipt.placed)
-        log.debug("submission", address=transaction.hop.client_address, username=login.username[:100], emails=emails)
+        self._taken.note(transaction, emails, len(content), login.username)
         return write_accepted(receipt)
 
     async def _still_in(self, login: Login, peer: str) -> Standing:
