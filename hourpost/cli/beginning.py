@@ -15,6 +15,7 @@ from hourpost.assembly import database_url
 from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
 from hourpost.gateways.encryption import Cipher
+from hourpost.poolers import WORDS, Pooler, find_pooler, refuses_sessions
 from hourpost.seals import find_wrong_key
 from hourpost.settings import Settings
 from migrations.revision import newest_file_revision
@@ -87,6 +88,8 @@ class _Wait:
                     return
                 self._tell("waiting for the tables of this version: run `hourpost migrate`")
             except ServiceUnavailable as error:
+                if refuses_sessions(error.cause):
+                    raise typer.BadParameter(WORDS) from None
                 if self._ends_at is not None and self._seconds() >= self._ends_at:
                     raise
                 self._tell("waiting for PostgreSQL", cause=error.cause)
@@ -94,6 +97,8 @@ class _Wait:
 
     async def _look(self) -> bool:
         """Whether it can begin. Raises: ServiceUnavailable, typer.BadParameter."""
+        if await find_pooler(self._database) is Pooler.PER_TRANSACTION:
+            raise typer.BadParameter(WORDS)
         if self._ends_at is None and not await _has_tables(self._database):
             return False
         wrong = await find_wrong_key(self._database, self._cipher)

@@ -19,7 +19,7 @@ from hourpost.cli.database_faults import of_database
 from hourpost.cli.faults import of_certificate, of_names
 from hourpost.cli.relay_checks import ADVICE as RELAY_ADVICE
 from hourpost.cli.relay_checks import check_logins, check_relays
-from hourpost.database import Database
+from hourpost.database import STATEMENT_FAULTS, Database
 from hourpost.embedded.room import NONE_BYTES, describe
 from hourpost.errors import HourpostError, ServiceUnavailable
 from hourpost.flow.postman import find_owner
@@ -28,6 +28,8 @@ from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.redis_server import OLDEST, RedisServer, inspect_redis
 from hourpost.gateways.stripe import open_stripe
 from hourpost.inbound.addressees import find_postmaster
+from hourpost.poolers import WORDS as POOLER
+from hourpost.poolers import Pooler, find_pooler, refuses_sessions
 from hourpost.rules.addresses import parse_address
 from hourpost.rules.plans import PLANS
 from hourpost.rules.subscriptions import TERMS, Price, lookup_key
@@ -73,6 +75,8 @@ async def _run(name: str, check: Checker, settings: Settings) -> list[Check]:
         return [failed(name, f"{error.message}{cause}", _ADVICE[name])]
     except (ValueError, OSError) as error:
         return [failed(name, str(error), _ADVICE[name])]
+    except STATEMENT_FAULTS as error:
+        return [failed(name, f"PostgreSQL refuses a statement: {str(error).splitlines()[0]}", _ADVICE["database"])]
 
 
 async def _check_settings(settings: Settings) -> list[Check]:
@@ -86,6 +90,9 @@ async def _check_settings(settings: Settings) -> list[Check]:
 async def _check_database(settings: Settings) -> list[Check]:
     database = _open_database(settings, pool_size=2)
     try:
+        pooler = await _find_pooler(database)
+        if pooler is Pooler.PER_TRANSACTION:
+            return [failed("database", POOLER, _ADVICE["pooler"])]
         async with database.reading() as connection:
             before = datetime.now(UTC)
             row = (await connection.execute(text("SELECT version(), clock_timestamp()"))).one()
@@ -94,9 +101,21 @@ async def _check_database(settings: Settings) -> list[Check]:
         skew = max((before - now).total_seconds(), (now - after).total_seconds(), 0.0)
         migrations = await _check_migrations(database)
         refused = await check_logins(database) if migrations.level is Level.OK else []
-        return [ok("database", version), migrations, _skew("PostgreSQL", skew), *refused]
+        found = ok("database", version)
+        if pooler is not None:
+            found = warning("database", f"{version}, behind a pooler, which must be in session mode", _ADVICE["pooler"])
+        return [found, migrations, _skew("PostgreSQL", skew), *refused]
     finally:
         await database.close()
+
+
+async def _find_pooler(database: Database) -> Pooler | None:
+    try:
+        return await find_pooler(database)
+    except ServiceUnavailable as error:
+        if refuses_sessions(error.cause):
+            return Pooler.PER_TRANSACTION
+        raise
 
 
 def _open_database(settings: Settings, *, pool_size: int) -> Database:
@@ -325,6 +344,7 @@ _ADVICE = {
     "settings": "no part starts until it is corrected; `hourpost settings` says what each means",
     "strange": "correct its name or the line, or take it away",
     "database": "start PostgreSQL, or correct HOURPOST_DATABASE_URL",
+    "pooler": "name PostgreSQL itself in HOURPOST_DATABASE_URL; each process keeps to 15 connections by itself",
     "redis": "start Redis, or correct HOURPOST_REDIS_URL; until then mail is accepted and held",
     "broker": "start Redis, or correct HOURPOST_BROKER_URL; until then mail leaves seconds later",
     "relays": RELAY_ADVICE,
