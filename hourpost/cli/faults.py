@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from tempfile import TemporaryFile
 
 import typer
@@ -157,14 +158,19 @@ def of_certificate(settings: Settings) -> Iterator[str]:
     if settings.tls_key is None:
         yield "HOURPOST_TLS_CERTIFICATE is set, but HOURPOST_TLS_KEY is not"
         return
-    missing = False
-    for name, path in (("CERTIFICATE", settings.tls_certificate), ("KEY", settings.tls_key)):
-        if not os.path.isfile(path):  # Path.is_file raises where the folder may not be entered
-            missing = True
-            yield f"HOURPOST_TLS_{name}: there is no file {path}, or its folder is closed to us"
-    if missing:
+    named = (("CERTIFICATE", settings.tls_certificate), ("KEY", settings.tls_key))
+    closed = [f"HOURPOST_TLS_{name}: {reason}" for name, path in named if (reason := _why_closed(path))]
+    yield from closed
+    if closed:
         return
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key)
     except OSError as error:  # ssl.SSLError is one
         yield f"HOURPOST_TLS_CERTIFICATE and HOURPOST_TLS_KEY cannot be used together: {error}"
+
+
+def _why_closed(path: Path) -> str | None:
+    """Why a file cannot be read, without opening it."""
+    if not os.path.isfile(path):  # Path.is_file raises where the folder may not be entered
+        return f"there is no file {path}, or its folder is closed to us"
+    return None if os.access(path, os.R_OK) else f"{path} may not be read by the user that we run as"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hourpost.cli.faults import list_faults, of_certificate
 from hourpost.database import Database
 from hourpost.settings import Settings
 from tests.cast import make_account, make_domain
@@ -206,6 +208,20 @@ def test_a_certificate_that_is_not_there_or_not_the_keys_is_told(
     assert "there is no file" in words_of(hourpost("imap"))
     monkeypatch.setenv("HOURPOST_TLS_CERTIFICATE", str(self_signed(tmp_path, "a.test").cert))
     assert "cannot be used together" in words_of(hourpost("imap"))
+
+
+@pytest.mark.parametrize(("name", "other"), [("CERTIFICATE", "KEY"), ("KEY", "CERTIFICATE")])
+def test_a_certificate_or_key_that_may_not_be_read_is_told_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, other: str
+) -> None:
+    made = self_signed(tmp_path, "a.test")
+    paths = {"CERTIFICATE": made.cert, "KEY": made.key}
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != paths[name] and may(path, mode))  # root may read all
+    settings = Settings(_env_file=None, tls_certificate=made.cert, tls_key=made.key)
+    (fault,) = list_faults(settings, of_certificate)
+    assert fault == f"HOURPOST_TLS_{name}: {paths[name]} may not be read by the user that we run as"
+    assert f"HOURPOST_TLS_{other}" not in fault
 
 
 @pytest.mark.parametrize(
