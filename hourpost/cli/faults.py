@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 import typer
 
 from hourpost.cli.database_faults import of_database
+from hourpost.embedded.doors import closed_ports
 from hourpost.gateways.dns import name_server
 from hourpost.gateways.encryption import Cipher
 from hourpost.gateways.relays import RelayUrlInvalid, parse_relays
@@ -136,6 +137,11 @@ def of_a_worker(settings: Settings) -> Iterator[str]:
     if not settings.relays.get_secret_value().strip():
         yield "HOURPOST_RELAYS is not set: a worker needs a relay to send through, such as smtp://USER:PASSWORD@HOST:587"
     yield from of_relays(settings)
+
+
+def of_ports(*doors: str) -> Look:
+    """Of where a part listens."""
+    return lambda settings: iter(closed_ports(settings, doors))
 
 
 def of_home(settings: Settings) -> Iterator[str]:

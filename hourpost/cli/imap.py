@@ -7,6 +7,7 @@ import importlib
 import typer
 
 from hourpost.cli.beginning import begin
+from hourpost.cli.faults import of_ports, refuse_faults
 from hourpost.cli.servers import settings_with_servers
 from hourpost.cli.smtp import find_certificate
 from hourpost.embedded.doors import metrics_port_of
@@ -27,6 +28,7 @@ def imap() -> None:
     """
     settings = settings_with_servers()
     certificate = find_certificate(settings)
+    refuse_faults(settings, of_ports("imap", "imaps"))
     configure_logging(settings, "imap")
     serve_metrics(settings.host, metrics_port_of(settings, "imap"))
     begin(settings, "imap")

@@ -7,6 +7,7 @@ import importlib
 import typer
 
 from hourpost.cli.beginning import begin
+from hourpost.cli.faults import of_ports, refuse_faults
 from hourpost.cli.servers import settings_with_servers
 from hourpost.cli.smtp import find_certificate
 from hourpost.embedded.doors import metrics_port_of
@@ -27,6 +28,7 @@ def pop3() -> None:
     """
     settings = settings_with_servers()
     certificate = find_certificate(settings)
+    refuse_faults(settings, of_ports("pop3", "pop3s"))
     configure_logging(settings, "pop3")
     serve_metrics(settings.host, metrics_port_of(settings, "pop3"))
     begin(settings, "pop3")

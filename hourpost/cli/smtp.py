@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from hourpost.cli.beginning import begin
-from hourpost.cli.faults import of_certificate, of_home, refuse_faults
+from hourpost.cli.faults import of_certificate, of_home, of_ports, refuse_faults
 from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.certificate import find_or_make
 from hourpost.embedded.doors import metrics_port_of
@@ -30,6 +30,7 @@ def smtp() -> None:
     """
     settings = settings_with_servers()
     certificate = find_certificate(settings)
+    refuse_faults(settings, of_ports("smtp", "submission", "submissions"))
     configure_logging(settings, "smtp")
     serve_metrics(settings.host, metrics_port_of(settings, "smtp"))
     begin(settings, "smtp")

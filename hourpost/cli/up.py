@@ -20,7 +20,7 @@ from hourpost.cli.parts import PARTS, Options, live, make_ready, words_of
 from hourpost.cli.welcome import welcome
 from hourpost.embedded import capture_part
 from hourpost.embedded.certificate import Certificate, find_or_make
-from hourpost.embedded.doors import closed_ports
+from hourpost.embedded.doors import closed_metrics_ports, closed_ports
 from hourpost.embedded.first_steps_file import FirstSteps, read_first_steps
 from hourpost.embedded.instance import remove_instance, write_instance
 from hourpost.embedded.linux import use_few_arenas
@@ -86,7 +86,7 @@ def _refuse(faults: list[str]) -> None:
 
 def _check_ports(settings: Settings) -> None:
     """Say what is taken before anything starts. Raises: typer.Exit."""
-    faults = closed_ports(settings)
+    faults = closed_ports(settings) + closed_metrics_ports(settings)
     for fault in faults:
         typer.echo(f"error: {fault}", err=True)
     if faults:

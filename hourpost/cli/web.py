@@ -7,6 +7,7 @@ import gc
 import typer
 
 from hourpost.cli.beginning import begin
+from hourpost.cli.faults import of_ports, refuse_faults
 from hourpost.cli.servers import settings_with_servers
 from hourpost.embedded.readiness import mark_ready
 from hourpost.logging import configure_logging
@@ -23,6 +24,7 @@ def web() -> None:
     from api.web.entry import run
 
     settings = settings_with_servers()
+    refuse_faults(settings, of_ports("http"))
     configure_logging(settings, "web")
     begin(settings, "web")
 

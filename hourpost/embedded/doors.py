@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 
 from hourpost.settings import Settings
 
-_DOORS = ("http", "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+DOORS = ("http", "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+"""Each has a setting of its name and ``_port``."""
 
 
 _METERED = ("worker", "smtp", "imap", "pop3")  # the parts that `hourpost up` starts and that have no HTTP of their own
@@ -24,14 +26,23 @@ def metrics_port_of(settings: Settings, part: str) -> int:
     return metrics_ports(settings).get(part, 0) if settings.embedded else settings.metrics_port
 
 
-def closed_ports(settings: Settings) -> list[str]:
-    """Each door's port that cannot be opened, with the setting that names it and the reason, for people."""
+def closed_ports(settings: Settings, doors: Sequence[str] = DOORS) -> list[str]:
+    """Each of these doors' ports that cannot be opened, with the setting that names it and the reason, for people."""
     faults = []
-    for door in _DOORS:
-        name = f"{door}_port"
-        reason = _reason(settings.host, getattr(settings, name))
+    taken: dict[int, str] = {}
+    for door in doors:
+        port, name = getattr(settings, f"{door}_port"), f"HOURPOST_{door.upper()}_PORT"
+        reason = _reason(settings.host, port) or (f"it is {taken[port]} too" if port in taken else "")
         if reason:
-            faults.append(f"{settings.host}:{getattr(settings, name)} (HOURPOST_{name.upper()}): {reason}")
+            faults.append(f"{settings.host}:{port} ({name}): {reason}")
+        if port:  # of 0 each gets one of its own
+            taken[port] = name
+    return faults
+
+
+def closed_metrics_ports(settings: Settings) -> list[str]:
+    """The same of where the parts of `hourpost up` serve Prometheus."""
+    faults = []
     for part, port in metrics_ports(settings).items():
         reason = _reason(settings.host, port)
         if reason:

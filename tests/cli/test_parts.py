@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -208,6 +209,31 @@ def test_a_certificate_that_is_not_there_or_not_the_keys_is_told(
     assert "there is no file" in words_of(hourpost("imap"))
     monkeypatch.setenv("HOURPOST_TLS_CERTIFICATE", str(self_signed(tmp_path, "a.test").cert))
     assert "cannot be used together" in words_of(hourpost("imap"))
+
+
+@pytest.mark.parametrize(
+    ("part", "first", "second"),
+    [("smtp", "SMTP", "SUBMISSION"), ("imap", "IMAP", "IMAPS"), ("pop3", "POP3", "POP3S"), ("up", "SMTP", "IMAP")],
+)
+def test_two_equal_ports_are_told(
+    hourpost: Run, part: str, first: str, second: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in (first, second):
+        monkeypatch.setenv(f"HOURPOST_{name}_PORT", "45871")
+    monkeypatch.setenv("HOURPOST_HOME", str(tmp_path / "home"))
+    done = hourpost(part)
+    assert done.exit_code == (1 if part == "up" else 2)
+    assert f"127.0.0.1:45871 (HOURPOST_{second}_PORT): it is HOURPOST_{first}_PORT too" in words_of(done)
+
+
+@pytest.mark.parametrize("part", ["web", "smtp", "imap", "pop3"])
+def test_a_port_that_is_taken_is_told(hourpost: Run, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "HTTP" if part == "web" else part.upper()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv(f"HOURPOST_{name}_PORT", str(other.getsockname()[1]))
+        done = hourpost(part)
+    assert done.exit_code == 2
+    assert f"(HOURPOST_{name}_PORT): Address already in use" in words_of(done)
 
 
 @pytest.mark.parametrize(("name", "other"), [("CERTIFICATE", "KEY"), ("KEY", "CERTIFICATE")])
