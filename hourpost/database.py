@@ -202,7 +202,10 @@ class Database:
 
     async def _open(self, **arguments: Any) -> asyncpg.Connection:
         """The only place that makes connections. Raises: OSError, TimeoutError, asyncpg.PostgresError."""
-        return await asyncpg.connect(_as_asyncpg_reads(self.url), timeout=5, **arguments)
+        patience = {} if self._longest_seconds is None else _NO_REST
+        settings = {**_KEEPALIVE, **patience, **arguments.pop("server_settings", {})}
+        url = _as_asyncpg_reads(self.url)
+        return await asyncpg.connect(url, timeout=5, server_settings=settings, **arguments)
 
     async def close(self) -> None:
         """Close every connection; one at whose other end nobody answers is left after a moment.
@@ -239,6 +242,10 @@ _HOT_AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
+# A machine that is gone without a word holds its connections and its locks until PostgreSQL notices.
+_KEEPALIVE = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+# Nobody rests in the middle of a transaction, as none is open while others are asked; a migration may reckon that long.
+_NO_REST = {"idle_in_transaction_session_timeout": "2min"}
 _HOT_CONNECTIONS = 4
 _LONGEST_SECONDS = 60.0
 _GOODBYE_SECONDS = 3.0

@@ -17,8 +17,8 @@ _LOST = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNam
 _REFUSES = "unsupported startup parameter"  # PgBouncer's words for what it would have to keep for a session
 
 WORDS = (
-    "HOURPOST_DATABASE_URL leads to a pooler that gives each transaction another session; name PostgreSQL itself, or a"
-    " pooler in session mode"
+    "HOURPOST_DATABASE_URL leads to a pooler that keeps no session's own (settings, locks, prepared statements); name"
+    " PostgreSQL itself"
 )
 
 

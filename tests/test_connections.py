@@ -162,3 +162,20 @@ async def test_a_statement_is_planned_once_for_who_asks_for_it(database_url, pla
         (found,) = await counts.run(connection, {})
     await database.close()
     assert tuple(found) == plans
+
+
+@pytest.mark.parametrize(("is_patient", "rest"), [(False, "120000"), (True, "0")])
+async def test_postgres_soon_notices_that_a_machine_is_gone(database_url, is_patient, rest):
+    """Until then it would keep its place, and the locks of a transaction that it was in the middle of."""
+    names = ("idle_in_transaction_session_timeout", "tcp_keepalives_count", "tcp_keepalives_idle")
+    query = f"SELECT string_agg(reset_val, ' ' ORDER BY name) AS said FROM pg_settings WHERE name IN {names}"
+    database = Database(database_url, pool_size=1, is_patient=is_patient)
+    async with database.reading() as connection:
+        said = [(await connection.execute(text(query))).scalar_one()]
+    async with database.hot_statements() as connection:
+        said.append(await connection.fetchval(query))
+    listening = await database.listen("a name")
+    said.append(await listening.fetchval(query))
+    listening.terminate()
+    await database.close()
+    assert said == [f"{rest} 3 30"] * 3
