@@ -8,10 +8,11 @@ import os
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_FILE = ".env"
 """Of the folder that we are in."""
@@ -30,8 +31,52 @@ class EnvFileUnreadable(ValueError):
     """The file ``.env`` cannot be read at all."""
 
 
+class SecretFileUnusable(ValueError):
+    """A secret that a file is to hold cannot be had from there."""
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Secrets in files that variables name, as containers and systemd hand them out."""
+
+    def __init__(self, settings: type[BaseSettings], *sources: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings)
+        self._given: dict[str, str | None] = {}
+        for source in reversed(sources):  # the first wins
+            self._given |= getattr(source, "env_vars", {})
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:
+        """What the file of one setting holds. Raises: SecretFileUnusable."""
+        variable = f"HOURPOST_{field_name.upper()}"
+        path = self._given.get(f"{variable}_FILE".lower()) if is_secret(field) else None
+        if not path:
+            return None, field_name, False
+        if self._given.get(variable.lower()):
+            raise SecretFileUnusable(f"{variable} and {variable}_FILE are both set: one of them is enough")
+        return _read_secret(f"{variable}_FILE", Path(path)) or None, field_name, False
+
+    def __call__(self) -> dict[str, object]:
+        """Every secret that is in a file. Raises: SecretFileUnusable."""
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting may also be given as a file, by its name and ``_FILE``."""
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _read_secret(variable: str, path: Path) -> str:
+    """The text of a file without its last line end. Raises: SecretFileUnusable."""
+    try:
+        return path.read_bytes().decode().removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise SecretFileUnusable(f"{variable}: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SecretFileUnusable(f"{variable}: {path} is no UTF-8 text") from None
+
+
 class Settings(BaseSettings):
-    """Environment variables with the prefix ``HOURPOST_`` and the file ``.env``; frozen."""
+    """Environment variables with the prefix ``HOURPOST_``, the file ``.env``, and files of secrets; frozen."""
 
     model_config = SettingsConfigDict(
         env_prefix="HOURPOST_",
@@ -130,6 +175,19 @@ class Settings(BaseSettings):
     )
     stripe_api_url: str | None = Field(None, description="Stripe's API at another address, for tests.")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Files of secrets beside what pydantic reads itself."""
+        files = _SecretFiles(settings_cls, env_settings, dotenv_settings)
+        return init_settings, env_settings, dotenv_settings, files
+
     @field_validator("outgoing_networks", "mail_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
@@ -181,7 +239,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the environment and ``.env``; ``overrides`` win. Raises: pydantic.ValidationError, EnvFileUnreadable."""
+    """Read the environment, ``.env`` and files of secrets; ``overrides`` win.
+
+    Raises: pydantic.ValidationError, EnvFileUnreadable, SecretFileUnusable.
+    """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each field
     except UnicodeDecodeError:
@@ -193,6 +254,7 @@ def load_settings(**overrides: object) -> Settings:
 def list_unknown_variables() -> list[str]:
     """What looks like a setting and is none, here or in ``.env``, each with the one that may be meant."""
     known = [f"HOURPOST_{name.upper()}" for name in Settings.model_fields]
+    known += [f"HOURPOST_{name.upper()}_FILE" for name, field in Settings.model_fields.items() if is_secret(field)]
     named = {name for name in os.environ if name.startswith("HOURPOST_")}
     named |= {name.upper() for name in _read_file()[0] if name.startswith("hourpost_")}
     return [f"{name} is no setting{_perhaps(name, known)}" for name in sorted(named.difference(known))]

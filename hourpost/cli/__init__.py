@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from hourpost.cli.failing import fail
 from hourpost.errors import HourpostError
-from hourpost.settings import EnvFileUnreadable
+from hourpost.settings import EnvFileUnreadable, SecretFileUnusable
 
 # Each command is imported when it is asked for, so that a part starts without the others' libraries.
 _COMMANDS = {
@@ -87,7 +87,7 @@ class _LazyGroup(TyperGroup):
             raise
         except HourpostError as error:
             fail(error)
-        except EnvFileUnreadable as error:
+        except (EnvFileUnreadable, SecretFileUnusable) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from None
         except ValidationError as error:

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Column, Table
 
 from hourpost.cli.output import PIPE_WIDTH
-from hourpost.settings import Settings, list_unknown_variables, load_settings
+from hourpost.settings import Settings, is_secret, list_unknown_variables, load_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -21,7 +22,8 @@ app = typer.Typer(add_completion=False)
 def show(as_json: Annotated[bool, typer.Option("--json", help="Print an object.")] = False) -> None:
     """List every setting: its environment variable, its default, its value now, what it means.
 
-    Secrets show as ****. Values come from the environment, else from the file `.env`.
+    Secrets show as ****. Values come from the environment, else from the file `.env`; a secret may also be the content
+    of a file, without its last line end, that the variable with _FILE behind its name names.
     """
     settings = load_settings()
     for unknown in list_unknown_variables():
@@ -31,7 +33,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print an object."
             f"HOURPOST_{name.upper()}",
             _text(field.get_default()),
             _text(getattr(settings, name)),
-            field.description or "",
+            _meaning(name, field),
         )
         for name, field in Settings.model_fields.items()
     ]
@@ -43,6 +45,11 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print an object."
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+def _meaning(name: str, field: FieldInfo) -> str:
+    words = field.description or ""
+    return f"{words} Or in the file that HOURPOST_{name.upper()}_FILE names." if is_secret(field) else words
 
 
 def _text(value: object) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from hourpost.cli.faults import list_faults, of_certificate
 from hourpost.database import Database
-from hourpost.settings import Settings
+from hourpost.settings import Settings, load_settings
 from tests.cast import make_account, make_domain
 from tests.cli.conftest import Done, Run
 from tests.fixtures.certificates import self_signed
@@ -101,6 +101,54 @@ def test_settings_are_listed_with_their_whole_names_and_without_their_secrets(
     for name in Settings.model_fields:
         assert f"HOURPOST_{name.upper()} " in done.output
     assert "c2VjcmV0" not in done.output
+
+
+@pytest.mark.parametrize(("end", "value"), [("\n", ""), ("\r\n", ""), ("", ""), ("\n\n", "\n")])
+def test_a_secret_may_stand_in_a_file_without_its_last_line_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str, value: str
+) -> None:
+    (tmp_path / "key").write_text(f"a secret in a file{end}", newline="")
+    monkeypatch.setenv("HOURPOST_STRIPE_SECRET_KEY_FILE", str(tmp_path / "key"))
+    settings = load_settings()
+    assert settings.stripe_secret_key is not None
+    assert settings.stripe_secret_key.get_secret_value() == f"a secret in a file{value}"
+    assert "stripe_secret_key" in settings.model_fields_set
+
+
+def test_a_secret_of_a_file_is_no_unknown_setting_and_a_port_of_one_is(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("sk_of_a_file\n")
+    (tmp_path / ".env").write_text(f"HOURPOST_API_KEY_FILE={tmp_path}/key\n")
+    monkeypatch.setenv("HOURPOST_HTTP_PORT_FILE", str(tmp_path / "key"))
+    done = hourpost("settings", "--json")
+    assert "HOURPOST_HTTP_PORT_FILE is no setting" in done.error
+    assert "API_KEY_FILE is" not in done.error
+    rows = {one["variable"]: one for one in done.json}
+    assert rows["HOURPOST_API_KEY"]["value"] == "****"
+    assert "HOURPOST_API_KEY_FILE" in rows["HOURPOST_API_KEY"]["meaning"]
+    assert "_FILE" not in rows["HOURPOST_HTTP_PORT"]["meaning"]
+
+
+@pytest.mark.parametrize(
+    ("content", "other", "said"),
+    [
+        (None, "", "HOURPOST_SECRET_KEY_FILE: {} cannot be read: No such file or directory"),
+        (b"\xff\xff", "", "HOURPOST_SECRET_KEY_FILE: {} is no UTF-8 text"),
+        (b"a key", "another", "HOURPOST_SECRET_KEY and HOURPOST_SECRET_KEY_FILE are both set: one of them is enough"),
+    ],
+)
+def test_a_secret_that_is_not_to_be_had_from_its_file_is_told(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, other: str, said: str
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("HOURPOST_SECRET_KEY", other)
+    monkeypatch.setenv("HOURPOST_SECRET_KEY_FILE", str(file))
+    for words in ("web", "settings", "account list"):
+        done = hourpost(*words.split())
+        assert (done.exit_code, done.error) == (2, f"error: {said.format(file)}\n")
 
 
 def words_of(done: Done) -> str:

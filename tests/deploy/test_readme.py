@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from hourpost.cli import _COMMANDS
-from hourpost.settings import Settings
+from hourpost.settings import Settings, is_secret
 
 _ROOT = Path(__file__).resolve().parents[2]
 _README = (_ROOT / "README.md").read_text()
@@ -22,4 +22,5 @@ def test_every_check_that_it_names_exists() -> None:
 
 def test_every_command_and_variable_that_it_names_exists() -> None:
     assert set(re.findall(r"\bhourpost (\w+)", _README)) <= set(_COMMANDS)
-    assert {name.lower() for name in re.findall(r"HOURPOST_([A-Z_]+)", _README)} <= set(Settings.model_fields)
+    files = {f"{name}_file" for name, field in Settings.model_fields.items() if is_secret(field)}
+    assert {name.lower() for name in re.findall(r"HOURPOST_([A-Z_]+)", _README)} <= set(Settings.model_fields) | files
