@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 
 from celery import Celery
+from celery.apps.worker import install_worker_term_handler
 from celery.signals import worker_ready
 
 from hourpost.assembly import build_keeper, build_parts, redis_url
@@ -120,10 +121,9 @@ def run_worker(
         lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     app = build_app(broker_url, courier.hint, courier.ring_billing)
-    worker_ready.connect(lambda **_: ready(), weak=False)
     courier.start()
     try:
-        app.Worker(
+        worker = app.Worker(
             pool="solo",
             concurrency=1,
             hostname=f"worker-{os.getpid()}@%h",
@@ -132,7 +132,15 @@ def run_worker(
             without_mingle=True,
             without_heartbeat=True,
             quiet=True,
-        ).start()
+        )
+
+        def begin(**_: object) -> None:
+            # As Celery has done a moment before, but without a plain line in a log that may be JSON
+            install_worker_term_handler(worker, verbose=False)
+            ready()
+
+        worker_ready.connect(begin, weak=False)
+        worker.start()
     finally:
         courier.stop(_DRAIN_SECONDS)
     if courier.has_died:

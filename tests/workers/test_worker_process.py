@@ -95,6 +95,7 @@ async def test_sigterm_lets_what_is_in_hand_end(rounds, start_worker):
     await rounds.until(lambda now: now.row(email_id).dot_at is not None)
     worker.terminate()
     assert await asyncio.to_thread(worker.wait, 60) == 0
+    assert b"Warm shutdown" not in worker.stdout.read()  # a plain line, in a log that may be JSON
     ledger = await rounds.until(lambda _: True)
     assert ledger.events[email_id, 0] == ["queued", "sent"]
 
