@@ -14,6 +14,7 @@ import typer
 from hourpost.assembly import database_url
 from hourpost.database import Database, HotStatement
 from hourpost.errors import ServiceUnavailable
+from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.encryption import Cipher
 from hourpost.poolers import WORDS, Pooler, find_pooler, refuses_sessions
 from hourpost.seals import find_wrong_key
@@ -23,6 +24,7 @@ from migrations.revision import newest_file_revision
 _PAUSE_SECONDS = 0.1
 _TELL_SECONDS = 10.0
 _DOOR_SECONDS = 30.0
+_MOST_SKEW_SECONDS = 2.0
 
 _REVISION = HotStatement("SELECT version_num FROM alembic_version")
 
@@ -73,7 +75,9 @@ class _Wait:
         cipher: Cipher,
         most_seconds: float | None,
         seconds: Callable[[], float] = time.monotonic,
+        clock: Clock = SystemClock(),
     ) -> None:
+        self._clock = clock
         self._database = database
         self._cipher = cipher
         self._seconds = seconds
@@ -106,7 +110,18 @@ class _Wait:
             raise typer.BadParameter(wrong.words)
         if wrong is not None:
             log.error(wrong.words)
+        await self._compare_clocks()
         return True
+
+    async def _compare_clocks(self) -> None:
+        """Say where this machine's clock is wrong: mail would leave early or late. Raises: ServiceUnavailable."""
+        async with self._database.hot_statements() as connection:
+            before = self._clock.now()
+            now = await connection.fetchval("SELECT clock_timestamp()")
+            ahead, behind = (before - now).total_seconds(), (now - self._clock.now()).total_seconds()
+        if max(ahead, behind) > _MOST_SKEW_SECONDS:
+            words = "the clocks of this machine and of PostgreSQL differ: let both follow one time server (NTP)"
+            log.warning(words, seconds=round(max(ahead, behind), 1))
 
     def _tell(self, words: str, **more: object) -> None:
         now = self._seconds()
