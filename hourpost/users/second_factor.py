@@ -14,15 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost import tables
 from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.queries import User, get_user
-from hourpost.errors import Fault, ValidationFailed
+from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.gateways.attempts import Counted
 from hourpost.rules.networks import network_of
 from hourpost.users import letters
 from hourpost.users.desk import Desk
-from hourpost.users.logging_in import let_in
+from hourpost.users.logging_in import has_passkey, let_in
 from hourpost.users.passkeys import Site, ask_passkey, check_passkey
 from hourpost.users.recovery import count_codes, drop_codes, use_code
 from hourpost.users.sessions import Browser, end_session, end_sessions, start_session
+from hourpost.users.tokens import Kind, drop_tokens
 from hourpost.users.totp import use_totp
 
 _FREE = 5
@@ -57,12 +58,18 @@ async def finish_by_code(desk: Desk, user: User, session_id: UUID, code: str, br
 
 
 async def drop_factors(connection: AsyncConnection, user: User, now: datetime) -> None:
-    """Turn every second factor of somebody off who has lost them, as an operator does; every browser is logged out."""
+    """Turn every second factor of somebody off who has lost them, as an operator does; every browser is logged out.
+
+    Raises: NotFound where there is none.
+    """
+    if user.totp_secret is None and not await has_passkey(connection, user.id):
+        raise NotFound(f"{user.email} has no second factor.")
     statement = update(tables.User).where(tables.User.id == user.id)
     await connection.execute(statement.values(totp_secret=None, totp_step=None))
     await connection.execute(delete(tables.Passkey).where(tables.Passkey.user_id == user.id))
     await drop_codes(connection, user.id)
     await end_sessions(connection, user.id)
+    await drop_tokens(connection, user.id, Kind.ADDRESS)
     await note(connection, Actor(None, "operator", ""), "second_factor_dropped", now, user=user.email)
 
 

@@ -7,6 +7,7 @@ import shlex
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from hourpost.accounts.audit import list_entries
 from hourpost.accounts.queries import PREFIX
@@ -36,10 +37,19 @@ def test_the_password_comes_by_standard_input(hourpost: Run) -> None:
     assert "10 to 200" in hourpost(*create, stdin="short\n").error
 
 
-def test_a_second_factor_is_dropped_for_who_has_lost_it(hourpost: Run) -> None:
+def test_a_second_factor_is_dropped_for_who_has_lost_it(hourpost: Run, database_url: str) -> None:
     email = f"{uuid4().hex}@acme.test"
     hourpost("account", "create", "--name", "A", "--email", email)
+
+    async def turn_on() -> None:
+        database = Database(database_url, pool_size=1)
+        async with database.transaction() as connection:
+            await connection.execute(text("UPDATE users SET totp_secret = 'x' WHERE email = :email"), {"email": email})
+        await database.close()
+
+    asyncio.run(turn_on())
     assert hourpost("account", "drop-second-factor", email.upper(), "--json").json["email"] == email
+    assert "has no second factor" in hourpost("account", "drop-second-factor", email).error
     missing = hourpost("account", "drop-second-factor", f"no-{email}")
     assert (missing.exit_code, "There is no user" in missing.error) == (1, True)
 

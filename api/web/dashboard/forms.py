@@ -38,7 +38,12 @@ def faults_by_field(error: HourpostError) -> dict[str, str]:
 
 
 def local_path(text: str | None, otherwise: str) -> str:
-    """A path of ours that a request names to be led to, or ``otherwise`` for anything that could lead elsewhere."""
+    """A path of ours that a request names to be led to, or ``otherwise`` for anything that could lead elsewhere.
+
+    Nobody is led to the second step of a log-in by one that has ended: that would lead back here.
+    """
+    if text and text.startswith("/login/second"):
+        return otherwise
     if not text or not text.startswith("/") or text.startswith(("//", "/\\")) or not text.isprintable():
         return otherwise
     return text

@@ -17,7 +17,7 @@ from hourpost.rules.ids import new_id, to_text
 from hourpost.users.recovery import count_codes
 from hourpost.users.second_factor import drop_factors
 from hourpost.users.totp import matching_step
-from tests.api.web.dashboard.letters import newest_mail, own_mail_stopped
+from tests.api.web.dashboard.letters import link_in, newest_mail, own_mail_stopped
 from tests.api.web.dashboard.people import Surfer, join, log_in, make_user, new_surfer, text_of
 from tests.api.web.running import RunningWeb
 from tests.cast import make_account
@@ -114,17 +114,30 @@ def test_turned_off_the_password_is_enough_again(site: RunningWeb, protected: tu
     assert surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"] == "/app"
 
 
+def test_who_has_shown_the_second_factor_is_not_led_back_to_it(
+    site: RunningWeb, protected: tuple[Surfer, str, list[str]]
+) -> None:
+    surfer = half_way(site, protected[0])
+    answer = surfer.post("/login/second", {"code": protected[2][0], "next": "/login/second?next=/app"})
+    assert answer.headers["location"] == "/app"
+    again = surfer.get("/login/second").headers["location"]  # by the browser's arrow back
+    assert surfer.get(again).headers["location"] == "/app"
+
+
 async def test_who_has_lost_every_factor_is_let_in_by_an_operator(
     site: RunningWeb, database: Database, protected: tuple[Surfer, str, list[str]]
 ) -> None:
     user = protected[0]
     page = text_of(half_way(site, user).get("/login/second"))
     assert "ask who runs this installation, who can turn this step off for you" in page
+    user.post("/app/you/address", {"email": "elsewhere@far.test"})
+    link = await link_in(database, "elsewhere@far.test")
     async with database.transaction() as connection:
         found = await find_user_by_email(connection, user.email)
         assert found
         await drop_factors(connection, found, datetime.now(UTC))
         assert not await count_codes(connection, found.id)
+    assert user.post("/address", {"token": link.partition("token=")[2]}).status_code == 404
     assert user.get("/app").headers["location"].startswith("/login")
     surfer = new_surfer(site.url)
     assert surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"] == "/app"
