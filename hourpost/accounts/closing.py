@@ -19,6 +19,8 @@ from hourpost.errors import NotFound
 
 LINGER = timedelta(hours=1)
 """What is on its way when an account is closed has this long to arrive before its rows are erased."""
+REFUND_WAITS = timedelta(days=180)
+"""What was paid after an account was deleted keeps it this long: later Stripe gives no payment back."""
 AT_ONCE = 500
 
 _WITH_THE_ACCOUNT = (
@@ -35,7 +37,8 @@ _CLOSED = text(
     "SELECT id FROM accounts a WHERE closed_at < :before AND (EXISTS (SELECT FROM emails WHERE account_id = a.id)"
     " OR EXISTS (SELECT FROM inbound_emails WHERE account_id = a.id)"
     " OR NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id) AND NOT EXISTS (SELECT FROM billing_alerts"
-    " WHERE account_id = a.id AND kind = 'paid_when_deleted')) ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED"
+    " WHERE account_id = a.id AND kind = 'paid_when_deleted' AND created_at > :owed_since))"
+    " ORDER BY closed_at LIMIT 1 FOR UPDATE SKIP LOCKED"
 )
 _REMAINS = text(
     "SELECT EXISTS (SELECT FROM emails WHERE account_id = :account)"
@@ -81,7 +84,8 @@ _REST = (
     # Mailboxes have gone by now, when their own grace was over.
     text(
         "DELETE FROM accounts a WHERE a.id = :account AND NOT EXISTS (SELECT FROM mailboxes WHERE account_id = a.id)"
-        " AND NOT EXISTS (SELECT FROM billing_alerts WHERE account_id = a.id AND kind = 'paid_when_deleted')"
+        " AND NOT EXISTS (SELECT FROM billing_alerts WHERE account_id = a.id AND kind = 'paid_when_deleted'"
+        " AND created_at > :owed_since)"
     ),
 )
 
@@ -123,12 +127,13 @@ async def close_account(connection: AsyncConnection, account_id: UUID, now: date
 
 async def erase_some(connection: AsyncConnection, now: datetime) -> bool:
     """Erase a part of what a closed account has stored, the oldest first; whether there was anything."""
-    account = (await connection.execute(_CLOSED, {"before": now - LINGER})).scalar()
+    owed_since = now - REFUND_WAITS
+    account = (await connection.execute(_CLOSED, {"before": now - LINGER, "owed_since": owed_since})).scalar()
     if account is None:
         return False
     for erase in (_ERASE_EMAILS, _ERASE_INBOUND):
         if (await connection.execute(erase, {"account": account, "most": AT_ONCE})).scalar_one():
             return True
     for statement in _REST:
-        await connection.execute(statement, {"account": account})
+        await connection.execute(statement, {"account": account, "owed_since": owed_since})
     return True
