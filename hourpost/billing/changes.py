@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from hourpost import tables
 from hourpost.accounts import audit
 from hourpost.accounts.changes import switch_plan
 from hourpost.accounts.queries import get_account
+from hourpost.billing.findings import Found, alerts_of
 from hourpost.billing.notices import notices_of, write_notices
 from hourpost.billing.queries import get_entitlement
 from hourpost.gateways.metrics import BILLING_ALERTS
@@ -25,8 +26,8 @@ from hourpost.rules.subscriptions import Entitlement, Subscription, judge
 
 log = structlog.get_logger()
 
-_DISPUTE_LASTS = timedelta(days=120)
 _NOT_KEPT = ("price", "items", "invoice_created_at", "overruled_by", "resumes_to", "is_given_up")
+_NOT_KEPT_OF_BILLS = ("subscription_id", "paid_at")
 _NO_CHECKOUT = {"checkout_plan": None, "checkout_url": None, "checkout_until": None}
 
 # What was put off because nobody paid need not wait for its next look.
@@ -34,16 +35,6 @@ _WAKE = text(
     "UPDATE deliveries SET due_at = :now"
     " WHERE account_id = :account AND state = 'deferred' AND waits_for = 'account' AND due_at > :now"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """All that Stripe said of one customer at one time."""
-
-    customer_id: str
-    exists: bool
-    subscriptions: tuple[Subscription, ...]
-    invoices: tuple[Invoice, ...]
 
 
 async def add_customer(connection: AsyncConnection, customer_id: str, account_id: UUID, now: datetime) -> None:
@@ -74,9 +65,9 @@ async def write_found(connection: AsyncConnection, account_id: UUID, found: Foun
     account = await get_account(connection, account_id)
     judgement = judge(found.subscriptions, before, account.plan, now)
     await _put(connection, tables.PlanSubscription, [_row_of(one, account_id) for one in found.subscriptions])
-    await _put(connection, tables.Invoice, [asdict(one) | {"account_id": account_id} for one in found.invoices])
+    await _put(connection, tables.Invoice, [_row_of_bill(one, account_id) for one in found.invoices])
     await _mark_synced(connection, found, now)
-    alerts = [*judgement.alerts, *_disputes(found.invoices, now), *_paid_late(found.invoices, account.closed_at)]
+    alerts = [*judgement.alerts, *alerts_of(found, account.closed_at, now)]
     await _write_alerts(connection, account_id, alerts, now)
     await write_entitlement(connection, account_id, before, judgement.entitlement, now)
     notices = notices_of(before, judgement.entitlement, found.subscriptions)
@@ -146,6 +137,13 @@ def _row_of(one: Subscription, account_id: UUID) -> dict[str, Any]:
     return row | {"price_id": one.price.id, "plan": one.price.plan, "amount_cents": one.price.amount_cents}
 
 
+def _row_of_bill(one: Invoice, account_id: UUID) -> dict[str, Any]:
+    row = asdict(one) | {"account_id": account_id}
+    for name in _NOT_KEPT_OF_BILLS:
+        del row[name]
+    return row
+
+
 async def _mark_synced(connection: AsyncConnection, found: Found, now: datetime) -> None:
     values: dict[str, Any] = {"synced_at": now} if found.exists else {"synced_at": now, "deleted_at": now}
     if any(one.is_live for one in found.subscriptions):
@@ -154,24 +152,6 @@ async def _mark_synced(connection: AsyncConnection, found: Found, now: datetime)
     if not found.exists:
         gone = update(tables.PlanSubscription).where(tables.PlanSubscription.customer_id == found.customer_id)
         await connection.execute(gone.values(status="canceled"))
-
-
-def _disputes(invoices: Sequence[Invoice], now: datetime) -> list[tuple[str, str]]:
-    """A charge stays disputed for ever, also when that has ended; nobody wants to look at it as long."""
-    disputed = [one.number or one.id for one in invoices if one.is_disputed and now - one.created_at < _DISPUTE_LASTS]
-    return [("disputed", ", ".join(sorted(disputed)))] if disputed else []
-
-
-def _paid_late(invoices: Sequence[Invoice], closed_at: datetime | None) -> list[tuple[str, str]]:
-    """What was paid for an account after it was deleted, until it is given back."""
-    if closed_at is None:
-        return []
-    late = [
-        one.number or one.id
-        for one in invoices
-        if one.status == "paid" and one.created_at >= closed_at.replace(microsecond=0) and not one.is_refunded
-    ]
-    return [("paid_when_deleted", f"to be given back: {', '.join(sorted(late))}")] if late else []
 
 
 async def _write_alerts(

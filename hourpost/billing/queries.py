@@ -75,7 +75,8 @@ class Alert:
 
 
 def _columns(table: type[tables.Table], kind: type[Any]) -> list[Any]:
-    return [getattr(table, field.name) for field in fields(kind)]
+    """Those that the table has; what else there is of a kind, only Stripe's answers have."""
+    return [getattr(table, field.name) for field in fields(kind) if hasattr(table, field.name)]
 
 
 async def find_customer(connection: AsyncConnection, account_id: UUID) -> Customer | None:

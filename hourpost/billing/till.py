@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.accounts import audit
 from hourpost.accounts.audit import Actor
 from hourpost.accounts.queries import Account, get_account
-from hourpost.billing.changes import Found, add_customer, forget_checkout, remember_checkout, write_alert, write_found
+from hourpost.billing.changes import add_customer, forget_checkout, remember_checkout, write_alert, write_found
+from hourpost.billing.findings import Found
 from hourpost.billing.lock import lock_billing
 from hourpost.billing.moves import Move, check_moment, current_of, move_of
 from hourpost.billing.queries import Customer, count_customers, find_customer, get_entitlement
@@ -241,11 +242,13 @@ class Till:
         if current.status in PAID:
             await self._stripe.cancel_at_period_end(current, wanted=True)
         else:
-            await self._stripe.give_up(current)
+            await self._stripe.cancel_now(current)
 
     async def _end_all(self, customer: Customer, subscriptions: Sequence[Subscription]) -> Entitlement:
         for one in subscriptions:
             if one.is_live or one.status == "incomplete":
+                if one.waits_for is not None:
+                    await self._void(customer, one.waits_for)
                 await self._release(one)
                 await self._stripe.cancel_now(one)
         return (await self._read(customer))[1]
@@ -285,7 +288,7 @@ class Till:
 
     async def _ask_all(self, customer_id: str) -> Found:
         found = await self._ask_once(customer_id)
-        return await self._ask_once(customer_id) if await self._tidy(found.subscriptions) else found
+        return await self._ask_once(customer_id) if await self._tidy(found) else found
 
     async def _ask_once(self, customer_id: str) -> Found:
         """Stripe is far away, so all at once; where one fails, none goes on beyond our lock."""
@@ -298,19 +301,20 @@ class Till:
             raise group.exceptions[0] from group
         return Found(customer_id, exists.result(), subscriptions.result() if exists.result() else (), invoices.result())
 
-    async def _tidy(self, subscriptions: Sequence[Subscription]) -> bool:
+    async def _tidy(self, found: Found) -> bool:
         """Schedule no more what a paid upgrade has overruled, and void the bills of what was given up; whether any was.
 
         It is looked for at each reading, so that it is made up for where Stripe was away in between.
         """
-        overruled = [one for one in subscriptions if one.is_overruled]
+        overruled = [one for one in found.subscriptions if one.is_overruled]
         for one in overruled:
             await self._release(one)
-        billed = [one for one in subscriptions if one.leaves_bill]
-        for one in billed:
-            with suppress(StripeRefused):  # it was paid meanwhile
-                await self._stripe.void_bills(one)
-        return bool(overruled or billed)
+        for bill in found.bills_left:
+            try:
+                await self._stripe.void_invoice(bill.id)
+            except StripeRefused as error:  # whether it was paid meanwhile or stays open, the next answer alerts
+                log.warning("a bill could not be voided", invoice=bill.id, error=error.message, cause=error.cause)
+        return bool(overruled or found.bills_left)
 
     async def _new_customer(self, account: Account) -> Customer:
         async with self._database.reading() as connection:

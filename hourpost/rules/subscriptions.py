@@ -78,11 +78,6 @@ class Subscription:
         return self.invoice_id if self.pending_plan is not None and self.invoice_status == "open" else None
 
     @property
-    def leaves_bill(self) -> bool:
-        """Whether it was given up, and its bill still asks for money."""
-        return self.is_given_up and self.status == "canceled" and self.invoice_status == "open"
-
-    @property
     def is_overruled(self) -> bool:
         """Whether what was scheduled is over, because a later upgrade was paid."""
         return self.schedule_id is not None and self.overruled_by == self.price.id

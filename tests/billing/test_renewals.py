@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -167,17 +168,91 @@ async def test_a_bill_that_outlived_its_canceling_because_stripe_was_away_is_voi
 ) -> None:
     account = await failing(shop)
 
-    async def fail(subscription: Subscription) -> None:
+    async def fail(invoice_id: str) -> None:
         raise ServiceUnavailable("Stripe does not answer.")
 
     with monkeypatch.context() as patch, pytest.raises(ServiceUnavailable):
-        patch.setattr(shop.stripe, "void_bills", fail)
+        patch.setattr(shop.stripe, "void_invoice", fail)
         await shop.till.cancel(account.id)
     assert shop.fake.state.all("invoice")[0]["status"] == "open"
     await shop.receive()
     assert shop.fake.state.all("invoice")[0]["status"] == "void"
     async with shop.database.reading() as connection:
         assert [one.status for one in await list_invoices(connection, account.id)] == ["void", "paid"]
+
+
+async def alerts(shop: Shop, account: Account) -> list[tuple[str, str]]:
+    """What an operator is to look at."""
+    async with shop.database.reading() as connection:
+        return [(one.kind, one.detail) for one in await list_alerts(connection, account.id)]
+
+
+@pytest.mark.parametrize("step", ["cancel_now", "void_invoice"])
+async def test_what_was_paid_while_it_was_canceled_is_to_be_given_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    account = await failing(shop)
+    bill = shop.fake.state.all("invoice")[0]
+    take = getattr(shop.stripe, step)
+
+    async def pay_first(thing: object) -> None:
+        if bill["status"] == "open":
+            shop.fake.state.settle(bill)
+            if step == "void_invoice":
+                shop.fake.subscription()["status"] = "canceled"
+        await take(thing)
+
+    monkeypatch.setattr(shop.stripe, step, pay_first)
+    await shop.till.cancel(account.id)
+    told = [("paid_when_ended", f"to be given back: {bill['number']}")]
+    assert await alerts(shop, account) == told
+    await shop.receive()
+    assert await alerts(shop, account) == told
+    shop.fake.state.refund(bill, bill["total"])
+    await shop.receive()
+    assert await alerts(shop, account) == []
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_every_bill_of_what_is_given_up_is_voided(shop: Shop, is_deleted: bool) -> None:
+    """An older one as well, and one that Stripe has written off; the newest may be a draft."""
+    account = await failing(shop)
+    subscription = shop.fake.subscription()
+    shop.fake.state.bill(subscription, [(900, "1 × plan")], paid=False)["status"] = "uncollectible"
+    shop.fake.state.bill(subscription, [(800, "1 × plan")], paid=False)["status"] = "draft"
+    await (shop.till.close(account.id) if is_deleted else shop.till.cancel(account.id))
+    assert [one["status"] for one in shop.fake.state.all("invoice")] == ["draft", "void", "void", "paid"]
+    assert await alerts(shop, account) == []
+
+
+async def test_a_bill_that_cannot_be_voided_is_an_alert(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = await failing(shop)
+
+    async def refuse(invoice_id: str) -> None:
+        raise StripeRefused("The payment could not be set up; we have been told.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.stripe, "void_invoice", refuse)
+        await shop.till.cancel(account.id)
+    number = shop.fake.state.all("invoice")[0]["number"]
+    assert await alerts(shop, account) == [("bill_stays_open", f"canceled, and to be voided: {number}")]
+    await shop.receive()
+    assert await alerts(shop, account) == []
+
+
+async def test_an_ending_whose_answer_was_lost_is_done_all_the_same(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await failing(shop)
+    end = shop.stripe.cancel_now
+
+    async def end_twice(subscription: Subscription) -> None:
+        await end(subscription)
+        await end(subscription)
+
+    monkeypatch.setattr(shop.stripe, "cancel_now", end_twice)
+    assert await shop.till.cancel(account.id) is None
+    assert (await shop.entitlement(account)).status == "canceled"
 
 
 async def test_the_bill_of_what_stripe_ended_by_itself_stays(shop: Shop) -> None:
@@ -368,6 +443,52 @@ async def test_what_is_paid_for_an_account_that_is_deleted_meanwhile_ends_at_onc
     await shop.receive()
     async with shop.database.transaction() as connection:
         assert await list_alerts(connection) == []
+        assert await erase_some(connection, later)
+    with pytest.raises(NotFound):
+        await shop.look(account)
+
+
+@pytest.mark.parametrize("is_paid_first", [True, False])
+async def test_an_account_that_is_deleted_owes_nothing_any_more(shop: Shop, is_paid_first: bool) -> None:
+    account = await failing(shop)
+    bill = shop.fake.state.all("invoice")[0]
+    if is_paid_first:
+        shop.fake.is_down = True
+    with suppress(ServiceUnavailable):
+        await shop.till.close(account.id)
+    shop.fake.is_down = False
+    async with shop.database.transaction() as connection:
+        await close_account(connection, account.id, shop.clock.now())
+    shop.pass_time(hours=1)
+    shop.fake.confirm(f"{shop.fake.base}/pages/invoice/{bill['id']}")
+    await shop.receive()
+    told = [("paid_when_deleted", f"to be given back: {bill['number']}")]
+    assert (bill["status"], await alerts(shop, account)) == (("paid", told) if is_paid_first else ("void", []))
+
+
+async def test_an_upgrade_that_waits_cannot_be_paid_once_its_account_goes(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    shop.fake.state.cards[(await shop.customer(account)).id] = "authenticate"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    await shop.till.close(account.id)
+    assert [one["status"] for one in shop.fake.state.all("invoice")] == ["void", "paid"]
+
+
+@pytest.mark.parametrize("way", ["disputed", "after half a year"])
+async def test_a_payment_that_is_not_given_back_keeps_no_account_for_ever(shop: Shop, way: str) -> None:
+    account = await shop.account()
+    url = await shop.till.check_out(account, "path", "another tab")
+    async with shop.database.transaction() as connection:
+        await close_account(connection, account.id, shop.clock.now())
+    shop.fake.pay(url)
+    await shop.receive()
+    if way == "disputed":
+        shop.fake.state.dispute(shop.fake.state.all("invoice")[0])
+        await shop.receive()
+        later = shop.clock.now() + 2 * LINGER
+    else:
+        later = shop.clock.now() + timedelta(days=181)
+    async with shop.database.transaction() as connection:
         assert await erase_some(connection, later)
     with pytest.raises(NotFound):
         await shop.look(account)

@@ -240,7 +240,7 @@ class StripeState:
         payment |= {"invoice": invoice["id"], "amount_requested": invoice["total"]}
         payment["payment"] = {"type": "payment_intent", "payment_intent": charge["payment_intent"]}
         invoice["payments"]["data"].append(payment)
-        invoice |= {"status": "paid", "amount_remaining": 0}
+        invoice |= {"status": "paid", "amount_remaining": 0, "status_transitions": {"paid_at": self.now}}
         self.retries.pop(invoice["id"], None)
         self.event("invoice.paid", invoice)
         subscription = self.things.get(invoice["parent"]["subscription_details"]["subscription"])

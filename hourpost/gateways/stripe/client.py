@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import Literal, TypeVar
@@ -36,7 +37,7 @@ from hourpost.gateways.stripe.reading import (
     read_price,
     read_subscription,
 )
-from hourpost.rules.subscriptions import LOOKUP_KEYS, TERMS, Price, Subscription, lookup_key
+from hourpost.rules.subscriptions import LOOKUP_KEYS, PAID, TERMS, Price, Subscription, lookup_key
 
 # Pinned: webhooks and answers keep this shape until it is raised here, and the tests with it.
 API_VERSION = "2026-10-28.endive"
@@ -53,7 +54,7 @@ PORTAL_FEATURES: ConfigurationCreateParamsFeatures = {
     "subscription_update": {"enabled": False},
 }
 PORTAL_KEY = "hourpost_portal"  # in the metadata of the portal's configurations: a fingerprint of the features
-_INVOICES = 24
+_INVOICES = 100
 _CHARGES = 100  # of those invoices; a card that is declined leaves several of one
 # Whether what was asked has been done is not known then; whatever is asked next begins with what Stripe says of it.
 _AWAY_TEXT = "Stripe does not answer at the moment. Please look again in a minute: nothing is charged twice."
@@ -138,7 +139,7 @@ class RealStripe:
         return tuple(read_subscription(row, known) for row in rows if row["items"]["data"])
 
     async def list_invoices(self, customer_id: str) -> tuple[Invoice, ...]:
-        """The newest 24, newest first; empty for a customer that is gone."""
+        """The newest 100, newest first; empty for a customer that is gone."""
         try:
             found = await _ask(
                 self._api.invoices.list_async(
@@ -224,7 +225,7 @@ class RealStripe:
             await _ask(self._api.checkout.sessions.expire_async(checkout_id))
 
     async def void_invoice(self, invoice_id: str) -> None:
-        """Ask no more for what a bill that is open asks for; a change that waited for it is forgotten with it."""
+        """Ask no more for what a bill that is not paid asks for; a change that waited for it is forgotten with it."""
         await _ask(self._api.invoices.void_invoice_async(invoice_id))
 
     async def open_portal(self, customer_id: str, return_url: str) -> str:
@@ -334,21 +335,15 @@ class RealStripe:
         )
 
     async def cancel_now(self, subscription: Subscription) -> None:
-        """End a subscription at once; what was paid for stays paid."""
-        await _ask(self._api.subscriptions.cancel_async(subscription.id))
+        """End a subscription at once, where it is not over; one that is not paid remembers that it was given up.
 
-    async def give_up(self, subscription: Subscription) -> None:
-        """End a subscription of which nothing is paid at once; it remembers that its bills are to be voided."""
-        why: SubscriptionCancelParams = {"cancellation_details": {"comment": GIVEN_UP}}
-        await _ask(self._api.subscriptions.cancel_async(subscription.id, why))
-
-    async def void_bills(self, subscription: Subscription) -> None:
-        """Ask no more for what the open bills of a subscription ask for; the newest of them last."""
-        found = await _ask(
-            self._api.invoices.list_async({"subscription": subscription.id, "status": "open", "limit": 100})
-        )
-        for one in reversed(found.data):
-            await self.void_invoice(one.id)
+        Of what is given up the bills are voided.
+        """
+        why: SubscriptionCancelParams = {}
+        if subscription.status not in PAID:
+            why = {"cancellation_details": {"comment": GIVEN_UP}}
+        with suppress(StripeUnknown):  # as Stripe calls what is over, so that an answer may be lost
+            await _ask(self._api.subscriptions.cancel_async(subscription.id, why))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -42,6 +42,8 @@ class Invoice:
     created_at: datetime
     url: str | None
     pdf_url: str | None
+    subscription_id: str | None = None
+    paid_at: datetime | None = None
 
     @property
     def is_refunded(self) -> bool:
@@ -153,7 +155,7 @@ class Stripe(Protocol):
         ...
 
     async def list_invoices(self, customer_id: str) -> tuple[Invoice, ...]:
-        """The newest 24, newest first; empty for a customer that is gone."""
+        """The newest 100, newest first; empty for a customer that is gone."""
         ...
 
     async def list_prices(self) -> dict[str, Price]:
@@ -177,7 +179,7 @@ class Stripe(Protocol):
         ...
 
     async def void_invoice(self, invoice_id: str) -> None:
-        """Ask no more for what a bill that is open asks for; a change that waited for it is forgotten with it."""
+        """Ask no more for what a bill that is not paid asks for; a change that waited for it is forgotten with it."""
         ...
 
     async def open_portal(self, customer_id: str, return_url: str) -> str:
@@ -205,15 +207,7 @@ class Stripe(Protocol):
         ...
 
     async def cancel_now(self, subscription: Subscription) -> None:
-        """End a subscription at once; what was paid for stays paid."""
-        ...
-
-    async def give_up(self, subscription: Subscription) -> None:
-        """End a subscription of which nothing is paid at once; it remembers that its bills are to be voided."""
-        ...
-
-    async def void_bills(self, subscription: Subscription) -> None:
-        """Ask no more for what the open bills of a subscription ask for; the newest of them last."""
+        """End a subscription at once, where it is not over; one that is not paid remembers that it was given up."""
         ...
 
     async def aclose(self) -> None:

@@ -157,6 +157,7 @@ def read_invoice(found: Mapping[str, Any], charges: Sequence[Mapping[str, Any]])
 
     One payment intent may have several charges, those that were declined among them.
     """
+    of = (found.get("parent") or {}).get("subscription_details") or {}
     payments = [one["payment"] for one in (found.get("payments") or {}).get("data") or ()]
     names = {_id(one.get(kind)) for one in payments for kind in ("payment_intent", "charge")} - {None}
     paid = [one for one in charges if one["id"] in names or one.get("payment_intent") in names]
@@ -172,6 +173,8 @@ def read_invoice(found: Mapping[str, Any], charges: Sequence[Mapping[str, Any]])
         created_at=read_moment(found["created"]),
         url=found.get("hosted_invoice_url"),
         pdf_url=found.get("invoice_pdf"),
+        subscription_id=_id(of.get("subscription")),
+        paid_at=_moment((found.get("status_transitions") or {}).get("paid_at")),
     )
 
 
