@@ -99,7 +99,10 @@ async def write_entitlement(
 
 
 async def overrule(connection: AsyncConnection, account_id: UUID, now: datetime) -> None:
-    """Know that the account's plan was given otherwise than by Stripe, and later than what is known from there."""
+    """Know that the account's plan is given otherwise than by Stripe, and later than what is known from there.
+
+    Called before the plan is written: whoever writes both locks the entitlement first.
+    """
     table = tables.Entitlement
     await connection.execute(update(table).where(table.account_id == account_id).values(overruled_at=now))
 

@@ -139,8 +139,8 @@ def plan_(
         wanted = None if to == NO_PLAN else to
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
-            changed = await set_plan(connection, found.id, wanted, limit)
             await overrule(connection, found.id, desk.clock.now())
+            changed = await set_plan(connection, found.id, wanted, limit)
             own = {} if limit is None else {"limit": f"{limit:,}"}
             await desk.note(connection, found.id, "plan_changed", plan=wanted or "none", **own)
         return account_shape(changed) | {"released": await pace_again(desk, found.id)}

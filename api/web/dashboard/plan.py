@@ -98,8 +98,8 @@ async def post_change(request: Request, visitor: Biller) -> Response:
     till = visitor.parts.till
     if till is None:
         async with visitor.parts.database.transaction() as connection:
-            await switch_plan(connection, visitor.account.id, plan.name)
             await overrule(connection, visitor.account.id, visitor.now)
+            await switch_plan(connection, visitor.account.id, plan.name)
             await audit.note(connection, visitor.actor(), "plan_changed", visitor.now, plan=plan.name)
         return visitor.redirect(PAGE, f"Your plan is {plan.title} now. What waits was paced anew.")
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import get_account
 from hourpost.billing.changes import write_entitlement
 from hourpost.billing.lapse import end_lapsed
+from hourpost.billing.queries import get_entitlement
 from hourpost.database import Database
 from hourpost.rules.subscriptions import NOTHING, Entitlement
 from hourpost.settings import Settings
@@ -422,6 +425,22 @@ async def test_without_stripe_plans_are_switched_for_nothing_and_the_page_says_s
     for path in ("checkout", "portal", "cancel", "resume"):
         assert owner.post(f"/app/plan/{path}", {"to": "path"}).status_code == 404
     assert owner.get("/app/plan/return").status_code == 404
+
+
+async def test_a_plan_that_is_switched_and_one_that_ends_at_the_same_time_do_not_block_each_other(
+    cast: Cast, database: Database
+) -> None:
+    paid = Entitlement("path", "active", datetime.now(UTC), "sub_1")
+    async with database.transaction() as connection:
+        await write_entitlement(connection, cast.account.id, NOTHING, paid, datetime.now(UTC))
+    async with database.transaction() as connection:
+        before = await get_entitlement(connection, cast.account.id, lock=True)
+        switching = asyncio.create_task(asyncio.to_thread(cast["owner"].post, "/app/plan/change", {"to": "skilled"}))
+        await asyncio.sleep(0.5)
+        after = replace(before, plan=None, ends_at=None, status="canceled")
+        await write_entitlement(connection, cast.account.id, before, after, datetime.now(UTC))
+    assert (await switching).status_code == 303
+    assert await plan_of(database, cast) == "skilled"
 
 
 async def test_the_busiest_hours_are_drawn_and_told(cast: Cast, database: Database) -> None:
