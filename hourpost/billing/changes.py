@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +19,7 @@ from hourpost.accounts.changes import switch_plan
 from hourpost.accounts.queries import get_account
 from hourpost.billing.findings import Found, alerts_of
 from hourpost.billing.notices import notices_of, write_notices
-from hourpost.billing.queries import get_entitlement
+from hourpost.billing.queries import get_entitlement, is_overruled
 from hourpost.gateways.metrics import BILLING_ALERTS
 from hourpost.gateways.stripe import Checkout, Invoice
 from hourpost.rules.subscriptions import Entitlement, Subscription, judge
@@ -84,18 +84,31 @@ async def write_entitlement(
     """
     if after == before:
         return
-    keeps = after.plan is None and await _is_overruled(connection, account_id)
-    row = asdict(after) | {"account_id": account_id, "changed_at": now, "overruled_at": None}
+    keeps = after.plan is None and await is_overruled(connection, account_id)
+    row = asdict(after) | {"account_id": account_id, "changed_at": now}
+    if after.plan is not None and (after.plan, after.subscription_id) != (before.plan, before.subscription_id):
+        row["overruled_at"] = None  # bought or changed; a renewal, or a failure of one, is no word about the plan
     await _put(connection, tables.Entitlement, [row], key="account_id")
     if keeps:
         return
     await _note(connection, account_id, before, after, now)
-    if after.plan == before.plan:
-        return
-    await switch_plan(connection, account_id, after.plan, lapsed_at=now)
-    if after.plan is not None:
+    if after.plan != before.plan:
+        await _give(connection, account_id, after.plan, now)
+
+
+async def restore_plan(connection: AsyncConnection, account_id: UUID, now: datetime) -> None:
+    """Give an account the plan that it pays for, where it has another by a later word."""
+    paid = await get_entitlement(connection, account_id, lock=True)
+    if paid.plan is not None and paid.plan != (await get_account(connection, account_id)).plan:
+        await follow_stripe(connection, account_id)
+        await _give(connection, account_id, paid.plan, now)
+
+
+async def _give(connection: AsyncConnection, account_id: UUID, plan: str | None, now: datetime) -> None:
+    await switch_plan(connection, account_id, plan, lapsed_at=now)
+    if plan is not None:
         await connection.execute(_WAKE, {"account": account_id, "now": now})
-    log.info("the plan changed", account_id=str(account_id), plan=after.plan, status=after.status)
+    log.info("the plan changed", account_id=str(account_id), plan=plan)
 
 
 async def overrule(connection: AsyncConnection, account_id: UUID, now: datetime) -> None:
@@ -107,10 +120,10 @@ async def overrule(connection: AsyncConnection, account_id: UUID, now: datetime)
     await connection.execute(update(table).where(table.account_id == account_id).values(overruled_at=now))
 
 
-async def _is_overruled(connection: AsyncConnection, account_id: UUID) -> bool:
+async def follow_stripe(connection: AsyncConnection, account_id: UUID) -> None:
+    """Let what is paid, and what is canceled, count again for the plan: that is the later word now."""
     table = tables.Entitlement
-    found = await connection.execute(select(table.overruled_at).where(table.account_id == account_id))
-    return found.scalar() is not None
+    await connection.execute(update(table).where(table.account_id == account_id).values(overruled_at=None))
 
 
 async def _note(

@@ -31,6 +31,11 @@ class Found:
         over = {one.id for one in self.subscriptions if one.is_given_up and not one.is_live}
         return [one for one in self.invoices if one.subscription_id in over and one.status in ("open", "uncollectible")]
 
+    @property
+    def going_on(self) -> list[Subscription]:
+        """What goes on though it was being canceled, and remembers which plan was chosen to follow."""
+        return [one for one in self.subscriptions if one.resumes_to and one.is_paid and one.ends_at is None]
+
 
 def alerts_of(found: Found, closed_at: datetime | None, now: datetime) -> list[Alert]:
     """What to look at; ``closed_at`` is when the account was deleted."""
@@ -38,6 +43,7 @@ def alerts_of(found: Found, closed_at: datetime | None, now: datetime) -> list[A
     return [
         *_alert("disputed", "", (one for one in found.invoices if _is_new_dispute(one, now))),
         *_alert("bill_stays_open", "canceled, and to be voided: ", found.bills_left),
+        *[("plan_does_not_follow", f"{one.id}: {one.resumes_to} was chosen") for one in found.going_on],
         *_alert(late, "to be given back: ", _paid_late(found, closed_at)),
     ]
 

@@ -34,6 +34,15 @@ class Move:
         return replace(self, preview=preview)
 
 
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What goes on: ``next_plan`` follows at that price (None: as it stood), ``dropped_plan`` was to and cannot."""
+
+    next_plan: str | None = None
+    price_cents: int | None = None
+    dropped_plan: str | None = None
+
+
 def current_of(subscriptions: Sequence[Subscription]) -> Subscription:
     """The subscription to change: the best that is alive. Raises: Conflict without one."""
     alive = [one for one in subscriptions if one.is_live]
@@ -59,6 +68,12 @@ def move_of(current: Subscription, plan: str, price: Price, now: datetime) -> Mo
     if PLANS[plan].hourly_limit > PLANS[current.price.plan].hourly_limit:
         return Move("upgrade", current.price.plan, plan, cents, now, current.next_plan)
     return Move("downgrade", current.price.plan, plan, cents, current.period_end, current.next_plan)
+
+
+def resumed(before: Subscription, after: Subscription, price: Price | None) -> Resumed:
+    """What follows a subscription that goes on again; ``price`` is that of the plan that does."""
+    dropped = before.resumes_to if before.resumes_to not in (after.next_plan, after.price.plan) else None
+    return Resumed(after.next_plan, price.amount_cents if price is not None else None, dropped)
 
 
 def check_moment(at: datetime, current: Subscription, now: datetime) -> None:

@@ -117,6 +117,13 @@ async def get_entitlement(connection: AsyncConnection, account_id: UUID, *, lock
     return NOTHING if row is None else Entitlement(**row._mapping)
 
 
+async def is_overruled(connection: AsyncConnection, account_id: UUID) -> bool:
+    """Whether the account's plan was given by a later word, so that it stays when what is paid for ends."""
+    table = tables.Entitlement
+    found = await connection.execute(select(table.overruled_at).where(table.account_id == account_id))
+    return found.scalar() is not None
+
+
 async def list_subscriptions(connection: AsyncConnection, account_id: UUID) -> list[Kept]:
     """The subscriptions of an account, the newest first."""
     table = tables.PlanSubscription

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,16 +15,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hourpost.accounts import audit
 from hourpost.accounts.audit import Actor
 from hourpost.accounts.queries import Account, get_account
-from hourpost.billing.changes import add_customer, forget_checkout, remember_checkout, write_alert, write_found
+from hourpost.billing.asking import ask, release
+from hourpost.billing.changes import (
+    add_customer,
+    follow_stripe,
+    forget_checkout,
+    remember_checkout,
+    restore_plan,
+    write_alert,
+    write_found,
+)
 from hourpost.billing.findings import Found
 from hourpost.billing.lock import lock_billing
-from hourpost.billing.moves import Move, check_moment, current_of, move_of
+from hourpost.billing.moves import Move, Resumed, check_moment, current_of, move_of, resumed
 from hourpost.billing.queries import Customer, count_customers, find_customer, get_entitlement
 from hourpost.database import Database
 from hourpost.errors import Conflict, HourpostError, NotFound
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.stripe import NewCheckout, NewCustomer, Stripe, StripeRefused, StripeUnknown
-from hourpost.rules.subscriptions import PAID, Entitlement, Price, Subscription
+from hourpost.rules.subscriptions import Entitlement, Price, Subscription
 from hourpost.settings import Settings
 
 log = structlog.get_logger()
@@ -32,6 +41,7 @@ log = structlog.get_logger()
 _ASKED = {"upgrade": "upgrade_asked", "downgrade": "downgrade_asked", "same": "plan_kept"}
 """What is written down of each kind of change; that the plan has changed is told by Stripe, when it has."""
 _NOTHING_LEFT = "There is nothing left to take back: see below how it stands."
+_CHANGED_MEANWHILE = "How it stands has changed meanwhile, and nothing was canceled: please look at it again."
 _PAID_ELSEWHERE = "What this account pays for is not found at Stripe any more; please write to support."
 
 
@@ -168,38 +178,54 @@ class Till:
             elif move.kind == "downgrade":
                 await self._stripe.schedule_price(current, price.id)
             else:
-                await self._release(current)
+                await release(self._stripe, current)
             await self._read(customer, _Note(by, _ASKED[move.kind], plan))
+            if move.kind == "same" and move.instead_of is None:  # nothing to take back: it is wanted as it is paid for
+                async with self._database.transaction() as connection:
+                    await restore_plan(connection, account_id, self._clock.now())
             return move
 
-    async def cancel(self, account_id: UUID, by: Actor | None = None) -> datetime | None:
-        """Let the subscription end with what is paid for, and give that moment; any other that there is ends too.
+    async def cancel(
+        self, account_id: UUID, by: Actor | None = None, at_once: Collection[str] | None = None
+    ) -> datetime | None:
+        """Let every subscription end with what is paid for, and give that moment.
 
-        Where nothing is paid it ends at once (None), and its open bill with it. Raises: Conflict.
+        Where nothing is paid it ends at once (None), and its bills with it; so does what is not paid beside it. One
+        that cannot be ended keeps no other from ending. ``at_once`` are those of which was shown that they end now.
+        Raises: Conflict, also when that is no longer so.
         """
         async with lock_billing(self._database, account_id):
             customer = await self._paying_customer(account_id)
             subscriptions, _ = await self._read(customer)
-            current = current_of(subscriptions)
-            for one in subscriptions:
-                if one.is_live:
-                    await self._end(customer, one)
-            await self._read(customer, _Note(by, "plan_canceled", current.price.plan))
-            return current.period_end if current.status in PAID else None
+            if subscriptions and not _is_subscribed(subscriptions):
+                return None  # it was canceled before
+            plan = current_of(subscriptions).price.plan
+            unpaid = {one.id for one in subscriptions if one.is_live and not one.is_paid}
+            if at_once is not None and unpaid != set(at_once):
+                raise Conflict("changed_meanwhile", _CHANGED_MEANWHILE)
+            async with self._database.transaction() as connection:
+                await follow_stripe(connection, account_id)
+            ending = [one for one in subscriptions if one.may_be_paid]
+            failed = await self._end_each(customer, ending)
+            note = _Note(by, "plan_canceled", plan) if len(failed) < len(ending) else None
+            after, _ = await self._read(customer, note)
+            if failed:
+                raise failed[0]
+            return max((one.ends_at for one in after if one.is_paid and one.ends_at is not None), default=None)
 
-    async def resume(self, account_id: UUID, by: Actor | None = None) -> str | None:
-        """Let a subscription go on that was canceled for later, and give the plan that follows it as it did before.
+    async def resume(self, account_id: UUID, by: Actor | None = None) -> Resumed:
+        """Let a subscription go on that was canceled for later; the plan that was to follow it does so again.
 
         Raises: Conflict.
         """
         async with lock_billing(self._database, account_id):
             customer, current = await self._current(account_id)
-            follows = (await self._stripe.list_prices()).get(current.resumes_to or "")
-            await self._stripe.cancel_at_period_end(current, wanted=False)
-            if follows is not None and current.schedule_id is None:
-                await self._stripe.schedule_price(current, follows.id)
-            await self._read(customer, _Note(by, "plan_resumed", current.price.plan))
-            return follows.plan if follows is not None else None
+            if current.ends_at is not None:
+                await self._stripe.cancel_at_period_end(current, wanted=False)
+            after, _ = await self._read(customer, _Note(by, "plan_resumed", current.price.plan))
+            present = next(one for one in after if one.id == current.id)
+            price = (await self._stripe.list_prices()).get(present.next_plan or "")
+            return resumed(current, present, price)
 
     async def take_back(self, account_id: UUID, by: Actor | None = None) -> None:
         """Give up what was begun and is not paid: an upgrade that waits for its bill, or a checkout.
@@ -232,25 +258,37 @@ class Till:
                 await self._expire(customer.checkout_id)
             await self._end_all(customer, (await self._read(customer))[0])
 
+    async def _end_each(self, customer: Customer, subscriptions: Sequence[Subscription]) -> list[HourpostError]:
+        failed = []
+        for one in subscriptions:
+            try:
+                await self._end(customer, one)
+            except HourpostError as error:
+                failed.append(error)
+        return failed
+
     async def _end(self, customer: Customer, current: Subscription) -> None:
         """With what is paid for; an upgrade that waits for its bill could be paid afterwards, and is taken back."""
-        if current.status in PAID and current.ends_at is not None:
-            return
         if current.waits_for is not None:
             await self._void(customer, current.waits_for)
-        await self._release(current)
-        if current.status in PAID:
+        if not current.is_paid:
+            await self._end_now(current)
+        elif current.ends_at is None:
+            if current.next_plan is not None:
+                await self._stripe.remember_next(current, current.next_plan)
+            await release(self._stripe, current)
             await self._stripe.cancel_at_period_end(current, wanted=True)
-        else:
-            await self._stripe.cancel_now(current)
+
+    async def _end_now(self, one: Subscription) -> None:
+        await release(self._stripe, one)
+        await self._stripe.cancel_now(one)
 
     async def _end_all(self, customer: Customer, subscriptions: Sequence[Subscription]) -> Entitlement:
         for one in subscriptions:
-            if one.is_live or one.status == "incomplete":
+            if one.may_be_paid:
                 if one.waits_for is not None:
                     await self._void(customer, one.waits_for)
-                await self._release(one)
-                await self._stripe.cancel_now(one)
+                await self._end_now(one)
         return (await self._read(customer))[1]
 
     async def _tell_who(self, customer: Customer, account: Account) -> None:
@@ -279,42 +317,12 @@ class Till:
     async def _read(
         self, customer: Customer, note: _Note | None = None
     ) -> tuple[tuple[Subscription, ...], Entitlement]:
-        found = await self._ask_all(customer.id)
+        found = await ask(self._stripe, customer.id)
         async with self._database.transaction() as connection:
             if note is not None:
                 await note.write(connection, self._clock.now())
             entitlement = await write_found(connection, customer.account_id, found, self._clock.now())
         return found.subscriptions, entitlement
-
-    async def _ask_all(self, customer_id: str) -> Found:
-        found = await self._ask_once(customer_id)
-        return await self._ask_once(customer_id) if await self._tidy(found) else found
-
-    async def _ask_once(self, customer_id: str) -> Found:
-        """Stripe is far away, so all at once; where one fails, none goes on beyond our lock."""
-        try:
-            async with asyncio.TaskGroup() as together:
-                exists = together.create_task(self._stripe.customer_exists(customer_id))
-                subscriptions = together.create_task(self._stripe.list_subscriptions(customer_id))
-                invoices = together.create_task(self._stripe.list_invoices(customer_id))
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from group
-        return Found(customer_id, exists.result(), subscriptions.result() if exists.result() else (), invoices.result())
-
-    async def _tidy(self, found: Found) -> bool:
-        """Schedule no more what a paid upgrade has overruled, and void the bills of what was given up; whether any was.
-
-        It is looked for at each reading, so that it is made up for where Stripe was away in between.
-        """
-        overruled = [one for one in found.subscriptions if one.is_overruled]
-        for one in overruled:
-            await self._release(one)
-        for bill in found.bills_left:
-            try:
-                await self._stripe.void_invoice(bill.id)
-            except StripeRefused as error:  # whether it was paid meanwhile or stays open, the next answer alerts
-                log.warning("a bill could not be voided", invoice=bill.id, error=error.message, cause=error.cause)
-        return bool(overruled or found.bills_left)
 
     async def _new_customer(self, account: Account) -> Customer:
         async with self._database.reading() as connection:
@@ -349,10 +357,6 @@ class Till:
         if price is None:
             raise Conflict("plan_not_sold", "This plan cannot be bought at the moment; please write to support.")
         return price
-
-    async def _release(self, current: Subscription) -> None:
-        if current.schedule_id is not None:
-            await self._stripe.release_schedule(current.schedule_id)
 
     async def _void(self, customer: Customer, invoice_id: str, note: _Note | None = None) -> None:
         try:

@@ -64,13 +64,23 @@ class Subscription:
     invoice_status: str | None = None
     invoice_url: str | None = None
     invoice_created_at: datetime | None = None
-    resumes_to: str | None = None  # the plan that was chosen to follow when it was canceled for later
+    resumes_to: str | None = None  # the plan that was chosen to follow, kept while it is canceled for later
     is_given_up: bool = False  # it was canceled here while nothing was paid
 
     @property
     def is_live(self) -> bool:
         """Whether it still is, or may become again, something that is paid for."""
         return self.status in LIVE
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether nothing is owed of it."""
+        return self.status in PAID
+
+    @property
+    def may_be_paid(self) -> bool:
+        """Whether it is alive, or a payment would still begin it."""
+        return self.is_live or self.status == "incomplete"
 
     @property
     def waits_for(self) -> str | None:

@@ -71,7 +71,7 @@ class Entitlement(Table):
     subscription_id: Mapped[str | None]
     past_due_at: Mapped[datetime | None]
     changed_at: Mapped[datetime]
-    overruled_at: Mapped[datetime | None]  # the plan was given by another word since
+    overruled_at: Mapped[datetime | None]  # the plan was given by another word than Stripe's since
 
     __table_args__ = (Index("entitlements_ending_idx", "ends_at", postgresql_where=text("plan IS NOT NULL")),)
 

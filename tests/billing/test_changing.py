@@ -10,7 +10,8 @@ import pytest
 from hourpost.accounts.audit import Actor, list_entries
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import Account
-from hourpost.billing.queries import find_current
+from hourpost.billing.moves import Resumed
+from hourpost.billing.queries import find_current, list_alerts
 from hourpost.errors import Conflict, ServiceUnavailable
 from hourpost.gateways.stripe import StripeRefused
 from hourpost.pages import Cursor
@@ -266,17 +267,107 @@ async def test_who_resumes_what_was_canceled_has_the_downgrade_again_that_was_ch
     await shop.till.change(account.id, "path", shop.clock.now())
     await shop.till.cancel(account.id)
     assert await planned(shop, account) == ("premium", None, None)
-    assert await shop.till.resume(account.id) == "path"
+    assert (await shop.till.resume(account.id)).next_plan == "path"
     assert await planned(shop, account) == ("premium", "path", None)
     await shop.till.change(account.id, "premium", shop.clock.now())
     await shop.till.cancel(account.id)
-    assert await shop.till.resume(account.id) is None  # what was taken back before does not come again
+    assert (await shop.till.resume(account.id)).next_plan is None  # what was taken back before does not come again
     await shop.till.change(account.id, "path", shop.clock.now())
     await shop.till.cancel(account.id)
     await shop.till.resume(account.id)
     shop.pass_time(days=31)
     await shop.receive()
     assert (await shop.look(account)).plan == "path"
+
+
+@pytest.mark.parametrize("step", ["release_schedule", "cancel_at_period_end", "schedule_price", "remember_next"])
+async def test_the_plan_chosen_to_follow_outlives_an_outage_in_the_middle(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Of canceling at its first two steps, of resuming at its last two."""
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    resuming = step in ("schedule_price", "remember_next")
+    if resuming:
+        await shop.till.cancel(account.id)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise ServiceUnavailable("Stripe does not answer.")
+
+    with monkeypatch.context() as patch, pytest.raises(ServiceUnavailable):
+        patch.setattr(shop.stripe, step, fail)
+        await (shop.till.resume(account.id) if resuming else shop.till.cancel(account.id))
+    await shop.receive()
+    assert await planned(shop, account) == ("premium", "path", None)
+    assert shop.fake.subscription()["metadata"] == {}
+    shop.pass_time(days=31)
+    await shop.receive()
+    assert (await shop.look(account)).plan == "path"
+
+
+@pytest.mark.parametrize("way", ["cancel_at_period_end", "cancel_at"])
+async def test_what_was_chosen_to_follow_is_no_wish_any_more_a_month_later(shop: Shop, way: str) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    await shop.till.cancel(account.id)
+    subscription = shop.fake.subscription()
+    subscription |= {"cancel_at_period_end": False, "cancel_at": None}
+    if way == "cancel_at":
+        subscription["cancel_at"] = shop.fake.state.now + 20 * 86400
+        assert (await shop.till.resume(account.id)).next_plan == "path"
+    else:
+        await shop.till.sync(account.id)  # as the webhook of it does
+    assert await planned(shop, account) == ("premium", "path", None)
+    await shop.till.change(account.id, "premium", shop.clock.now())
+    shop.pass_time(days=31)
+    await shop.receive()
+    subscription["cancel_at"] = shop.fake.state.now + 20 * 86400
+    await shop.till.sync(account.id)
+    assert await shop.till.resume(account.id) == Resumed()
+
+
+async def test_what_is_resumed_at_the_price_that_was_to_follow_has_nothing_to_follow(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    await shop.till.cancel(account.id)
+    shop.fake.subscription()["items"]["data"][0]["price"] = shop.fake.price("path")
+    assert await shop.till.resume(account.id) == Resumed()
+    assert await planned(shop, account) == ("path", None, None)
+
+
+async def test_who_resumes_is_told_what_follows_at_which_price_or_that_nothing_does(shop: Shop) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    await shop.till.cancel(account.id)
+    await shop.stripe.put_product("path", "Path", "1000 an hour", 9900)
+    for _ in range(2):  # a second click
+        assert await shop.till.resume(account.id) == Resumed("path", 9900)
+    await shop.till.cancel(account.id)
+    shop.fake.state.all("price", id=shop.fake.price("path"))[0]["active"] = False
+    assert await shop.till.resume(account.id) == Resumed(dropped_plan="path")
+
+
+async def test_a_plan_that_stripe_lets_not_follow_is_an_alert(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = await shop.subscriber("premium")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    await shop.till.cancel(account.id)
+
+    async def refuse(subscription: Subscription, price_id: str) -> None:
+        raise StripeRefused("Stripe says: that is not possible.")
+
+    monkeypatch.setattr(shop.stripe, "schedule_price", refuse)
+    await shop.till.resume(account.id)
+    async with shop.database.reading() as connection:
+        assert [one.kind for one in await list_alerts(connection)] == ["plan_does_not_follow"]
+
+
+async def test_what_was_canceled_at_stripe_leaves_no_upgrade_that_could_be_paid(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    shop.fake.state.cards[(await shop.customer(account)).id] = "authenticate"
+    await shop.till.change(account.id, "skilled", shop.clock.now())
+    shop.fake.subscription()["cancel_at"] = shop.fake.state.now + 20 * 86400
+    assert await shop.till.cancel(account.id) is not None
+    assert shop.fake.state.all("invoice")[0]["status"] == "void"
 
 
 async def test_canceling_takes_an_upgrade_back_that_waits_for_its_bill(shop: Shop) -> None:
@@ -295,7 +386,7 @@ async def test_what_is_canceled_twice_still_remembers_what_was_to_follow(shop: S
     await shop.till.change(account.id, "path", shop.clock.now())
     for _ in range(2):
         await shop.till.cancel(account.id)
-    assert await shop.till.resume(account.id) == "path"
+    assert (await shop.till.resume(account.id)).next_plan == "path"
 
 
 async def test_what_is_owed_comes_before_a_change(shop: Shop) -> None:

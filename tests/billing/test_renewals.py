@@ -15,7 +15,7 @@ from hourpost.accounts.queries import Account
 from hourpost.billing.changes import overrule
 from hourpost.billing.notices import list_unmailed, remind_unpaid
 from hourpost.billing.queries import find_current, list_alerts, list_invoices
-from hourpost.errors import NotFound, ServiceUnavailable
+from hourpost.errors import Conflict, NotFound, ServiceUnavailable
 from hourpost.gateways.stripe import StripeRefused
 from hourpost.pages import Cursor
 from hourpost.rules.subscriptions import GRACE, Subscription
@@ -616,6 +616,90 @@ async def test_canceling_ends_every_subscription_that_is_charged(shop: Shop) -> 
     assert owed["status"] == "canceled"
     shop.pass_time(days=31)
     assert {one["status"] for one in shop.fake.state.all("subscription")} == {"canceled"}
+
+
+async def test_one_that_cannot_be_canceled_keeps_no_other_from_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = await shop.subscriber("premium")
+    other = shop.fake.state.subscribe((await shop.customer(account)).id, shop.fake.price("path"))
+    end = shop.stripe.cancel_at_period_end
+
+    async def fail_for_one(subscription: Subscription, *, wanted: bool) -> None:
+        if subscription.id == other["id"]:
+            raise ServiceUnavailable("Stripe does not answer.")
+        await end(subscription, wanted=wanted)
+
+    with monkeypatch.context() as patch, pytest.raises(ServiceUnavailable):
+        patch.setattr(shop.stripe, "cancel_at_period_end", fail_for_one)
+        await shop.till.cancel(account.id)
+    ends = {one["id"]: one["cancel_at_period_end"] for one in shop.fake.state.all("subscription")}
+    assert [ends.pop(other["id"]), *ends.values()] == [False, True]
+    await shop.till.cancel(account.id)
+    assert all(one["cancel_at_period_end"] for one in shop.fake.state.all("subscription"))
+
+
+async def test_canceling_ends_what_was_begun_and_never_paid(shop: Shop) -> None:
+    account = await shop.subscriber("path")
+    customer = (await shop.customer(account)).id
+    begun = shop.fake.state.subscribe(customer, shop.fake.price("premium"), status="incomplete")
+    await shop.till.cancel(account.id)
+    assert (begun["status"], shop.fake.state.all("invoice")[0]["status"]) == ("canceled", "void")
+
+
+async def test_what_is_canceled_twice_is_over_all_the_same(shop: Shop) -> None:
+    account = await failing(shop)
+    assert [await shop.till.cancel(account.id) for _ in range(2)] == [None, None]
+
+
+@pytest.mark.parametrize("shown", [[], ["sub_of_another_time"]])
+async def test_nothing_is_canceled_that_ends_otherwise_than_was_shown(shop: Shop, shown: list[str]) -> None:
+    account = await failing(shop)
+    with pytest.raises(Conflict, match="look at it again"):
+        await shop.till.cancel(account.id, at_once=shown)
+    assert shop.fake.subscription()["status"] == "past_due"
+    assert await shop.till.cancel(account.id, at_once=[shop.fake.subscription()["id"]]) is None
+
+
+async def give(shop: Shop, account: Account, plan: str | None) -> None:
+    """As an operator does."""
+    async with shop.database.transaction() as connection:
+        await overrule(connection, account.id, shop.clock.now())
+        await set_plan(connection, account.id, plan)
+
+
+async def test_an_operators_word_outlives_a_renewal_and_one_that_fails(shop: Shop) -> None:
+    account = await shop.subscriber()
+    await give(shop, account, "skilled")
+    shop.pass_time(days=31)
+    await shop.receive()
+    shop.fake.state.cards[(await shop.customer(account)).id] = "declined"
+    shop.pass_time(days=31)
+    await shop.receive()
+    shop.pass_time(days=8)
+    await shop.receive()
+    await shop.lapse()
+    assert ((await shop.entitlement(account)).plan, (await shop.look(account)).plan) == (None, "skilled")
+    await shop.till.cancel(account.id)  # what is owed, which gives no plan any more
+    assert (await shop.look(account)).plan == "skilled"
+
+
+@pytest.mark.parametrize("given", [None, "skilled"])
+async def test_who_pays_for_a_plan_and_has_another_can_have_it_back(shop: Shop, given: str | None) -> None:
+    account = await shop.subscriber("premium")
+    await give(shop, account, given)
+    await shop.till.change(account.id, "premium", shop.clock.now())
+    assert (await shop.look(account)).plan == "premium"
+    await shop.till.cancel(account.id)
+    shop.pass_time(days=31)
+    await shop.receive()
+    assert (await shop.look(account)).plan is None
+
+
+async def test_who_keeps_a_plan_instead_of_a_smaller_one_keeps_what_was_given_as_well(shop: Shop) -> None:
+    account = await shop.subscriber("normal")
+    await shop.till.change(account.id, "path", shop.clock.now())
+    await give(shop, account, "premium")
+    await shop.till.change(account.id, "normal", shop.clock.now())
+    assert (await shop.look(account)).plan == "premium"
 
 
 async def test_an_operators_word_stands_until_something_changes_at_stripe(shop: Shop) -> None:

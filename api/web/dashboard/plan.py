@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
+from api.web.dashboard.filters import money
 from api.web.dashboard.forms import Form, read_form
 from api.web.dashboard.plan_view import read_plan
 from api.web.dashboard.visitors import SEE_OTHER, AnyMember, Biller, Visitor
 from hourpost.accounts import audit
 from hourpost.accounts.changes import switch_plan
+from hourpost.accounts.queries import get_account
 from hourpost.billing.changes import overrule
 from hourpost.billing.till import Till
 from hourpost.errors import HourpostError, NotFound
@@ -110,25 +112,35 @@ async def post_change(request: Request, visitor: Biller) -> Response:
 
 
 @router.post(f"{PAGE}/cancel")
-async def post_cancel(visitor: Biller) -> Response:
-    """Let the plan end with what is paid for; where nothing is, at once."""
+async def post_cancel(request: Request, visitor: Biller) -> Response:
+    """Let the plan end with what is paid for; where nothing is, at once. Only as it was shown before."""
+    at_once = (await read_form(request)).get("at_once", "").split()
     try:
-        ends_at = await _till(visitor).cancel(visitor.account.id, visitor.actor())
+        ends_at = await _till(visitor).cancel(visitor.account.id, visitor.actor(), at_once)
     except HourpostError as error:
         return _sorry(visitor, error)
-    words = "It goes on until the paid time ends." if ends_at else "It has ended, and nothing is charged any more."
-    return visitor.redirect(PAGE, f"The plan is canceled. {words}")
+    if ends_at:
+        return visitor.redirect(PAGE, "The plan is canceled. What is paid for goes on until the paid time ends.")
+    async with visitor.parts.database.reading() as connection:
+        plan = (await get_account(connection, visitor.account.id)).plan
+    words = "It has ended, and nothing is charged any more."
+    return visitor.redirect(PAGE, f"{'The subscription' if plan else 'The plan'} is canceled. {words}")
 
 
 @router.post(f"{PAGE}/resume")
 async def post_resume(visitor: Biller) -> Response:
     """Let the plan go on after all."""
     try:
-        follows = await _till(visitor).resume(visitor.account.id, visitor.actor())
+        resumed = await _till(visitor).resume(visitor.account.id, visitor.actor())
     except HourpostError as error:
         return _sorry(visitor, error)
-    words = f" {PLANS[follows].title} begins when the paid time ends, as you chose before." if follows else ""
-    return visitor.redirect(PAGE, f"The plan goes on.{words}")
+    words = "The plan goes on."
+    if resumed.next_plan is not None:
+        cost = f" at {money(resumed.price_cents)} a month" if resumed.price_cents is not None else ""
+        words += f" {PLANS[resumed.next_plan].title} begins{cost} when the paid time ends, as you chose before."
+    elif resumed.dropped_plan is not None:
+        words += f" {PLANS[resumed.dropped_plan].title}, which was to follow, is not sold any more and does not."
+    return visitor.redirect(PAGE, words)
 
 
 async def _changed(visitor: Visitor, kind: str, plan: Plan) -> Response:

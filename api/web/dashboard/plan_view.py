@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +17,7 @@ from hourpost.billing.queries import (
     find_current,
     find_customer,
     get_entitlement,
+    is_overruled,
     list_invoices,
     list_peaks,
     list_subscriptions,
@@ -32,7 +32,10 @@ _LEAST_DAYS = 7  # a chart of fewer says nothing
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A plan and the way to it: ``current``, ``next`` (chosen already), ``free``, ``buy``, ``change`` or ``locked``."""
+    """A plan and the way to it: ``current``, ``next`` (chosen already), ``free``, ``buy``, ``change`` or ``locked``.
+
+    ``back`` leads to the one that is paid for while the account has another.
+    """
 
     plan: Plan
     way: str
@@ -43,7 +46,8 @@ class Offer:
 class PlanView:
     """All of the page. ``current`` is the subscription that counts; None where there is none.
 
-    ``others`` go on beside it, and are charged for nothing.
+    ``alive`` are all that may still be charged, that one among them. ``is_overruled`` tells that the plan was given
+    by a later word than what is paid, so that it stays when that ends.
     ``checkout`` is what was begun to be paid while there is none.
     """
 
@@ -52,7 +56,8 @@ class PlanView:
     is_customer: bool
     entitlement: Entitlement
     current: Kept | None
-    others: list[Kept]
+    alive: list[Kept]
+    is_overruled: bool
     checkout: OpenCheckout | None
     invoices: list[Invoice]
     peaks: list[Peak]
@@ -79,6 +84,37 @@ class PlanView:
     def is_paid(self) -> bool:
         """Whether there is a subscription of which nothing is owed."""
         return self.current is not None and self.current.status in PAID
+
+    @property
+    def others(self) -> list[Kept]:
+        """What goes on beside the one that counts, and is charged for nothing."""
+        return [one for one in self.alive if one.ends_at is None and one is not self.current]
+
+    @property
+    def charged(self) -> list[Kept]:
+        """What goes on to be charged."""
+        return [one for one in self.alive if one.ends_at is None]
+
+    @property
+    def paid_until(self) -> datetime | None:
+        """Until when canceling keeps what is paid for; None where nothing is."""
+        return max((one.ends_at or one.period_end for one in self.alive if one.status in PAID), default=None)
+
+    @property
+    def at_once(self) -> list[str]:
+        """What canceling ends at once: all that is not paid."""
+        return [one.id for one in self.alive if one.status not in PAID]
+
+    @property
+    def is_cancelable(self) -> bool:
+        """Whether there is something left to cancel."""
+        return bool(self.charged or self.at_once)
+
+    @property
+    def paid_plan(self) -> Plan | None:
+        """The plan that is paid for and not there: another was given, or it was taken away."""
+        plan = PLANS.get(self.current.plan or "") if self.current and self.is_changeable else None
+        return plan if plan is not None and plan.name != self.account.plan else None
 
     @property
     def is_unusual(self) -> bool:
@@ -108,6 +144,8 @@ class PlanView:
             return "free"
         if self.current is None:
             return "buy"
+        if plan == self.paid_plan:
+            return "back"
         if plan.name == self.current.next_plan:
             return "next"
         return "change" if self.is_changeable else "locked"
@@ -139,24 +177,21 @@ def _used(peak: Peak | None) -> int:
     return peak.used if peak else 0
 
 
-async def _list_others(connection: AsyncConnection, account_id: UUID, current: Kept | None) -> list[Kept]:
-    if current is None:
-        return []
-    found = await list_subscriptions(connection, account_id)
-    return [one for one in found if one.status in LIVE and one.ends_at is None and one.id != current.id]
-
-
 async def read_plan(connection: AsyncConnection, account: Account, now: datetime, *, is_free: bool) -> PlanView:
     """Everything about the plan of an account, from our own rows: Stripe is not asked."""
     today = now.astimezone(UTC).date()
     current = None if is_free else await find_current(connection, account.id)
+    found = await list_subscriptions(connection, account.id)
     return PlanView(
         account=account,
         is_free=is_free,
         is_customer=not is_free and await find_customer(connection, account.id) is not None,
         entitlement=await get_entitlement(connection, account.id),
         current=current,
-        others=await _list_others(connection, account.id, current),
+        alive=[]
+        if current is None
+        else [current, *(one for one in found if one.status in LIVE and one.id != current.id)],
+        is_overruled=await is_overruled(connection, account.id),
         checkout=None if is_free or current else await find_checkout(connection, account.id, now),
         invoices=await list_invoices(connection, account.id),
         peaks=await list_peaks(connection, account.id, today - timedelta(days=PEAK_DAYS - 1)),

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Literal, TypeVar
 
 import stripe
-from stripe.params import CustomerUpdateParams, SubscriptionCancelParams
+from stripe.params import CustomerUpdateParams, SubscriptionCancelParams, SubscriptionUpdateParams
 from stripe.params.billing_portal import ConfigurationCreateParamsFeatures
 
 from hourpost.errors import ServiceUnavailable
@@ -37,7 +37,7 @@ from hourpost.gateways.stripe.reading import (
     read_price,
     read_subscription,
 )
-from hourpost.rules.subscriptions import LOOKUP_KEYS, PAID, TERMS, Price, Subscription, lookup_key
+from hourpost.rules.subscriptions import LOOKUP_KEYS, TERMS, Price, Subscription, lookup_key
 
 # Pinned: webhooks and answers keep this shape until it is raised here, and the tests with it.
 API_VERSION = "2026-10-28.endive"
@@ -319,20 +319,17 @@ class RealStripe:
         """Forget a change that was scheduled."""
         await _ask(self._api.subscription_schedules.release_async(schedule_id))
 
-    async def cancel_at_period_end(self, subscription: Subscription, *, wanted: bool) -> None:
-        """Let a subscription end with its paid period, or let it go on after all.
+    async def remember_next(self, subscription: Subscription, plan: str | None) -> None:
+        """Keep which plan was chosen to follow: Stripe schedules nothing beside an end."""
+        told = {FOLLOWS_KEY: plan or ""}
+        await _ask(self._api.subscriptions.update_async(subscription.id, {"metadata": told}))
 
-        Stripe schedules nothing beside an end, so that it remembers which plan was to follow.
-        """
-        if not wanted and subscription.ends_at is not None and not subscription.at_period_end:
-            await _ask(self._api.subscriptions.update_async(subscription.id, {"cancel_at": ""}))
-            return
-        follows = (subscription.next_plan or "") if wanted else ""
-        await _ask(
-            self._api.subscriptions.update_async(
-                subscription.id, {"cancel_at_period_end": wanted, "metadata": {FOLLOWS_KEY: follows}}
-            )
-        )
+    async def cancel_at_period_end(self, subscription: Subscription, *, wanted: bool) -> None:
+        """Let a subscription end with its paid period, or let it go on after all."""
+        change: SubscriptionUpdateParams = {"cancel_at_period_end": wanted}
+        if not wanted and not subscription.at_period_end:
+            change = {"cancel_at": ""}
+        await _ask(self._api.subscriptions.update_async(subscription.id, change))
 
     async def cancel_now(self, subscription: Subscription) -> None:
         """End a subscription at once, where it is not over; one that is not paid remembers that it was given up.
@@ -340,7 +337,7 @@ class RealStripe:
         Of what is given up the bills are voided.
         """
         why: SubscriptionCancelParams = {}
-        if subscription.status not in PAID:
+        if not subscription.is_paid:
             why = {"cancellation_details": {"comment": GIVEN_UP}}
         with suppress(StripeUnknown):  # as Stripe calls what is over, so that an answer may be lost
             await _ask(self._api.subscriptions.cancel_async(subscription.id, why))

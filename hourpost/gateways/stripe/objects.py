@@ -202,6 +202,10 @@ class Stripe(Protocol):
         """Forget a change that was scheduled."""
         ...
 
+    async def remember_next(self, subscription: Subscription, plan: str | None) -> None:
+        """Keep which plan was chosen to follow a subscription that is canceled for later."""
+        ...
+
     async def cancel_at_period_end(self, subscription: Subscription, *, wanted: bool) -> None:
         """Let a subscription end with its paid period, or let it go on after all."""
         ...

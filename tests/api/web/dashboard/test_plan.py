@@ -9,13 +9,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
 from hourpost.accounts.changes import set_plan
 from hourpost.accounts.queries import get_account
-from hourpost.billing.changes import write_entitlement
+from hourpost.billing.changes import overrule, write_entitlement
 from hourpost.billing.lapse import end_lapsed
 from hourpost.billing.queries import get_entitlement
 from hourpost.database import Database
@@ -75,6 +76,13 @@ def buy(surfer: Surfer, stripe: FakeStripe, plan: str = "path") -> str:
     assert answer.status_code == 303, answer.text
     back = stripe.pay(answer.headers["location"])
     return text_of(surfer.follow(surfer.get(local(back))))
+
+
+def cancel(surfer: Surfer) -> httpx.Response:
+    """Press the button of the page as it stands."""
+    found = re.search(r'name="at_once" value="([^"]*)"', surfer.get("/app/plan").text)
+    assert found is not None
+    return surfer.post("/app/plan/cancel", {"at_once": found[1]})
 
 
 def local(address: str) -> str:
@@ -164,8 +172,9 @@ async def test_what_is_paid_and_belongs_to_no_plan_is_told_and_can_be_canceled(
         assert words in page
     for words in ("Downgrade", "Upgrade", "Pay the open invoice", "Your mail goes on leaving"):
         assert words not in page
-    page = text_of(owner.follow(owner.post("/app/plan/cancel")))
+    page = text_of(owner.follow(cancel(owner)))
     assert "nothing is charged any more. Resume the plan" in page
+    assert "it can be canceled" not in page
     assert stripe.subscription()["cancel_at_period_end"] is True
 
 
@@ -179,7 +188,7 @@ async def test_a_subscription_that_is_paused_is_told_and_can_be_canceled(buyers:
     for words in ("Downgrade", "open invoice", "Your plan has ended What waits"):
         assert words not in page
     assert "is paused: write to support" in text_of(owner.follow(owner.get("/app/plan/change?to=skilled")))
-    assert "nothing is charged any more" in text_of(owner.follow(owner.post("/app/plan/cancel")))
+    assert "nothing is charged any more" in text_of(owner.follow(cancel(owner)))
     assert "Choose Path" in text_of(owner.get("/app/plan"))
 
 
@@ -190,8 +199,109 @@ async def test_two_subscriptions_that_are_charged_are_told(buyers: Cast, stripe:
     owner.get("/app/plan/return")
     page = text_of(owner.get("/app/plan"))
     assert "More than one subscription is charged Premium at $185, Path at $50. Only one of them counts." in page
-    owner.post("/app/plan/cancel")
+    cancel(owner)
     assert "More than one" not in text_of(owner.get("/app/plan"))
+
+
+async def test_of_two_subscriptions_the_one_that_is_left_can_be_canceled(buyers: Cast, stripe: FakeStripe) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe, "premium")
+    canceled = stripe.subscription()
+    stripe.state.subscribe(canceled["customer"], stripe.price("path"))
+    canceled |= {"cancel_at_period_end": True, "cancel_at": canceled["items"]["data"][0]["current_period_end"]}
+    owner.get("/app/plan/return")
+    page = text_of(owner.get("/app/plan"))
+    assert "A subscription is charged beside the one that was canceled Path at $50." in page
+    cancel(owner)
+    assert "is charged beside" not in text_of(owner.get("/app/plan"))
+    mine = stripe.state.all("subscription", customer=canceled["customer"])
+    assert [one["cancel_at_period_end"] for one in mine] == [True, True]
+
+
+async def test_of_two_subscriptions_that_stand_otherwise_is_told_how_each_ends(
+    buyers: Cast, stripe: FakeStripe
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    stripe.state.subscribe(stripe.subscription()["customer"], stripe.price("premium"), status="past_due")
+    owner.get("/app/plan/return")
+    page = text_of(owner.get("/app/plan"))
+    assert "Canceling keeps what is paid for until" in page
+    assert "What is not paid ends at once." in page
+    assert "What is paid for goes on until the paid time ends." in text_of(owner.follow(cancel(owner)))
+
+
+@pytest.mark.parametrize("is_paid_first", [True, False])
+async def test_a_page_that_is_behind_cancels_nothing(buyers: Cast, stripe: FakeStripe, is_paid_first: bool) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    statuses = ("active", "past_due") if is_paid_first else ("past_due", "active")
+    stripe.subscription()["status"] = statuses[0]
+    owner.get("/app/plan/return")
+    shown = re.search(r'name="at_once" value="([^"]*)"', owner.get("/app/plan").text)
+    assert shown is not None
+    stripe.subscription()["status"] = statuses[1]
+    page = text_of(owner.follow(owner.post("/app/plan/cancel", {"at_once": shown[1]})))
+    assert "nothing was canceled: please look at it again" in page
+    assert ("Cancel now" in page) == is_paid_first
+    assert (stripe.subscription()["status"], stripe.subscription()["cancel_at_period_end"]) == (statuses[1], False)
+
+
+async def give(database: Database, cast: Cast, plan: str | None) -> None:
+    """As an operator does."""
+    async with database.transaction() as connection:
+        await overrule(connection, cast.account.id, datetime.now(UTC))
+        await set_plan(connection, cast.account.id, plan)
+
+
+@pytest.mark.parametrize("given", [None, "path"])
+async def test_who_pays_for_a_plan_and_has_another_can_have_it_back(
+    buyers: Cast, stripe: FakeStripe, database: Database, given: str | None
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe, "premium")
+    await give(database, buyers, given)
+    page = text_of(owner.get("/app/plan"))
+    assert "Have what you pay for" in page
+    assert "Downgrade to Path" in page or given == "path"
+    assert ("You pay for Premium and do not have it" in page) == (given is None)
+    owner.post("/app/plan/change", {"to": "premium"})
+    assert await plan_of(database, buyers) == "premium"
+    assert "Have what you pay for" not in text_of(owner.get("/app/plan"))
+
+
+async def test_a_plan_that_was_given_is_said_to_stay_when_what_is_paid_for_ends(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    cancel(owner)
+    await give(database, buyers, "premium")
+    page = text_of(owner.get("/app/plan"))
+    assert "Your plan was given to you, and stays" in page
+    assert "new mail is turned away" not in page
+
+
+async def test_a_plan_that_was_given_after_the_grace_is_said_to_stay_without_payment(
+    buyers: Cast, stripe: FakeStripe, database: Database
+) -> None:
+    owner = buyers["owner"]
+    buy(owner, stripe)
+    stripe.state.bill(stripe.subscription(), [(5000, "1 × plan")], paid=False)
+    stripe.subscription()["status"] = "past_due"
+    owner.get("/app/plan/return")
+    async with database.transaction() as connection:
+        long_ago = "ends_at = now(), past_due_at = now() - interval '8 days'"
+        update = text(f"UPDATE entitlements SET {long_ago} WHERE account_id = :account")
+        await connection.execute(update, {"account": buyers.account.id})
+        await end_lapsed(connection, datetime.now(UTC))
+    await give(database, buyers, "premium")
+    page = text_of(owner.get("/app/plan"))
+    assert "Your plan was given to you, and stays" in page
+    for words in ("Leaves until", "Payment failed", "leaves by itself", "The plan ends now"):
+        assert words not in page
+    assert "The subscription is canceled. It has ended" in text_of(owner.follow(cancel(owner)))
+    assert await plan_of(database, buyers) == "premium"
 
 
 async def test_an_upgrade_whose_payment_waits_for_the_bank_says_so(
@@ -235,6 +345,7 @@ async def test_an_upgrade_that_waits_for_its_payment_is_taken_back(
     at = str(int(datetime.now(UTC).timestamp()))
     page = owner.follow(owner.post("/app/plan/change", {"to": "premium", "at": at}))
     assert "Take it back" in page.text
+    assert "The change to Premium, which waits for its payment, is taken back." in text_of(page)
     link = re.search(rf'href="({stripe.base}/pages/invoice/[^"]+)"', page.text)
     assert link is not None
     assert "/app/plan/take-back" not in buyers["viewer"].get("/app/plan").text
@@ -271,14 +382,14 @@ async def test_a_checkout_that_was_paid_just_before_is_not_taken_back(
     page = text_of(owner.follow(owner.post("/app/plan/take-back")))
     assert "nothing left to take back" in page
     assert await plan_of(database, buyers) == "path"
-    owner.post("/app/plan/cancel")
+    cancel(owner)
     assert "not paid yet" not in owner.get("/app/plan").text
 
 
 async def test_a_plan_is_canceled_and_resumed(buyers: Cast, stripe: FakeStripe) -> None:
     owner = buyers["admin"]
     buy(owner, stripe)
-    page = text_of(owner.follow(owner.post("/app/plan/cancel")))
+    page = text_of(owner.follow(cancel(owner)))
     assert "Resume the plan" in page
     assert "Resume your plan first to change it" in page
     refused = owner.follow(owner.get("/app/plan/change?to=skilled"))
@@ -306,7 +417,7 @@ async def test_who_cancels_a_plan_that_is_not_paid_is_told_that_it_ends_at_once(
     assert "Cancel now: nothing is charged any more" in page
     for promise in ("the open invoice stays", "everything works as before", "end of the paid time", "Resume", "Ends"):
         assert promise not in page
-    page = text_of(owner.follow(owner.post("/app/plan/cancel")))
+    page = text_of(owner.follow(cancel(owner)))
     assert "It has ended, and nothing is charged any more" in page
     assert "Choose Path" in page
     for promise in ("goes on", "An invoice is open", "Resume", "Cancel"):
@@ -323,9 +434,9 @@ async def test_canceling_and_resuming_say_that_the_plan_chosen_to_follow_is_kept
     assert "You can resume until the paid time ends, and Path then follows as you chose." in text_of(
         owner.get("/app/plan")
     )
-    owner.post("/app/plan/cancel")
+    cancel(owner)
     page = text_of(owner.follow(owner.post("/app/plan/resume")))
-    assert "The plan goes on. Path begins when the paid time ends, as you chose before." in page
+    assert "The plan goes on. Path begins at $50 a month when the paid time ends, as you chose before." in page
     assert "Stay with Premium" in page
 
 
