@@ -45,7 +45,8 @@ SELECT s.email_id, s.mailbox_id, s.is_own, b.files_sent, s.created_at, e.message
 FROM sent_copies s JOIN emails e ON e.id = s.email_id
 JOIN mailboxes b ON b.id = s.mailbox_id AND b.deleted_at IS NULL
 LEFT JOIN folders f ON f.mailbox_id = s.mailbox_id AND f.special_use = 'sent'
-WHERE NOT s.settled AND s.content_id IS NULL ORDER BY s.looked_at LIMIT :most
+WHERE NOT s.settled AND s.content_id IS NULL AND s.email_id <> ALL(CAST(:seen AS uuid[]))
+ORDER BY s.looked_at LIMIT :most
 """
 )
 # What the mailbox has sent to itself, and lies where mail comes in, is no copy
@@ -58,7 +59,7 @@ WHERE f.mailbox_id = :mailbox AND f.name <> 'INBOX' AND f.special_use IS DISTINC
 """
 )
 _FILED = HotStatement(
-    "UPDATE sent_copies s SET content_id = coalesce(s.content_id, w.content), settled = w.settled, looked_at = :now"
+    "UPDATE sent_copies s SET content_id = coalesce(s.content_id, w.content), settled = w.settled"
     " FROM unnest(CAST(:email AS uuid[]), CAST(:content AS uuid[]), CAST(:settled AS bool[]))"
     " AS w(email, content, settled) WHERE s.email_id = w.email"
 )
@@ -66,15 +67,16 @@ _FILED = HotStatement(
 _TAKE = HotStatement(
     "UPDATE sent_copies SET content_id = :content WHERE email_id = :email AND content_id IS NULL RETURNING email_id"
 )
+# What is forwarded is stored as settled: a trigger of `deliveries` opens it where it ends without having arrived
 _OPEN = HotStatement(
     """
 WITH copies AS (
   SELECT s.email_id, s.mailbox_id, s.content_id, s.outcome, s.looked_at, s.is_own FROM sent_copies s
   WHERE NOT s.settled AND (s.content_id IS NOT NULL OR s.is_own) ORDER BY s.looked_at LIMIT :most
 )
-SELECT c.*,
+SELECT c.*, e.source = 'forward' AS is_forward,
   (SELECT array_agg(DISTINCT d.state) FROM deliveries d WHERE d.email_id = c.email_id) AS states
-FROM copies c
+FROM copies c JOIN emails e ON e.id = c.email_id
 """
 )
 _PLACES = HotStatement(
@@ -82,11 +84,13 @@ _PLACES = HotStatement(
     " JOIN unnest(CAST(:content AS uuid[]), CAST(:mailbox AS uuid[])) AS w(content, mailbox)"
     " ON m.content_id = w.content AND f.mailbox_id = w.mailbox"
 )
+# What a worker or a report has in hand is left: it waits for no lock, so that nobody waits for it in a circle
 _LOOKED = HotStatement(
     "UPDATE sent_copies s SET outcome = string_to_array(w.outcome, ' '), looked_at = :now,"
     " settled = w.settled AND s.looked_at = w.seen"  # else something was heard since we looked
-    " FROM unnest(CAST(:email AS uuid[]), CAST(:outcome AS text[]), CAST(:settled AS bool[]),"
-    "  CAST(:seen AS timestamptz[])) AS w(email, outcome, settled, seen) WHERE s.email_id = w.email"
+    " FROM (SELECT w.* FROM unnest(CAST(:email AS uuid[]), CAST(:outcome AS text[]), CAST(:settled AS bool[]),"
+    "  CAST(:seen AS timestamptz[])) AS w(email, outcome, settled, seen)"
+    "  JOIN sent_copies t ON t.email_id = w.email FOR UPDATE OF t SKIP LOCKED) AS w WHERE s.email_id = w.email"
 )
 _CONTENT = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :content ORDER BY number")
 
@@ -114,24 +118,27 @@ class Filing:
 
     async def sweep(self) -> None:
         """File what is new, and write outcomes. Raises: ServiceUnavailable."""
+        seen: list[UUID] = []
         for _ in range(_TURNS):
-            if await self._file() < _FILED_AT_ONCE:
+            found = await self._file(seen)
+            seen += found
+            if len(found) < _FILED_AT_ONCE:
                 break
         await self._mark()
 
-    async def _file(self) -> int:
+    async def _file(self, seen: Sequence[UUID]) -> list[UUID]:
+        """File some that were not ``seen``; gives which, whatever came of them."""
         async with self._database.hot_statements() as connection:
-            rows = await _UNFILED.run(connection, {"most": _FILED_AT_ONCE})
+            rows = await _UNFILED.run(connection, {"most": _FILED_AT_ONCE, "seen": list(seen)})
         filed = []
         for row in rows:
             with suppress(Conflict):  # whoever has filed it goes on with it
                 filed.append((row.email_id, *await self._file_one(row)))
         if filed:
             emails, contents, settled = map(list, zip(*filed, strict=True))
-            arguments = {"email": emails, "content": contents, "settled": settled, "now": self._clock.now()}
             async with self._database.hot_transaction() as connection:
-                await _FILED.run(connection, arguments)
-        return len(rows)
+                await _FILED.run(connection, {"email": emails, "content": contents, "settled": settled})
+        return [row.email_id for row in rows]
 
     async def _file_one(self, row: Any) -> tuple[UUID | None, bool]:
         """The content of the copy, and whether nothing more is to be done about it."""
@@ -231,4 +238,4 @@ def _change_of(row: Any, *, is_told: bool) -> _Change:
     states = [State(word) for word in row.states or ()]
     if row.content_id is None:  # nothing to show it on, yet
         return _Change(row, tuple(row.outcome), tuple(row.outcome), is_settled=False)
-    return _Change(row, tuple(row.outcome), outcome_of(states), is_told and is_settled(states))
+    return _Change(row, tuple(row.outcome), outcome_of(states), is_told and (row.is_forward or is_settled(states)))

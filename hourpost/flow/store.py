@@ -107,8 +107,8 @@ WITH orders AS MATERIALIZED (
   SELECT email, position, account, address, lower(split_part(address, '@', -1)), state, due, released, 0, 0,
     :now::timestamptz FROM moving
 ), copies AS (
-  INSERT INTO sent_copies (email_id, mailbox_id, is_own, content_id, looked_at, created_at)
-  SELECT s.email, m.id, s.own, s.content, :now::timestamptz, :now::timestamptz
+  INSERT INTO sent_copies (email_id, mailbox_id, is_own, content_id, settled, looked_at, created_at)
+  SELECT s.email, m.id, s.own, s.content, s.content IS NOT NULL, :now::timestamptz, :now::timestamptz
   FROM unnest(:s_order::int[], :s_email::uuid[], :s_mailbox::uuid[], :s_own::bool[], :s_content::uuid[])
     AS s(number, email, mailbox, own, content)
   JOIN going USING (number) JOIN mailboxes m ON m.id = s.mailbox

@@ -56,7 +56,8 @@ class SentCopy(Table):
     """A sent email that is shown in a mailbox, and the outcome that it carries there as keywords.
 
     Its message is known by its content, wherever it is moved to. What is settled is looked at again only when
-    something new is heard.
+    something new is heard. What is forwarded has no copy and begins as settled: the trigger ``deliveries_lost`` opens
+    it.
     """
 
     __tablename__ = "sent_copies"

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from hourpost.flow import filing
 from hourpost.flow.filing import Filing
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.mailboxes.changes import NewMailbox, create_mailbox
@@ -210,6 +211,18 @@ async def test_who_sends_from_a_mailbox_is_told_there_what_is_lost_and_only_once
     await lose(desk, mail.email_id, 1, "expired", reason="no relay took it within 72 hours")
     await desk.sweep()
     assert [b"slow@far.test" in one for one in await inbox(desk)] == [False, True]
+
+
+async def test_among_many_letters_each_has_its_turn(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(filing, "_LOOKED_AT_ONCE", 2)
+    for number in range(6):
+        mail = await desk.send(f"{number}@far.test", kind="mailbox")
+        desk.rounds.clock.advance(1)
+    await lose(desk, mail.email_id, 0, "bounced", code=550)
+    for _ in range(3):
+        desk.rounds.clock.advance(2)
+        await desk.sweep()
+    assert len(await inbox(desk)) == 1
 
 
 @pytest.mark.parametrize(

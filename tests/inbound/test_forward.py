@@ -240,6 +240,22 @@ async def test_what_lies_nowhere_else_comes_back_as_soon_as_there_is_room(house:
     assert len(await house.stored(info)) == 1
 
 
+async def test_what_goes_on_is_looked_at_only_once_it_is_lost(house: House, mail_store):
+    looked = "SELECT s.settled, s.looked_at FROM sent_copies s JOIN emails e ON e.id = email_id WHERE account_id = :id"
+    await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=False)
+    await house.receive(LETTER, "info")
+    before = await house.rows(looked, id=house.account.id)
+    await sweep(house, mail_store)
+    assert await house.rows(looked, id=house.account.id) == before
+    assert [row.settled for row in before] == [True]
+    await house.change("UPDATE deliveries SET state = 'sent' WHERE account_id = :id", id=house.account.id)
+    assert await house.rows(looked, id=house.account.id) == before
+    await lose(house, "bounced")
+    assert [row.settled for row in await house.rows(looked, id=house.account.id)] == [False]
+    await sweep(house, mail_store)
+    assert [row.settled for row in await house.rows(looked, id=house.account.id)] == [True]
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 async def test_a_report_on_what_went_on_stays_here(house: House, mail_store, keeps: bool):
     """With what it is about, where no copy was kept: it returns as little as it likes."""
