@@ -30,33 +30,40 @@ from hourpost.rules.report_wishes import ReportWishes, read_wishes
 
 PREFIX = "ntc"
 _WORDS = {
-    "suppressed": "Earlier mail to this address bounced or was complained about; your account sends nothing there."
+    "suppressed": "Earlier mail to this address bounced or was complained about; your account sends nothing there.",
+    "canceled": "It was canceled before it left.",
+    "unknown": "The connection broke off before the server had said whether it takes it.",
 }
 _ACTIONS = {"sent": Action.RELAYED, "delivered": Action.DELIVERED, "deferred": Action.DELAYED}
 _DELAY = timedelta(hours=4)
 
 # Whose delay is told is noted as -1, -2 …: what becomes of it is still to be told.
 # What a report has told came into the mailbox itself, or will where a relay reports. Without a word of the sender's
-# failures are told, and nothing else (RFC 3461 §4.1).
+# failures are told, and nothing else (RFC 3461 §4.1). Of what is forwarded all is told that may lie nowhere: a copy was
+# kept of what went to a suppressed address as well, and what came back once need not come back again.
 _ENDED = HotStatement(
     """
 SELECT d.email_id, d.position, d.address, b.address AS mailbox, b.id AS mailbox_id, f.id AS inbox_id, e.subject,
   e.message_id, v.detail ->> 'source' AS source, CAST(v.detail ->> 'code' AS int) AS code,
   v.detail ->> 'enhanced' AS enhanced, coalesce(v.detail ->> 'reply', v.detail ->> 'reason', '') AS words, d.state,
-  v.detail ->> 'reports' AS reports, CAST(e.parts -> 'dsn' AS text) AS wishes, e.size_bytes, c.bytes AS content,
+  v.detail ->> 'reports' AS reports, CAST(e.parts -> 'dsn' AS text) AS wishes, e.size_bytes,
   coalesce(d.released_at, greatest(e.created_at, e.scheduled_at)) AS leaves_at, e.expires_at, e.content_id,
   e.source = 'forward' AS is_forward, d.changed_at > e.created_at AS has_changed,
+  e.source = 'forward' AND e.parts #>> ARRAY['dsn', 'ret'] IS NOT DISTINCT FROM 'FULL' AND s.noticed = '{}'
+    AND NOT EXISTS (
+    SELECT FROM deliveries o WHERE o.email_id = e.id AND o.state = 'suppressed' AND o.changed_at = e.created_at)
+    AS is_only_copy,
   b.used_bytes + e.size_bytes > b.quota_bytes AS is_full
 FROM sent_copies s
 JOIN emails e ON e.id = s.email_id
 JOIN deliveries d ON d.email_id = s.email_id AND NOT d.position = ANY(s.noticed)
-  AND (d.state IN ('bounced', 'expired', 'failed', 'suppressed') OR (d.state IN ('sent', 'delivered')
-    AND e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'SUCCESS')
+  AND (d.state IN ('bounced', 'expired', 'failed', 'suppressed')
+    OR (d.state IN ('canceled', 'unknown') AND e.source = 'forward')
+    OR (d.state IN ('sent', 'delivered') AND e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'SUCCESS')
     OR (d.state = 'deferred' AND coalesce(d.released_at, greatest(e.created_at, e.scheduled_at)) < :late::timestamptz
     AND NOT -1 - d.position = ANY(s.noticed) AND e.parts #> ARRAY['dsn', 'recipients', d.address, 'notify'] ? 'DELAY'))
 JOIN mailboxes b ON b.id = s.mailbox_id AND b.deleted_at IS NULL
 JOIN folders f ON f.mailbox_id = b.id AND f.name = 'INBOX'
-LEFT JOIN content_chunks c ON c.content_id = e.content_id AND c.number = 0
 LEFT JOIN LATERAL (SELECT detail FROM events v WHERE v.email_id = d.email_id AND v.position = d.position
   AND v.kind = d.state ORDER BY v.id DESC LIMIT 1) v ON true
 WHERE s.email_id = ANY(CAST(:emails AS uuid[])) ORDER BY d.email_id, d.position
@@ -66,7 +73,9 @@ _NOTICED = HotStatement(
     "UPDATE sent_copies SET noticed = noticed || CAST(:positions AS smallint[]) WHERE email_id = :email"
 )
 
-_CONTENT = HotStatement("SELECT bytes FROM content_chunks WHERE content_id = :content ORDER BY number")
+_CONTENT = HotStatement(
+    "SELECT bytes FROM content_chunks WHERE content_id = :content AND (number = 0 OR :whole) ORDER BY number"
+)
 
 log = structlog.get_logger()
 
@@ -106,17 +115,15 @@ class Notices:
                 await noted(connection)
             return True
         first, now = unknown[0], self._clock.now()
-        is_only_copy = first.is_forward and wishes.ret == "FULL"
-        if is_only_copy and first.is_full:
+        if first.is_only_copy and first.is_full:
             return False
-        content = await self._read(first) if is_only_copy else first.content or b""
-        told = _told(unknown, wishes, content)
+        told = _told(unknown, wishes, await self._read(first))
         notice = build_notice(told, first.mailbox, self._hostname, to_text(PREFIX, new_id()), now)
         target = Target(first.mailbox_id, first.inbox_id)
         outcome = (await self._store.deliver(NewMessage(notice), [target], also=noted))[0]
         if isinstance(outcome, HourpostError):
             log.info("a notice had no room", email_id=str(first.email_id), reason=outcome.name)
-            if is_only_copy and isinstance(outcome, MailboxFull):
+            if told.is_whole and first.is_only_copy and isinstance(outcome, MailboxFull):
                 return False
             async with self._database.hot_transaction() as connection:
                 await noted(connection)
@@ -124,7 +131,8 @@ class Notices:
 
     async def _read(self, row: Any) -> bytes:
         async with self._database.hot_statements() as connection:
-            return b"".join(one.bytes for one in await _CONTENT.run(connection, {"content": row.content_id}))
+            arguments = {"content": row.content_id, "whole": row.is_only_copy}
+            return b"".join(one.bytes for one in await _CONTENT.run(connection, arguments))
 
 
 async def _note(connection: asyncpg.Connection, email_id: UUID, positions: list[int]) -> None:
@@ -137,15 +145,17 @@ def _is_news(row: Any, wishes: ReportWishes) -> bool:
         return True
     if row.state in _ACTIONS:  # likewise
         return row.source != "report" and row.reports is None
-    if row.is_forward:  # a copy was kept of what was suppressed when it came; a report need not return all of it
-        return (row.state != "suppressed" or row.has_changed) and (row.source != "report" or wishes.ret == "FULL")
+    if row.is_forward:  # who has canceled it knows, and a report lies there, which need not return all of it
+        is_known = row.state == "canceled" or row.source == "report"
+        return bool(row.is_only_copy if is_known else row.state != "suppressed" or row.has_changed)
     return row.source != "report" and "FAILURE" in wishes.notify.get(row.address, "FAILURE")
 
 
 def _told(ended: Sequence[Any], wishes: ReportWishes, content: bytes) -> Told:
     first = ended[0]
     action = _ACTIONS.get(first.state, Action.FAILED)
-    is_whole = action is Action.FAILED and wishes.ret == "FULL" and 0 < first.size_bytes == len(content)
+    is_wanted = first.is_only_copy if first.is_forward else wishes.ret == "FULL"
+    is_whole = action is Action.FAILED and is_wanted and 0 < first.size_bytes == len(content)
     returned = content if is_whole else content.partition(b"\r\n\r\n")[0] + b"\r\n"
     fates = tuple(
         Fate(
@@ -155,12 +165,21 @@ def _told(ended: Sequence[Any], wishes: ReportWishes, content: bytes) -> Told:
             row.words or _WORDS.get(row.state, ""),
             _ACTIONS.get(row.state, Action.FAILED),
             wishes.orcpt.get(row.address, ""),
+            is_doubtful=row.state == "unknown",
         )
         for row in ended
     )
     until = _tried_until(first) if action is Action.DELAYED else None
     return Told(
-        first.subject, first.message_id, returned, fates, is_whole, wishes.envid, until, is_forward=first.is_forward
+        first.subject,
+        first.message_id,
+        returned,
+        fates,
+        is_whole,
+        wishes.envid,
+        until,
+        is_forward=first.is_forward,
+        is_gone=first.is_only_copy and not is_whole,
     )
 
 

@@ -28,11 +28,15 @@ class Action(StrEnum):
 
 _HEADLINES = {Action.FAILED: "Not delivered", Action.DELAYED: "Delayed"}
 _STATUS = {Action.FAILED: "5.0.0", Action.DELAYED: "4.0.0"}
+_BROKEN_OFF = "4.4.2"  # bad connection (RFC 3463 §3.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of it for one recipient, and what the last server said; ``orcpt`` as the sender wrote it."""
+    """What became of it for one recipient, and what the last server said; ``orcpt`` as the sender wrote it.
+
+    ``is_doubtful``: it may have arrived, and nobody will tell.
+    """
 
     address: str
     code: int | None
@@ -40,6 +44,7 @@ class Fate:
     words: str
     action: Action = Action.FAILED
     orcpt: str = ""
+    is_doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class Told:
     """The mail that a notice is about, and what became of it: for all failed, for all delayed, or for none of both.
 
     ``returned`` is its header as it was sent, or with ``is_whole`` all of it. ``envid`` is as the sender wrote it.
-    ``until``: so long it is tried, where it is delayed. ``is_forward``: it came in, and was to go on.
+    ``until``: so long it is tried, where it is delayed. ``is_forward``: it came in, and was to go on;
+    ``is_gone``: no copy of it is left.
     """
 
     subject: str
@@ -58,11 +64,17 @@ class Told:
     envid: str = ""
     until: datetime | None = None
     is_forward: bool = False
+    is_gone: bool = False
 
     @property
     def action(self) -> Action:
         """What became of it for the first of its recipients, and for all where it did not arrive."""
         return self.fates[0].action
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it may have arrived wherever it was to go."""
+        return all(one.is_doubtful for one in self.fates)
 
 
 def build_notice(mail: Told, to: str, hostname: str, notice_id: str, at: datetime) -> bytes:
@@ -93,7 +105,9 @@ def build_notice(mail: Told, to: str, hostname: str, notice_id: str, at: datetim
 
 
 def _headline(mail: Told) -> str:
-    return "Not forwarded" if mail.is_forward else _HEADLINES.get(mail.action, "Delivered")
+    if mail.is_forward:
+        return "Perhaps not forwarded" if mail.is_doubtful else "Not forwarded"
+    return _HEADLINES.get(mail.action, "Delivered")
 
 
 def _subject(mail: Told) -> str:
@@ -102,8 +116,8 @@ def _subject(mail: Told) -> str:
 
 def _words(mail: Told) -> str:
     if mail.is_forward:
-        where = "It is attached: no copy was kept." if mail.is_whole else "A copy lies in this mailbox."
-        lines, end = ["An email that came in could not be forwarded to:", ""], ["It will not be tried again.", where]
+        what = "may not have arrived at" if mail.is_doubtful else "could not be forwarded to"
+        lines, end = [f"An email that came in {what}:", ""], ["It will not be tried again.", _where(mail)]
     elif mail.action is Action.FAILED:
         lines, end = ["Your email could not be delivered to:", ""], ["It will not be tried again."]
     elif mail.action is Action.DELAYED:
@@ -114,6 +128,12 @@ def _words(mail: Told) -> str:
     for one in mail.fates:
         lines += [f"  {one.address}", *(f"    {line}" for line in _explain(one)), ""]
     return "\n".join([*lines, f"Its subject was: {_subject(mail)}", *end])
+
+
+def _where(mail: Told) -> str:
+    if mail.is_whole:
+        return "It is attached: no copy was kept."
+    return "No copy was kept, and it is stored no more." if mail.is_gone else "A copy lies in this mailbox."
 
 
 def _explain(one: Fate) -> list[str]:
@@ -141,7 +161,7 @@ def _group(one: Fate) -> str:
         f"Original-Recipient: {kind}; {from_xtext(original)}" if original else "",
         f"Final-Recipient: rfc822; {one.address}",
         f"Action: {one.action.value}",
-        f"Status: {one.enhanced or _STATUS.get(one.action, '2.0.0')}",
+        f"Status: {one.enhanced or (_BROKEN_OFF if one.is_doubtful else _STATUS.get(one.action, '2.0.0'))}",
         f"Diagnostic-Code: smtp; {one.code or ''} {words}" if words else "",
     ]
     return "".join(f"{field}\r\n" for field in fields if field)

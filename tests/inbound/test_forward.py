@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from hourpost.accounts.changes import set_plan
+from hourpost.emails.changes import cancel_email
 from hourpost.emails.of_mailbox import list_waiting
 from hourpost.errors import MailboxFull
 from hourpost.flow import limit
@@ -192,16 +193,21 @@ async def test_of_what_is_forwarded_to_a_suppressed_address_a_copy_stays_and_no_
     assert copy.endswith(LETTER)
 
 
-async def lose(house: House, state: str, **detail: object) -> None:
+async def lose(house: House, state: str, position: int = 0, **detail: object) -> None:
     """What is written where it did not arrive."""
     (row,) = await house.rows("SELECT id FROM emails WHERE account_id = :account", account=house.account.id)
     await house.change(
-        "UPDATE deliveries SET state = :state, changed_at = now() WHERE email_id = :id", state=state, id=row.id
+        "UPDATE deliveries SET state = :state, changed_at = now() WHERE email_id = :id AND position = :position",
+        state=state,
+        id=row.id,
+        position=position,
     )
     await house.change(
         "INSERT INTO events (email_id, id, position, account_id, kind, at, detail)"
-        " SELECT :id, uuidv7(), 0, account_id, :state, now(), CAST(:detail AS jsonb) FROM emails WHERE id = :id",
+        " SELECT :id, uuidv7(), :position, account_id, :state, now(), CAST(:detail AS jsonb) FROM emails"
+        " WHERE id = :id",
         state=state,
+        position=position,
         id=row.id,
         detail=json.dumps(detail),
     )
@@ -226,6 +232,76 @@ async def test_what_could_not_be_forwarded_is_told_once_and_comes_back_where_no_
     assert message.get_payload(2).get_content_type() == ("text/rfc822-headers" if keeps else "message/rfc822")
     assert (letter in notice) != keeps
     assert len(await house.rows("SELECT 1 FROM emails WHERE account_id = :account", account=house.account.id)) == 1
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_a_forward_that_is_canceled_comes_back_where_no_copy_is(house: House, mail_store, keeps: bool):
+    info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=keeps)
+    await house.receive(LETTER, "info")
+    (row,) = await house.rows(FORWARDED, account=house.account.id)
+    async with house.database.transaction() as connection:
+        await cancel_email(connection, house.account.id, row.id, SystemClock().now())
+    for _ in range(2):
+        await sweep(house, mail_store)
+    (stored,) = await house.stored(info)
+    assert LETTER in stored
+    assert (b"It was canceled" in stored) != keeps
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_a_forward_that_may_have_arrived_is_told_once_as_such(house: House, mail_store, keeps: bool):
+    info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=keeps)
+    await house.receive(LETTER, "info")
+    await lose(house, "unknown")
+    for _ in range(2):
+        await sweep(house, mail_store)
+    *copies, notice = await house.stored(info)
+    assert len(copies) == keeps
+    message = BytesParser(policy=policy.default).parsebytes(notice)
+    assert message["Subject"] == "Perhaps not forwarded: hello"
+    assert "may not have arrived at:" in message.get_body().get_content()
+    assert (LETTER in notice) != keeps
+    await lose(house, "bounced", source="report")
+    await sweep(house, mail_store)
+    assert len(await house.stored(info)) == 1 + keeps
+
+
+async def test_what_comes_back_for_two_at_different_times_comes_back_once(house: House, mail_store):
+    info = await house.mailbox("info", forward_to=("a@far.example", "b@far.example"), keeps_forwarded=False)
+    await house.receive(LETTER, "info")
+    await lose(house, "bounced", 0)
+    await sweep(house, mail_store)
+    await lose(house, "expired", 1)
+    await sweep(house, mail_store)
+    notices = await house.stored(info)
+    assert [LETTER in one for one in notices] == [True, False]
+    assert [b"b@far.example" in one for one in notices] == [False, True]
+
+
+async def test_what_stays_for_one_who_is_suppressed_does_not_come_back_for_another(house: House, mail_store):
+    async with house.database.transaction() as connection:
+        await add_suppressions(connection, house.account.id, ["gone@far.example"], SystemClock().now())
+    info = await house.mailbox("info", forward_to=("a@far.example", "gone@far.example"), keeps_forwarded=False)
+    await house.receive(LETTER, "info")
+    await lose(house, "bounced")
+    await sweep(house, mail_store)
+    copy, notice = await house.stored(info)
+    assert copy.endswith(LETTER)
+    assert b"A copy lies in this mailbox." in notice
+    assert LETTER not in notice
+
+
+async def test_a_notice_promises_no_copy_of_what_is_stored_no_more(house: House, mail_store):
+    info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=False)
+    await house.receive(LETTER, "info")
+    await house.change(
+        "DELETE FROM content_chunks c USING emails e WHERE e.content_id = c.content_id AND e.account_id = :id",
+        id=house.account.id,
+    )
+    await lose(house, "bounced")
+    await sweep(house, mail_store)
+    (notice,) = await house.stored(info)
+    assert b"No copy was kept, and it is stored no more." in notice
 
 
 async def test_what_lies_nowhere_else_comes_back_as_soon_as_there_is_room(house: House, mail_store):
