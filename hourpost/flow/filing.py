@@ -67,11 +67,13 @@ _FILED = HotStatement(
 _TAKE = HotStatement(
     "UPDATE sent_copies SET content_id = :content WHERE email_id = :email AND content_id IS NULL RETURNING email_id"
 )
-# What is forwarded is stored as settled: a trigger of `deliveries` opens it where it ends without having arrived
+# What is forwarded is stored as settled: a trigger of `deliveries` opens it where it ends without having arrived.
+# What a deleted mailbox is to hear waits until it is restored.
 _OPEN = HotStatement(
     """
 WITH copies AS (
-  SELECT s.email_id, s.mailbox_id, s.content_id, s.outcome, s.looked_at, s.is_own FROM sent_copies s
+  SELECT s.email_id, s.mailbox_id, s.content_id, s.outcome, s.looked_at, s.is_own
+  FROM sent_copies s JOIN mailboxes b ON b.id = s.mailbox_id AND b.deleted_at IS NULL
   WHERE NOT s.settled AND (s.content_id IS NOT NULL OR s.is_own) ORDER BY s.looked_at LIMIT :most
 )
 SELECT c.*, e.source = 'forward' AS is_forward,

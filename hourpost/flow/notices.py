@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 
 from hourpost.database import Database, HotStatement
-from hourpost.errors import HourpostError, MailboxFull
+from hourpost.errors import Conflict, HourpostError
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.parcels import NewMessage, Target
 from hourpost.mailboxes.store import MailStore
@@ -27,6 +27,7 @@ from hourpost.rules.backoff import GIVE_UP_AFTER
 from hourpost.rules.delivery_notice import Action, Fate, Told, build_notice
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.report_wishes import ReportWishes, read_wishes
+from hourpost.seldom import Seldom
 
 PREFIX = "ntc"
 _WORDS = {
@@ -50,10 +51,10 @@ SELECT d.email_id, d.position, d.address, b.address AS mailbox, b.id AS mailbox_
   coalesce(d.released_at, greatest(e.created_at, e.scheduled_at)) AS leaves_at, e.expires_at, e.content_id,
   e.source = 'forward' AS is_forward, d.changed_at > e.created_at AS has_changed,
   e.source = 'forward' AND e.parts #>> ARRAY['dsn', 'ret'] IS NOT DISTINCT FROM 'FULL' AND s.noticed = '{}'
-    AND NOT EXISTS (
-    SELECT FROM deliveries o WHERE o.email_id = e.id AND o.state = 'suppressed' AND o.changed_at = e.created_at)
-    AS is_only_copy,
-  b.used_bytes + e.size_bytes > b.quota_bytes AS is_full
+    AND NOT EXISTS (SELECT FROM deliveries o WHERE o.email_id = e.id AND o.state = 'suppressed'
+      AND o.changed_at = e.created_at) AS is_only_copy,
+  b.used_bytes + e.size_bytes > b.quota_bytes AND EXISTS (
+    SELECT FROM content_chunks c WHERE c.content_id = e.content_id AND c.number = 0) AS is_full
 FROM sent_copies s
 JOIN emails e ON e.id = s.email_id
 JOIN deliveries d ON d.email_id = s.email_id AND NOT d.position = ANY(s.noticed)
@@ -70,7 +71,8 @@ WHERE s.email_id = ANY(CAST(:emails AS uuid[])) ORDER BY d.email_id, d.position
 """
 )
 _NOTICED = HotStatement(
-    "UPDATE sent_copies SET noticed = noticed || CAST(:positions AS smallint[]) WHERE email_id = :email"
+    "UPDATE sent_copies SET noticed = noticed || CAST(:positions AS smallint[])"
+    " WHERE email_id = :email AND NOT noticed && CAST(:positions AS smallint[]) RETURNING email_id"
 )
 
 _CONTENT = HotStatement(
@@ -78,6 +80,7 @@ _CONTENT = HotStatement(
 )
 
 log = structlog.get_logger()
+_say_full = Seldom("a forward that was lost has no room in its mailbox")
 
 
 class Notices:
@@ -92,7 +95,8 @@ class Notices:
     async def tell(self, emails: Sequence[UUID]) -> set[UUID]:
         """Tell the senders of these emails what they do not know and want to.
 
-        Gives those that are to be told again: there is no room for a mail that lies nowhere else.
+        Gives those that are to be looked at again: there is no room for a mail that lies nowhere else, or another
+        sweep has told them.
         Raises: ServiceUnavailable.
         """
         if not emails:
@@ -102,7 +106,15 @@ class Notices:
         by_kind: dict[tuple[UUID, bool, bool], list[Any]] = defaultdict(list)
         for row in rows:
             by_kind[row.email_id, row.state in _ACTIONS, row.state == "deferred"].append(row)
-        return {ended[0].email_id for ended in by_kind.values() if not await self._tell(ended)}
+        untold = set()
+        for ended in by_kind.values():
+            try:
+                is_told = await self._tell(ended)
+            except Conflict:  # another sweep has just told them, or some of them
+                is_told = False
+            if not is_told:
+                untold.add(ended[0].email_id)
+        return untold
 
     async def _tell(self, ended: list[Any]) -> bool:
         """What became of an email for some recipients: for all failed, for all delayed, or for none of both."""
@@ -116,6 +128,7 @@ class Notices:
             return True
         first, now = unknown[0], self._clock.now()
         if first.is_only_copy and first.is_full:
+            _say_full(email_id=str(first.email_id), mailbox=first.mailbox, size_bytes=first.size_bytes)
             return False
         told = _told(unknown, wishes, await self._read(first))
         notice = build_notice(told, first.mailbox, self._hostname, to_text(PREFIX, new_id()), now)
@@ -123,7 +136,7 @@ class Notices:
         outcome = (await self._store.deliver(NewMessage(notice), [target], also=noted))[0]
         if isinstance(outcome, HourpostError):
             log.info("a notice had no room", email_id=str(first.email_id), reason=outcome.name)
-            if told.is_whole and first.is_only_copy and isinstance(outcome, MailboxFull):
+            if told.is_whole and first.is_only_copy:
                 return False
             async with self._database.hot_transaction() as connection:
                 await noted(connection)
@@ -136,7 +149,9 @@ class Notices:
 
 
 async def _note(connection: asyncpg.Connection, email_id: UUID, positions: list[int]) -> None:
-    await _NOTICED.run(connection, {"email": email_id, "positions": positions})
+    """Note who was told of. Raises: Conflict where somebody else has noted one of them."""
+    if not await _NOTICED.run(connection, {"email": email_id, "positions": positions}):
+        raise Conflict("already_exists", "That was told already.")
 
 
 def _is_news(row: Any, wishes: ReportWishes) -> bool:

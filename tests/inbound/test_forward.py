@@ -10,6 +10,7 @@ from email.parser import BytesParser
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from hourpost.accounts.changes import set_plan
 from hourpost.emails.changes import cancel_email
@@ -304,12 +305,35 @@ async def test_a_notice_promises_no_copy_of_what_is_stored_no_more(house: House,
     assert b"No copy was kept, and it is stored no more." in notice
 
 
+async def test_sweeps_at_the_same_time_tell_once(house: House, mail_store):
+    info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=False)
+    for _ in range(8):
+        await house.receive(LETTER, "info")
+    await house.change("UPDATE deliveries SET state = 'expired' WHERE account_id = :id", id=house.account.id)
+    await asyncio.gather(*(sweep(house, mail_store) for _ in range(4)))
+    assert len(await house.stored(info)) == 8
+
+
+async def test_a_mailbox_that_is_restored_gets_back_what_was_lost_meanwhile(house: House, mail_store):
+    info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=False)
+    await house.receive(LETTER, "info")
+    await house.change("UPDATE mailboxes SET deleted_at = now() WHERE id = :id", id=info.id)
+    await lose(house, "bounced")
+    await sweep(house, mail_store)
+    assert await house.stored(info) == []
+    await house.change("UPDATE mailboxes SET deleted_at = NULL WHERE id = :id", id=info.id)
+    await sweep(house, mail_store)
+    assert len(await house.stored(info)) == 1
+
+
 async def test_what_lies_nowhere_else_comes_back_as_soon_as_there_is_room(house: House, mail_store):
     info = await house.mailbox("info", forward_to=("a@far.example",), keeps_forwarded=False)
     await house.receive(LETTER, "info")
     await lose(house, "bounced")
     await house.change("UPDATE mailboxes SET used_bytes = quota_bytes WHERE id = :id", id=info.id)
-    await sweep(house, mail_store)
+    with capture_logs() as logs:
+        await sweep(house, mail_store)
+    assert [line["mailbox"] for line in logs if line["event"].endswith("has no room in its mailbox")] == [info.address]
     assert await house.stored(info) == []
     await house.change("UPDATE mailboxes SET used_bytes = 0 WHERE id = :id", id=info.id)
     await sweep(house, mail_store)
