@@ -31,16 +31,21 @@ _ADDRESS = re.compile(r"[^\s<>,;:\"()]{1,64}@[^\s<>,;:\"()]{1,255}")
 _BLANK_LINE = re.compile(r"\r?\n[ \t]*\r?\n")
 # <user@example.com>: and the reason on the next lines, or on the same one (qmail and its kin)
 _PARAGRAPH = re.compile(r"(?m)^<([^<>\s]{1,64}@[^<>\s]{1,255})>:[ \t]*(\r?\n)?((?:[^\r\n]+\r?\n?){1,12})")
-# What is below is the mail itself: nothing in it is said about it
+# What is below a failure and such a line is the mail itself: nothing in it is said about it
 _RETURNED_BELOW = re.compile(
-    r"(?mi)^[ \t]*+-{3,}+[^\r\n]*?(?:\bcopy\b|\boriginal message|\breturned message|\bunsent message|\bmessage header)"
+    r"(?mi)^(?:[ \t]*+-{3,}+[^\r\n]*?"
+    r"(?:\bcopy\b|\boriginal message|\breturned message|\bunsent message|\bmessage header)"
+    r"|(?:received|return-path|message-id):)"
 )
 _SUBJECT = re.compile(
     r"undeliver|delivery (?:status|failure|failed|has failed|problem)|failure notice|mail delivery|returned mail"
     r"|nondeliver|non[- ]delivery|unzustellbar|rejected|could not be delivered",
     re.IGNORECASE,
 )
-_DAEMON = re.compile(r"mailer-daemon|postmaster|mail delivery (?:sub)?system|microsoftexchange", re.IGNORECASE)
+_DAEMON = re.compile(
+    r"mailer-daemon|postmaster|mail delivery (?:sub)?system|microsoftexchange|(?:mail|system) administrator",
+    re.IGNORECASE,
+)
 
 
 class Action(StrEnum):
@@ -201,8 +206,9 @@ def _read_plain(body: bytes, header: IncomingHeader) -> Report | None:
     message_id = _find_message_id(text) or _answered(header)
     failed = (header.find(b"x-failed-recipients") or b"").decode("ascii", "replace")
     addresses = list(dict.fromkeys(_ADDRESS.findall(failed)[:_MAX_RECIPIENTS]))
-    below = _RETURNED_BELOW.search(text)
-    told = text[: min(below.start() if below else len(text), _SAID_CHARACTERS)]
+    told = text[:_SAID_CHARACTERS]
+    below = _RETURNED_BELOW.search(told, _first_failure(told, addresses))
+    told = told[: below.start()] if below else told
     reasons = _reasons(told, addresses)
     found = [_failed(address, reasons[address]) for address in addresses]
     if not found:
@@ -211,19 +217,33 @@ def _read_plain(body: bytes, header: IncomingHeader) -> Report | None:
     return Report(message_id, tuple(found)) if found or message_id else None
 
 
+def _first_failure(told: str, addresses: list[str]) -> int:
+    """Where one of the addresses that failed is named; where none is known, the first of which a reason is given."""
+    if addresses:
+        lower = told.lower()
+        return min((at for one in addresses if (at := lower.find(one.lower())) >= 0), default=0)
+    match = _PARAGRAPH.search(told)
+    return match.start() if match else 0
+
+
 def _reasons(told: str, addresses: list[str]) -> dict[str, str]:
-    """What is said of each address in lines from its own on, as far as the next address or an empty line."""
+    """What is said of each address in lines from its own on, as far as the next address or an empty line.
+
+    Between an address and its reason there may be such a line, and between an only address and a code several.
+    """
     lines: dict[str, list[str]] = {address.lower(): [] for address in addresses}
     current: list[str] | None = None
+    has_code = False
     for line in told.splitlines():
         words = line.strip()
-        match = _ADDRESS.match(words.lstrip("<"))
+        match = _ADDRESS.match(words.lstrip("<*- "))
         if match is not None:
-            current = lines.get(match[0].lower())
-        elif not words and not (len(addresses) == 1 and current is not None and len(current) == 1):
-            current = None  # an only address may stand in a paragraph of its own
+            current, has_code = lines.get(match[0].lower()), False
+        elif not words and current is not None and len(current) > 1 and (len(addresses) > 1 or has_code):
+            current = None
         if current is not None and words:
             current.append(words)
+            has_code = has_code or bool(_STATUS.search(words) or _CODE.search(words + " "))
     return {address: "\n".join(lines[address.lower()]) or _line_with(address, told) for address in addresses}
 
 

@@ -140,6 +140,14 @@ def test_exim_says_of_each_recipient_what_stands_below_it():
         ("  a1@far.example\n\nTechnical details:\nThe server said: 550 5.1.1 User unknown\n\n5.2.2", "5.1.1"),
         ("We could not reach <a1@far.example>: 550 5.1.1 User unknown", "5.1.1"),
         ("We could not reach it", None),
+        ("  * a1@far.example\n    550 5.1.1 User unknown", "5.1.1"),
+        (  # Gmail's of old
+            "     a1@far.example\n\nTechnical details of permanent failure:\nGoogle tried to deliver your message.\n\n"
+            "The error that the other server returned was:\n550 5.1.1 <a1@far.example>: User unknown",
+            "5.1.1",
+        ),
+        ("---- Your original message was not delivered ----\n\n  a1@far.example\n    550 5.1.1 User unknown", "5.1.1"),
+        ("----- Original message header: -----\nSubject: 550 5.1.9\n\n<a1@far.example>:\n550 5.1.1 no", "5.1.1"),
     ],
 )
 def test_what_the_returned_mail_says_is_nothing_that_a_server_said(said: str, status: str | None):
@@ -147,14 +155,34 @@ def test_what_the_returned_mail_says_is_nothing_that_a_server_said(said: str, st
     assert only(exim("a1@far.example", said, returned)).status == status
 
 
+def test_an_empty_line_may_stand_between_each_address_and_its_reason():
+    said = "  a1@far.example\n\n    550 5.1.1 User unknown\n\n  a2@far.example\n\n    552 5.2.2 Mailbox full"
+    assert [one.status for one in exim("a1@far.example, a2@far.example", said).recipients] == ["5.1.1", "5.2.2"]
+
+
+def test_the_mail_is_known_by_its_header_where_no_line_stands_above_it():
+    text = (SAMPLES / "exim.eml").read_bytes()
+    head, _, returned = text.partition(b"------ This is")
+    head = re.sub(rb"(?m)^.*550.*\n", b"", head)
+    returned = returned.partition(b"\n\n")[2]
+    report = read(head + returned.replace(b"Subject: ", b"Subject: 550 5.1.9 "))
+    assert (only(report).status, only(report).code) == (None, None)
+
+
+def test_a_banner_that_speaks_of_the_message_hides_no_failure():
+    text = (SAMPLES / "qmail.eml").read_bytes()
+    report = read(text.replace(b"\n\n", b"\n\n---- Your original message could not be delivered ----\n\n", 1))
+    assert [one.address for one in report.recipients] == ["bob@old.example"]
+
+
 def test_the_mail_that_qmail_returns_names_nobody():
     text = (SAMPLES / "qmail.eml").read_bytes() + b"\n<eve@old.example>:\n550 5.1.1 no such user\n"
     assert [one.address for one in read(text).recipients] == ["bob@old.example"]
 
 
-@pytest.mark.parametrize("piece", [b"-", b"--- ", b" ", b"\n---", b"a@b.example\n", b"<", b"a@", b"--- cop"])
+@pytest.mark.parametrize("piece", [b"-", b"--- ", b" ", b"\n---", b"a@b.example\n", b"<", b"a@", b"--- cop", b"x\n\n"])
 def test_an_endless_bounce_is_read_at_once(piece: bytes):
-    head = b"From: Mailer-Daemon@x.example\nSubject: failure notice\nX-Failed-Recipients: a@b.example\n\n"
+    head = b"From: Mailer-Daemon@x.example\nSubject: failure notice\nX-Failed-Recipients: a@b.example\n\na@b.example\n"
     started = process_time()
     read(head + piece * (200_000 // len(piece)))
     assert process_time() - started < 2
@@ -214,6 +242,8 @@ def test_mail_of_people_is_no_report(text):
         (b"multipart/mixed", b"ada@far.example", True, True),
         (b"Multipart/Report", b"ada@far.example", False, True),
         (b"multipart/mixed", b"MAILER-DAEMON@far.example", False, True),
+        (b"multipart/mixed", b"Mail Administrator <bounces@far.example>", False, True),
+        (b"multipart/mixed", b"System Administrator <bounces@far.example>", False, True),
     ],
 )
 def test_a_bounce_in_the_mail_of_people_is_theirs(kind: bytes, sender: bytes, is_null_sender: bool, is_report: bool):
