@@ -149,15 +149,15 @@ def _read_parts(parts: list[_Part], answered: str) -> Report | None:
         if part.kind == "message/feedback-report":
             fields = _fields(part.text)
             address = _find_address(fields.get("original-rcpt-to", ""))
-            kind = _WORD.match(fields.get("feedback-type", "") or "abuse")
-            text = kind[0][:_TEXT_CHARACTERS] if kind else ""
-            found = (Reported(address, Action.COMPLAINED, text=text),) if text.lower() in _COMPLAINTS else ()
+            kind = _WORD.search(fields.get("feedback-type", ""))
+            text = kind[0][:_TEXT_CHARACTERS] if kind else "abuse"
+            found = () if _NO_COMPLAINT.match(text) else (Reported(address, Action.COMPLAINED, text=text),)
             return Report(message_id, found) if message_id else None
     return None
 
 
-# Other feedback (not-spam, auth-failure, virus: RFC 6430, RFC 6591, RFC 5965 §7.3) is no wish to get nothing more
-_COMPLAINTS = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
+# No wish to get nothing more (RFC 6430, RFC 6591, RFC 5965 §7.3); whatever else there is comes of somebody's complaint
+_NO_COMPLAINT = re.compile(r"(?:not-spam|auth-failure|virus|other)\Z|dmarc", re.IGNORECASE)
 _WORD = re.compile(r"[\w-]++")
 _RETURNED = frozenset({"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"})
 
