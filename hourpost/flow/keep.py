@@ -27,6 +27,7 @@ from hourpost.inbound.answers import Answer, find_answered, tell_answer
 from hourpost.inbound.arrivals import Arrival, store_arrival
 from hourpost.mailboxes.auto_replies import AlreadyReplied
 from hourpost.mailboxes.parcels import NewMessage, Target
+from hourpost.mailboxes.queries import Recipient
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.authentication import Authentication
 from hourpost.rules.bounces import Report
@@ -158,9 +159,7 @@ class Keeper:
         if not forwards or incoming.report is None:
             return forwards
         async with self._database.hot_statements() as connection:
-            accounts = {one.mailbox.account_id for one in forwards}
-            told = {one for one in accounts if await is_about_forward(connection, one, incoming.report)}
-        return [one for one in forwards if one.mailbox.account_id not in told]
+            return [one for one in forwards if not await _tells_of(connection, one.mailbox, incoming.report)]
 
     async def _list_replies(self, incoming: Incoming) -> list[Reply]:
         """What is answered by itself: nothing to whom another may have used the name of."""
@@ -212,6 +211,10 @@ class Keeper:
 async def _run_all(works: Sequence[Work], connection: asyncpg.Connection) -> None:
     for work in works:
         await work(connection)
+
+
+async def _tells_of(connection: asyncpg.Connection, mailbox: Recipient, report: Report) -> bool:
+    return await is_about_forward(connection, mailbox.account_id, mailbox.mailbox_id, report)
 
 
 def _targets(incoming: Incoming, forwarded: Collection[UUID]) -> list[Target]:

@@ -50,8 +50,8 @@ _COMPLAINED = HotStatement(
     " WHERE email_id = ANY(CAST(:emails AS uuid[])) AND kind = 'complained'"
 )
 _FIND_FORWARD = HotStatement(
-    "SELECT 1 FROM emails e WHERE (e.id = :email OR e.message_id = :message_id) AND e.account_id = :account"
-    " AND e.source = 'forward' LIMIT 1"
+    "SELECT 1 FROM emails e JOIN sent_copies s ON s.email_id = e.id AND s.mailbox_id = :mailbox"
+    " WHERE (e.id = :email OR e.message_id = :message_id) AND e.account_id = :account AND e.source = 'forward' LIMIT 1"
 )
 _CHANGE = HotStatement(
     with_calls(
@@ -139,9 +139,10 @@ async def _without_known(connection: asyncpg.Connection, news: Sequence[News]) -
     ]
 
 
-async def is_about_forward(connection: asyncpg.Connection, account_id: UUID, report: Report) -> bool:
-    """Whether a report speaks of mail that the account has forwarded, as far as its writer is to be believed."""
-    arguments = {"email": _named(report), "message_id": report.message_id or None, "account": account_id}
+async def is_about_forward(connection: asyncpg.Connection, account_id: UUID, mailbox_id: UUID, report: Report) -> bool:
+    """Whether a report speaks of mail that the mailbox has sent on, as far as its writer is to be believed."""
+    known_as = {"email": _named(report), "message_id": report.message_id or None}
+    arguments = {**known_as, "account": account_id, "mailbox": mailbox_id}
     return bool(await _FIND_FORWARD.run(connection, arguments))
 
 

@@ -374,6 +374,14 @@ async def test_a_report_on_what_went_on_stays_here(house: House, mail_store, kee
     assert len(stored) == 2
 
 
+async def test_a_report_on_what_another_mailbox_has_sent_on_goes_on(house: House):
+    await house.mailbox("info", forward_to=("a@far.example",))
+    await house.mailbox("alice", forward_to=("alice@far.example",), keeps_forwarded=False)
+    await house.receive(LETTER, "info")
+    await house.receive(bounce("<1@far.example>", failed("carol@far.example")), "alice", sender="")
+    assert ("alice@far.example", "queued") in await went_on(house)
+
+
 async def test_other_reports_go_on_as_all_mail_does(house: House):
     await house.mailbox("info", forward_to=("a@far.example",))
     _, message_id = await house.sent("gone@far.example")
