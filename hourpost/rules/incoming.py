@@ -26,7 +26,8 @@ _ONE_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _ADDRESS_DOMAIN = re.compile(r"@\s*([^\s<>@\"(),:;\[\]]{1,255})")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"|\([^()]*+\)')
 _SAY_AUTOMATIC = (b"auto-submitted", b"x-autoreply", b"x-auto-reply", b"x-autorespond", b"x-autoresponder")
-_PRECEDENCES = frozenset({"bulk", "junk", "auto_reply"})
+_SAY_NO = frozenset({"", "no", "none", "false", "0"})
+_COMMENT = re.compile(r"\([^()]*+\)")
 _FOLD = re.compile(r"\r\n(?=[ \t])")
 
 
@@ -140,12 +141,17 @@ def _read(fields: tuple[tuple[bytes, bytes], ...], texts: dict[bytes, list[str]]
 
 def _is_automatic(texts: dict[bytes, list[str]]) -> bool:
     """By RFC 3834, by the fields of older programs for the same, or as a report (read receipts: RFC 8098)."""
-    says = {name: texts[name][0].strip().lower() for name in _SAY_AUTOMATIC if name in texts}
-    if any(not said.startswith("no") for said in says.values()):
+    if any(_first_word(texts[name][0]) not in _SAY_NO for name in _SAY_AUTOMATIC if name in texts):
         return True
-    if texts.get(b"precedence", [""])[0].strip().lower() in _PRECEDENCES:
+    precedence = _first_word(texts.get(b"precedence", [""])[0])  # bulk alone is also what people write through a list
+    if precedence == "auto_reply" or (precedence in ("bulk", "junk") and b"x-auto-response-suppress" in texts):
         return True
     return texts.get(b"content-type", [""])[0].strip().lower().startswith("multipart/report")
+
+
+def _first_word(text: str) -> str:
+    """In lower case, without comments and parameters."""
+    return _COMMENT.sub(" ", text).partition(";")[0].strip().lower()
 
 
 def _read_domains(froms: list[str]) -> tuple[str, ...]:

@@ -121,6 +121,8 @@ async def test_an_answer_is_told_as_an_event_of_what_it_answers(house: House):
     [
         ("Auto-Submitted: auto-replied", "ada@far.example"),
         ("X-Autoreply: yes", "ada@far.example"),
+        ("Auto-Submitted: notice", "ada@far.example"),
+        ("Precedence: auto_reply", "ada@far.example"),
         ("Precedence: bulk\r\nX-Auto-Response-Suppress: All", "ada@far.example"),
         (
             "Content-Type: multipart/report; report-type=disposition-notification; boundary=x",
@@ -136,7 +138,19 @@ async def test_answers_of_machines_are_no_events(house: House, header: str, send
     assert await house.events(email_id) == []
 
 
-@pytest.mark.parametrize("header", ["Auto-Submitted: no", "X-Autoreply: no", "Precedence: list", "Precedence: normal"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Auto-Submitted: no",
+        "Auto-Submitted: (a person) No; by=hand",
+        "X-Autoreply: no",
+        "X-Auto-Reply:",
+        "X-Autorespond: false",
+        "Precedence: list",
+        "Precedence: normal",
+        "Precedence: bulk",
+    ],
+)
 async def test_answers_of_people_are_events_whatever_else_they_say(house: House, header: str):
     await house.mailbox("info")
     email_id, message_id = await house.sent("ada@far.example")
