@@ -9,6 +9,7 @@ and is kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,9 @@ _BEFORE = {
     None: frozenset(State) - _NEVER_LEFT,
 }
 """In which states a delivery may be for news of what follows, or of a complaint."""
+
+# Without a code: what was said to the sender's address, and what may pass
+_IN_DOUBT = re.compile(r"\bmail from\b|\btemporar", re.IGNORECASE)
 
 # Locked until the transaction ends: a worker that is just writing its verdict comes first.
 _FIND = (
@@ -103,6 +107,9 @@ class News:
         one = self.reported
         if one.action is Action.COMPLAINED:
             return "complaint"
+        is_general = one.status is None or one.status.endswith(".0.0")
+        if one.code is None and is_general and _IN_DOUBT.search(one.text):
+            return None
         code = one.code or (int(one.status[0]) * 100 + 50 if one.status else 550)  # what is not said is meant for good
         return "bounce" if one.action is Action.FAILED and is_bad_address(code, one.status, one.text) else None
 

@@ -42,6 +42,9 @@ _SUBJECT = re.compile(
     r"|nondeliver|non[- ]delivery|unzustellbar|rejected|could not be delivered",
     re.IGNORECASE,
 )
+_SUBJECT_OF_DELAY = re.compile(
+    r"^(?:warning|delay(?:ed)?|(?:mail )?delivery (?:has been )?delayed)\b|\((?:delay|delayed|warning)\)", re.IGNORECASE
+)
 _DAEMON = re.compile(
     r"mailer-daemon|postmaster|mail delivery (?:sub)?system|microsoftexchange|(?:mail|system) administrator",
     re.IGNORECASE,
@@ -201,9 +204,11 @@ _ACTIONS = {"failed": "failed", "failure": "failed", "delayed": "delayed", "deli
 
 
 def _read_plain(body: bytes, header: IncomingHeader) -> Report | None:
-    """The report in a bounce that is only text, as qmail and Exim write them."""
+    """The report in a bounce that is only text, as qmail and Exim write them; what is only delayed is no failure."""
     text = body.decode("utf-8", "replace")
     message_id = _find_message_id(text) or _answered(header)
+    if _SUBJECT_OF_DELAY.search(header.subject):
+        return Report(message_id, ()) if message_id else None
     failed = (header.find(b"x-failed-recipients") or b"").decode("ascii", "replace")
     addresses = list(dict.fromkeys(_ADDRESS.findall(failed)[:_MAX_RECIPIENTS]))
     told = text[:_SAID_CHARACTERS]

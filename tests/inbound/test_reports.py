@@ -101,7 +101,15 @@ async def test_the_same_bounce_twice_is_one(house: House):
     assert await house.events(email_id) == [(0, "bounced")]
 
 
-@pytest.mark.parametrize(("words", "is_gone"), [("Unrouteable address", True), ("retry timeout exceeded", False)])
+@pytest.mark.parametrize(
+    ("words", "is_gone"),
+    [
+        ("Unrouteable address", True),
+        ("retry timeout exceeded", False),
+        ("Unrouteable address (temporarily)", False),
+        ("error from remote mail server after MAIL FROM:<us@acme.test>: Unrouteable address", False),
+    ],
+)
 async def test_exim_s_own_words_without_a_code_tell_whether_the_address_is_gone(
     house: House, words: str, is_gone: bool
 ):

@@ -169,6 +169,22 @@ def test_the_mail_is_known_by_its_header_where_no_line_stands_above_it():
     assert (only(report).status, only(report).code) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("subject", "is_failure"),
+    [
+        ("Delivery Status Notification (Delay)", False),
+        ("Warning: message 1abc could not be delivered yet", False),
+        ("Delayed: returned mail", False),
+        ("Undeliverable: Warning about a delay", True),
+    ],
+)
+def test_a_text_about_a_delay_tells_of_no_failure(subject: str, is_failure: bool):
+    text = (SAMPLES / "exim.eml").read_bytes()
+    report = read(re.sub(rb"Subject: Mail delivery failed[^\n]*", b"Subject: " + subject.encode(), text))
+    assert report is not None
+    assert (report.message_id, bool(report.recipients)) == ("<em_3@acme.test>", is_failure)
+
+
 def test_a_banner_that_speaks_of_the_message_hides_no_failure():
     text = (SAMPLES / "qmail.eml").read_bytes()
     report = read(text.replace(b"\n\n", b"\n\n---- Your original message could not be delivered ----\n\n", 1))
