@@ -23,7 +23,8 @@ _NEW_EACH_TIME = re.compile(rb"(?im)^(?:message-id|date):[^\r\n]*(?:\r\n[ \t][^\
 async def read_again(connection: AsyncConnection, email_id: UUID, standing: Standing, now: datetime) -> Order:
     """The order that sends an email of the standing's account once more, with a Message-ID and a date of its own.
 
-    What was a test stays one: nothing of it leaves this time either.
+    What was a test stays one: nothing of it leaves this time either. What was forwarded is a mail of the account's own
+    now: it is known by its new Message-ID, and the mailbox needs not get it back.
 
     Raises: NotFound; Forbidden when its domain is not one to send from any more.
     """
@@ -37,11 +38,11 @@ async def read_again(connection: AsyncConnection, email_id: UUID, standing: Stan
     domain = standing.sending_domain(name)
     if domain is None:
         raise Forbidden("domain_not_verified", f"The domain {name} is not verified for this account any more.")
-    new = new_id()
+    new, is_forward = new_id(), email.source == "forward"
     message_id = f"<{new.hex}@{domain.name}>"
     submission = Submission(
         email_id=new,
-        source=email.source,
+        source="mailbox" if is_forward else email.source,
         envelope_from=envelope_from,
         recipients=tuple(one.address for one in email.deliveries),
         header_from=email.header_from,
@@ -50,7 +51,7 @@ async def read_again(connection: AsyncConnection, email_id: UUID, standing: Stan
         subject=email.subject,
         message_id=message_id,
         content=_renew(content, message_id, now),
-        parts=email.parts,
+        parts={name: part for name, part in email.parts.items() if not (is_forward and name == "dsn")},
         tags=email.tags,
         metadata=email.metadata,
     )

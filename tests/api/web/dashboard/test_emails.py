@@ -217,6 +217,22 @@ async def test_a_page_s_button_sends_again_once_however_often_its_form_comes(
     assert f"/app/emails/{email_id}" not in sent
 
 
+async def test_what_was_forwarded_is_sent_again_as_a_mail_of_the_account_s_own(
+    cast: Cast, owner: Surfer, database: Database
+) -> None:
+    domain = await make_domain(database, cast.account)
+    email_id = await make_email(database, cast.account, domain=domain.name, domain_id=domain.id)
+    forwarded = (
+        "UPDATE emails SET source = 'forward', parts = parts || jsonb_build_object('dsn', '{}') WHERE id = :email"
+    )
+    async with database.transaction() as connection:
+        await connection.execute(text(forwarded), {"email": from_text("em", email_id)})
+    new = owner.post(f"/app/emails/{email_id}/again").headers["location"].rpartition("/")[2]
+    async with database.reading() as connection:
+        query = text("SELECT source, parts -> 'dsn' FROM emails WHERE id = :email")
+        assert (await connection.execute(query, {"email": from_text("em", new)})).all() == [("mailbox", None)]
+
+
 async def test_a_test_that_is_sent_again_stays_one(cast: Cast, owner: Surfer, database: Database) -> None:
     domain = await make_domain(database, cast.account)
     email_id = await make_email(database, cast.account, domain=domain.name, domain_id=domain.id)
