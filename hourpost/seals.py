@@ -16,9 +16,10 @@ from hourpost.gateways.encryption import Cipher
 _ENDS = HotStatement(
     """
 (SELECT 'the DKIM keys of ' || name AS what, true AS signs, dkim_rsa_private AS sealed
- FROM domains ORDER BY id DESC LIMIT 1)
+ FROM domains WHERE dkim_rsa_private <> '' ORDER BY id DESC LIMIT 1)
 UNION ALL
-(SELECT 'the DKIM keys of ' || name, true, dkim_rsa_private FROM domains ORDER BY id LIMIT 1)
+(SELECT 'the DKIM keys of ' || name, true, dkim_rsa_private
+ FROM domains WHERE dkim_rsa_private <> '' ORDER BY id LIMIT 1)
 UNION ALL
 (SELECT 'the secrets of webhooks', false, secret FROM webhooks ORDER BY id DESC LIMIT 1)
 UNION ALL

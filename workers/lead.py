@@ -1,8 +1,9 @@
 """The lead: which one of the schedulers works.
 
 It is a lock of PostgreSQL's that a session holds, and ends with it; but a process that stands still keeps its session.
-So who leads says something on it as long as it gets on, and who waits ends a session that has been silent for half a
-minute. What the leader does is done in transactions of its own: for a moment two of them would do no harm.
+So who leads says something on it while it gets on, and who waits ends a session that has been silent for half a minute.
+It is said beside the work, since a piece of that may take minutes; of one that takes ten nothing more is said. What the
+leader does is done in transactions of its own: for a moment two of them would do no harm.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _ASK_SECONDS = 1.0
 _ANSWER_SECONDS = 5.0  # on the connection that listens; one that has none is dead, whatever TCP says
 _SIGN_SECONDS = 5.0
 _SILENT_SECONDS = 30.0
+_STUCK_SECONDS = 600.0
 _LONGEST_NAME = 63  # PostgreSQL cuts it there
 # A leader whose machine is gone without a word holds the lock until PostgreSQL notices.
 _NOTICE_DEATH = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
@@ -54,7 +56,8 @@ class Lead:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._session: asyncpg.Connection | None = None
-        self._signs_at = 0.0
+        self._got_on_at = 0.0
+        self._signing: asyncio.Task[None] | None = None
 
     @property
     def is_held(self) -> bool:
@@ -75,31 +78,35 @@ class Lead:
         except BaseException:  # a connection that is left open would keep the lead, and do nothing with it
             session.terminate()
             raise
-        self._session, self._signs_at = session, time.monotonic() + _SIGN_SECONDS
+        self._session, self._got_on_at = session, time.monotonic()
+        self._signing = asyncio.create_task(self._sign(session))
 
-    async def sign(self) -> None:
-        """Show those who wait that we get on; call it often. A session that does not answer is left, with the lead.
-
-        Raises: ServiceUnavailable when the lead is lost, OSError, asyncpg.PostgresError.
-        """
-        session = self._session
-        if session is None:
+    def get_on(self) -> None:
+        """Note that the next piece of work begins. Raises: ServiceUnavailable when the lead is lost."""
+        if self._session is None:
             return
-        if session.is_closed():
+        if self._session.is_closed():
             raise ServiceUnavailable("another scheduler has the lead")
-        if time.monotonic() < self._signs_at:
-            return
-        try:
-            await session.execute("SELECT 1", timeout=_ANSWER_SECONDS)
-        except BaseException:
-            session.terminate()
-            raise
-        self._signs_at = time.monotonic() + _SIGN_SECONDS
+        self._got_on_at = time.monotonic()
 
     async def close(self) -> None:
         """Give it up."""
+        if self._signing is not None:
+            self._signing.cancel()
+            await asyncio.wait([self._signing])
         if self._session is not None and not self._session.is_closed():
             await self._session.close(timeout=2)
+
+    async def _sign(self, session: asyncpg.Connection) -> None:
+        """Show those who wait that we get on. A session that does not answer is left, with the lead."""
+        try:
+            while not session.is_closed():
+                await asyncio.sleep(_SIGN_SECONDS)
+                if time.monotonic() - self._got_on_at < _STUCK_SECONDS:
+                    await session.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("the lead is lost", error=str(error))
+            session.terminate()
 
 
 async def _relieve(session: asyncpg.Connection) -> None:

@@ -74,7 +74,7 @@ class Schedule:
             try:
                 await self._take_lead()
                 await self._tick()
-            except (ServiceUnavailable, OSError, asyncpg.PostgresError) as error:
+            except (ServiceUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("the schedule waits", error=str(error))
                 await asyncio.sleep(1.0)
             except Exception:  # the outermost loop: whatever it was, the others wait for their release
@@ -118,7 +118,7 @@ class Schedule:
             self._next.setdefault(UUID(payload), 0.0)
 
     async def _tick(self) -> None:
-        await self._lead.sign()
+        self._lead.get_on()
         for account in await self._releaser.come_due():
             self._next[account] = 0.0
         await self._every("look", _LOOK_SECONDS, self._look)
@@ -133,7 +133,7 @@ class Schedule:
     async def _every(self, name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         if time.monotonic() >= self._due.get(name, 0.0):
             self._due[name] = time.monotonic() + seconds
-            await self._lead.sign()
+            self._lead.get_on()
             await chore()
 
     async def _look(self) -> None:
@@ -144,7 +144,7 @@ class Schedule:
         """Turns for everybody whose time has come, until nobody has room."""
         while ready := [account for account, moment in self._next.items() if moment <= time.monotonic()]:
             for account in ready:
-                await self._lead.sign()
+                self._lead.get_on()
                 turn = await self._releaser.release(account)
                 if turn.wait_seconds is None:
                     del self._next[account]

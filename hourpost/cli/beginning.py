@@ -103,7 +103,7 @@ class _Wait:
         """Whether it can begin. Raises: ServiceUnavailable, typer.BadParameter."""
         if await find_pooler(self._database) is Pooler.PER_TRANSACTION:
             raise typer.BadParameter(WORDS)
-        if self._ends_at is None and not await _has_tables(self._database):
+        if self._ends_at is None and not await has_tables(self._database):
             return False
         wrong = await find_wrong_key(self._database, self._cipher)
         if wrong is not None and wrong.is_whole:
@@ -130,7 +130,7 @@ class _Wait:
             log.warning(words, **more)
 
 
-async def _has_tables(database: Database) -> bool:
+async def has_tables(database: Database) -> bool:
     """Whether they are this version's, or a newer one's: older processes run beside. Raises: ServiceUnavailable."""
     try:
         async with database.hot_statements() as connection:

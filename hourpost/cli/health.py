@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost.cli.beginning import has_tables
 from hourpost.cli.desk import Desk, at_desk
 from hourpost.cli.failing import fail
 from hourpost.emails.oldest import read_oldest_seconds, read_worker_signs
@@ -57,9 +58,9 @@ def health(part: Annotated[Part, typer.Argument(help="The part of this machine."
     """Is this part of this machine doing its work? Exits with 1 when it is not.
 
     web, smtp, imap and pop3 must answer; a worker must renew its lease, and take something when something is due; a
-    scheduler must go on with its rounds, or wait for the one that leads. While PostgreSQL is away nothing is said
-    against these two: they go on by themselves when it is back, and a worker that was ended meanwhile would take
-    along what it knows of mail that is sent already. Example: hourpost health worker
+    scheduler must go on with its rounds, or wait for the one that leads. While PostgreSQL is away, or without this
+    version's tables, nothing is said against these two: they go on by themselves when it is back, and a worker that
+    was ended meanwhile would take along what it knows of mail that is sent already. Example: hourpost health worker
     """
     try:
         _CHECKS[part](max_age)
@@ -137,8 +138,12 @@ def _ask_database(look: Callable[[AsyncConnection, datetime], Awaitable[str | No
 
     async def work(desk: Desk) -> str | None:
         try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS), desk.database.reading() as connection:
-                return await look(connection, desk.clock.now())
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                if not await has_tables(desk.database):
+                    typer.echo("it waits for the tables of this version: run `hourpost migrate`", err=True)
+                    return None
+                async with desk.database.reading() as connection:
+                    return await look(connection, desk.clock.now())
         except (ServiceUnavailable, TimeoutError):
             typer.echo(
                 "PostgreSQL does not answer, so nothing can be said of this part; see `hourpost doctor`", err=True

@@ -7,11 +7,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from hourpost.cli import main
@@ -61,13 +63,24 @@ def hourpost(
     monkeypatch.setenv("HOURPOST_SECRET_KEY", "a secret of the tests, long enough")
     monkeypatch.setenv("HOURPOST_DNS_SERVERS", name_server.address)
 
+    # A part that begins sets up the logs of its process, which is the tests': on an output that is closed behind it.
+    configure = structlog.configure
+    monkeypatch.setattr(structlog, "configure", partial(_configure_for_now, configure))
+
     def run(*arguments: str, stdin: str = "") -> Done:
-        result = CliRunner().invoke(main, list(arguments), input=stdin)
+        try:
+            result = CliRunner().invoke(main, list(arguments), input=stdin)
+        finally:
+            structlog.reset_defaults()
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Done(result.exit_code, result.stdout, result.stderr)
 
     return run
+
+
+def _configure_for_now(configure: Callable[..., None], **settings: Any) -> None:
+    configure(**{**settings, "cache_logger_on_first_use": False})
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_a_part_says_that_it_waits_for_postgres_and_is_stopped_at_once(
             process.terminate()
         for process in started:
             assert process.communicate(timeout=PATIENCE_SECONDS) == (None, "")
-        assert time.monotonic() - began_at < 5.0
+        assert time.monotonic() - began_at < 20.0  # a door is given up after 30
         assert [process.returncode for process in started] == [0] * len(WAITING)
 
 

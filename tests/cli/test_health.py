@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
 from hourpost.database import Database
 from tests.cli.conftest import Run
@@ -37,6 +38,22 @@ def test_nobody_is_ended_because_postgres_is_away(hourpost: Run, monkeypatch: py
     done = hourpost("health", part)
     assert done.exit_code == 0
     assert "PostgreSQL does not answer" in done.error
+
+
+@pytest.mark.parametrize("part", ["worker", "scheduler"])
+def test_nobody_is_ended_who_waits_for_the_tables(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, fresh_database_url: str, part: str
+) -> None:
+    async def hide_tables() -> None:
+        hidden = Database(fresh_database_url, pool_size=1)
+        async with hidden.transaction() as connection:
+            await connection.execute(text("ALTER TABLE alembic_version RENAME TO not_yet"))
+        await hidden.close()
+
+    asyncio.run(hide_tables())
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", fresh_database_url)
+    done = hourpost("health", part)
+    assert (done.exit_code, "hourpost migrate" in done.error) == (0, True)
 
 
 def test_nobody_is_ended_because_postgres_is_frozen(

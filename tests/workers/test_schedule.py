@@ -179,30 +179,38 @@ async def test_the_leader_that_lost_its_session_leads_again(rounds, tick):
 
 
 async def test_a_leader_that_stands_still_is_relieved_and_knows_it_when_it_goes_on(rounds, tick, monkeypatch):
-    monkeypatch.setattr(lead, "_SILENT_SECONDS", 1.0)
-    monkeypatch.setattr(lead, "_SIGN_SECONDS", 0.2)
-    first, goes_on, ticks = tick().schedule, asyncio.Event(), []
-    await rounds.until(lambda _: first._lead.is_held)
-    monkeypatch.setattr(first, "_tick", goes_on.wait)
+    for name, seconds in (("_SILENT_SECONDS", 2.0), ("_SIGN_SECONDS", 0.2), ("_STUCK_SECONDS", 0.5)):
+        monkeypatch.setattr(lead, name, seconds)
+    first, stands, goes_on, ticks = tick().schedule, asyncio.Event(), asyncio.Event(), []
+
+    async def stand_still() -> None:
+        stands.set()
+        await goes_on.wait()
+
+    monkeypatch.setattr(first, "_tick", stand_still)
+    await asyncio.wait_for(stands.wait(), 30)
     second = tick().schedule
-    email_id = await rounds.post("a@x.test", scheduled_at=rounds.clock.now() + timedelta(seconds=2))
+    await rounds.until(lambda _: second._lead.is_held)
+    monkeypatch.setattr(lead, "_SILENT_SECONDS", 60.0)
+    monkeypatch.setattr(lead, "_STUCK_SECONDS", 60.0)
+    email_id = await rounds.post("a@x.test", scheduled_at=rounds.clock.now() + timedelta(seconds=0.5))
     await rounds.until(lambda now: now.row(email_id).state == "queued")
-    assert second._lead.is_held
 
     monkeypatch.setattr(first, "_tick", lambda: asyncio.sleep(0, ticks.append(1)))
     goes_on.set()
-    await asyncio.sleep(3)
+    await asyncio.sleep(2)
     assert (first._lead.is_held, second._lead.is_held, ticks) == (False, True, [])
 
 
-async def test_who_waits_leaves_a_leader_alone_that_gets_on(rounds, tick, monkeypatch):
-    monkeypatch.setattr(lead, "_SILENT_SECONDS", 1.0)
+async def test_who_waits_leaves_a_leader_alone_that_is_at_a_long_piece_of_work(rounds, tick, monkeypatch):
+    monkeypatch.setattr(lead, "_SILENT_SECONDS", 2.0)
     monkeypatch.setattr(lead, "_SIGN_SECONDS", 0.2)
     first = tick().schedule
     await rounds.until(lambda _: first._lead.is_held)
     session = first._lead._session
+    monkeypatch.setattr(first, "_tick", asyncio.Event().wait)
     tick()
-    await asyncio.sleep(3)
+    await asyncio.sleep(5)
     assert first._lead._session is session
     assert first._lead.is_held
 
