@@ -68,19 +68,24 @@ SELECT c.webhook_id, c.event_id, c.email_id, c.attempts, c.is_failing, w.account
 FROM claimed c JOIN webhooks w ON w.id = c.webhook_id
 """
 )
+# By the tries that the row counts, not those at the claim: a replay sets them to none while the call is under way.
 _RECORD = text(
     """
 WITH r AS (
   SELECT * FROM unnest(CAST(:webhook AS uuid[]), CAST(:event AS uuid[]), CAST(:until AS timestamptz[]),
-    CAST(:state AS text[]), CAST(:due AS timestamptz[]), CAST(:attempt AS uuid[]), CAST(:status AS int[]),
-    CAST(:response AS text[]), CAST(:seconds AS float8[]), CAST(:sent AS timestamptz[]))
-    AS r(webhook, event, until, state, due, attempt, status, response, seconds, sent)
+    CAST(:succeeded AS bool[]), CAST(:attempt AS uuid[]), CAST(:status AS int[]), CAST(:response AS text[]),
+    CAST(:seconds AS float8[]), CAST(:sent AS timestamptz[]))
+    AS r(webhook, event, until, succeeded, attempt, status, response, seconds, sent)
 ), tried AS (
   INSERT INTO webhook_attempts (id, webhook_id, event_id, status, response, seconds, sent_at)
   SELECT r.attempt, r.webhook, r.event, r.status, r.response, r.seconds, r.sent
   FROM r JOIN webhooks w ON w.id = r.webhook
 )
-UPDATE webhook_calls c SET state = r.state, due_at = r.due
+UPDATE webhook_calls c SET
+  state = CASE WHEN r.succeeded THEN 'success'
+    WHEN c.attempts > cardinality(CAST(:waits AS float8[])) THEN 'failed' ELSE 'pending' END,
+  due_at = CAST(:now AS timestamptz) + make_interval(secs => CASE WHEN r.succeeded THEN 0
+    ELSE coalesce((CAST(:waits AS float8[]))[greatest(c.attempts, 1)], 0) END)
 FROM r WHERE c.webhook_id = r.webhook AND c.event_id = r.event AND c.due_at = r.until AND c.state = 'pending'
 """
 )
@@ -172,21 +177,24 @@ async def claim_calls(connection: AsyncConnection, under_way: UnderWay, shares: 
 async def record_results(
     connection: AsyncConnection, results: Sequence[Result], now: datetime, jitter: float
 ) -> list[Disabled]:
-    """Write what became of calls; gives the webhooks that are disabled by it, after five days of failing calls."""
-    fates = [_fate(result, now, jitter) for result in results]
+    """Write what became of calls; gives the webhooks that are disabled by it, after five days of failing calls.
+
+    ``jitter`` from 0 to 1 adds up to a fifth to the time until the next try.
+    """
     await connection.execute(
         _RECORD,
         {
             "webhook": [result.call.webhook_id for result in results],
             "event": [result.call.event_id for result in results],
             "until": [result.call.until for result in results],
-            "state": [state for state, _ in fates],
-            "due": [due_at for _, due_at in fates],
+            "succeeded": [result.is_success for result in results],
             "attempt": [new_id() for _ in results],
             "status": [result.status for result in results],
             "response": [result.response for result in results],
             "seconds": [result.seconds for result in results],
             "sent": [result.sent_at for result in results],
+            "waits": [seconds * (1 + jitter / 5) for seconds in RETRY_SECONDS],
+            "now": now,
         },
     )
     return await _keep_standing(connection, [one for one in results if one.is_success or not one.is_test], now)
@@ -219,13 +227,3 @@ def _room(under_way: UnderWay, shares: Shares) -> dict[str, Any]:
         "most_failing": shares.failing - under_way.failing,
         "most": shares.most - under_way.calls,
     }
-
-
-def _fate(result: Result, now: datetime, jitter: float) -> tuple[str, datetime]:
-    """The next state of a call and when it is due; ``jitter`` from 0 to 1 adds up to a fifth."""
-    if result.is_success:
-        return "success", now
-    if result.call.attempts > len(RETRY_SECONDS):
-        return "failed", now
-    seconds = RETRY_SECONDS[result.call.attempts - 1] * (1 + jitter / 5)
-    return "pending", now + timedelta(seconds=seconds)

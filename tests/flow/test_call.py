@@ -376,6 +376,25 @@ async def test_a_replay_calls_again_with_the_same_id(customer: Customer, endpoin
     assert first.body == second.body
 
 
+@pytest.mark.parametrize("attempts", [1, 5, len(RETRY_SECONDS) + 1])
+async def test_a_replay_during_a_try_that_fails_is_followed_by_another_within_seconds(
+    customer: Customer, endpoint: Endpoint, attempts: int
+) -> None:
+    made, clock = await customer.hook(endpoint, "email.queued"), customer.rounds.clock
+    await customer.rounds.post("a@far.test")
+    await customer.rounds.execute("UPDATE webhook_calls SET attempts = :before", before=attempts - 1)
+    endpoint.fail(500)
+    endpoint.gate.clear()
+    customer.start()
+    await arrived(endpoint, 1)
+    async with customer.database.transaction() as connection:
+        assert await changes.replay_failed(connection, made.webhook, clock.now()) == 1
+    endpoint.gate.set()
+    (call,) = await customer.settled(1)
+    assert (call.state, call.attempts) == ("pending", 0)
+    assert (call.due_at - clock.now()).total_seconds() == RETRY_SECONDS[0]
+
+
 async def test_a_replay_of_all_calls_at_once_for_what_waits_and_leaves_what_is_under_way(
     customer: Customer, endpoint: Endpoint
 ) -> None:
