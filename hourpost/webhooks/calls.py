@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,9 +21,11 @@ GAP = timedelta(days=1)
 """After so long without a call that failed, the days of failure begin anew."""
 LEASE_SECONDS = 60
 
-# A loose scan gives the webhooks that are owed something now. What an account has room for is looked for evenly among
-# them, twice as much as fits because not each has so much, and of each the oldest. Whose account has the fewest calls
-# under way comes first. Until ``due_at``, which the claim moves on, a call is its worker's own.
+# A loose scan gives the webhooks that are owed something now. Whose account has the fewest calls under way comes first,
+# and of its webhooks the one with the fewest. Of no more webhooks than can have a turn, twice as many as there is room
+# for, the oldest calls are looked at, and of each about twice what its account has room for, because not each has so
+# much. So far nothing is locked: of each webhook that has a turn its oldest calls are that nobody else is claiming.
+# Until ``due_at``, which the claim moves on, a call is its worker's own.
 _CLAIM = text(
     """
 WITH RECURSIVE owed AS (
@@ -32,40 +35,54 @@ WITH RECURSIVE owed AS (
     SELECT c.webhook_id, c.due_at FROM webhook_calls c WHERE c.state = 'pending' AND c.webhook_id > o.webhook_id
     ORDER BY c.webhook_id, c.due_at LIMIT 1) n
 ), hooks AS (
-  SELECT w.id, w.account_id, w.failing_since IS NOT NULL AS is_failing
-  FROM owed o JOIN webhooks w ON w.id = o.webhook_id WHERE o.due_at <= :now AND w.disabled_at IS NULL
+  SELECT w.id, w.account_id, w.failing_since IS NOT NULL AS is_failing, o.due_at
+  FROM owed o JOIN webhooks w ON w.id = o.webhook_id
+  WHERE o.due_at <= :now AND w.disabled_at IS NULL AND w.id <> ALL(CAST(:without AS uuid[]))
 ), room AS (
-  SELECT w.*, coalesce(a.calls, 0) AS busy, CASE WHEN w.is_failing THEN 1 ELSE :of_webhook END - coalesce(b.calls, 0)
-    AS calls, CASE WHEN w.is_failing THEN CAST(:of_failing AS int) ELSE :of_account END AS share,
-    count(*) OVER (PARTITION BY w.account_id, w.is_failing) AS siblings
+  SELECT w.*, coalesce(a.calls, 0) AS of_account, coalesce(b.calls, 0) AS of_webhook,
+    CASE WHEN w.is_failing THEN CAST(:of_failing AS int) ELSE :of_account END AS share,
+    CASE WHEN w.is_failing THEN 1 ELSE :of_webhook END - coalesce(b.calls, 0) AS calls
   FROM hooks w
   LEFT JOIN unnest(CAST(:busy AS uuid[]), CAST(:calls AS int[])) AS b(webhook, calls) ON b.webhook = w.id
   LEFT JOIN unnest(CAST(:accounts AS uuid[]), CAST(:failing AS bool[]), CAST(:account_calls AS int[]))
     AS a(account, is_failing, calls) ON a.account = w.account_id AND a.is_failing = w.is_failing
+), placed AS (
+  SELECT r.*, count(*) OVER (PARTITION BY r.account_id, r.is_failing) AS siblings,
+    r.of_account + row_number() OVER (PARTITION BY r.account_id, r.is_failing ORDER BY r.of_webhook, r.due_at) AS place
+  FROM room r WHERE r.calls > 0 AND r.of_account < r.share
+), first AS (
+  SELECT p.*, row_number() OVER (PARTITION BY p.is_failing ORDER BY p.place, p.due_at) AS turn
+  FROM placed p WHERE p.place <= p.share
 ), found AS (
-  SELECT d.*, r.share, r.is_failing,
-    r.busy + row_number() OVER (PARTITION BY r.account_id, r.is_failing ORDER BY d.due_at) AS place
-  FROM room r CROSS JOIN LATERAL (
-    SELECT c.webhook_id, c.event_id, c.due_at FROM webhook_calls c
-    WHERE c.webhook_id = r.id AND c.state = 'pending' AND c.due_at <= :now
-    ORDER BY c.due_at LIMIT greatest(least(r.calls, ceil(2.0 * (r.share - r.busy) / r.siblings)), 0)
-    FOR UPDATE SKIP LOCKED
-  ) d
+  SELECT f.id, f.is_failing, f.share, d.due_at, f.of_account + row_number() OVER (
+    PARTITION BY f.account_id, f.is_failing ORDER BY f.of_webhook + d.number, d.due_at) AS place
+  FROM first f CROSS JOIN LATERAL (
+    SELECT c.due_at, row_number() OVER (ORDER BY c.due_at) AS number FROM webhook_calls c
+    WHERE c.webhook_id = f.id AND c.state = 'pending' AND c.due_at <= :now
+    ORDER BY c.due_at LIMIT least(f.calls, ceil(2.0 * (f.share - f.of_account) / f.siblings))
+  ) d WHERE f.turn <= 2 * CAST(:most AS int)
 ), fair AS (
   SELECT f.*, row_number() OVER (PARTITION BY f.is_failing ORDER BY f.place, f.due_at) AS turn
   FROM found f WHERE f.place <= f.share
 ), due AS (
-  SELECT webhook_id, event_id, is_failing FROM fair WHERE NOT is_failing OR turn <= :most_failing
-  ORDER BY place, due_at LIMIT :most
+  SELECT t.id, t.is_failing, count(*) AS calls FROM (
+    SELECT id, is_failing FROM fair WHERE NOT is_failing OR turn <= :most_failing ORDER BY place, due_at LIMIT :most
+  ) t GROUP BY t.id, t.is_failing
+), locked AS (
+  SELECT l.* FROM due d CROSS JOIN LATERAL (
+    SELECT c.webhook_id, c.event_id FROM webhook_calls c
+    WHERE c.webhook_id = d.id AND c.state = 'pending' AND c.due_at <= :now
+    ORDER BY c.due_at LIMIT d.calls FOR UPDATE SKIP LOCKED
+  ) l LIMIT :most  -- there are no more anyway, but the planner does not know
 ), claimed AS (
   UPDATE webhook_calls c SET due_at = :until, attempts = c.attempts + 1
-  FROM due WHERE c.webhook_id = due.webhook_id AND c.event_id = due.event_id
-  RETURNING c.webhook_id, c.event_id, c.email_id, c.attempts, due.is_failing
+  FROM locked l WHERE c.webhook_id = l.webhook_id AND c.event_id = l.event_id
+  RETURNING c.webhook_id, c.event_id, c.email_id, c.attempts
 )
-SELECT c.webhook_id, c.event_id, c.email_id, c.attempts, c.is_failing, w.account_id, w.endpoint, w.secret,
-  ARRAY(SELECT o.secret FROM unnest(array_prepend(w.old_secret, w.older_secrets),
+SELECT d.calls AS chosen, d.id AS webhook_id, c.event_id, c.email_id, c.attempts, d.is_failing, w.account_id,
+  w.endpoint, w.secret, ARRAY(SELECT o.secret FROM unnest(array_prepend(w.old_secret, w.older_secrets),
     array_prepend(w.old_secret_until, w.older_secrets_until)) AS o(secret, until) WHERE o.until > :now) AS old_secrets
-FROM claimed c JOIN webhooks w ON w.id = c.webhook_id
+FROM due d JOIN webhooks w ON w.id = d.id LEFT JOIN claimed c ON c.webhook_id = d.id
 """
 )
 # By the tries that the row counts, not those at the claim: a replay sets them to none while the call is under way.
@@ -168,10 +185,31 @@ class Disabled:
 
 
 async def claim_calls(connection: AsyncConnection, under_way: UnderWay, shares: Shares, now: datetime) -> list[Claimed]:
-    """Claim due calls, as many as the shares leave room for beside those under way."""
+    """Claim due calls, as many as the shares leave room for beside those under way.
+
+    Where another worker is claiming what was chosen, other webhooks are looked at, once.
+    """
+    claimed, missed = await _claim(connection, _room(under_way, shares), now)
+    if not missed:
+        return claimed
+    busy = under_way.copy()
+    for call in claimed:
+        busy.begin(call.webhook_id, call.account_id, is_failing=call.is_failing)
+    others, _ = await _claim(connection, _room(busy, shares) | {"without": missed}, now)
+    return claimed + others
+
+
+async def _claim(connection: AsyncConnection, room: dict[str, Any], now: datetime) -> tuple[list[Claimed], list[UUID]]:
+    """What is claimed, and the webhooks of which less was to be had than was chosen."""
     until = now + timedelta(seconds=LEASE_SECONDS)
-    rows = await connection.execute(_CLAIM, _room(under_way, shares) | {"now": now, "until": until})
-    return [Claimed(**row._mapping, until=until) for row in rows]
+    claimed, missing = [], Counter[UUID]()
+    for row in await connection.execute(_CLAIM, room | {"now": now, "until": until}):
+        fields = dict(row._mapping)
+        missing.setdefault(row.webhook_id, fields.pop("chosen"))
+        if row.event_id is not None:
+            claimed.append(Claimed(**fields, until=until))
+            missing[row.webhook_id] -= 1
+    return claimed, list(+missing)
 
 
 async def record_results(
@@ -226,4 +264,5 @@ def _room(under_way: UnderWay, shares: Shares) -> dict[str, Any]:
         "of_webhook": shares.of_webhook,
         "most_failing": shares.failing - under_way.failing,
         "most": shares.most - under_way.calls,
+        "without": [],
     }

@@ -40,6 +40,10 @@ class UnderWay:
         """Those of failing webhooks."""
         return sum(calls for (_, is_failing), calls in self.accounts.items() if is_failing)
 
+    def copy(self) -> UnderWay:
+        """The same, to be counted on from."""
+        return UnderWay(self.webhooks.copy(), self.accounts.copy())
+
     def begin(self, webhook_id: UUID, account_id: UUID, *, is_failing: bool) -> None:
         """One more."""
         self.webhooks[webhook_id] += 1

@@ -6,6 +6,7 @@ from collections import Counter
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from hourpost.webhooks import changes
 from hourpost.webhooks.calls import Claimed, claim_calls
@@ -25,12 +26,18 @@ async def owed(rounds: Rounds, *calls: int, failing: bool = False) -> UUID:
     """An account with a webhook for each number, which is owed so many calls."""
     account, now = (await make_account(rounds.database)).id, rounds.clock.now()
     for count in calls:
-        async with rounds.database.transaction() as connection:
-            made = await changes.create_webhook(connection, account, "https://a.test", ["email.sent"], CIPHER, now)
-        await rounds.execute(_OWE, webhook=made.webhook.id, calls=count, now=now)
+        await hook(rounds, account, count)
     if failing:
         await rounds.execute("UPDATE webhooks SET failing_since = :now WHERE account_id = :id", now=now, id=account)
     return account
+
+
+async def hook(rounds: Rounds, account: UUID, calls: int) -> UUID:
+    now = rounds.clock.now()
+    async with rounds.database.transaction() as connection:
+        made = await changes.create_webhook(connection, account, "https://a.test", ["email.sent"], CIPHER, now)
+    await rounds.execute(_OWE, webhook=made.webhook.id, calls=calls, now=now)
+    return made.webhook.id
 
 
 async def claim(rounds: Rounds, under_way: UnderWay, shares: Shares = SHARES) -> list[Claimed]:
@@ -63,6 +70,46 @@ async def test_where_not_all_have_room_each_account_is_given_some(rounds: Rounds
     accounts = [await owed(rounds, 9, 9) for _ in range(10)]
     claimed = await claim(rounds, UnderWay())
     assert Counter(call.account_id for call in claimed) == dict.fromkeys(accounts, 2)
+
+
+async def test_behind_the_older_calls_of_its_siblings_a_webhook_has_the_next_turn(rounds: Rounds) -> None:
+    under_way = UnderWay()
+    account = await owed(rounds, 30, 30)
+    ended, *_ = await claim(rounds, under_way)
+    rounds.clock.advance(1)
+    newer = await hook(rounds, account, 1)
+    rounds.clock.advance(10)
+    under_way.end(ended.webhook_id, account, is_failing=False)
+    assert [call.webhook_id for call in await claim(rounds, under_way)] == [newer]
+
+
+@pytest.mark.parametrize("accounts", [[(20,)], [(1,) * 20], [(1,)] * 20, [(3, 9), (1, 2), (5,)]])
+async def test_of_two_workers_at_once_each_finds_calls(rounds: Rounds, accounts: list[tuple[int, ...]]) -> None:
+    shares = Shares(most=5)
+    for calls in accounts:
+        await owed(rounds, *calls)
+    async with rounds.database.transaction() as one, rounds.database.transaction() as other:
+        claimed = [await claim_calls(each, UnderWay(), shares, rounds.clock.now()) for each in (one, other)]
+    assert [len(calls) for calls in claimed] == [5, 5]
+    assert len({call.key for calls in claimed for call in calls}) == 10
+
+
+async def test_a_second_look_keeps_to_the_shares(rounds: Rounds) -> None:
+    for _ in range(2):
+        await owed(rounds, *[1] * 20)
+    async with rounds.database.transaction() as one, rounds.database.transaction() as other:
+        for connection in (one, other):
+            claimed = await claim_calls(connection, UnderWay(), SHARES, rounds.clock.now())
+            assert set(Counter(call.account_id for call in claimed).values()) == {SHARES.of_account}
+
+
+async def test_a_claim_locks_no_more_than_it_takes(rounds: Rounds) -> None:
+    for _ in range(9):
+        await owed(rounds, 9)
+    async with rounds.database.transaction() as one, rounds.database.transaction() as other:
+        assert len(await claim_calls(one, UnderWay(), Shares(most=5), rounds.clock.now())) == 5
+        free = await other.execute(text("SELECT 1 FROM webhook_calls FOR UPDATE SKIP LOCKED"))
+        assert len(free.all()) == 9 * 9 - 5
 
 
 async def test_what_fails_has_few_calls_however_many_fail(rounds: Rounds) -> None:
