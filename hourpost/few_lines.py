@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -13,7 +14,8 @@ _SUM_SECONDS = 1.0
 class FewLines:
     """So many a second have a line, the rest one together, which ``tell_more`` writes: how many of each kind.
 
-    Whoever asks does so on the event loop of its process.
+    What the last second of a process had no line for is told at its end (``sum_up_all``). Whoever asks does so on the
+    event loop of its process.
     """
 
     def __init__(self, tell_more: Callable[[Mapping[str, int]], None]) -> None:
@@ -30,6 +32,7 @@ class FewLines:
             self._left -= 1
             return True
         self._more[kind] += 1
+        _untold.add(self)
         return False
 
     def sum_up(self) -> None:
@@ -40,3 +43,14 @@ class FewLines:
             self._tell_more(dict(self._more))
         self._left, self._timer = _ONE_BY_ONE, None
         self._more.clear()
+        _untold.discard(self)
+
+
+def sum_up_all() -> None:
+    """The end of a process: tell of all that was only counted. One that ends by itself does so without being asked."""
+    for lines in tuple(_untold):
+        lines.sum_up()
+
+
+_untold: set[FewLines] = set()
+atexit.register(sum_up_all)

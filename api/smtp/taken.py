@@ -34,7 +34,3 @@ class Taken:
             recipients=len(transaction.recipients),
             size_bytes=size_bytes,
         )
-
-    def sum_up(self) -> None:
-        """Write down what had no line of its own."""
-        self._lines.sum_up()

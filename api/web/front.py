@@ -117,10 +117,6 @@ class Front:
         emails = scope["state"].get("emails", ())
         say("request", request_id=request_id, method=method, path=path, status=status, ms=_ms(seconds), emails=emails)
 
-    def sum_up(self) -> None:
-        """Write down what had no line of its own."""
-        self._taken.sum_up()
-
     def _count(self, method: str, route: str, status: int, seconds: float) -> None:
         meters = self._meters.get((method, route, status))
         if meters is None:  # looking them up by their labels costs as much as counting

@@ -18,6 +18,7 @@ import typer
 from hourpost.embedded.instance import instance_settings
 from hourpost.embedded.linux import give_back_free_memory, yield_to_others
 from hourpost.errors import HourpostError
+from hourpost.few_lines import sum_up_all
 from hourpost.settings import Settings
 
 Options = Mapping[str, str | int | bool]
@@ -71,6 +72,8 @@ def live(command: str, options: Options) -> None:
         raise SystemExit(f"error: {error.message}") from None
     except HourpostError as error:
         raise SystemExit(f"error: {error.message} {error.cause or ''}".rstrip()) from None
+    finally:
+        sum_up_all()  # a fork ends without what is done at a process's end
 
 
 def make_ready(settings: Settings) -> None:

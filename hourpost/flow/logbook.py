@@ -34,10 +34,6 @@ class Logbook:
             if one.state in _SAD or is_debugging or self._lines.has_line(one.state, is_quiet=one.is_quiet):
                 _say(one)
 
-    def sum_up(self) -> None:
-        """Write down what had no line of its own."""
-        self._lines.sum_up()
-
 
 def _say(one: Verdict) -> None:
     tried = one.attempt

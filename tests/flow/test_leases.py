@@ -395,9 +395,9 @@ async def test_of_many_deliveries_the_log_has_a_sum_and_each_that_went_wrong(mon
     book = logbook.Logbook()
     with structlog.testing.capture_logs() as logs:
         book.note(many + bad)
-        book.sum_up()
+        book._lines.sum_up()
         book.note(many[:1])
-        book.sum_up()
+        book._lines.sum_up()
     own = Counter(one["state"] for one in logs if one["event"] == "delivery")
     sums = [one["sent"] for one in logs if one["event"] == "more deliveries"]
     assert (own, sums) == ({"sent": 21, "bounced": 30}, [980])
