@@ -21,6 +21,7 @@ from hourpost.database import Database
 from hourpost.errors import HourpostError, Refused
 from hourpost.gateways.clock import Clock, SystemClock
 from hourpost.gateways.encryption import Cipher
+from hourpost.seals import find_wrong_key
 from hourpost.settings import Settings
 
 T = TypeVar("T")
@@ -38,12 +39,16 @@ class Desk:
         """Write what a command does into the account's audit log, in the transaction that does it."""
         await audit.note(connection, audit.by_operator(account_id), action, self.clock.now(), **detail)
 
-    def cipher(self) -> Cipher:
-        """Seals and opens stored secrets. Raises: Refused without a secret key."""
+    async def cipher(self) -> Cipher:
+        """Seals and opens stored secrets. Raises: Refused without a secret key, or with one that opens nothing here."""
         try:
-            return Cipher.from_settings(self.settings)
+            cipher = Cipher.from_settings(self.settings)
         except ValueError as error:
             raise Refused(f"{error}; without it no key can be stored or read.") from error
+        wrong = await find_wrong_key(self.database, cipher)
+        if wrong is not None and wrong.is_whole:
+            raise Refused(f"{wrong.words}.")
+        return cipher
 
 
 def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:

@@ -44,7 +44,7 @@ def add(
     async def work(desk: Desk) -> dict[str, Any]:
         async with desk.database.reading() as connection:
             found = await get_named_account(connection, account)
-        new = await prepare_domain(domain, desk.cipher())
+        new = await prepare_domain(domain, await desk.cipher())
         async with desk.database.transaction() as connection:
             added = await add_domain(connection, found.id, new, desk.clock.now())
             await desk.note(connection, found.id, "domain_added", name=added.name)

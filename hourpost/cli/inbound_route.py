@@ -32,7 +32,7 @@ def create(account: OfAccount, pattern: Pattern, url: Url, as_json: AsJson = Fal
 
     async def work(desk: Desk) -> IssuedRoute:
         new = changes.check_route(pattern, url, allowed_networks(desk.settings))
-        cipher = desk.cipher()
+        cipher = await desk.cipher()
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             made = await changes.create_route(connection, found.id, new, cipher, desk.clock.now())

@@ -57,7 +57,7 @@ def create(
 
     async def work(desk: Desk) -> Mailbox:
         password = read_secret("password")
-        hashed, scram = await hash_password(password), ScramSecret(password, desk.cipher())
+        hashed, scram = await hash_password(password), ScramSecret(password, await desk.cipher())
         quota_bytes = parse_size(quota) or DEFAULT_QUOTA_BYTES
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
@@ -116,7 +116,7 @@ def password(
 
     async def work(desk: Desk) -> Mailbox:
         secret = read_secret("password")
-        hashed, scram = await hash_password(secret), ScramSecret(secret, desk.cipher())
+        hashed, scram = await hash_password(secret), ScramSecret(secret, await desk.cipher())
         act = "mailbox_password_changed"
         return await change(desk, account, mailbox, lambda on, of, box: set_password(on, of, box, hashed, scram), act)
 

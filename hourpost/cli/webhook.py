@@ -36,7 +36,7 @@ def create(
 
     async def work(desk: Desk) -> Issued:
         changes.check(endpoint, event, allowed_networks(desk.settings))
-        cipher = desk.cipher()
+        cipher = await desk.cipher()
         async with desk.database.transaction() as connection:
             found = await get_named_account(connection, account)
             made = await changes.create_webhook(connection, found.id, endpoint, event, cipher, desk.clock.now())

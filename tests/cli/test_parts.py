@@ -68,6 +68,8 @@ def test_no_part_begins_with_a_secret_key_that_opens_nothing_of_what_is_stored(
         checks = {one["name"]: one for one in json.loads(hourpost("doctor", "--json").output)["checks"]}
         assert checks["secret key"]["status"] == "failed"
         assert said in checks["secret key"]["text"]
+        sealing = ("webhook", "create", "--account", "Acme", "--event", "email.sent", "https://acme.example/hooks")
+        assert said in hourpost(*sealing).error
 
 
 async def seal_a_domain(url: str) -> str:
