@@ -166,6 +166,9 @@ class Settings(BaseSettings):
         30, ge=5, le=1800, description="How long a worker's deliveries stay its own without a sign of life."
     )
     sweep_seconds: float = Field(8.0, gt=0, description="Longest time between two sweeps for what lost its hint.")
+    email_days: int = Field(
+        365, ge=30, description="How many days an email and what became of it are kept after it was taken."
+    )
     inbound_days: int = Field(90, ge=1, description="How many days mail that came by a route is kept here.")
     database_pool: int = Field(8, ge=2, description="PostgreSQL connections of one process.")
     api_key: SecretStr | None = Field(None, description="API key that `hourpost send` uses.")

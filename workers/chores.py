@@ -34,7 +34,7 @@ def build_schedule(parts: Parts) -> Schedule:
     accounts = AccountChores(parts.database, parts.clock)
     chores = (
         *(_beside(one.name, one.seconds, one.work) for one in billing.chores()),
-        _beside("prune", _PRUNE_SECONDS, Pruning(parts.database, parts.clock).prune),
+        _beside("prune", _PRUNE_SECONDS, Pruning(parts.database, parts.clock, parts.settings.email_days).prune),
         _beside("filing", _FILING_SECONDS, filing.sweep),
         *accounts.chores(),
         *mailboxes.chores(),

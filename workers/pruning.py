@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
+from hourpost.accounts.erasing import erase_old_emails
 from hourpost.database import Database
 from hourpost.gateways.clock import Clock
+from hourpost.rules.ids import first_id_at
 
 AT_ONCE = 2000
+EMAILS_AT_ONCE = 200  # of up to 40 MB each
 _PAUSE_SECONDS = 0.05  # between two, so that a backlog of millions leaves the disk to others
 
 
@@ -44,11 +46,15 @@ KEPT = (
 
 
 class Pruning:
-    """Deletes what is older than it is kept; it can be cut off at any point."""
+    """Deletes what is older than it is kept, emails that are older than ``email_days`` among it.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    It can be cut off at any point.
+    """
+
+    def __init__(self, database: Database, clock: Clock, email_days: int) -> None:
         self._database = database
         self._clock = clock
+        self._kept = timedelta(days=email_days)
 
     async def prune(self) -> None:
         """Delete until nothing is left that is over. Raises: ServiceUnavailable."""
@@ -56,13 +62,14 @@ class Pruning:
             before = self._clock.now() - rows.age
             while await self._delete(rows, before) >= AT_ONCE:  # noqa: ASYNC110  # the pause is for others
                 await asyncio.sleep(_PAUSE_SECONDS)
+        while await self._erase_emails() >= EMAILS_AT_ONCE:  # noqa: ASYNC110
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _erase_emails(self) -> int:
+        async with self._database.transaction() as connection:
+            return await erase_old_emails(connection, self._clock.now() - self._kept, EMAILS_AT_ONCE)
 
     async def _delete(self, rows: Rows, before: datetime) -> int:
-        moment = {"first": _first_id(before)} if ":first" in rows.is_over else {"before": before}
+        moment = {"first": first_id_at(before)} if ":first" in rows.is_over else {"before": before}
         async with self._database.transaction() as connection:
             return (await connection.execute(rows.statement, {**moment, "most": AT_ONCE})).rowcount
-
-
-def _first_id(moment: datetime) -> UUID:
-    """The least id of what was made at that moment or later."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -14,6 +14,7 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
+from hourpost.accounts.erasing import EMAILS_OF_ACCOUNT
 from hourpost.accounts.notices import announce_change
 from hourpost.errors import NotFound
 
@@ -44,27 +45,6 @@ _REMAINS = text(
     "SELECT EXISTS (SELECT FROM emails WHERE account_id = :account)"
     " OR EXISTS (SELECT FROM inbound_emails WHERE account_id = :account), count(m.id), max(m.deleted_at)"
     " FROM mailboxes m WHERE m.account_id = :account"
-)
-# Content is shared with messages of mailboxes, under the email's id; those have their own grace.
-_ERASE_EMAILS = text(
-    """
-WITH part AS (
-  SELECT id FROM emails WHERE account_id = :account ORDER BY id LIMIT :most
-), events AS (
-  DELETE FROM events e USING part s WHERE e.email_id = s.id
-), attempts AS (
-  DELETE FROM attempts a USING part s WHERE a.email_id = s.id
-), deliveries AS (
-  DELETE FROM deliveries d USING part s WHERE d.email_id = s.id
-), chunks AS (
-  DELETE FROM content_chunks c USING part s WHERE c.content_id = s.id
-    AND NOT EXISTS (SELECT FROM messages m WHERE m.content_id = s.id)
-    AND NOT EXISTS (SELECT FROM expunges x WHERE x.content_id = s.id)
-), gone AS (
-  DELETE FROM emails e USING part s WHERE e.id = s.id RETURNING e.id
-)
-SELECT count(*) FROM gone
-"""
 )
 # What came by a route has its content for itself.
 _ERASE_INBOUND = text(
@@ -131,7 +111,7 @@ async def erase_some(connection: AsyncConnection, now: datetime) -> bool:
     account = (await connection.execute(_CLOSED, {"before": now - LINGER, "owed_since": owed_since})).scalar()
     if account is None:
         return False
-    for erase in (_ERASE_EMAILS, _ERASE_INBOUND):
+    for erase in (EMAILS_OF_ACCOUNT, _ERASE_INBOUND):
         if (await connection.execute(erase, {"account": account, "most": AT_ONCE})).scalar_one():
             return True
     for statement in _REST:

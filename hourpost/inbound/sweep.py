@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hourpost.rules.ids import first_id_at
 
 AT_ONCE = 200  # of up to 40 MB each, in one short transaction
 
@@ -26,5 +27,4 @@ SELECT count(*) FROM gone
 
 async def forget_inbound(connection: AsyncConnection, before: datetime) -> int:
     """Delete some of the mail that came by routes before then, the oldest first; gives how much it was."""
-    first = UUID(int=int(before.timestamp() * 1000) << 80)
-    return int((await connection.execute(_FORGET, {"first": first, "most": AT_ONCE})).scalar_one())
+    return int((await connection.execute(_FORGET, {"first": first_id_at(before), "most": AT_ONCE})).scalar_one())

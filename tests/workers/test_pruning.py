@@ -9,7 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from hourpost.assembly import build_parts
-from hourpost.rules.ids import new_id
+from hourpost.rules.delivery_state import State
+from hourpost.rules.ids import from_text, new_id, to_text
+from tests.api.web.dashboard.mail import make_email
+from tests.cast import make_account
 from tests.fakes.clock import FakeClock
 from workers import pruning
 from workers.chores import build_schedule
@@ -61,7 +64,7 @@ async def test_what_is_over_is_deleted_little_by_little_and_the_rest_stays(fresh
     clock.moment = datetime(2026, 11, 26, 12, tzinfo=UTC)
     await insert(fresh_database, rows, clock.now() - rows.age - timedelta(minutes=1), OLD)
     await insert(fresh_database, rows, clock.now() - rows.age + timedelta(hours=1), YOUNG)
-    await Pruning(fresh_database, clock).prune()
+    await Pruning(fresh_database, clock, email_days=90).prune()
     assert await count(fresh_database, rows.table) == YOUNG
 
 
@@ -70,7 +73,7 @@ async def test_nobody_is_waited_for(fresh_database):
     await insert(fresh_database, spends, clock.now() - timedelta(days=1), OLD)
     async with fresh_database.transaction() as connection:
         await connection.execute(text("SELECT 1 FROM spends LIMIT 1 FOR UPDATE"))
-        await Pruning(fresh_database, clock).prune()
+        await Pruning(fresh_database, clock, email_days=90).prune()
     assert await count(fresh_database, "spends") == 1
 
 
@@ -80,8 +83,54 @@ async def test_what_is_not_done_with_stays_however_old(fresh_database, table, co
     await insert(fresh_database, rows, clock.now() - 2 * rows.age, OLD)
     async with fresh_database.transaction() as connection:
         await connection.execute(text(f"UPDATE {table} SET {column}"))
-    await Pruning(fresh_database, clock).prune()
+    await Pruning(fresh_database, clock, email_days=90).prune()
     assert await count(fresh_database, table) == OLD
+
+
+async def test_emails_of_long_ago_go_with_all_that_hangs_on_them_and_what_waits_stays(fresh_database, monkeypatch):
+    monkeypatch.setattr(pruning, "EMAILS_AT_ONCE", 2)
+    account, clock = await make_account(fresh_database), FakeClock()
+    for _ in range(5):
+        await make_email(fresh_database, account, state=State.SENT)
+    held = await make_email(fresh_database, account, "ada@far.test", "bo@far.test", state=State.HELD)
+    copied = await make_email(fresh_database, account, state=State.SENT)
+    filed = await make_email(fresh_database, account, state=State.SENT)
+    async with fresh_database.transaction() as connection:
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(text("UPDATE deliveries SET state = 'sent' WHERE address = 'bo@far.test'"))
+        await connection.execute(
+            text(
+                "INSERT INTO sent_copies (email_id, mailbox_id, is_own, settled, looked_at, created_at)"
+                " VALUES (:id, :id, true, false, now(), now())"
+            ),
+            {"id": from_text("em", copied)},
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO expunges (folder_id, modseq, uid, flags, size_bytes, received_at, saved_at, content_id,"
+                " thread_id, expunged_at) VALUES (:id, 1, 1, 0, 1, now(), now(), :id, :id, now())"
+            ),
+            {"id": from_text("em", filed)},
+        )
+    clock.moment = datetime.now(UTC) + timedelta(days=90, hours=-1)
+    await Pruning(fresh_database, clock, email_days=90).prune()
+    assert await count(fresh_database, "emails") == 8
+    clock.advance(7200)
+    await Pruning(fresh_database, clock, email_days=90).prune()
+    async with fresh_database.reading() as connection:
+        left = {
+            table: sorted(to_text("em", one) for one in await connection.scalars(text(f"SELECT {key} FROM {table}")))
+            for table, key in (
+                ("emails", "id"),
+                ("deliveries", "email_id"),
+                ("events", "email_id"),
+                ("content_chunks", "content_id"),
+            )
+        }
+    assert left["emails"] == sorted([held, copied])
+    assert left["deliveries"] == sorted([held, held, copied])
+    assert set(left["events"]) <= {held, copied}
+    assert left["content_chunks"] == sorted([held, copied, filed])  # the last one's is still a message's
 
 
 async def test_it_is_one_of_the_schedule_s_chores(settings):

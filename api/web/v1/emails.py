@@ -69,7 +69,7 @@ async def send_many(request: Request) -> Response:
 async def list_emails(
     request: Request, caller: BoundedManager, parts: ThePartsOf, query: Annotated[EmailQuery, Query()]
 ) -> Response:
-    """List emails, newest first. All filters must match.
+    """List emails, newest first. All filters must match. They are kept for a year where the operator says nothing else.
 
     By `subject`, and by the status `sent`, one request looks until it has found something, and then at a bounded number
     of emails. Where that ends before the page is full, `has_more` is true: go on from the last id of `data` as in every
