@@ -20,6 +20,7 @@ from workers.webhooks import WebhookChores
 
 _FILING_SECONDS = 2.0
 _PRUNE_SECONDS = 600.0
+_ERASE_SECONDS = 60.0
 
 
 def build_schedule(parts: Parts) -> Schedule:
@@ -32,6 +33,7 @@ def build_schedule(parts: Parts) -> Schedule:
     filing = Filing(parts.database, parts.mail, parts.clock, parts.settings.hostname)
     mailboxes, domains = MailboxChores(parts.database, parts.clock), DomainChores(parts)
     accounts = AccountChores(parts.database, parts.clock)
+    webhooks = WebhookChores(parts.database, parts.clock, postman, parts.settings.public_url)
     chores = (
         *(_beside(one.name, one.seconds, one.work) for one in billing.chores()),
         _beside("prune", _PRUNE_SECONDS, Pruning(parts.database, parts.clock, parts.settings.email_days).prune),
@@ -40,7 +42,8 @@ def build_schedule(parts: Parts) -> Schedule:
         *mailboxes.chores(),
         *InboundChores(parts.database, parts.clock, parts.settings.inbound_days).chores(),
         *domains.chores(),
-        *WebhookChores(parts.database, parts.clock, postman, parts.settings.public_url).chores(),
+        *webhooks.chores(),
+        _beside("erase what webhooks left", _ERASE_SECONDS, webhooks.erase),
     )
     return Schedule(parts.database, parts.hour, parts.releaser, parts.clock, chores)
 

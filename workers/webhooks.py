@@ -1,6 +1,9 @@
-"""Letters about webhooks that were disabled."""
+"""Letters about webhooks that were disabled, and the end of what deleted ones have left behind."""
 
 from __future__ import annotations
+
+import asyncio
+from uuid import UUID
 
 import structlog
 
@@ -10,16 +13,18 @@ from hourpost.errors import HourpostError
 from hourpost.flow.postman import Postman
 from hourpost.gateways.clock import Clock
 from hourpost.rules.roles import May
+from hourpost.webhooks import erasing
 from hourpost.webhooks.disabling import give_back, take_untold
 from workers.schedule import Chore
 
 _SECONDS = 60.0
+_PAUSE_SECONDS = 0.05  # between two steps, so that a million calls leave the disk to others
 
 log = structlog.get_logger()
 
 
 class WebhookChores:
-    """Writes to those who see to webhooks."""
+    """Writes to those who see to webhooks, and erases what no webhook has any more."""
 
     def __init__(self, database: Database, clock: Clock, postman: Postman, public_url: str) -> None:
         self._database = database
@@ -47,3 +52,15 @@ class WebhookChores:
                 log.warning("the owner of a webhook was not told", webhook_id=str(untold.id), error=error.message)
                 async with self._database.transaction() as connection:
                     await give_back(connection, untold)
+
+    async def erase(self) -> None:
+        """Erase all that is left of deleted webhooks, a little in each transaction. Raises: ServiceUnavailable."""
+        for table in erasing.TABLES:
+            async with self._database.reading() as connection:
+                orphaned = await erasing.find_orphaned(connection, table)
+            while orphaned and await self._erase_some(table, orphaned) >= erasing.AT_ONCE:  # noqa: ASYNC110  # for others
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _erase_some(self, table: str, orphaned: list[UUID]) -> int:
+        async with self._database.transaction() as connection:
+            return await erasing.erase_some(connection, table, orphaned)

@@ -42,11 +42,14 @@ class Webhook(Table):
 
 
 class WebhookCall(Table):
-    """One event that one webhook is to be told. Without a payload it is told from the event's own row."""
+    """One event that one webhook is to be told. Without a payload it is told from the event's own row.
+
+    No constraint binds it to its webhook: whoever deletes one would stand in the way of the mail that it is told of.
+    """
 
     __tablename__ = "webhook_calls"
 
-    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"), primary_key=True)
+    webhook_id: Mapped[UUID] = mapped_column(primary_key=True)
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
     email_id: Mapped[UUID | None]
     kind: Mapped[str]
@@ -65,12 +68,12 @@ class WebhookCall(Table):
 
 
 class WebhookAttempt(Table):
-    """One try at a call, with the first 4 KB of the answer."""
+    """One try at a call, with the first 4 KB of the answer. As the call itself it may outlive its webhook a little."""
 
     __tablename__ = "webhook_attempts"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    webhook_id: Mapped[UUID]
     event_id: Mapped[UUID]
     status: Mapped[int | None] = mapped_column(SmallInteger)  # of HTTP; None when there was no answer
     response: Mapped[str]

@@ -135,7 +135,10 @@ async def rotate_secret(
 
 
 async def delete_webhook(connection: AsyncConnection, account_id: UUID, webhook_id: UUID) -> None:
-    """Delete a webhook with its events. Raises: NotFound; Conflict for one that a route uses."""
+    """Delete a webhook; with it nobody sees its events any more, and ``erasing`` deletes them bit by bit.
+
+    Raises: NotFound; Conflict for one that a route uses.
+    """
     route = await find_route(connection, account_id, webhook_id)
     if route is not None:
         words = f"The route {to_text('rte', route.id)} posts the mail for {route.pattern} by this webhook"

@@ -1,4 +1,7 @@
-"""Telling: a call for each webhook that wants an event, written in the transaction that writes the event."""
+"""Telling: a call for each webhook that wants an event, written in the transaction that writes the event.
+
+Nothing is locked: a call may be written while its webhook is being deleted, and is erased then (``erasing``).
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -180,6 +181,17 @@ async def test_a_route_that_is_ended_takes_nothing_more(house: House):
     found = await house.receiver.find(f"support@{house.domain.name}")
     assert found is not None
     assert not found.is_open
+
+
+async def test_mail_comes_in_while_somebody_ends_its_route(house: House):
+    route = await make_route(house)
+    async with house.database.transaction() as connection:
+        await house.receiver.find(f"support@{house.domain.name}")
+        await delete_route(connection, house.account.id, route.id)
+        async with asyncio.timeout(15):
+            await house.receive(LETTER, "support")
+    (row,) = await house.rows("SELECT subject FROM inbound_emails WHERE account_id = :id", id=house.account.id)
+    assert row.subject == "help"
 
 
 async def test_a_pattern_has_one_route_and_is_of_a_domain_of_the_account(house: House):
