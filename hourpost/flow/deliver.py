@@ -233,9 +233,7 @@ class Courier:
                 raise
             log.exception("a delivery stumbled", email_id=str(email.email_id))
             found = self._put_off(email, Postponed("relay", 60.0, "an error of ours; it is logged"))
-        if not await self._leases.settle(email, found):  # sent or not, it must not be sent again and again
-            now, reason = self._clock.now(), "what became of it could not be written"
-            await self._leases.settle(email, [verdicts.failed(email, one, now, reason) for one in email.recipients])
+        await self._leases.settle(email, found)
         if email.email_id in self._put_off_for_it:
             self._put_off_for_it.discard(email.email_id)
             self._wakes = self._wakes or not self._is_away

@@ -18,11 +18,11 @@ from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
 from hourpost.flow.claim import Claimed, enrol, mark_dots, renew
 from hourpost.flow.logbook import Logbook
-from hourpost.flow.record import is_one_statement, record
+from hourpost.flow.record import is_one_statement, record, record_bare
 from hourpost.flow.verdict import Verdict
 from hourpost.gateways.clock import Clock
 from hourpost.gateways.metrics import DOT_SECONDS, SEND_SECONDS, VERDICT_SECONDS, VERDICTS
-from hourpost.rules.ids import new_id
+from hourpost.rules.ids import new_id, to_text
 
 _RETRY_SECONDS = 0.5
 _LINGER_SECONDS = 0.03
@@ -131,7 +131,8 @@ class Leases:
     async def settle(self, email: Claimed, verdicts: list[Verdict]) -> bool:
         """Write verdicts on ``email``, until PostgreSQL has them: an outcome that is forgotten is mail sent twice.
 
-        False where PostgreSQL refuses them.
+        What it refuses is written without its words and without the calls of webhooks. False where it refuses that
+        too: it stays leased, and the sweep makes it unknown where it may have left.
         """
         return await self._verdicts.put((email.lease, verdicts))
 
@@ -144,25 +145,46 @@ class Leases:
         return [marked[lease].issuperset(keys) for lease, keys in groups]
 
     async def _write_verdicts(self, groups: Sequence[Verdicts]) -> list[bool]:
-        """Whether each group could be written: one that PostgreSQL refuses must not take its neighbours along."""
-        try:
-            for lease, verdicts in _by_lease(groups).items():
-                await self._write(lease, verdicts)
-        except (asyncpg.PostgresError, ValueError):
-            log.exception("verdicts were refused", deliveries=sum(len(verdicts) for _, verdicts in groups))
-            if len(groups) == 1:
-                return [False]
-            return [(await self._write_verdicts([group]))[0] for group in groups]
-        return [True] * len(groups)
+        """Whether each group could be written; what PostgreSQL refuses is tried again, apart from its neighbours."""
+        together = _by_lease(groups).items()
+        refused = {lease for lease, verdicts in together if not await self._is_written(lease, verdicts)}
+        if refused:
+            await asyncio.sleep(_RETRY_SECONDS)  # what was in its way may be gone by then
+        return [lease not in refused or await self._write_apart(lease, verdicts) for lease, verdicts in groups]
 
-    async def _write(self, lease: UUID, verdicts: list[Verdict]) -> None:
+    async def _write_apart(self, lease: UUID, verdicts: list[Verdict]) -> bool:
+        if len(verdicts) > 1 and await self._is_written(lease, verdicts):
+            return True
+        are_written = [await self._write_alone(lease, one) for one in verdicts]
+        return all(are_written)
+
+    async def _write_alone(self, lease: UUID, verdict: Verdict) -> bool:
+        if await self._is_written(lease, [verdict]):
+            return True
+        is_written = await self._is_written(lease, [verdict], is_bare=True)
+        lost = "the details" if is_written else "all"
+        email, state = to_text("em", verdict.email_id), verdict.state.value
+        log.error("a verdict could not be written", email=email, state=state, lost=lost)
+        return is_written
+
+    async def _is_written(self, lease: UUID, verdicts: list[Verdict], *, is_bare: bool = False) -> bool:
+        try:
+            await self._write(lease, verdicts, is_bare=is_bare)
+        except (asyncpg.PostgresError, ValueError) as error:
+            log.warning("verdicts were refused", deliveries=len(verdicts), error=repr(error))
+            return False
+        return True
+
+    async def _write(self, lease: UUID, verdicts: list[Verdict], *, is_bare: bool) -> None:
         database = self._database
-        writing = database.hot_statements if is_one_statement(verdicts) else database.hot_transaction
+        is_alone = is_bare or is_one_statement(verdicts)
+        writing = database.hot_statements if is_alone else database.hot_transaction
+        write = record_bare if is_bare else record
         while True:
             began_at = time.monotonic()
             try:
                 async with writing() as connection:
-                    calls = await record(connection, lease, verdicts, self._clock.now())
+                    calls = await write(connection, lease, verdicts, self._clock.now())
             except (ServiceUnavailable, asyncpg.TransactionRollbackError) as error:  # away, or a deadlock
                 log.warning("verdicts wait for the database", deliveries=len(verdicts), error=repr(error))
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -17,11 +17,9 @@ from hourpost.database import HOT_SECONDS, HotStatement
 from hourpost.flow.verdict import Verdict
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id
-from hourpost.webhooks.telling import with_calls
+from hourpost.webhooks.telling import with_calls, without_calls
 
-_RECORD = HotStatement(
-    with_calls(
-        """
+_STATEMENT = """
 WITH v AS MATERIALIZED (
   SELECT v.*, k.*
   FROM unnest(CAST(:email AS uuid[]), CAST(:position AS int[]), CAST(:kind AS int[]), CAST(:event_id AS uuid[]),
@@ -50,9 +48,8 @@ WITH v AS MATERIALIZED (
 ), calls AS ({calls})
 SELECT count(*) AS calls FROM calls
 """
-    ),
-    seconds=HOT_SECONDS,
-)
+_RECORD = HotStatement(with_calls(_STATEMENT), seconds=HOT_SECONDS)
+_RECORD_BARE = HotStatement(without_calls(_STATEMENT), seconds=HOT_SECONDS)
 # What went straight into a mailbox of ours was sent as well, and what a test has complained about.
 _ALSO_SENT = HotStatement(
     with_calls(
@@ -133,6 +130,25 @@ async def record(connection: asyncpg.Connection, worker: UUID, verdicts: Sequenc
         )
     calls: int = told[0].calls
     return calls
+
+
+async def record_bare(connection: asyncpg.Connection, worker: UUID, verdicts: Sequence[Verdict], now: datetime) -> int:
+    """Write what is certain of verdicts that PostgreSQL refuses: states, attempts and events without their words.
+
+    No webhook is called, nothing suppressed, no token comes back; it is one statement. Gives 0, the calls.
+    """
+    bare = [_bare(verdict) for verdict in verdicts]
+    await _RECORD_BARE.run(connection, {**_columns(bare), "worker": worker, "now": now})
+    return 0
+
+
+def _bare(verdict: Verdict) -> Verdict:
+    """Without what others have said."""
+    detail = {"reason": "its details could not be written"}
+    if "next_attempt_at" in verdict.detail:
+        detail["next_attempt_at"] = verdict.detail["next_attempt_at"]
+    attempt = verdict.attempt and verdict.attempt._replace(enhanced=None, reply="")
+    return verdict._replace(attempt=attempt, detail=detail)
 
 
 def _was_also_sent(verdict: Verdict) -> bool:

@@ -46,6 +46,11 @@ def with_calls(statement: str) -> str:
     return statement.replace("{told}", _TOLD).replace("{calls}", _CALLS)
 
 
+def without_calls(statement: str) -> str:
+    """The same without them, for what cannot be written with them."""
+    return statement.replace("{told}", "").replace("{calls}", "SELECT FROM changed LIMIT 0")
+
+
 async def announce(
     connection: AsyncConnection, account_id: UUID, kind: str, data: Mapping[str, Any], now: datetime
 ) -> int:

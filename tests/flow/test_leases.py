@@ -24,6 +24,8 @@ from hourpost.flow.sweep import return_orphans, return_strays
 from hourpost.flow.verdict import Try, Verdict
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import new_id, to_text
+from hourpost.webhooks.changes import create_webhook
+from tests.cast import CIPHER
 
 
 async def lease(rounds, *, worker=None, most=100):
@@ -319,21 +321,73 @@ async def test_a_claim_that_was_not_answered_is_made_again(rounds):
     assert (ledger.row(email_id).attempts, ledger.row(email_id).crashes) == (1, 0)
 
 
-async def test_a_verdict_that_cannot_be_written_leaves_its_neighbours_alone(rounds):
-    ids = [await rounds.post(f"a{n}@x.test") for n in range(3)]
+async def in_hand(rounds, count):
+    """So many emails that the leases of a worker have in hand; the rest of it has stopped."""
+    ids = [await rounds.post(f"a{n}@x.test") for n in range(count)]
     courier = rounds.start()
     await rounds.round()
-    leases = courier._leases  # no relay can say a NUL any more
     await rounds.stop()
     await rounds.execute("UPDATE deliveries SET state = 'queued'")
-    _, emails = await lease(rounds, worker=leases.worker)
-    replies = ["ok", "\x00", "ok"]
+    _, emails = await lease(rounds, worker=courier._leases.worker)
+    return ids, courier._leases, emails
+
+
+async def refuse(rounds, table, when="true"):
+    """Have PostgreSQL refuse rows."""
+    body = "BEGIN RAISE foreign_key_violation; END"
+    await rounds.execute(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+    await rounds.execute(
+        f"CREATE TRIGGER refused BEFORE INSERT ON {table} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION refuse()"
+    )
+
+
+async def test_a_verdict_that_cannot_be_written_leaves_its_neighbours_alone(rounds):
+    ids, leases, emails = await in_hand(rounds, 3)
+    replies = ["ok", "\x00", "ok"]  # no relay can say a NUL any more
     written = await asyncio.gather(
         *(leases.settle(email, [verdict_of(email, reply=reply)]) for email, reply in zip(emails, replies, strict=True))
     )
-    assert written == [True, False, True]
+    assert written == [True, True, True]
     ledger = await rounds.until(lambda _: True)
-    assert [ledger.row(one).state for one in ids] == ["sent", "sending", "sent"]
+    assert [ledger.row(one).state for one in ids] == ["sent", "sent", "sent"]
+    assert [(await rounds.attempts(one))[-1].reply for one in ids] == ["ok", "", "ok"]
+    assert {ledger.events[one, 0][-1] for one in ids} == {"sent"}
+
+
+async def test_what_cannot_be_written_at_all_is_unknown_and_no_failure(rounds):
+    (email_id, other), leases, emails = await in_hand(rounds, 2)
+    await refuse(rounds, "attempts", f"NEW.email_id = '{email_id}'")
+    async with rounds.database.hot_transaction() as connection:
+        await mark_dots(connection, leases.worker, [key for one in emails for key in one.keys], rounds.clock.now())
+    assert await asyncio.gather(*(leases.settle(one, [verdict_of(one)]) for one in emails)) == [False, True]
+    async with rounds.database.transaction() as connection:
+        assert await return_strays(connection, leases.worker, set(), rounds.clock.now()) == 1
+    ledger = await rounds.until(lambda _: True)
+    assert (ledger.row(email_id).state, ledger.events[email_id, 0][-1]) == ("deferred", "unknown")
+    assert ledger.row(other).state == "sent"
+
+
+async def test_what_a_relay_took_is_sent_even_if_nobody_can_be_told(rounds):
+    email_id = await rounds.post("a@x.test")
+    async with rounds.database.transaction() as connection:
+        account = rounds.account.id
+        await create_webhook(connection, account, "https://a.example/", ["email.sent"], CIPHER, rounds.clock.now())
+    await refuse(rounds, "webhook_calls")
+    ledger = await rounds.round()
+    ledger.check()
+    assert (ledger.row(email_id).state, ledger.events[email_id, 0]) == ("sent", ["queued", "sent"])
+    assert len(rounds.far_end.taken) == 1
+
+
+async def test_what_is_refused_for_a_moment_only_is_written_whole(rounds, monkeypatch):
+    (email_id,), leases, (email,) = await in_hand(rounds, 1)
+    monkeypatch.setattr(leases_module, "_RETRY_SECONDS", 1.0)
+    await refuse(rounds, "attempts")
+    settled = asyncio.create_task(leases.settle(email, [verdict_of(email, reply="said")]))
+    await asyncio.sleep(0.3)
+    await rounds.execute("DROP TRIGGER refused ON attempts")
+    assert await settled
+    assert (await rounds.attempts(email_id))[-1].reply == "said"
 
 
 async def test_what_lost_its_hint_is_found_by_the_sweep(rounds):
