@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 
 from hourpost.database import Database
-from hourpost.errors import Forbidden, HourpostError
+from hourpost.errors import Forbidden, HourpostError, NotFound, ServiceUnavailable
 from hourpost.flow.auto_reply import Reply, list_replies
 from hourpost.flow.forward import Forward, Forwarding
 from hourpost.flow.reports import is_about_forward, record_report
@@ -107,14 +107,17 @@ class Keeper:
 
         Raises:
             Forbidden: for an address without a mailbox, what is no report about mail of ours.
-            MailboxFull, NotFound: one of the mailboxes.
-            ServiceUnavailable: whether it was stored is then not known.
+            MailboxFull: one of the mailboxes.
+            ServiceUnavailable: whether it was stored is then not known; or a folder has gone since it was looked up.
         """
         works, replies = await self._plan(incoming), await self._list_replies(incoming)
         try:
             await self._keep(incoming, works, replies)
         except AlreadyReplied:
             await self._keep(incoming, works, [])
+        except NotFound as error:  # Junk, which not every mailbox has: next time it goes to INBOX
+            self._known.clear()
+            raise ServiceUnavailable("The mailbox is changing.", retry_after_seconds=2, cause=repr(error)) from error
 
     async def _keep(self, incoming: Incoming, works: list[Work], replies: list[Reply]) -> None:
         forwards = await self._list_forwards(incoming)

@@ -66,7 +66,7 @@ class Receiver:
         Raises:
             ContentError: its form, or a loop.
             Forbidden: a report for an address without a mailbox that is not about mail of ours.
-            MailboxFull, NotFound: one of the mailboxes; nothing was stored.
+            MailboxFull: one of the mailboxes; nothing was stored.
             ServiceUnavailable: whether it was stored is then not known.
         """
         header = read_incoming(raw)

@@ -62,6 +62,17 @@ async def test_what_the_owner_of_its_domain_rejects_goes_to_junk(house: House):
     assert b"dmarc=fail (p=reject) header.from=far.example" in stored
 
 
+async def test_where_junk_is_deleted_meanwhile_it_comes_again_and_goes_to_the_inbox(house: House):
+    info = await house.mailbox("info")
+    house.authentication.found = Authentication(Spf("fail", "far.example"), (), Dmarc("fail", "far.example", "reject"))
+    assert await house.receiver.find(info.address)
+    await house.change("DELETE FROM folders WHERE mailbox_id = :id AND special_use = 'junk'", id=info.id)
+    with pytest.raises(ServiceUnavailable):  # no reason to refuse it for good
+        await house.receive(LETTER, "info")
+    await house.receive(LETTER, "info")
+    assert len(await house.stored(info)) == 1
+
+
 async def test_a_full_mailbox_keeps_a_message_from_everybody(house: House):
     await house.mailbox("full", quota_bytes=100)
     info = await house.mailbox("info")
