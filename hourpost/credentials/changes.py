@@ -163,8 +163,9 @@ async def list_faults(
 
 
 async def _has_domain(connection: AsyncConnection, account_id: UUID, domain_id: UUID) -> bool:
+    """Waits for who is deleting it, so that the answer holds until the transaction ends."""
     mine = select(tables.Domain.id).where(tables.Domain.account_id == account_id, tables.Domain.id == domain_id)
-    return (await connection.execute(mine)).one_or_none() is not None
+    return (await connection.execute(mine.with_for_update(read=True, key_share=True))).one_or_none() is not None
 
 
 def expiry_faults(expires_at: datetime | None, now: datetime) -> list[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from hourpost.credentials.changes import NewCredential, create_api_key, rename_credential, revoke_credential
 from hourpost.credentials.queries import Kind, Scope, get_credential, list_credentials
 from hourpost.database import Database
+from hourpost.domains.changes import delete_domain
 from hourpost.errors import NotFound, ValidationFailed
 from hourpost.pages import Cursor
 from hourpost.rules.ids import new_id
@@ -113,3 +115,19 @@ async def test_an_unknown_domain_is_no_restriction(database: Database) -> None:
     async with database.transaction() as connection:
         with pytest.raises(ValidationFailed, match="no such domain"):
             await create_api_key(connection, account.id, NewCredential("k", domain_id=new_id()), NOW)
+
+
+async def test_a_domain_that_is_deleted_meanwhile_is_none(database: Database) -> None:
+    account = await make_account(database)
+    domain = await make_domain(database, account)
+
+    async def create() -> None:
+        async with database.transaction() as connection:
+            await create_api_key(connection, account.id, NewCredential("k", domain_id=domain.id), NOW)
+
+    async with database.transaction() as connection:
+        await delete_domain(connection, account.id, domain.id, NOW)
+        creating = asyncio.create_task(create())
+        await asyncio.sleep(0.3)
+    with pytest.raises(ValidationFailed, match="no such domain"):
+        await creating
