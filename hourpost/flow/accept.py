@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from time import monotonic
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from hourpost.boarding import Boarding
@@ -144,7 +145,11 @@ class Intake:
             for passenger in waiting:
                 await self._fly([passenger])
             return
-        if isinstance(error, ServiceUnavailable):
+        if isinstance(error, asyncpg.TransactionRollbackError):  # a deadlock: nothing is stored, and again it may be
+            log.warning("accepting was rolled back", error=repr(error))
+            await self._ground.give_back(waiting)
+            error = ServiceUnavailable("The database is busy.", retry_after_seconds=1, cause=repr(error))
+        elif isinstance(error, ServiceUnavailable):
             self._teller.doubt(one.order.standing.account_id for one in waiting if one.taken)
         elif not isinstance(error, HourpostError):
             log.error("accepting failed", error=repr(error))

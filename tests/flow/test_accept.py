@@ -9,7 +9,14 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from hourpost.errors import Conflict, Forbidden, IdempotencyInFlight, LimitExceeded, ValidationFailed
+from hourpost.errors import (
+    Conflict,
+    Forbidden,
+    IdempotencyInFlight,
+    LimitExceeded,
+    ServiceUnavailable,
+    ValidationFailed,
+)
 from hourpost.rules.delivery_state import State
 from hourpost.rules.submission import OnLimit
 from hourpost.suppressions.changes import add_suppressions
@@ -245,3 +252,15 @@ async def test_a_crowd_in_two_processes_gets_the_plan_and_no_more(office, second
     ledger.check()
     assert ledger.busiest_hour() == 50
     assert (await office.releaser.look(account.id)).is_true
+
+
+async def test_what_a_deadlock_has_rolled_back_may_come_again(rounds):
+    await rounds.post("a@x.test")
+    body = "BEGIN RAISE deadlock_detected; END"
+    await rounds.execute(f"CREATE FUNCTION lock_out() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+    await rounds.execute("CREATE TRIGGER locked_out BEFORE INSERT ON emails EXECUTE FUNCTION lock_out()")
+    with pytest.raises(ServiceUnavailable):
+        await rounds.post("b@x.test")
+    await rounds.execute("DROP TRIGGER locked_out ON emails")
+    receipt = await rounds.office.intake.accept(order(make_standing(rounds.account), letter("b@x.test")))
+    assert receipt.usage.used == 2
