@@ -86,6 +86,8 @@ FROM due d JOIN webhooks w ON w.id = d.id LEFT JOIN claimed c ON c.webhook_id = 
 """
 )
 # By the tries that the row counts, not those at the claim: a replay sets them to none while the call is under way.
+# Whoever changes several calls locks them in the order of their ids first, and their webhook after them, so that nobody
+# waits in a circle.
 _RECORD = text(
     """
 WITH r AS (
@@ -97,13 +99,16 @@ WITH r AS (
   INSERT INTO webhook_attempts (id, webhook_id, event_id, status, response, seconds, sent_at)
   SELECT r.attempt, r.webhook, r.event, r.status, r.response, r.seconds, r.sent
   FROM r JOIN webhooks w ON w.id = r.webhook
+), locked AS MATERIALIZED (
+  SELECT r.* FROM r JOIN webhook_calls c ON c.webhook_id = r.webhook AND c.event_id = r.event
+  ORDER BY c.webhook_id, c.event_id FOR UPDATE OF c
 )
 UPDATE webhook_calls c SET
   state = CASE WHEN r.succeeded THEN 'success'
     WHEN c.attempts > cardinality(CAST(:waits AS float8[])) THEN 'failed' ELSE 'pending' END,
   due_at = CAST(:now AS timestamptz) + make_interval(secs => CASE WHEN r.succeeded THEN 0
     ELSE coalesce((CAST(:waits AS float8[]))[greatest(c.attempts, 1)], 0) END)
-FROM r WHERE c.webhook_id = r.webhook AND c.event_id = r.event AND c.due_at = r.until AND c.state = 'pending'
+FROM locked r WHERE c.webhook_id = r.webhook AND c.event_id = r.event AND c.due_at = r.until AND c.state = 'pending'
 """
 )
 # Only where it changes, and of failures once an hour: a row that is written at every call would be the busiest of the
@@ -119,14 +124,18 @@ WHERE w.id = r.webhook AND CASE WHEN r.succeeded THEN w.failing_since IS NOT NUL
   ELSE w.failing_since IS NULL OR w.failed_at IS NULL OR w.failed_at < :hour END
 """
 )
+# The webhook is locked by now, so nobody is waited for: what another worker is writing is left to it.
 _DISABLE = text(
     """
 WITH ended AS (
   UPDATE webhooks SET disabled_at = :now, disabled_reason = :reason
   WHERE id = ANY(CAST(:webhook AS uuid[])) AND failing_since < :before AND disabled_at IS NULL
   RETURNING id, account_id, endpoint, failing_since
+), open AS (
+  SELECT c.webhook_id, c.event_id FROM ended JOIN webhook_calls c ON c.webhook_id = ended.id AND c.state = 'pending'
+  FOR UPDATE OF c SKIP LOCKED
 ), calls AS (
-  UPDATE webhook_calls c SET state = 'failed' FROM ended WHERE c.webhook_id = ended.id AND c.state = 'pending'
+  UPDATE webhook_calls c SET state = 'failed' FROM open l WHERE c.webhook_id = l.webhook_id AND c.event_id = l.event_id
 )
 SELECT id, account_id, endpoint, failing_since FROM ended
 """

@@ -105,17 +105,10 @@ async def update_webhook(
         values |= {"disabled_at": func.coalesce(Hook.disabled_at, now)}
     if not values:
         return await get_webhook(connection, account_id, webhook_id)
-    webhook = await _update(connection, account_id, webhook_id, values)
     if change.enabled is False:
-        await end_calls(connection, webhook_id)
-    return webhook
-
-
-async def end_calls(connection: AsyncConnection, webhook_id: UUID) -> None:
-    """Call a disabled webhook for nothing more; each can be replayed."""
-    await connection.execute(
-        update(Call).where(Call.webhook_id == webhook_id, Call.state == "pending").values(state="failed")
-    )
+        webhook = await get_webhook(connection, account_id, webhook_id)
+        await _change_calls(connection, webhook, Call.state == "pending", {"state": "failed"})
+    return await _update(connection, account_id, webhook_id, values)
 
 
 async def rotate_secret(
@@ -169,8 +162,17 @@ async def _replay(connection: AsyncConnection, webhook: Webhook, which: ColumnEl
     # A claim moves ``due_at`` so far on: nearer than that, a worker may have it
     is_near = and_(Call.state == "pending", Call.due_at <= now + timedelta(seconds=LEASE_SECONDS))
     anew = {"state": "pending", "attempts": 0, "due_at": case((is_near, Call.due_at), else_=now)}
-    statement = update(Call).where(Call.webhook_id == webhook.id, which).values(anew).returning(Call.event_id)
-    return len((await connection.execute(statement)).all())
+    return await _change_calls(connection, webhook, which, anew)
+
+
+async def _change_calls(
+    connection: AsyncConnection, webhook: Webhook, which: ColumnElement[bool], values: dict[str, Any]
+) -> int:
+    """Change some calls of a webhook, locked as ``calls`` says; gives how many."""
+    mine = select(Call.event_id).where(Call.webhook_id == webhook.id, which).order_by(Call.event_id)
+    locked = mine.with_for_update().cte("locked")
+    statement = update(Call).where(Call.webhook_id == webhook.id, Call.event_id == locked.c.event_id).values(values)
+    return (await connection.execute(statement)).rowcount
 
 
 async def send_test(connection: AsyncConnection, webhook: Webhook, type_: str | None, now: datetime) -> UUID:

@@ -1,10 +1,11 @@
-"""Webhooks that are deleted while mail flows: no email and no other webhook has to do with it, and nothing stays."""
+"""Webhooks that are deleted or disabled while mail flows: no email and no other webhook has to do with it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -122,3 +123,54 @@ async def test_of_a_deleted_webhook_nothing_is_called_before_it_is_erased(rounds
     await delete(rounds, webhook)
     async with rounds.database.transaction() as connection:
         assert await claim_calls(connection, UnderWay(), Shares(), rounds.clock.now()) == []
+
+
+async def disable(rounds: Rounds, webhook: Webhook) -> None:
+    async with rounds.database.transaction() as connection:
+        change = changes.Change(enabled=False)
+        await changes.update_webhook(connection, webhook.account_id, webhook.id, change, rounds.clock.now())
+
+
+async def replay(rounds: Rounds, webhook: Webhook) -> None:
+    async with rounds.database.transaction() as connection:
+        assert await changes.replay_failed(connection, webhook, rounds.clock.now()) == 2
+
+
+@pytest.mark.parametrize("change", [disable, replay])
+async def test_who_changes_all_calls_and_who_writes_results_do_not_wait_in_a_circle(
+    rounds: Rounds, change: Callable[[Rounds, Webhook], Awaitable[None]]
+) -> None:
+    webhook = await make_hook(rounds, "email.queued")
+    await rounds.post("a@far.test", "b@far.test")
+    first, second = sorted(call.event_id for call in await rows(rounds, "webhook_calls"))
+    await rounds.execute(
+        "UPDATE webhook_calls SET attempts = 1 WHERE event_id = :id", id=first
+    )  # lies behind the other
+    await rounds.execute("UPDATE webhook_calls SET attempts = 1 WHERE event_id = :id", id=second)
+    await rounds.execute("UPDATE webhook_calls SET attempts = 2 WHERE event_id = :id", id=first)
+    results = await rounds.database.listen()
+    async with results.transaction():  # as they are written
+        await results.execute("UPDATE webhook_calls SET state = 'failed' WHERE event_id = $1", first)
+        changing = asyncio.create_task(change(rounds, webhook))
+        await asyncio.sleep(0.3)
+        await results.execute("UPDATE webhook_calls SET state = 'failed' WHERE event_id = $1", second)
+        await results.execute("UPDATE webhooks SET failed_at = now(), failing_since = now() WHERE id = $1", webhook.id)
+    await results.close()
+    await changing
+
+
+async def test_the_end_of_a_webhook_waits_for_no_other_worker(rounds: Rounds) -> None:
+    webhook, now = await make_hook(rounds, "email.queued"), rounds.clock.now()
+    await rounds.post("a@far.test", "b@far.test")
+    async with rounds.database.transaction() as connection:
+        mine, others = await claim_calls(connection, UnderWay(), Shares(), now)
+    since = "UPDATE webhooks SET failing_since = :since, failed_at = :now WHERE id = :id"
+    await rounds.execute(since, since=now - timedelta(days=6), now=now, id=webhook.id)
+    worker = await rounds.database.listen()
+    async with worker.transaction():
+        await worker.execute("UPDATE webhook_calls SET state = 'failed' WHERE event_id = $1", others.event_id)
+        async with asyncio.timeout(PATIENCE), rounds.database.transaction() as connection:
+            (ended,) = await record_results(connection, [Result(mine, 500, "", 0.1, now)], now, 0.0)
+    await worker.close()
+    assert ended.id == webhook.id
+    assert {call.state for call in await rows(rounds, "webhook_calls")} == {"failed"}
