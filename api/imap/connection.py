@@ -28,6 +28,7 @@ class Connection(Wire[Door]):
 
     __slots__ = ("_inflation", "_outlet", "_patience", "_session", "_told_at")
     gauge = IMAP_SESSIONS
+    refusal = replies.TOO_MANY_CONNECTIONS
 
     def __init__(self, door: Door, address: str, connections: set[Connection], *, is_secure: bool) -> None:
         super().__init__(door, address, connections)
@@ -165,6 +166,8 @@ class Connection(Wire[Door]):
             self._session.close()
             return
         self._heard_at = self._door.seconds()
+        if self._session.is_logged_in:
+            self._know()
         self._go_on()
         if self._work is not None and not self._outlet.is_clogged:
             self._outlet.push()

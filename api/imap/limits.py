@@ -31,7 +31,8 @@ class Limits:
     """Caps of the door and of a session; a session that meets one hears why."""
 
     connections: int = 10_000
-    connections_per_address: int = 6_000
+    connections_per_network: int = 6_000
+    strangers_per_network: int = 200  # that have not logged in
     sessions_per_mailbox: int = 20
     message_bytes: int = MAX_MESSAGE_BYTES
     messages_per_append: int = 1000

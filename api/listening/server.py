@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import structlog
 
 from api.listening.capacity import advice_on
-from api.listening.guard import Guard
+from api.listening.guard import Guard, Seat
 from api.listening.proxied import HeaderInvalid, HeaderMissing, read_address
 from hourpost.gateways.tls import RenewedTls
 
@@ -36,6 +36,11 @@ class Listener:
     host: str
     port: int  # 0: any free one
     implicit_tls: bool = False
+
+    @property
+    def purpose(self) -> str:
+        """What it is for: those who come for one thing take no room from those who come for another."""
+        return ""
 
 
 class Times(Protocol):
@@ -73,6 +78,7 @@ class Conversation(Protocol):
     """A connection, as its door sees it."""
 
     was_made: bool
+    seat: Seat | None
 
     @property
     def is_idle(self) -> bool:
@@ -203,16 +209,19 @@ class Server(ABC, Generic[R, L, C]):
             self._take_in(listener, accepted, address or proxy)
 
     def _take_in(self, listener: L, accepted: socket.socket, address: str) -> None:
-        if self.door.guard.enter(address):
-            self.begin(self._open(listener, accepted, address))
+        seat = self.door.guard.enter(address, listener.purpose)
+        if seat is not None:
+            seat.visitor = _Opening(accepted)
+            self.begin(self._open(listener, accepted, address, seat))
             return
         with accepted, suppress(OSError):
             if not listener.implicit_tls:
                 accepted.send(self.refusal)
 
-    async def _open(self, listener: L, accepted: socket.socket, address: str) -> None:
+    async def _open(self, listener: L, accepted: socket.socket, address: str, seat: Seat) -> None:
         door, is_secure = self.door, listener.implicit_tls
         connection = self.connect(listener, address)
+        connection.seat = seat
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: cast(asyncio.Protocol, connection),
@@ -225,7 +234,7 @@ class Server(ABC, Generic[R, L, C]):
             log.debug("no TLS", address=address, error=repr(error))
         finally:
             if not connection.was_made:
-                door.guard.leave(address)
+                door.guard.leave(seat)
 
     async def _keep_watch(self) -> None:
         while True:
@@ -235,6 +244,20 @@ class Server(ABC, Generic[R, L, C]):
             now = self.door.seconds()
             for connection in list(self.connections):
                 connection.check_deadlines(now)
+
+
+class _Opening:
+    """A connection until its handshake is done."""
+
+    __slots__ = ("_accepted",)
+    is_waited_for = True
+
+    def __init__(self, accepted: socket.socket) -> None:
+        self._accepted = accepted
+
+    def give_way(self) -> None:
+        with suppress(OSError):
+            self._accepted.shutdown(socket.SHUT_RDWR)  # who opens it finds its end
 
 
 def _listen(listener: Listener) -> socket.socket:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 import structlog
 
+from api.listening.guard import Seat
 from api.listening.server import Room
 
 R = TypeVar("R", bound=Room)
@@ -35,10 +36,11 @@ class Wire(asyncio.BufferedProtocol, ABC, Generic[R]):
     """One connection of a door. ``_work`` is what is being worked on; nothing else is begun meanwhile."""
 
     __slots__ = (
-        *("was_made", "_address", "_connections", "_door", "_heard_at", "_is_paused", "_opened_at", "_transport"),
-        "_work",
+        *("seat", "was_made", "_address", "_connections", "_door", "_heard_at", "_is_paused", "_is_shaking_hands"),
+        *("_opened_at", "_transport", "_work"),
     )
     gauge: ClassVar[Gauge]
+    refusal: ClassVar[bytes]  # what it hears that has to make room
 
     def __init__(self, door: R, address: str, connections: MutableSet[Any]) -> None:
         self._door = door
@@ -46,11 +48,21 @@ class Wire(asyncio.BufferedProtocol, ABC, Generic[R]):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._work: asyncio.Task[None] | None = None
+        self.seat: Seat | None = None
         self.was_made = False
-        self._is_paused = False
+        self._is_paused = self._is_shaking_hands = False
         self._opened_at = self._heard_at = door.seconds()
 
     # what the door says to it
+
+    @property
+    @abstractmethod
+    def is_idle(self) -> bool:
+        """Whether closing now would interrupt nothing."""
+
+    @abstractmethod
+    def end(self, reply: bytes) -> None:
+        """Say why, and close."""
 
     @abstractmethod
     def _greet(self) -> None:
@@ -78,6 +90,8 @@ class Wire(asyncio.BufferedProtocol, ABC, Generic[R]):
         """Begin."""
         self._attach(cast(asyncio.Transport, transport))  # uvloop's do not inherit from it
         self.was_made = True
+        if self.seat is not None:
+            self.seat.visitor = self
         self._connections.add(self)
         self.gauge.inc()
         self._greet()
@@ -100,9 +114,24 @@ class Wire(asyncio.BufferedProtocol, ABC, Generic[R]):
         if self in self._connections:
             self._connections.discard(self)
             self.gauge.dec()
-            self._door.guard.leave(self._address)
+        if self.seat is not None:
+            self._door.guard.leave(self.seat)
 
     # what the server calls
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether it is the client's turn, in the middle of nothing."""
+        return self._is_shaking_hands or self.is_idle
+
+    def give_way(self) -> None:
+        """Close at once, as another needs the room; the end of TLS would take its time."""
+        if self._transport is None:
+            return
+        if self._is_shaking_hands or self._transport.get_extra_info("sslcontext") is not None:
+            self._transport.abort()
+        else:
+            self.end(self.refusal)
 
     def abort(self) -> None:
         """Close without a word."""
@@ -134,7 +163,13 @@ class Wire(asyncio.BufferedProtocol, ABC, Generic[R]):
         assert transport is not None
         assert tls is not None
         transport.pause_reading()
+        self._is_shaking_hands = True
         self._work = asyncio.get_running_loop().create_task(self._shake_hands(transport, tls))
+
+    def _know(self) -> None:
+        """It has logged in: it is no stranger any more."""
+        if self.seat is not None:
+            self._door.guard.know(self.seat)
 
     async def _shake_hands(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
         if transport.is_closing():  # who has left meanwhile never begins, and start_tls would wait for ever
@@ -153,10 +188,10 @@ class Wire(asyncio.BufferedProtocol, ABC, Generic[R]):
         except OSError as error:
             log.debug("no TLS", address=self._address, error=repr(error))
             transport.abort()
-            self._work = None
+            self._work, self._is_shaking_hands = None, False
             self.connection_lost(error)  # nobody else calls it before the handshake is done
             return
-        self._work = None
+        self._work, self._is_shaking_hands = None, False
         self._attach(secured)
         self._secured()
         self._go_on()

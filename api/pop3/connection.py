@@ -31,6 +31,7 @@ class Connection(Wire[Door]):
     """Feeds a session line by line; nothing is read past a command whose answer is still being worked out."""
 
     gauge = POP3_SESSIONS
+    refusal = replies.TOO_MANY_CONNECTIONS
 
     def __init__(self, door: Door, address: str, connections: set[Connection], *, is_secure: bool) -> None:
         super().__init__(door, address, connections)
@@ -165,6 +166,8 @@ class Connection(Wire[Door]):
             self._put(replies.FAILED)
         self._work = None
         self._heard_at = self._door.seconds()
+        if self._session.visit.entered is not None:
+            self._know()
         if self._is_clogged:
             self._flush()
         self._go_on()

@@ -12,7 +12,8 @@ class Limits:
     """Caps of the door and of a session; a session that meets one hears why."""
 
     connections: int = 10_000
-    connections_per_address: int = 1500
+    connections_per_network: int = 1500
+    strangers_per_network: int = 200  # that have not logged in
     commands_before_login: int = 20
     seconds_before_login: float = 60.0
     failed_logins: int = 3

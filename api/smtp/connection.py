@@ -26,6 +26,7 @@ class Connection(Wire[Door]):
     """Feeds a session line by line; nothing is read past a command whose answer is still being worked out."""
 
     gauge = SMTP_SESSIONS
+    refusal = replies.TOO_MANY_CONNECTIONS
 
     def __init__(self, door: Door, role: Role, address: str, connections: set[Connection], *, is_secure: bool) -> None:
         super().__init__(door, address, connections)
@@ -78,6 +79,8 @@ class Connection(Wire[Door]):
         reader = self._session.reader
         if now - self._heard_at > limits.idle_seconds:
             self.end(replies.IDLE)
+        elif not self._session.is_introduced and now - self._opened_at > limits.seconds_before_login:
+            self.end(replies.LOGIN_TOO_LATE)
         elif reader is not None:
             self._check_content(reader.received_bytes, now - self._content_since)
         elif now - self._opened_at > limits.session_seconds and self._session.is_idle:
@@ -153,6 +156,8 @@ class Connection(Wire[Door]):
             log.exception("a session failed", address=self._address)
             reply = replies.FAILED
         self._work = None
+        if self._session.standing is not None:
+            self._know()
         self._heard_at = self._door.seconds()
         self._out.append(reply)
         self._go_on()

@@ -15,12 +15,14 @@ class Limits:
     """Caps of the door and of a session; a session that meets one hears why."""
 
     connections: int = 5000
-    connections_per_address: int = 1500
+    connections_per_network: int = 1500
+    strangers_per_network: int = 200  # for port 25, and for submission as many: that have not logged in
     message_bytes: int = MAX_MESSAGE_BYTES
     bytes_in_hand: int = 256 * 1024 * 1024  # of all messages that have not been stored yet
     recipients: int = MAX_RECIPIENTS
     errors: int = 20
     failed_logins: int = 3
+    seconds_before_login: float = 60.0  # on port 25 before EHLO
     idle_seconds: float = 300.0  # RFC 5321 §4.5.3.2.7
     session_seconds: float = 3600.0
     handshake_seconds: float = 15.0

@@ -35,6 +35,7 @@ GO_AHEAD_DATA = b"354 end data with <CR><LF>.<CR><LF>\r\n"
 LOGGED_IN = b"235 2.7.0 logged in\r\n"
 
 SHUTTING_DOWN = b"421 4.3.2 shutting down, please come again\r\n"
+LOGIN_TOO_LATE = b"421 4.4.2 neither a log-in nor, on port 25, EHLO came in time, closing\r\n"
 TOO_MANY_CONNECTIONS = b"421 4.7.0 too many connections, please come again later\r\n"
 TOO_MANY_ERRORS = b"421 4.7.0 too many errors, closing\r\n"
 TOO_MANY_LOGINS = b"421 4.7.0 too many failed logins, closing\r\n"

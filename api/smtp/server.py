@@ -17,6 +17,11 @@ class Listener(server.Listener):
 
     role: Role
 
+    @property
+    def purpose(self) -> str:
+        """Submission, or mail from outside."""
+        return "submission" if self.role.offers_auth else "inbound"
+
 
 class SmtpServer(server.Server[Door, Listener, Connection]):
     """SMTP on several ports."""

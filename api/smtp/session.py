@@ -60,6 +60,7 @@ class Session:
         self._id: UUID | None = None  # of the first message on
         self._errors = 0
         self._client_name = ""
+        self._was_greeted = False
         self._is_extended = False
         self._dialog: LoginDialog | None = None
         self._transaction: Transaction | None = None
@@ -68,6 +69,11 @@ class Session:
     def is_idle(self) -> bool:
         """Whether no mail transaction is under way."""
         return self._transaction is None and self.reader is None
+
+    @property
+    def is_introduced(self) -> bool:
+        """Whether it has said who it is: by a log-in, or on port 25 by its name."""
+        return self.standing is not None if self.role.offers_auth else self._was_greeted
 
     def greet(self) -> bytes:
         """The first line of the session."""
@@ -112,14 +118,14 @@ class Session:
     def helo(self, command: Command) -> bytes:
         """HELO: the session of 1982."""
         self._client_name = parse_client_name(command.argument)
-        self._is_extended = False
+        self._was_greeted, self._is_extended = True, False
         self._forget()
         return f"250 {self.door.hostname}\r\n".encode("ascii")
 
     def ehlo(self, command: Command) -> bytes:
         """EHLO: what we can, in one piece."""
         self._client_name = parse_client_name(command.argument)
-        self._is_extended = True
+        self._was_greeted = self._is_extended = True
         self._forget()
         words = [self.door.hostname, f"SIZE {self.door.limits.message_bytes}", "PIPELINING", "8BITMIME", "SMTPUTF8"]
         words += ["ENHANCEDSTATUSCODES", "DSN", "CHUNKING"]

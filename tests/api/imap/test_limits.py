@@ -57,12 +57,26 @@ def test_sessions_that_last_keep_their_places(new_door: Open, box: Box, redis_ur
             time.sleep(0.02)
 
 
-def test_too_many_connections_are_told_so(new_door: Open) -> None:
+def test_too_many_connections_are_told_so(new_door: Open, box: Box) -> None:
     door = new_door(connections=1)
-    with Client(door, "imap") as first, Client(door, "imap") as second:
+    with Client(door) as first:
+        first.log_in(box.address, box.password)
+        with Client(door, "imap") as second:
+            assert second.response().startswith(b"* BYE [LIMIT]")
+            assert second.response() == b"<end>"
+
+
+def test_one_too_many_takes_the_place_of_who_has_said_nothing(new_door: Open, box: Box) -> None:
+    door = new_door(strangers_per_network=1)
+    with Client(door) as known:
+        known.log_in(box.address, box.password)
+        first = Client(door, "imap")
         assert first.response().startswith(b"* OK")
-        assert second.response().startswith(b"* BYE [LIMIT]")
-        assert second.response() == b"<end>"
+        with first, Client(door, "imap") as second:
+            assert second.response().startswith(b"* OK")
+            assert first.response().startswith(b"* BYE [LIMIT]")
+            assert first.response() == b"<end>"
+            assert known.ask(b"NOOP")[-1].startswith(b"OK")
 
 
 def test_three_wrong_passwords_end_a_session(new_door: Open, box: Box) -> None:

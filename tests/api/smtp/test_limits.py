@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import resource
 import smtplib
+import socket
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
@@ -19,6 +21,7 @@ from tests.fakes.standings import PASSWORD, USERNAME
 from tests.fixtures.handshakes import leave_before_the_handshake, wait_until_no_handshakes
 
 OPEN = b"MAIL FROM:<a@acme.test>\r\nRCPT TO:<b@example.net>\r\n"
+TOO_MANY = "421 4.7.0 too many connections, please come again later"
 HEAD = b"From: a@acme.test\r\n\r\n"
 NewDoor = Callable[..., RunningDoor]
 
@@ -112,6 +115,7 @@ def test_a_session_does_not_last_for_ever(new_door: NewDoor) -> None:
     door = new_door(session_seconds=1000, idle_seconds=300)
     with Client(door, "inbound") as client:
         client.line()
+        client.ask(b"EHLO x\r\n")
         for _ in range(4):
             door.seconds.advance(200)
             assert client.ask(b"NOOP\r\n").startswith("250")
@@ -129,10 +133,8 @@ def test_a_message_that_trickles_ends_the_session(new_door: NewDoor) -> None:
 
 
 def test_connections_of_an_address_are_capped_before_the_handshake(new_door: NewDoor) -> None:
-    door = new_door(connections_per_address=2)
-    first, second = Client(door, "inbound"), Client(door)
-    assert first.line().startswith("220")
-    assert second.line().startswith("220")
+    door = new_door(connections_per_network=2)
+    first, second = logged_in(door), logged_in(door)
     with Client(door, "inbound") as third:
         assert third.line().startswith("421 4.7.0 too many connections")
     with pytest.raises((ssl.SSLError, OSError)):
@@ -140,6 +142,89 @@ def test_connections_of_an_address_are_capped_before_the_handshake(new_door: New
     first.close()
     second.close()
     door.wait_until_empty()
+
+
+@pytest.mark.parametrize(
+    ("port", "said", "answers"),
+    [
+        ("inbound", b"", []),
+        ("inbound", b"NOOP\r\n", ["250 2.0.0 ok"]),
+        ("submission", b"EHLO x\r\nNOOP\r\n", None),
+        ("submissions", b"", []),
+    ],
+)
+def test_who_does_not_say_who_it_is_is_sent_away_after_a_minute(
+    new_door: NewDoor, port: str, said: bytes, answers: list[str] | None
+) -> None:
+    door = new_door()
+    with Client(door, port) as client:
+        client.line()
+        heard = [client.ask(line + b"\r\n") for line in said.split(b"\r\n") if line]
+        assert answers is None or heard == answers
+        door.seconds.advance(61)
+        assert client.line().startswith("421 4.4.2 neither a log-in nor")
+        assert client.line() == "<end>"
+
+
+def test_who_has_said_its_name_on_port_25_or_logged_in_may_be_silent_for_minutes(new_door: NewDoor) -> None:
+    door = new_door()
+    with Client(door, "inbound") as server, logged_in(door) as program:
+        server.line()
+        server.ask(b"EHLO x\r\n")
+        door.seconds.advance(200)
+        time.sleep(0.1)
+        assert [one.ask(b"NOOP\r\n") for one in (server, program)] == ["250 2.0.0 ok"] * 2
+
+
+@pytest.mark.parametrize("port", ["inbound", "submission", "submissions"])
+def test_of_strangers_one_too_many_takes_the_place_of_the_oldest_that_is_silent(new_door: NewDoor, port: str) -> None:
+    door = new_door(strangers_per_network=2)
+    with logged_in(door) as known, Client(door, port) as first, Client(door, port) as second:
+        assert [one.line()[:3] for one in (first, second)] == ["220", "220"]
+        with Client(door, port) as third:
+            assert third.line().startswith("220")
+            assert first.line() == ("<end>" if port == "submissions" else TOO_MANY)
+            assert [one.ask(b"NOOP\r\n") for one in (second, third, known)] == ["250 2.0.0 ok"] * 3
+
+
+def test_nobody_makes_room_in_the_middle_of_a_message(new_door: NewDoor) -> None:
+    door = new_door(strangers_per_network=1)
+    with Client(door, "inbound") as sender, Client(door, "submissions") as program:
+        sender.line()
+        assert [sender.ask(one)[:3] for one in (b"EHLO x\r\n", b"MAIL FROM:<a@far.example>\r\n")] == ["250", "250"]
+        with Client(door, "inbound") as another:
+            assert another.line() == TOO_MANY
+        assert sender.ask(b"RCPT TO:<box@acme.test>\r\n").startswith("250")
+        program.log_in()  # who is for something else has room of its own
+
+
+@pytest.mark.parametrize("begin", [b"", b"EHLO x\r\nSTARTTLS\r\n"], ids=["TLS at once", "STARTTLS"])
+def test_who_is_waited_for_in_a_handshake_makes_room(new_door: NewDoor, begin: bytes) -> None:
+    door = new_door(strangers_per_network=1)
+    port = door.submission if begin else door.submissions
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as silent:
+        silent.sendall(begin[:8])
+        if begin:
+            while b"250 " not in silent.recv(4096):
+                pass
+            silent.sendall(begin[8:])
+            assert silent.recv(4096).startswith(b"220 ")
+        wait_for(lambda: door.door.guard.connections == 1)
+        with logged_in(door) as program:
+            assert silent.recv(1) == b""
+            assert program.ask(b"NOOP\r\n") == "250 2.0.0 ok"
+    door.wait_until_empty()
+
+
+def test_a_full_door_has_room_for_who_logs_in(new_door: NewDoor) -> None:
+    door = new_door(connections=4)
+    with logged_in(door), logged_in(door):
+        silent = [socket.create_connection(("127.0.0.1", door.inbound), timeout=10) for _ in range(2)]
+        assert [one.recv(4)[:3] for one in silent] == [b"220", b"220"]
+        with logged_in(door) as program:
+            assert program.ask(b"NOOP\r\n") == "250 2.0.0 ok"
+        for one in silent:
+            one.close()
 
 
 def test_a_handshake_that_never_comes_frees_its_place(new_door: NewDoor) -> None:
@@ -250,15 +335,18 @@ def test_a_thousand_sessions_stay_open(door: RunningDoor) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
 
+    async def log_in() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.submissions, ssl=door.tls)
+        writer.write(b"EHLO x\r\n")
+        while not (await reader.readline()).startswith(b"250 "):
+            pass
+        writer.write(b"AUTH PLAIN " + b64encode(f"\0{USERNAME}\0{PASSWORD}".encode()) + b"\r\n")
+        assert (await reader.readline()).startswith(b"235")
+        return reader, writer
+
     async def sit() -> None:
-        opened = []
-        for port in (door.inbound, door.submissions):
-            tls = None if port == door.inbound else door.tls
-            name = None if tls is None else "localhost"
-            for _ in range(500):
-                opened.append(await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name))
-        for reader, writer in opened:
-            assert (await reader.readline()).startswith(b"220")
+        opened = [await log_in() for _ in range(1000)]
+        for _, writer in opened:
             writer.write(b"NOOP\r\n")
         for reader, _ in opened:
             assert await reader.readline() == b"250 2.0.0 ok\r\n"
