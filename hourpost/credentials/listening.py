@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from uuid import UUID
 
 import asyncpg
@@ -37,7 +38,7 @@ class ChangeListener:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._subscribers: dict[str, _Subscriber] = {}
+        self._subscribers: dict[str, list[_Subscriber]] = {}
         self._task: asyncio.Task[None] | None = None
         self.hears = False
 
@@ -46,7 +47,7 @@ class ChangeListener:
 
         ``on_silence`` is called whenever changes may have been missed.
         """
-        self._subscribers[channel] = _Subscriber(on_change, on_silence)
+        self._subscribers.setdefault(channel, []).append(_Subscriber(on_change, on_silence))
 
     async def start(self) -> None:
         """Begin to listen, unless it does; returns when changes are heard. Raises: ServiceUnavailable."""
@@ -112,17 +113,19 @@ class ChangeListener:
         self._tell_silence()
 
     def _tell_silence(self) -> None:
-        for subscriber in self._subscribers.values():
+        for subscriber in chain.from_iterable(self._subscribers.values()):
             subscriber.on_silence()
 
     def _heard(self, _connection: object, _pid: int, channel: str, payload: str) -> None:
-        subscriber = self._subscribers[channel]
         try:
             changed_id = UUID(payload)
         except ValueError:
-            subscriber.on_silence()
-        else:
-            subscriber.on_change(changed_id)
+            changed_id = None
+        for subscriber in self._subscribers[channel]:
+            if changed_id is None:
+                subscriber.on_silence()
+            else:
+                subscriber.on_change(changed_id)
 
 
 async def _watch(connection: asyncpg.Connection, ended: asyncio.Event) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
-from hourpost.accounts.notices import announce_change
+from hourpost.accounts.notices import announce_change, announce_taken
 from hourpost.domains.leaving import wake_mail
 from hourpost.domains.names import key_row
 from hourpost.domains.queries import Domain, Status, get_domain
@@ -123,6 +123,8 @@ async def record_findings(
         raise Conflict("domain_taken", message) from error
     if domain.status is Status.VERIFIED and status is not Status.VERIFIED:
         await wake_mail(connection, account_id, domain.name, now)
+    if status is Status.VERIFIED and domain.status is not Status.VERIFIED:
+        await announce_taken(connection, account_id, domain.name)
     await announce_change(connection, account_id)
     return await get_domain(connection, account_id, domain_id)
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hourpost.database import Database
+from hourpost.database import Database, HotStatement
 from hourpost.errors import Forbidden, HourpostError, NotFound, ServiceUnavailable
 from hourpost.flow.auto_reply import Reply, list_replies
 from hourpost.flow.forward import Forward, Forwarding
@@ -26,7 +26,7 @@ from hourpost.inbound.addressees import PREFIX, Addressee, Route, find_addressee
 from hourpost.inbound.answers import Answer, find_answered, tell_answer
 from hourpost.inbound.arrivals import Arrival, store_arrival
 from hourpost.mailboxes.auto_replies import AlreadyReplied
-from hourpost.mailboxes.parcels import NewMessage, Target
+from hourpost.mailboxes.parcels import NewMessage, Target, address_moved
 from hourpost.mailboxes.queries import Recipient
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.authentication import Authentication
@@ -37,6 +37,11 @@ from hourpost.rules.incoming import IncomingHeader
 _SMALL_BYTES = 256 * 1024
 _REMEMBERED = 20_000
 _REMEMBERED_SECONDS = 2.0  # whether it is still there, and has room, the commit sees
+
+_DISOWNED = HotStatement(
+    "SELECT 1 FROM unnest(CAST(:names AS text[]), CAST(:accounts AS uuid[])) AS w(name, account) WHERE NOT EXISTS"
+    " (SELECT FROM domains d WHERE d.name = w.name AND d.account_id = w.account AND d.status = 'verified') LIMIT 1"
+)
 
 Work = Callable[[asyncpg.Connection], Awaitable[None]]
 
@@ -131,6 +136,8 @@ class Keeper:
 
     async def _store_with(self, incoming: Incoming, forwarded: Collection[UUID], works: list[Work]) -> None:
         targets = _targets(incoming, forwarded)
+        if uncopied := [one for one in incoming.addressees if _is_uncopied(one.mailbox, forwarded)]:
+            works = [partial(_check_owners, uncopied), *works]
         if not targets:
             async with self._database.hot_transaction() as connection:
                 await _run_all(works, connection)
@@ -216,6 +223,13 @@ async def _run_all(works: Sequence[Work], connection: asyncpg.Connection) -> Non
         await work(connection)
 
 
+async def _check_owners(addressees: Sequence[Addressee], connection: asyncpg.Connection) -> None:
+    """What goes on without a copy is stored nowhere that asks whose its address is. Raises: ServiceUnavailable."""
+    names, accounts = [_domain(one) for one in addressees], [one.account_id for one in addressees]
+    if await _DISOWNED.run(connection, {"names": names, "accounts": accounts}):
+        raise address_moved()
+
+
 async def _tells_of(connection: asyncpg.Connection, mailbox: Recipient, report: Report) -> bool:
     return await is_about_forward(connection, mailbox.account_id, mailbox.mailbox_id, report)
 
@@ -225,11 +239,19 @@ def _targets(incoming: Incoming, forwarded: Collection[UUID]) -> list[Target]:
     targets: dict[UUID, Target] = {}
     for one in incoming.addressees:
         mailbox = one.mailbox
-        if mailbox is None or (mailbox.mailbox_id in forwarded and not mailbox.keeps_forwarded):
+        if mailbox is None or _is_uncopied(mailbox, forwarded):
             continue
         folder = (mailbox.junk_id if incoming.is_junk else None) or mailbox.inbox_id
-        targets[mailbox.mailbox_id] = Target(mailbox.mailbox_id, folder)
+        targets[mailbox.mailbox_id] = Target(mailbox.mailbox_id, folder, domain=_domain(one))
     return list(targets.values())
+
+
+def _is_uncopied(mailbox: Recipient | None, forwarded: Collection[UUID]) -> bool:
+    return mailbox is not None and mailbox.mailbox_id in forwarded and not mailbox.keeps_forwarded
+
+
+def _domain(one: Addressee) -> str:
+    return one.address.rpartition("@")[2].lower()
 
 
 def _arrival(

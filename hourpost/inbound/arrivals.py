@@ -12,6 +12,7 @@ import orjson
 
 from hourpost.database import HotStatement
 from hourpost.inbound.addressees import PREFIX, Route
+from hourpost.mailboxes.parcels import address_moved
 from hourpost.rules.authentication import Authentication
 from hourpost.rules.ids import new_id, to_text
 from hourpost.rules.mail.address_lists import parse_addresses
@@ -24,14 +25,18 @@ _MOST_ADDRESSES = 100
 
 _STORE = HotStatement(
     """
-WITH chunks AS (
+WITH owned AS (
+  SELECT FROM domains WHERE name = :domain AND account_id = :account AND status = 'verified'
+), chunks AS (
   INSERT INTO content_chunks (content_id, number, bytes)
-  SELECT :id, c.number, c.bytes FROM unnest(CAST(:number AS int[]), CAST(:bytes AS bytea[])) AS c(number, bytes)
+  SELECT :id, c.number, c.bytes
+  FROM owned, unnest(CAST(:number AS int[]), CAST(:bytes AS bytea[])) AS c(number, bytes)
 )
 INSERT INTO inbound_emails (id, account_id, route_id, recipient, envelope_from, header_from, subject, message_id,
   authentication, listing, size_bytes, received_at)
-VALUES (:id, :account, :route, :recipient, :envelope_from, :header_from, :subject, :message_id,
-  CAST(CAST(:authentication AS text) AS jsonb), CAST(CAST(:listing AS text) AS jsonb), :size, :now)
+SELECT :id, :account, :route, :recipient, :envelope_from, :header_from, :subject, :message_id,
+  CAST(CAST(:authentication AS text) AS jsonb), CAST(CAST(:listing AS text) AS jsonb), :size, :now FROM owned
+RETURNING id
 """
 )
 # The route's own webhook, and those of the account that ask for every mail that comes in
@@ -88,12 +93,12 @@ class Told(NamedTuple):
 
 
 async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, told: Told) -> None:
-    """Keep it, and have the webhooks called."""
+    """Keep it, and have the webhooks called. Raises: ServiceUnavailable where its domain has changed hands."""
     now = arrival.received_at
     content, route = arrival.content, arrival.route
     starts = range(0, len(content) or 1, CHUNK_BYTES)
     found = describe_authentication(arrival.authentication)
-    await _STORE.run(
+    stored = await _STORE.run(
         connection,
         {
             "id": arrival.id,
@@ -102,6 +107,7 @@ async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, told: 
             "account": route.account_id,
             "route": route.id,
             "recipient": arrival.recipient,
+            "domain": arrival.recipient.rpartition("@")[2],
             "envelope_from": arrival.envelope_from,
             "header_from": arrival.header_from,
             "subject": arrival.subject,
@@ -112,6 +118,8 @@ async def store_arrival(connection: asyncpg.Connection, arrival: Arrival, told: 
             "now": now,
         },
     )
+    if not stored:
+        raise address_moved()
     arguments = {"account": route.account_id, "webhook": route.webhook_id, "event": new_id(), "now": now}
     await _CALL.run(connection, arguments | {"payload": told.payload})
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hourpost import tables
+from hourpost.accounts.notices import announce_taken
 from hourpost.errors import Conflict, Fault, Forbidden, ValidationFailed
 from hourpost.rules.addresses import Address, AddressError, parse_address
 
@@ -67,3 +68,4 @@ async def add_address(
     if (await connection.execute(statement.returning(tables.MailboxAddress.address))).one_or_none() is None:
         taken = "The domain has a catch-all mailbox" if kind == "catch_all" else f"{address} is taken"
         raise Conflict("already_exists", f"{taken} already.")
+    await announce_taken(connection, account_id, address.lower())

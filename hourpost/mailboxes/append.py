@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from hourpost.errors import HourpostError, MailboxFull, NotFound, ServiceUnavail
 from hourpost.gateways import metrics
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.append_statements import number_in_folders, store_content, store_one, store_rows
-from hourpost.mailboxes.parcels import Appended, Entry, Outcome
+from hourpost.mailboxes.parcels import Appended, Entry, Outcome, address_moved
 
 _NO_FOLDER = "There is no such folder."
 _FLIGHTS = 2
@@ -179,11 +179,11 @@ class Appender:
         # Also for one that was not stored: these steps tell why
         async with self._database.hot_transaction() as connection:
             threads = await store_content(connection, entries)
-            with_room, folders = await store_rows(connection, entries, threads, now)
+            mailboxes, folders = await store_rows(connection, entries, threads, now)
             why = {
                 index: error
                 for index, entry in enumerate(entries)
-                if (error := _refusal(entry, with_room, folders)) is not None
+                if (error := _refusal(entry, mailboxes, folders)) is not None
             }
             if why:
                 raise _Spoilt(why)
@@ -226,9 +226,12 @@ def _list_misnamed(entries: Sequence[Entry]) -> list[int]:
     ]
 
 
-def _refusal(entry: Entry, with_room: Collection[UUID], folders: Collection[UUID]) -> HourpostError | None:
+def _refusal(entry: Entry, mailboxes: Mapping[UUID, bool], folders: Collection[UUID]) -> HourpostError | None:
     if entry.folder_id in folders:
         return None
-    if entry.mailbox_id in with_room:
+    is_lost = mailboxes.get(entry.mailbox_id)
+    if is_lost:
+        return address_moved()
+    if is_lost is not None:
         return NotFound(_NO_FOLDER)
     return MailboxFull("The mailbox is full.")

@@ -99,11 +99,17 @@ _LOCK_MAILBOXES = HotStatement(
 _LOCK_FOLDERS = HotStatement(
     "SELECT id FROM folders WHERE id = ANY(CAST(:folders AS uuid[])) ORDER BY id FOR NO KEY UPDATE", seconds=HOT_SECONDS
 )
-_ROW_PARTS = """
-room AS (
+# Mail of an address of which the domain has changed hands is its new owner's, whoever was found for it a moment ago.
+_OWNED = "SELECT FROM domains d WHERE d.name = {domain} AND d.account_id = {account} AND d.status = 'verified'"
+_ROW_PARTS = f"""
+lost AS (
+  SELECT m.id FROM unnest(CAST(:v_mailbox AS uuid[]), CAST(:v_domain AS text[])) AS v(mailbox, domain)
+  JOIN mailboxes m ON m.id = v.mailbox WHERE NOT EXISTS ({_OWNED.format(domain="v.domain", account="m.account_id")})
+), room AS (
   UPDATE mailboxes m SET used_bytes = m.used_bytes + q.size
   FROM unnest(CAST(:q_mailbox AS uuid[]), CAST(:q_size AS bigint[])) AS q(mailbox, size)
   WHERE m.id = q.mailbox AND m.deleted_at IS NULL AND m.used_bytes + q.size <= m.quota_bytes
+    AND m.id NOT IN (SELECT id FROM lost)
   RETURNING m.id
 ), place AS (
   UPDATE folders f SET uidnext = f.uidnext + t.count, highestmodseq = f.highestmodseq + 1,
@@ -124,14 +130,15 @@ room AS (
     CAST(:r_content AS uuid[]), CAST(:r_thread AS uuid[]))
     AS r(folder, number, flags, keywords, size, received, content, thread)
   JOIN place p ON p.id = r.folder
-)"""
+)"""  # noqa: S608  # our own words
 
 _CONTENT = HotStatement(f"WITH {_CONTENT_PARTS} SELECT grp, thread_id FROM known", seconds=HOT_SECONDS)  # noqa: S608
 _ROWS = HotStatement(
     f"""
 WITH {_ROW_PARTS}
-SELECT r.id AS mailbox_id, p.id AS folder_id, p.uidvalidity, p.first, p.modseq
+SELECT r.id AS mailbox_id, p.id AS folder_id, p.uidvalidity, p.first, p.modseq, false AS is_lost
 FROM room r LEFT JOIN (place p JOIN folders o ON o.id = p.id) ON o.mailbox_id = r.id
+UNION ALL SELECT id, NULL, NULL, NULL, NULL, true FROM lost
 """,  # noqa: S608  # our own words
     seconds=HOT_SECONDS,
 )
@@ -146,6 +153,7 @@ WITH ready AS (
   SELECT 1 FROM mailboxes
   WHERE id = :mailbox AND deleted_at IS NULL AND used_bytes + :size <= quota_bytes
     AND now() < CAST(:until AS timestamptz)
+    AND (CAST(:domain AS text) IS NULL OR EXISTS ({_OWNED.format(domain=":domain", account="mailboxes.account_id")}))
 ), chunks AS (
   INSERT INTO content_chunks (content_id, number, bytes)
   SELECT :id, k.number - 1, k.bytes
@@ -217,10 +225,10 @@ async def _note_oddities(connection: Connection, letters: Mapping[UUID, Letter])
 
 async def store_rows(
     connection: Connection, entries: Sequence[Entry], threads: dict[tuple[UUID, UUID], UUID], now: datetime
-) -> tuple[set[UUID], dict[UUID, Any]]:
+) -> tuple[dict[UUID, bool], dict[UUID, Any]]:
     """Store ``entries`` under the locks of their folders, the first of each folder with its ``first`` UID.
 
-    Gives the mailboxes that had room, and the row of each folder that is there.
+    Gives the mailboxes that had room (False) or whose domain is another's now (True), and the row of each folder.
     """
     mailboxes = sorted({entry.mailbox_id for entry in entries})
     folders = sorted({entry.folder_id for entry in entries})
@@ -228,7 +236,9 @@ async def store_rows(
         await _LOCK_MAILBOXES.run(connection, {"mailboxes": mailboxes})
         await _LOCK_FOLDERS.run(connection, {"folders": folders})
     rows = await _ROWS.run(connection, {**_place_columns(entries), **_row_columns(entries, threads), "now": now})
-    return {row.mailbox_id for row in rows}, {row.folder_id: row for row in rows if row.folder_id is not None}
+    return {row.mailbox_id: row.is_lost for row in rows}, {
+        row.folder_id: row for row in rows if row.folder_id is not None
+    }
 
 
 async def store_one(connection: Connection, entry: Entry, now: datetime) -> Any:
@@ -249,6 +259,7 @@ async def store_one(connection: Connection, entry: Entry, now: datetime) -> Any:
         "mailbox": entry.mailbox_id,
         "folder": entry.folder_id,
         "name": entry.folder_name,
+        "domain": entry.domain,
         "unseen": int(not entry.flags & 1),
         "deleted": int(entry.flags & 8 > 0),
         "flags": entry.flags,
@@ -334,6 +345,7 @@ def _place_columns(entries: Sequence[Entry]) -> dict[str, Any]:
     sizes = Counter[UUID]()
     places: dict[UUID, list[int]] = {}
     owners = {entry.folder_id: entry.mailbox_id for entry in entries}
+    domains = {(entry.mailbox_id, entry.domain) for entry in entries if entry.domain is not None}
     names = {entry.folder_id: entry.folder_name for entry in entries if entry.folder_name is not None}
     for entry in entries:
         size = len(entry.letter.content)
@@ -344,6 +356,8 @@ def _place_columns(entries: Sequence[Entry]) -> dict[str, Any]:
     return {
         "q_mailbox": list(sizes),
         "q_size": list(sizes.values()),
+        "v_mailbox": [mailbox for mailbox, _ in domains],
+        "v_domain": [domain for _, domain in domains],
         "t_mailbox": list(owners.values()),
         "t_folder": list(owners),
         "t_count": [places[folder][0] for folder in owners],

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from hourpost.accounts.notices import STANDING_CHANNEL
 from hourpost.credentials.listening import ChangeListener
 from hourpost.database import Database
 from hourpost.errors import ServiceUnavailable
@@ -32,11 +33,12 @@ class LoginMemory:
         self._database = database
         self._known: dict[bytes, tuple[float, MailboxLogin]] = {}
         self._sessions: dict[UUID, dict[object, tuple[MailboxLogin, OnEnd]]] = {}
-        self._notices: dict[UUID, float] = {}  # when the mailbox last changed
+        self._notices: dict[UUID, float] = {}  # when the mailbox, or the account, last changed
         self._silent_at = monotonic()
         self._reviews: set[asyncio.Task[None]] = set()
         self._changes = changes or ChangeListener(database)
         self._changes.subscribe(ACCESS_CHANNEL, on_change=self._hear, on_silence=self._lose_everything)
+        self._changes.subscribe(STANDING_CHANNEL, on_change=self._hear_of_account, on_silence=self._lose_everything)
 
     async def start(self) -> None:
         """Begin to hear of changes. Raises: ServiceUnavailable."""
@@ -56,7 +58,9 @@ class LoginMemory:
 
     def remember(self, key: bytes, login: MailboxLogin, looked_up_at: float) -> None:
         """Keep a right login, unless something has changed since the moment (monotonic) it was looked up."""
-        if not self._changes.hears or looked_up_at <= max(self._silent_at, self._noticed_at(login.mailbox_id)):
+        if not self._changes.hears or looked_up_at <= max(
+            self._silent_at, self._noticed_at(login.mailbox_id), self._noticed_at(login.account_id)
+        ):
             return
         if len(self._known) >= _MOST_REMEMBERED:
             del self._known[next(iter(self._known))]  # the oldest
@@ -80,12 +84,20 @@ class LoginMemory:
         return self._notices.get(mailbox_id, float("-inf"))
 
     def _hear(self, mailbox_id: UUID) -> None:
-        now = monotonic()
-        self._notices = {one: at for one, at in self._notices.items() if now - at < _NOTICE_SECONDS}
-        self._notices[mailbox_id] = now
+        self._note(mailbox_id)
         self._known = {key: entry for key, entry in self._known.items() if entry[1].mailbox_id != mailbox_id}
         if mailbox_id in self._sessions:
             self._review([mailbox_id])
+
+    def _hear_of_account(self, account_id: UUID) -> None:
+        """One of its domains may be another's now, who has the same address; sessions stay with the mail they have."""
+        self._note(account_id)
+        self._known = {key: entry for key, entry in self._known.items() if entry[1].account_id != account_id}
+
+    def _note(self, changed_id: UUID) -> None:
+        now = monotonic()
+        self._notices = {one: at for one, at in self._notices.items() if now - at < _NOTICE_SECONDS}
+        self._notices[changed_id] = now
 
     def _lose_everything(self) -> None:
         self._silent_at = monotonic()

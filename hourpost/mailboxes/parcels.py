@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from hourpost.errors import HourpostError
+from hourpost.errors import HourpostError, ServiceUnavailable
 from hourpost.rules.mail.scanned import Scanned
 from hourpost.rules.mail.surrogates import Patch
 from hourpost.rules.mail_flags import Flag
@@ -35,6 +35,7 @@ class Target:
     """One folder a message goes to; ``flags`` and ``keywords`` come on top of the message's own.
 
     ``name`` is the name under which it was found, for who remembers it: it must have it still. None: whatever it is.
+    ``domain`` is that of the address it came for, which must be the mailbox's account's still. None: it came for none.
     """
 
     mailbox_id: UUID
@@ -42,6 +43,7 @@ class Target:
     flags: Flag = Flag.NONE
     keywords: tuple[str, ...] = ()
     name: str | None = None
+    domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One letter for one folder, keywords as numbers. ``folder_name`` is what it must be called still, if anything."""
+    """One letter for one folder, keywords as numbers.
+
+    ``folder_name`` is what it must be called still, ``domain`` what its mailbox's account must have still, if anything.
+    """
 
     letter: Letter
     mailbox_id: UUID
@@ -92,10 +97,17 @@ class Entry:
     flags: int
     keywords: tuple[int, ...]
     folder_name: str | None = None
+    domain: str | None = None
 
 
 Outcome = Appended | HourpostError
-"""What became of one entry: NotFound for a folder or mailbox that is gone, MailboxFull."""
+"""What became of one entry: NotFound for a folder or mailbox that is gone, MailboxFull, ServiceUnavailable where the
+domain is another account's now."""
+
+
+def address_moved() -> ServiceUnavailable:
+    """Why mail is not stored for whom its address was a moment ago; who comes again finds the new owner."""
+    return ServiceUnavailable("That address has just changed hands.", retry_after_seconds=60)
 
 
 def _hash(name: str) -> int:

@@ -219,7 +219,7 @@ class MailStore:
     async def _entry(self, letter: Letter, new: NewMessage, target: Target) -> Entry:
         numbers = await self._numbers(target.mailbox_id, (*new.keywords, *target.keywords), is_new=True)
         flags = int(new.flags | target.flags)
-        return Entry(letter, target.mailbox_id, target.folder_id, flags, tuple(numbers), target.name)
+        return Entry(letter, target.mailbox_id, target.folder_id, flags, tuple(numbers), target.name, target.domain)
 
     async def _numbers(self, mailbox_id: UUID, keywords: Sequence[str], *, is_new: bool) -> list[int]:
         if not keywords:

@@ -12,6 +12,7 @@ from hourpost.inbound.addressees import find_postmaster
 from hourpost.mailboxes.changes import add_alias, delete_mailbox
 from hourpost.rules.authentication import Authentication, Dmarc, Spf
 from hourpost.rules.line_ends import ContentError
+from tests.cast import make_account
 from tests.inbound.house import HOP, HOSTNAME, House
 
 LETTER = (
@@ -88,6 +89,32 @@ async def test_a_mailbox_that_is_closed_meanwhile_takes_nothing(house: House):
         await delete_mailbox(connection, house.account.id, info.id, house.account.created_at)
     with pytest.raises(MailboxFull):
         await house.receive(LETTER, "info")
+
+
+@pytest.mark.parametrize(
+    ("names", "settings"),
+    [
+        (["info"], {}),
+        (["info", "sales"], {}),
+        (["info"], {"forward_to": ("far@elsewhere.example",)}),
+        (["info"], {"forward_to": ("far@elsewhere.example",), "keeps_forwarded": False}),
+    ],
+    ids=["alone", "with others", "forwarded", "forwarded without a copy"],
+)
+async def test_a_domain_that_changes_hands_takes_its_mail_along_at_once(
+    house: House, names: list[str], settings: dict[str, object]
+):
+    boxes = [await house.mailbox(name, **settings) for name in names]
+    await house.receive(LETTER, *names)
+    stored = [len(await house.stored(box)) for box in boxes]
+    emails = await house.rows("SELECT id FROM emails WHERE account_id = :account", account=house.account.id)
+    other = await make_account(house.database)
+    await house.change("UPDATE domains SET account_id = :other WHERE id = :id", other=other.id, id=house.domain.id)
+    with pytest.raises(ServiceUnavailable, match="changed hands"):
+        await house.receive(LETTER, *names)
+    assert [len(await house.stored(box)) for box in boxes] == stored
+    again = await house.rows("SELECT id FROM emails WHERE account_id = :account", account=house.account.id)
+    assert again == emails
 
 
 async def test_an_address_without_a_mailbox_takes_reports_about_our_mail_only(house: House):

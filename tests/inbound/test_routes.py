@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from hourpost.errors import Conflict, Forbidden, ValidationFailed
+from hourpost.errors import Conflict, Forbidden, ServiceUnavailable, ValidationFailed
 from hourpost.gateways.clock import SystemClock
 from hourpost.inbound.changes import check_route, create_route, delete_route
 from hourpost.inbound.queries import StoredRoute
@@ -192,6 +192,16 @@ async def test_mail_comes_in_while_somebody_ends_its_route(house: House):
             await house.receive(LETTER, "support")
     (row,) = await house.rows("SELECT subject FROM inbound_emails WHERE account_id = :id", id=house.account.id)
     assert row.subject == "help"
+
+
+async def test_a_route_takes_nothing_of_a_domain_that_has_changed_hands(house: House):
+    await make_route(house)
+    await house.receive(LETTER, "support")
+    other = await make_account(house.database)
+    await house.change("UPDATE domains SET account_id = :other WHERE id = :id", other=other.id, id=house.domain.id)
+    with pytest.raises(ServiceUnavailable, match="changed hands"):
+        await house.receive(LETTER, "support")
+    assert len(await house.rows("SELECT id FROM inbound_emails WHERE account_id = :id", id=house.account.id)) == 1
 
 
 async def test_a_pattern_has_one_route_and_is_of_a_domain_of_the_account(house: House):

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from hourpost import tables
 from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
+from hourpost.domains.changes import delete_domain
 from hourpost.errors import Forbidden, LimitExceeded, NotFound, ValidationFailed
 from hourpost.gateways.attempts import RedisAttempts
 from hourpost.gateways.clock import SystemClock
@@ -169,6 +170,43 @@ async def test_a_new_password_ends_the_sessions_of_the_old_one(
     with pytest.raises(Forbidden):
         await logins.log_in(attempt(mailbox), PASSWORD)
     await logins.log_in(attempt(mailbox), "another long password")
+
+
+async def lose_domain(database: Database, name: str) -> None:
+    async with database.transaction() as connection:
+        table = tables.Domain
+        row = (await connection.execute(select(table.account_id, table.id).where(table.name == name))).one()
+        await delete_domain(connection, row.account_id, row.id, NOW)
+
+
+@pytest.mark.parametrize("had_it_before", [True, False])
+async def test_where_a_domain_has_changed_hands_a_login_that_is_remembered_ends_with_it(
+    database: Database, logins: MailboxLogins, mailbox: Mailbox, *, had_it_before: bool
+) -> None:
+    other, new = await make_account(database), NewMailbox(mailbox.address, await hash_password("another password"))
+
+    async def log_in() -> bool:
+        """Into the mailbox that nobody else's comes before, until somebody's does."""
+        try:
+            return (await logins.log_in(attempt(mailbox), PASSWORD)).mailbox_id != mailbox.id
+        except Forbidden:
+            return True
+
+    await lose_domain(database, mailbox.domain)
+    await make_domain(database, other, mailbox.domain)
+    async with database.transaction() as connection:
+        made = await create_mailbox(connection, other.id, new, NOW) if had_it_before else None
+    if made:
+        await lose_domain(database, mailbox.domain)
+    await asyncio.sleep(0.2)  # what was told of that is heard
+    assert not await log_in()
+    if made:
+        await make_domain(database, other, mailbox.domain)
+    else:
+        async with database.transaction() as connection:
+            await create_mailbox(connection, other.id, new, NOW)
+    async with asyncio.timeout(5):  # half as long as anything is remembered
+        await eventually(log_in)
 
 
 async def test_a_login_that_ended_before_it_was_watched_ends_too(
