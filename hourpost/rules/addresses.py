@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import idna
 
@@ -132,6 +133,23 @@ def parse_address_list(text: str) -> tuple[Address, ...]:
         addresses.append(_parse_listed(item[0]))
         at = item.end() + 1
     return tuple(addresses)
+
+
+def refuse_doubtful_names(text: str) -> None:
+    """Look once more at a list that has been parsed, and that others will read as it is written.
+
+    An @ or a backslash outside of quotes is part of no name (RFC 5322 §3.2.5): some readers take it for the address,
+    or for the end of it. A name that is the address itself is the same to all.
+
+    Raises:
+        AddressError: A name has one.
+    """
+    pieces = _QUOTED_STRING.sub('""', text).split("<")
+    for before, behind in pairwise(pieces):
+        name = before.rpartition(">")[2].rpartition(",")[2].strip(" ")
+        is_itself = name.lower() == behind.partition(">")[0].strip(" ").lower()
+        if "\\" in name or ("@" in name and not is_itself):
+            raise AddressError(f"{_shown(text)} has an @ or a backslash in a name; put the name in double quotes")
 
 
 def _parse_listed(text: str) -> Address:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from hourpost.rules.addresses import Address, AddressError, parse_address, parse_address_list
+from hourpost.rules.addresses import Address, AddressError, parse_address, parse_address_list, refuse_doubtful_names
 from hourpost.rules.header_text import decode_raw, decode_words, make_safe
 from hourpost.rules.headers import HeaderError, encode_header, read_fields, unfold
 from hourpost.rules.labels import MAX_TAGS, read_metadata, read_tag, read_tag_list
@@ -132,10 +132,13 @@ def _read_from(values: _Values) -> tuple[Address, ...]:
     found = values.get("from", [])
     if len(found) != 1:
         raise ContentError("the message has no From header" if not found else "the message has two From headers")
+    text = _to_text(found[0])
     try:
-        return parse_address_list(_to_text(found[0]))
+        addresses = parse_address_list(text)
+        refuse_doubtful_names(text)
     except AddressError as error:
         raise ContentError(f"From: {error}") from error
+    return addresses
 
 
 def _find_sender(values: _Values) -> Address | None:
@@ -144,10 +147,13 @@ def _find_sender(values: _Values) -> Address | None:
         return None
     if len(found) > 1:
         raise ContentError("the message has two Sender headers")
+    text = _to_text(found[0])
     try:
-        return parse_address(_to_text(found[0]))
+        address = parse_address(text)
+        refuse_doubtful_names(text)
     except AddressError as error:
         raise ContentError(f"Sender: {error}") from error
+    return address
 
 
 def _find_idempotency_key(values: _Values) -> str | None:

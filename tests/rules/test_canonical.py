@@ -83,6 +83,13 @@ def test_a_line_of_a_dot_and_a_blank_is_a_line() -> None:
         (b"From:\r\n\r\n", "From: "),
         (b"From: a%c@b.test\r\n\r\n", "From: "),
         (b"From: a@b.test\r\nSender: Nobody\r\n\r\n", "Sender: "),
+        (b"From: c@d.test <a@b.test>\r\n\r\n", "From: .* in a name"),
+        (b"From: c@d.test\\ <a@b.test>\r\n\r\n", "From: .* in a name"),
+        (b"From: c@d.test\r\n <a@b.test>\r\n\r\n", "From: .* in a name"),
+        (b'From: "C" c@d.test "D" <a@b.test>\r\n\r\n', "From: .* in a name"),
+        (b"From: a@b.test, <e@b.test>, c@d.test <a@b.test>\r\n\r\n", "From: .* in a name"),
+        (b"From: a@b.test\r\nSender: c@d.test <a@b.test>\r\n\r\n", "Sender: .* in a name"),
+        (b"From: C \\<a@b.test>\r\n\r\n", "From: .* in a name"),
         (b"From: =?utf-8?q?=0A?= <a@b.test>\r\n\r\n", "From: "),
         (b"From a@b.test Tue Dec  1\r\nFrom: a@b.test\r\n\r\n", "not a header field"),
         (b"From: a@b.test\r\nbody without an empty line\r\n", "not a header field"),
@@ -108,6 +115,22 @@ def test_broken_mail_is_refused_with_the_reason(raw: bytes, reason: str) -> None
     assert refused.value.reply.startswith("554 5.6.0 ")
     assert refused.value.reply.isascii()
     assert refused.value.reply.isprintable()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'"c@d.test" <a@b.test>',
+        b'"c@d.test \\" e" <a@b.test>',
+        b"A@b.test <a@b.test>",
+        b"=?utf-8?q?c=40d.test?= <a@b.test>",
+        b"c@b.test, A <a@b.test>, <e@b.test>",
+        b"Mr. C (sales) <a@b.test>",
+    ],
+)
+def test_a_name_that_all_read_alike_passes(value: bytes) -> None:
+    raw = b"From: " + value + b"\r\n\r\n"
+    assert {one.domain for one in check_submitted(raw).senders} == {"b.test"}
 
 
 def test_lines_of_998_bytes_pass() -> None:
