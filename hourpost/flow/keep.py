@@ -7,6 +7,7 @@ reports on.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,7 @@ from hourpost.errors import Forbidden, HourpostError, NotFound, ServiceUnavailab
 from hourpost.flow.auto_reply import Reply, list_replies
 from hourpost.flow.forward import Forward, Forwarding
 from hourpost.flow.reports import is_about_forward, record_report
+from hourpost.gateways.authentication.dmarc_policies import organisation_of
 from hourpost.gateways.clock import Clock
 from hourpost.inbound.addressees import PREFIX, Addressee, Route, find_addressees, find_postmaster
 from hourpost.inbound.answers import Answer, find_answered, tell_answer
@@ -42,6 +44,8 @@ _DISOWNED = HotStatement(
     "SELECT 1 FROM unnest(CAST(:names AS text[]), CAST(:accounts AS uuid[])) AS w(name, account) WHERE NOT EXISTS"
     " (SELECT FROM domains d WHERE d.name = w.name AND d.account_id = w.account AND d.status = 'verified') LIMIT 1"
 )
+
+_OF_SERVERS = re.compile(r"mailer-daemon|postmaster|abuse|microsoftexchange[0-9a-f]+")
 
 Work = Callable[[asyncpg.Connection], Awaitable[None]]
 
@@ -72,6 +76,17 @@ class Incoming:
     def may_answer(self) -> bool:
         """Whether somebody has written it, and as an answer to something: no machine has a null sender for that."""
         return bool(self.header.references and self.sender and not self.header.is_automatic and not self.is_junk)
+
+    @property
+    def speaks_for(self) -> str:
+        """The From domain, where those who run its mail are known to have written this; else empty.
+
+        Users of a domain send from its servers too, so the name has to be one that no user has.
+        """
+        local, at, domain = self.header.from_text.rpartition("<")[2].rstrip("> ").lower().partition("@")
+        if self.authentication is None or not at or (domain,) != self.header.from_domains:
+            return ""
+        return domain if _OF_SERVERS.fullmatch(local) and self.authentication.is_from(domain, organisation_of) else ""
 
     @property
     def is_trusted(self) -> bool:
@@ -213,7 +228,8 @@ class Keeper:
         self, incoming: Incoming, report: Report, account_id: UUID, connection: asyncpg.Connection
     ) -> None:
         source = {"source": "report", "report_id": to_text(PREFIX, incoming.id)}
-        is_ours = await record_report(connection, account_id, report, source, self._clock.now())
+        now, domain = self._clock.now(), incoming.speaks_for
+        is_ours = await record_report(connection, account_id, report, source, now, speaks_for=domain)
         if not is_ours and not any(one.is_open for one in incoming.addressees):
             raise Forbidden("restricted_api_key", "That report is not about an email that left from here.")
 

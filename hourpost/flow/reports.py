@@ -5,13 +5,16 @@ which only those know who got it: without it anybody could have any address supp
 found by its envelope's id alone: its Message-ID is its writer's, who could report whatever they like. A report with
 neither is of nobody: a return path of its own for each email (VERP) would name it, but the envelope is the sender's,
 and is kept.
+
+Who got a mail together with others knows its Message-ID too, and could have them suppressed: of such mail only that
+report suppresses which bears the id of the envelope, or is known to come from where the recipient's mail is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +24,7 @@ import orjson
 
 from hourpost.database import HotStatement
 from hourpost.errors import ServiceUnavailable
+from hourpost.gateways.authentication.dmarc_policies import organisation_of
 from hourpost.rules.bounces import Action, Report, Reported
 from hourpost.rules.delivery_state import State
 from hourpost.rules.ids import from_text, new_id
@@ -95,6 +99,7 @@ class News:
     position: int
     address: str  # as we wrote to it
     reported: Reported
+    is_proven: bool = True  # that no other recipient has made it up
 
     @property
     def state(self) -> State | None:
@@ -105,6 +110,8 @@ class News:
     def suppression(self) -> str | None:
         """The reason why nothing is sent there any more."""
         one = self.reported
+        if not self.is_proven:
+            return None
         if one.action is Action.COMPLAINED:
             return "complaint"
         is_general = one.status is None or one.status.endswith(".0.0")
@@ -115,16 +122,27 @@ class News:
 
 
 async def record_report(
-    connection: asyncpg.Connection, account_id: UUID, report: Report, source: dict[str, Any], now: datetime
+    connection: asyncpg.Connection,
+    account_id: UUID,
+    report: Report,
+    source: dict[str, Any],
+    now: datetime,
+    *,
+    speaks_for: str = "",
 ) -> bool:
     """Write what a report says about the account's deliveries; tells whether it is about an email of the account.
 
     Nothing follows from a delay, from mail that was relayed or expanded, nor for a recipient that we did not write to
     or have not written to yet; nor from a second complaint about a delivery. A test is no email that left.
-    ``source`` goes into the events' detail. Raises: ServiceUnavailable while a delivery is still being sent.
+    ``source`` goes into the events' detail; ``speaks_for`` is the domain whose servers are known to have sent it.
+    Raises: ServiceUnavailable while a delivery is still being sent.
     """
-    rows = await _find(connection, account_id, report)
-    news = [one for one in match(report, rows) if one.reported.action is not Action.DELAYED]
+    rows, is_proven = await _find(connection, account_id, report)
+    news = [
+        one if is_proven or _is_of(one.address, speaks_for) else replace(one, is_proven=False)
+        for one in match(report, rows)
+        if one.reported.action is not Action.DELAYED
+    ]
     states = {(row.email_id, row.position): State(row.state) for row in rows}
     if any(states[one.email_id, one.position] is State.SENDING for one in news):
         raise ServiceUnavailable("That delivery is just being sent.", retry_after_seconds=60)
@@ -158,16 +176,25 @@ def _named(report: Report) -> UUID | None:
     return from_text(EMAIL, report.envelope_id.lower())
 
 
-async def _find(connection: asyncpg.Connection, account_id: UUID, report: Report) -> Sequence[Any]:
-    """The deliveries of the email that it is about, locked; a Message-ID may be that of several."""
+def _is_of(address: str, domain: str) -> bool:
+    return bool(domain) and organisation_of(address.rpartition("@")[2].lower()) == organisation_of(domain)
+
+
+async def _find(connection: asyncpg.Connection, account_id: UUID, report: Report) -> tuple[Sequence[Any], bool]:
+    """The deliveries of the email that it is about, locked; a Message-ID may be that of several.
+
+    And whether nobody else has seen what it knows the email by.
+    """
     rows: Sequence[Any] = ()
     email_id = _named(report)
     if email_id is not None:
         rows = await _FIND_BY_ENVELOPE.run(connection, {"email": email_id, "account": account_id})
+    if rows:
+        return rows, True
     for message_id in (report.message_id, _as_message_id(report.envelope_id)):
         if not rows and message_id:
             rows = await _FIND_BY_MESSAGE.run(connection, {"message_id": message_id, "account": account_id})
-    return rows
+    return rows, len(rows) == 1
 
 
 def _as_message_id(envelope_id: str) -> str:

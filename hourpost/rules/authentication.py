@@ -61,6 +61,13 @@ class Authentication:
         """Whether the owner of the From domain asks to have this message refused or set aside."""
         return self.dmarc.result == "fail" and self.dmarc.action in ("reject", "quarantine")
 
+    def is_from(self, domain: str, organisation_of: Callable[[str], str]) -> bool:
+        """Whether something that passed speaks for ``domain``, whatever its owner asks of others."""
+        passed = [one.domain for one in self.signatures if one.result == "pass"]
+        if self.spf.result == "pass":
+            passed.append(self.spf.domain)
+        return any(one and organisation_of(one) == organisation_of(domain) for one in passed)
+
 
 def judge(
     policy: Policy | None,

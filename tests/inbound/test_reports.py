@@ -10,6 +10,7 @@ import pytest
 
 from hourpost.database import Database
 from hourpost.errors import Forbidden, ServiceUnavailable
+from hourpost.rules.authentication import Authentication, Dmarc, Signature, Spf
 from hourpost.rules.ids import to_text
 from tests.cast import make_account, make_domain
 from tests.inbound.house import House
@@ -56,13 +57,55 @@ async def suppressed(house: House) -> list[tuple[str, str]]:
 
 async def test_a_late_bounce_is_recorded_and_suppresses_the_address(house: House):
     email_id, message_id = await house.sent("ada@far.example", "Bob@far.example")
-    await house.receive(bounce(message_id, failed("bob@far.example")), "anything", sender="")
+    report = bounce(message_id, failed("bob@far.example"), envelope_id=to_text("em", email_id))
+    await house.receive(report, "anything", sender="")
     assert await states(house, email_id) == ["sent", "bounced"]
     assert await house.events(email_id) == [(1, "bounced")]
     assert await suppressed(house) == [("bob@far.example", "bounce")]
     (event,) = await house.rows("SELECT detail FROM events WHERE email_id = :id", id=email_id)
     assert event.detail["reply"] == "no such user"
     assert (event.detail["code"], event.detail["enhanced"]) == (550, "5.1.1")
+
+
+PASSED = Signature("pass", "mail.far.example")
+FORGED = Signature("fail", "far.example")
+
+
+@pytest.mark.parametrize(
+    ("writer", "signature", "victim", "is_suppressed"),
+    [
+        ("MAILER-DAEMON@far.example", PASSED, "victim@far.example", True),
+        ("Mail System <postmaster@mx.far.example>", PASSED, "victim@far.example", True),
+        ("MAILER-DAEMON@far.example", PASSED, "victim@elsewhere.example", False),
+        ("MAILER-DAEMON@far.example", FORGED, "victim@far.example", False),
+        ("MAILER-DAEMON@elsewhere.example", PASSED, "victim@elsewhere.example", False),
+        ("mallory@far.example", PASSED, "victim@far.example", False),
+        ("postmaster@far.example <mallory@far.example>", PASSED, "victim@far.example", False),
+        ('"<postmaster@far.example>" <mallory@far.example>', PASSED, "victim@far.example", False),
+        ("mallory@far.example (<postmaster@far.example>)", PASSED, "victim@far.example", False),
+    ],
+)
+async def test_who_got_a_mail_with_others_has_none_of_them_suppressed(
+    house: House, writer: str, signature: Signature, victim: str, is_suppressed: bool
+):
+    house.authentication.found = Authentication(Spf("none", ""), (signature,), Dmarc("none", "far.example"))
+    reports = [lambda known_as: bounce(known_as, failed(victim)), lambda known_as: complaint(known_as, victim)]
+    for report, kind in zip(reports, ("bounced", "complained"), strict=True):
+        email_id, message_id = await house.sent("mallory@far.example", victim)
+        raw = report(message_id).partition(b"\r\n")[2]
+        await house.receive(b"From: " + writer.encode() + b"\r\n" + raw, "anything", sender="")
+        assert await house.events(email_id) == [(1, kind)]
+        assert [address for address, _ in await suppressed(house)] == [victim] * is_suppressed
+        await house.change("DELETE FROM suppressions WHERE account_id = :id", id=house.account.id)
+
+
+async def test_a_mail_that_went_out_twice_under_one_name_was_seen_by_two(house: House):
+    _, message_id = await house.sent("mallory@far.example")
+    other_id, _ = await house.sent("victim@elsewhere.example")
+    await house.change("UPDATE emails SET message_id = :name WHERE id = :id", name=message_id, id=other_id)
+    await house.receive(bounce(message_id, failed("victim@elsewhere.example")), "anything", sender="")
+    assert await states(house, other_id) == ["bounced"]
+    assert await suppressed(house) == []
 
 
 async def test_a_bounce_that_returns_nothing_of_the_mail_is_known_by_the_id_of_its_envelope(house: House):
