@@ -26,6 +26,7 @@ from hourpost.rules.folder_names import (
 from hourpost.rules.ids import new_id
 
 MOST_FOLDERS = 5000
+"""Of a mailbox, and as many subscriptions to folders that are gone."""
 
 _LOCK = HotStatement("SELECT id FROM mailboxes WHERE id = :mailbox AND deleted_at IS NULL FOR NO KEY UPDATE")
 _NAMES = HotStatement("SELECT name, special_use FROM folders WHERE mailbox_id = :mailbox")
@@ -57,6 +58,7 @@ WITH gone AS (
   DELETE FROM folders WHERE id = :folder RETURNING id, mailbox_id, name, subscribed, highestmodseq
 ), kept AS (
   INSERT INTO folder_subscriptions (mailbox_id, name) SELECT mailbox_id, name FROM gone WHERE subscribed
+    AND (SELECT count(*) FROM folder_subscriptions WHERE mailbox_id = :mailbox) < :most
   ON CONFLICT DO NOTHING
 ), emptied AS (
   DELETE FROM messages WHERE folder_id = :folder RETURNING *
@@ -134,7 +136,7 @@ async def delete_folder(connection: Connection, mailbox_id: UUID, name: str, now
     await _lock(connection, mailbox_id)
     folder = await get_folder(connection, mailbox_id, name)
     await _LOCK_FOLDER.run(connection, {"folder": folder.id})
-    await _DELETE.run(connection, {"folder": folder.id, "mailbox": mailbox_id, "now": now})
+    await _DELETE.run(connection, {"folder": folder.id, "mailbox": mailbox_id, "now": now, "most": MOST_FOLDERS})
     return folder
 
 

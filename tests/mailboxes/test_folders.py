@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hourpost.errors import Conflict, NotFound, ValidationFailed
+from hourpost.mailboxes import folder_changes
 from hourpost.mailboxes.folders import find_special_folder, get_folder, list_folders, list_subscriptions
 from hourpost.mailboxes.messages import list_uids
 from hourpost.mailboxes.queries import Mailbox
@@ -96,6 +97,20 @@ async def test_a_deleted_folder_leaves_its_children_and_its_subscription(store: 
     await store.create_folder(place.mailbox.id, "a")
     await store.subscribe(place.mailbox.id, "a", wanted=False)
     assert "a" not in await store.read(list_subscriptions, place.mailbox.id)
+
+
+async def test_a_mailbox_has_so_many_folders_and_subscriptions_to_what_is_gone_and_no_more(
+    store: MailStore, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_changes, "MOST_FOLDERS", 8)
+    await store.create_folder(place.mailbox.id, "one", subscribed=True)
+    with pytest.raises(Conflict, match="8 folders at most"):
+        await store.create_folder(place.mailbox.id, "two/three")
+    assert len(await names_of(store, place.mailbox)) == 7
+    for number in range(12):
+        await store.create_folder(place.mailbox.id, f"gone {number}", subscribed=True)
+        await store.delete_folder(place.mailbox.id, f"gone {number}")
+    assert len(await store.read(list_subscriptions, place.mailbox.id)) == 7 + 8
 
 
 async def test_inbox_stays(store: MailStore, place: Place) -> None:
