@@ -18,7 +18,7 @@ import asyncpg
 import structlog
 
 from hourpost.database import Database, HotStatement
-from hourpost.errors import Conflict, HourpostError, NotFound
+from hourpost.errors import Conflict, HourpostError, NotFound, Refused
 from hourpost.flow.notices import Notices
 from hourpost.flow.store import NO_COPY
 from hourpost.gateways.clock import Clock
@@ -157,21 +157,29 @@ class Filing:
         return copy, copy is None
 
     async def _make_copy(self, row: Any) -> UUID | None:
-        """The content of a copy of ours in the Sent folder; None where there is no such folder, or no room in it."""
-        if row.folder_id is None:
-            return None
+        """The content of a copy of ours in the Sent folder, made where it is missing; None where there is no room."""
         async with self._database.hot_statements() as connection:
             content = b"".join(chunk.bytes for chunk in await _CONTENT.run(connection, {"content": row.content_id}))
         if not content:
             return None
+        folder_id = row.folder_id or await self._find_sent(row)
+        if folder_id is None:
+            return None
         content_id = new_id()
         new = NewMessage(content, flags=Flag.SEEN, received_at=row.created_at, content_id=content_id)
         taken = partial(_take, email_id=row.email_id, content_id=content_id)
-        outcome = (await self._store.deliver(new, [Target(row.mailbox_id, row.folder_id)], also=taken))[0]
+        outcome = (await self._store.deliver(new, [Target(row.mailbox_id, folder_id)], also=taken))[0]
         if isinstance(outcome, HourpostError):
             log.info("a sent email was not filed", email_id=str(row.email_id), reason=outcome.name)
             return None
         return outcome.content_id
+
+    async def _find_sent(self, row: Any) -> UUID | None:
+        try:
+            return (await self._store.need_special_folder(row.mailbox_id, "sent")).id
+        except Refused as error:
+            log.info("there is no folder for a sent email", email_id=str(row.email_id), reason=error.name)
+            return None
 
     async def _find_elsewhere(self, row: Any) -> UUID | None:
         """The content of the copy that a client has filed in another folder than Sent."""

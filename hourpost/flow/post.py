@@ -14,7 +14,7 @@ import structlog
 
 from hourpost.errors import HourpostError
 from hourpost.mailboxes.deleting import delete_messages
-from hourpost.mailboxes.folders import find_special_folder, get_folder_by_id
+from hourpost.mailboxes.folders import get_folder_by_id
 from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.parcels import Appended, NewMessage
 from hourpost.mailboxes.store import MailStore
@@ -51,10 +51,11 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What became of a letter; ``copy`` is where it stands in Sent, or None."""
+    """What became of a letter; ``copy`` is where it stands in Sent, or None, and ``unfiled`` says why."""
 
     receipt: Receipt
     copy: Appended | None
+    unfiled: str = ""
 
 
 def key_of_draft(mailbox_id: UUID, folder: UUID | str, uid: int | str) -> str:
@@ -81,25 +82,31 @@ class Post:
         receipt = await self._accept(order)
         if receipt.replayed:
             return Posted(receipt, None)
+        posted = await self._file(letter, receipt)
+        for step in (self._mark_answered(letter), self._take_draft(letter, is_filed=posted.copy is not None)):
+            try:
+                await step
+            except HourpostError as error:  # its folder is gone: it is on its way all the same
+                log.info("a letter is sent, and not all is noted", letter=str(submission.email_id), reason=error.name)
+        return posted
+
+    async def _file(self, letter: Letter, receipt: Receipt) -> Posted:
+        new = NewMessage(letter.submission.content, flags=Flag.SEEN)
         try:
-            copy = await self._file(letter, submission)
-            await self._mark(letter)
-        except HourpostError as error:  # full, or its folder is gone: it is on its way all the same
-            log.info("a sent letter was not filed", email_id=str(submission.email_id), reason=error.name)
-            return Posted(receipt, None)
-        return Posted(receipt, copy)
+            folder = await self._store.need_special_folder(letter.mailbox_id, "sent")
+            return Posted(receipt, await self._store.append(letter.mailbox_id, folder.id, new))
+        except HourpostError as error:  # the mailbox is full, say
+            log.info("a sent letter was not filed", email_id=str(letter.submission.email_id), reason=error.name)
+            return Posted(receipt, None, error.message)
 
-    async def _file(self, letter: Letter, submission: Submission) -> Appended | None:
-        folder = await self._store.read(find_special_folder, letter.mailbox_id, "sent")
-        if folder is None:
-            return None
-        new = NewMessage(submission.content, flags=Flag.SEEN)
-        return await self._store.append(letter.mailbox_id, folder.id, new)
-
-    async def _mark(self, letter: Letter) -> None:
+    async def _mark_answered(self, letter: Letter) -> None:
         if letter.answers is not None:
             place, change = letter.answers, FlagChange(Way.ADD, Flag.ANSWERED)
             await self._store.store_flags(letter.mailbox_id, place.folder_id, ((place.uid, place.uid),), change)
+
+    async def _take_draft(self, letter: Letter, *, is_filed: bool) -> None:
+        """Take the draft away; into Trash where nothing else in the mailbox says what it said."""
         if letter.draft is not None:
             folder = await self._store.read(get_folder_by_id, letter.mailbox_id, letter.draft.folder_id)
-            await delete_messages(self._store, folder, [letter.draft.uid], permanently=not letter.keeps_draft)
+            is_over = is_filed and not letter.keeps_draft
+            await delete_messages(self._store, folder, [letter.draft.uid], permanently=is_over)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hourpost.mailboxes.folders import Folder, find_special_folder
+from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.store import MailStore
 from hourpost.mailboxes.uid_ranges import ranges_of
 
@@ -22,11 +22,13 @@ class Deleted:
 async def delete_messages(
     store: MailStore, folder: Folder, uids: Iterable[int], *, permanently: bool = False
 ) -> Deleted:
-    """Delete messages of a folder; a mailbox without Trash loses them at once. Raises: NotFound, ServiceUnavailable."""
+    """Delete messages of a folder: into Trash, which is made where it is missing; for good out of Trash alone.
+
+    Raises: NotFound, Conflict, ServiceUnavailable.
+    """
     ranges = ranges_of(uids)
-    trash = None if permanently else await store.read(find_special_folder, folder.mailbox_id, "trash")
-    if trash is None or trash.id == folder.id:
+    if permanently or folder.special_use == "trash":
         gone = await store.remove(folder.mailbox_id, folder.id, ranges)
         return Deleted(gone.uids, None, [])
-    moved = await store.move(folder.mailbox_id, folder.id, ranges, trash.id)
+    trash, moved = await store.move_for(folder.mailbox_id, folder.id, ranges, "trash")
     return Deleted(moved.uids, trash, moved.target_uids)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from hourpost.errors import MessageTooLarge, NotFound
+from hourpost.errors import MessageTooLarge
 from hourpost.mailboxes.deleting import delete_messages
-from hourpost.mailboxes.folders import find_special_folder
 from hourpost.mailboxes.messages import list_rows
 from hourpost.mailboxes.parcels import Appended, NewMessage
 from hourpost.mailboxes.store import MailStore
@@ -66,11 +65,9 @@ async def save_draft(
 ) -> Appended:
     """File a draft, and take away the one that it ``replaces``: into Trash where ``keeps_old``. A star stays on it.
 
-    Raises: NotFound, MailboxFull, ServiceUnavailable.
+    Raises: NotFound, Conflict, MailboxFull, ServiceUnavailable.
     """
-    folder = await store.read(find_special_folder, mailbox_id, "drafts")
-    if folder is None:
-        raise NotFound("The mailbox has no folder for drafts.")
+    folder = await store.need_special_folder(mailbox_id, "drafts")
     old = await store.read(list_rows, folder.id, ((replaces, replaces),)) if replaces is not None else []
     flags = Flag.DRAFT | Flag.SEEN | (old[0].flags & Flag.FLAGGED if old else 0)
     saved = await store.append(mailbox_id, folder.id, NewMessage(content, flags=flags))

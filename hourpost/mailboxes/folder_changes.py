@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,11 @@ from asyncpg import Connection
 
 from hourpost.database import HotStatement
 from hourpost.errors import Conflict, Fault, NotFound, ValidationFailed
-from hourpost.mailboxes.folders import Folder, find_folder, get_folder
+from hourpost.mailboxes.folders import Folder, find_folder, find_special_folder, get_folder
 from hourpost.mailboxes.message_copies import Route, move_messages
 from hourpost.mailboxes.uid_ranges import ALL_UIDS
 from hourpost.rules.folder_names import (
+    DEFAULT_NAMES,
     INBOX,
     SPECIAL_USES,
     FolderNameError,
@@ -52,6 +54,7 @@ _RENAME = HotStatement(
     "UPDATE folders SET name = :new || substr(name, length(:old) + 1)"
     " WHERE mailbox_id = :mailbox AND (name = :old OR starts_with(name, :old || '/'))"
 )
+_GIVE_USE = HotStatement("UPDATE folders SET special_use = :use WHERE mailbox_id = :mailbox AND name = :name")
 _DELETE = HotStatement(
     """
 WITH gone AS (
@@ -88,7 +91,10 @@ async def create_folder(
     special_use: str | None = None,
     subscribed: bool = False,
 ) -> Folder:
-    """Make a folder, and those above it that are missing. Raises: NotFound, ValidationFailed, Conflict."""
+    """Make a folder, and those above it that are missing. Raises: NotFound, ValidationFailed, Conflict.
+
+    One that has the default name of a use which no folder is for is for that.
+    """
     name = _normalise(name, normalise_new_name)
     if special_use is not None and special_use not in SPECIAL_USES:
         raise ValidationFailed([Fault("/special_use", f"special uses are {', '.join(SPECIAL_USES)}")])
@@ -98,12 +104,32 @@ async def create_folder(
     if special_use is not None and special_use in existing.values():
         raise Conflict("use_taken", f"Another folder is for {special_use} already.")
     names = [parent for parent in parents_of(name) if parent not in existing]
-    await _create(connection, mailbox_id, {**dict.fromkeys(names), name: special_use}, now, subscribed=subscribed)
+    uses = _free_uses(existing, {special_use}) | ({name: special_use} if special_use else {})
+    await _create(connection, mailbox_id, {one: uses.get(one) for one in (*names, name)}, now, subscribed=subscribed)
+    return await get_folder(connection, mailbox_id, name)
+
+
+async def need_special_folder(connection: Connection, mailbox_id: UUID, use: str, now: datetime) -> Folder:
+    """The folder for a use, which stays until the transaction ends.
+
+    Where there is none, the folder of the default name is for it from now on, or is made. Raises: NotFound, Conflict.
+    """
+    existing = await _lock(connection, mailbox_id)
+    found = await find_special_folder(connection, mailbox_id, use)
+    if found is not None:
+        return found
+    name = _name_for(use, existing)
+    if name in existing:
+        await _GIVE_USE.run(connection, {"mailbox": mailbox_id, "name": name, "use": use})
+    else:
+        await _create(connection, mailbox_id, {name: use}, now, subscribed=True)
     return await get_folder(connection, mailbox_id, name)
 
 
 async def rename_folder(connection: Connection, mailbox_id: UUID, old: str, new: str, now: datetime) -> Folder:
     """Give a folder, and all below it, another name; of INBOX only the messages go (RFC 9051 §6.3.6).
+
+    One without a use that gets the default name of a use which no folder is for is for that.
 
     Raises: NotFound, ValidationFailed, Conflict.
     """
@@ -119,8 +145,11 @@ async def rename_folder(connection: Connection, mailbox_id: UUID, old: str, new:
     if any(new + name[len(old) :] in existing for name in moving):
         raise Conflict("already_exists", "There is a folder of this name already.")
     parents = [parent for parent in parents_of(new) if parent not in existing]
-    await _create(connection, mailbox_id, dict.fromkeys(parents), now, subscribed=False)
+    uses = _free_uses(existing)
+    await _create(connection, mailbox_id, {parent: uses.get(parent) for parent in parents}, now, subscribed=False)
     await _RENAME.run(connection, {"mailbox": mailbox_id, "old": old, "new": new})
+    if new in uses and existing.get(old) is None:
+        await _GIVE_USE.run(connection, {"mailbox": mailbox_id, "name": new, "use": uses[new]})
     renamed = await find_folder(connection, mailbox_id, new)
     return renamed or await get_folder(connection, mailbox_id, new + min(moving)[len(old) :])
 
@@ -149,6 +178,19 @@ async def subscribe(connection: Connection, mailbox_id: UUID, name: str, *, want
         found = await _FORGET.run(connection, arguments)
     if not found:
         raise NotFound("There is no such folder.")
+
+
+def _free_uses(existing: Mapping[str, str | None], taken: Collection[str | None] = ()) -> dict[str, str]:
+    """The default names of the uses that no folder is for, each with its use."""
+    return {name: use for use, name in DEFAULT_NAMES.items() if use not in taken and use not in existing.values()}
+
+
+def _name_for(use: str, existing: Mapping[str, str | None]) -> str:
+    """The default name, or one like it where the folder of that name is for something else."""
+    name = DEFAULT_NAMES[use]
+    if existing.get(name) is None:
+        return name
+    return next(other for number in count(2) if (other := f"{name} {number}") not in existing)
 
 
 async def _empty_inbox(connection: Connection, mailbox_id: UUID, new: str, now: datetime) -> Folder:

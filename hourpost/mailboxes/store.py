@@ -20,7 +20,7 @@ from hourpost.gateways.clock import Clock
 from hourpost.gateways.folder_feed import FolderFeed
 from hourpost.mailboxes import folder_changes, message_changes
 from hourpost.mailboxes.append import Also, Appender
-from hourpost.mailboxes.folders import Folder, list_folders
+from hourpost.mailboxes.folders import Folder, find_special_folder, list_folders
 from hourpost.mailboxes.keywords import KeywordBook
 from hourpost.mailboxes.message_changes import Copied, Expunged, FlagChange, Stored, Way
 from hourpost.mailboxes.message_copies import Route, copy_messages, move_messages
@@ -164,10 +164,27 @@ class MailStore:
         """Move messages to a folder of the mailbox, also the same. Raises: NotFound, ServiceUnavailable."""
         route = Route(mailbox_id, folder_id, target_id)
         moved = await self._change(move_messages, route, ranges, self._clock.now())
-        if moved.uids:
-            self.feed.publish(folder_id, moved.source_modseq)
-            self.feed.publish(target_id, moved.target_modseq)
+        self._tell_of_move(folder_id, target_id, moved)
         return moved
+
+    async def move_for(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, use: str) -> tuple[Folder, Copied]:
+        """Move messages to the folder for a use, which is made where it is missing; gives it as it was before.
+
+        Raises: NotFound, Conflict, ServiceUnavailable.
+        """
+        async with self._database.hot_transaction() as connection:
+            now = self._clock.now()
+            target = await folder_changes.need_special_folder(connection, mailbox_id, use, now)
+            moved = await move_messages(connection, Route(mailbox_id, folder_id, target.id), ranges, now)
+        self._tell_of_move(folder_id, target.id, moved)
+        return target, moved
+
+    async def need_special_folder(self, mailbox_id: UUID, use: str) -> Folder:
+        """The folder for a use; one that is missing is made. Raises: NotFound, Conflict, ServiceUnavailable."""
+        found = await self.read(find_special_folder, mailbox_id, use)
+        if found is not None:
+            return found
+        return await self._change(folder_changes.need_special_folder, mailbox_id, use, self._clock.now())
 
     async def create_folder(
         self, mailbox_id: UUID, name: str, special_use: str | None = None, *, subscribed: bool = False
@@ -192,6 +209,11 @@ class MailStore:
     async def subscribe(self, mailbox_id: UUID, name: str, *, wanted: bool) -> None:
         """Subscribe to a folder, or no longer. Raises: NotFound, ValidationFailed."""
         await self._change(folder_changes.subscribe, mailbox_id, name, wanted=wanted)
+
+    def _tell_of_move(self, folder_id: UUID, target_id: UUID, moved: Copied) -> None:
+        if moved.uids:
+            self.feed.publish(folder_id, moved.source_modseq)
+            self.feed.publish(target_id, moved.target_modseq)
 
     async def _expunge(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, *, any_flags: bool) -> Expunged:
         place, now = (mailbox_id, folder_id), self._clock.now()

@@ -22,6 +22,8 @@ DEFAULT_FOLDERS = (
     ("Trash", "trash"),
     ("Archive", "archive"),
 )
+DEFAULT_NAMES = {use: name for name, use in DEFAULT_FOLDERS if use is not None}
+"""What the folder for each use is called, unless somebody calls it otherwise."""
 
 
 class FolderNameError(ValueError):

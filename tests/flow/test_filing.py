@@ -155,11 +155,21 @@ async def test_a_copy_that_the_client_files_elsewhere_is_the_copy(desk: Desk):
     assert copy.outcome == ["$Delivered"]
 
 
-async def test_who_has_no_sent_folder_hears_of_a_late_loss_all_the_same(desk: Desk):
+async def test_a_sent_folder_that_is_gone_is_made_again_for_what_is_filed(desk: Desk):
+    await desk.send("you@far.test")
+    await desk.store.delete_folder(desk.mailbox.id, "Sent")
+    await desk.rounds.round()
+    assert await desk.sweep() == [(1, ["$Delivered"])]
+
+
+async def test_who_has_no_sent_folder_and_no_room_for_one_hears_of_a_late_loss_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
     mail = await desk.send("gone@far.test", kind="mailbox")
-    await desk.rounds.execute("UPDATE folders SET special_use = NULL WHERE special_use = 'sent'")
+    await desk.store.delete_folder(desk.mailbox.id, "Sent")
+    monkeypatch.setattr("hourpost.mailboxes.folder_changes.MOST_FOLDERS", 5)
     desk.rounds.clock.advance(601)
-    await desk.sweep()
+    assert await desk.sweep() == []
     await lose(desk, mail.email_id, 0, "bounced", code=550, enhanced="5.1.1", reply="no such user")
     await desk.sweep()
     assert len(await inbox(desk)) == 1

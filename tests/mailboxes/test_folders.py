@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hourpost.errors import Conflict, NotFound, ValidationFailed
@@ -49,6 +51,45 @@ async def test_some_names_are_none(store: MailStore, place: Place, name: str) ->
     await store.create_folder(place.mailbox.id, "a..b")
     with pytest.raises(ValidationFailed):
         await store.rename_folder(place.mailbox.id, "a..b", name)
+
+
+async def use_of(store: MailStore, mailbox: Mailbox, name: str) -> str | None:
+    return (await store.read(get_folder, mailbox.id, name)).special_use
+
+
+@pytest.mark.parametrize("old", [None, "Bin", "Trash/Old"])
+async def test_the_default_name_of_a_use_that_no_folder_is_for_gives_it(
+    store: MailStore, place: Place, old: str | None
+) -> None:
+    """Programs that synchronise delete Trash and make it again; without a use nothing would find it."""
+    await store.delete_folder(place.mailbox.id, "Trash")
+    if old == "Bin":
+        await store.create_folder(place.mailbox.id, old)
+        await store.rename_folder(place.mailbox.id, old, "Trash")
+    else:
+        await store.create_folder(place.mailbox.id, old or "Trash")
+    assert await use_of(store, place.mailbox, "Trash") == "trash"
+
+
+async def test_a_use_stays_where_it_is(store: MailStore, place: Place) -> None:
+    await store.rename_folder(place.mailbox.id, "Trash", "Bin")
+    await store.create_folder(place.mailbox.id, "Trash")
+    assert await use_of(store, place.mailbox, "Trash") is None
+    await store.delete_folder(place.mailbox.id, "Bin")
+    await store.delete_folder(place.mailbox.id, "Archive")
+    await store.rename_folder(place.mailbox.id, "Sent", "Archive")  # which has one already
+    assert await use_of(store, place.mailbox, "Archive") == "sent"
+    found = await store.need_special_folder(place.mailbox.id, "trash")
+    assert (found.name, found.special_use) == ("Trash", "trash")
+    for _ in range(2):
+        found = await store.need_special_folder(place.mailbox.id, "archive")
+        assert (found.name, found.special_use, found.subscribed) == ("Archive 2", "archive", True)
+
+
+async def test_who_needs_the_same_missing_folder_at_once_gets_the_same_one(store: MailStore, place: Place) -> None:
+    await store.delete_folder(place.mailbox.id, "Trash")
+    found = await asyncio.gather(*(store.need_special_folder(place.mailbox.id, "trash") for _ in range(4)))
+    assert len({folder.id for folder in found}) == 1
 
 
 async def test_a_name_is_taken_once(store: MailStore, place: Place) -> None:

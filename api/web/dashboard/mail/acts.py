@@ -8,7 +8,7 @@ from api.web.dashboard.cookies import Flash
 from api.web.dashboard.forms import local_path, read_form, read_list
 from api.web.dashboard.mail.box import FOLDER
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
-from hourpost.errors import NotFound, Refused
+from hourpost.errors import Conflict, NotFound, Refused
 from hourpost.mailboxes.deleting import delete_messages
 from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.message_changes import FlagChange, Way
@@ -26,7 +26,7 @@ _FLAGS = {
     "flag": FlagChange(Way.ADD, Flag.FLAGGED),
     "unflag": FlagChange(Way.REMOVE, Flag.FLAGGED),
 }
-_USES = {"archive": "archive", "junk": "junk", "inbox": "inbox"}
+_USES = frozenset({"archive", "junk"})
 _DONE = {
     "archive": "Archived",
     "junk": "Moved to Junk",
@@ -51,7 +51,10 @@ async def post_act(folder: str, request: Request, reader: TheReader) -> Response
         return reader.redirect(back if act == "unseen" else local_path(form.get("stay"), back))
     if act == "move" and not form.get("to"):
         return reader.redirect(back, "Choose a folder first.", "warn")
-    target, moved = await _go(reader, here, act, uids, form.get("to", ""))
+    try:
+        target, moved = await _go(reader, here, act, uids, form.get("to", ""))
+    except Conflict as error:  # no room for a folder that is missing
+        return reader.redirect(back, error.message, "bad")
     words = f"{_DONE[act]}: {len(moved)} message{'s' if len(moved) != 1 else ''}."
     if target is None or not 0 < len(moved) <= _MOST_UNDONE:
         return reader.redirect(back, words, "info")
@@ -102,8 +105,11 @@ async def post_rename(folder: str, request: Request, reader: TheReader) -> Respo
 
 @router.post(FOLDER + "/remove")
 async def post_remove(folder: str, reader: TheReader) -> Response:
-    """Delete a folder with all that is in it."""
+    """Delete a folder with all that is in it; not one that has a use, which others would miss."""
     here = await reader.folder(folder)
+    if here.special_use:
+        words = f"The folder {here.name} is for {here.special_use}, and stays."
+        return reader.redirect(f"{HOME}/f/{here.public_id}", words, "bad")
     try:
         await reader.parts.mail.delete_folder(reader.mailbox.id, here.name)
     except Refused as error:
@@ -124,6 +130,9 @@ async def _go(reader: Reader, here: Folder, act: str, uids: list[int], to: str) 
         return deleted.trash, deleted.trash_uids or deleted.uids
     if act not in _DONE:
         raise NotFound("There is no such thing to do.")
-    target = await reader.folder(to if act == "move" else _USES[act])
+    if act in _USES:
+        target, moved = await reader.parts.mail.move_for(reader.mailbox.id, here.id, ranges_of(uids), act)
+        return target, moved.target_uids
+    target = await reader.folder(to if act == "move" else act)
     moved = await reader.parts.mail.move(reader.mailbox.id, here.id, ranges_of(uids), target.id)
     return target, moved.target_uids

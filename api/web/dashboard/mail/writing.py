@@ -45,7 +45,9 @@ from hourpost.errors import (
 from hourpost.flow.post import Letter, Place, Post, Posted, key_of_draft
 from hourpost.mailboxes import answering, drafts, reading
 from hourpost.mailboxes.deleting import delete_messages
+from hourpost.mailboxes.folders import PREFIX, find_special_folder, get_folder_by_id
 from hourpost.mailboxes.reading import ReadableMessage
+from hourpost.rules.ids import to_text
 from hourpost.rules.submission import Standing
 
 router = APIRouter()
@@ -159,8 +161,9 @@ async def _forget_what_is_gone(reader: Reader, form: Form) -> None:
 async def _discard(reader: Reader, draft: _Draft | None) -> Response:
     if draft is None:
         return reader.redirect(HOME)
-    await delete_messages(reader.parts.mail, await reader.folder("drafts"), [draft.place.uid])
-    return reader.redirect(HOME, "The draft is in Trash.", "info")
+    folder = await reader.parts.mail.read(get_folder_by_id, reader.mailbox.id, draft.place.folder_id)
+    deleted = await delete_messages(reader.parts.mail, folder, [draft.place.uid])
+    return reader.redirect(HOME, f"The draft is in {deleted.trash.name}." if deleted.trash else "It is gone.", "info")
 
 
 async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: _Draft | None) -> Response:
@@ -174,22 +177,35 @@ async def _send(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
     place, loses = (draft.place, not draft.is_whole) if draft else (None, False)
     key, told = await _key(reader, form, asked)
     letter = Letter(reader.mailbox.id, submission, answers, place, key, told, keeps_draft=loses)
-    where = f"{HOME}/f/{(await reader.folder('sent')).public_id}"
     try:
-        receipt = (await _send_after_others(Post(parts.mail, parts.intake.accept), sender, letter)).receipt
+        posted = await _send_after_others(Post(parts.mail, parts.intake.accept), sender, letter)
     except IdempotencyInFlight:
-        return reader.redirect(where, "It is being sent already. Here you see what becomes of it.", "info")
+        words = "It is being sent already. Here you see what becomes of it."
+        return reader.redirect(await _sent(reader), words, "info")
     except Conflict as error:
         if error.name != "invalid_idempotent_request":
             raise
         form["draft"] = form["was"] = ""
         raise Conflict("draft_gone", _GONE) from None
+    receipt, where = posted.receipt, await _sent(reader)
     if receipt.replayed:
         return reader.redirect(where, "It was sent already. Here you see what became of it.", "info")
     if receipt.placed[0].held_by == "plan":
         words = "The hour is full: it waits, and leaves by itself. Here you see when, and can take it back until then."
-        return reader.redirect(where, words, "warn")
+        return reader.redirect(where, f"{words} {_unfiled(posted)}".rstrip(), "warn")
+    if posted.unfiled:
+        return reader.redirect(where, f"It is on its way. {_unfiled(posted)}", "warn")
     return reader.redirect(where, "It is on its way. Here you see what becomes of it.")
+
+
+async def _sent(reader: Reader) -> str:
+    """Where it is seen what becomes of a letter: Sent, unless even that could not be made."""
+    found = await reader.parts.mail.read(find_special_folder, reader.mailbox.id, "sent")
+    return f"{HOME}/f/{found.public_id}" if found else HOME
+
+
+def _unfiled(posted: Posted) -> str:
+    return f"No copy of it stands in Sent: {posted.unfiled}" if posted.unfiled else ""
 
 
 async def _send_after_others(post: Post, sender: Standing, letter: Letter) -> Posted:
@@ -239,7 +255,7 @@ async def _keep(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
     replaces, loses = (draft.place.uid, not draft.is_whole) if draft else (None, False)
     store, mailbox = reader.parts.mail, reader.mailbox
     saved = await drafts.save_draft(store, mailbox.id, content, replaces=replaces, keeps_old=loses)
-    return f"{(await reader.folder('drafts')).public_id}:{saved.uid}"
+    return f"{to_text(PREFIX, saved.folder_id)}:{saved.uid}"
 
 
 async def _kept(reader: Reader, form: Form, place: str) -> Response:
