@@ -71,11 +71,20 @@ class UidCursor:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place in the list of all folders: the message that lies there, or lay there."""
+    """A place in a list by date: the message that lies there, or lay there."""
 
     received_at: datetime
     folder_id: UUID
     uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class DateCursor:
+    """Which page of a folder by date: the ``limit`` messages older than ``after``, or newer than ``before``."""
+
+    limit: int
+    after: Spot | None = None
+    before: Spot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,15 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedByDate:
+    """The same by date; ``searched_to`` is the message where the search ended."""
+
+    rows: list[Summary]
+    has_more: bool
+    searched_to: Spot | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ListedEverywhere:
     """One page of all folders, each message with its folder. ``next`` is where the next begins; None: there is none."""
 
@@ -124,7 +142,7 @@ _COLUMNS = ", ".join(f"{'c' if name in _OF_CONTENT else 'm'}.{name}" for name in
 # order, then the texts of each until the page is full, then the contents of the page.
 _CANDIDATES = """
 SELECT m.folder_id, m.uid, m.modseq, m.flags, m.keywords, m.size_bytes, m.received_at, m.thread_id, m.content_id
-FROM messages m WHERE {place} AND m.flags & :flags = :flags AND m.flags & :without = 0{conditions} ORDER BY {order}"""
+FROM messages m WHERE {place}{conditions} ORDER BY {order}"""
 _PAGE = """
 SELECT m.folder_id, {columns} FROM (
   SELECT m.* FROM ({candidates}) m{joins} ORDER BY {order} LIMIT :most
@@ -142,13 +160,15 @@ _WORD_AS_WRITTEN = (
 )
 _IN_FIELD_AS_WRITTEN = " OR (t.plain_header IS NULL AND t.header ~ {written})"
 _DOWN, _UP = "m.uid DESC", "m.uid"
+_LATEST, _EARLIEST = "m.received_at DESC, m.uid DESC", "m.received_at, m.uid"
 _NEWEST = "m.received_at DESC, m.folder_id DESC, m.uid DESC"
-_IN_MAILBOX = "m.folder_id IN (SELECT id FROM folders WHERE mailbox_id = :mailbox)"
+# An array, so that the messages are gone through once and not for each folder
+_IN_MAILBOX = "m.folder_id = ANY(ARRAY(SELECT id FROM folders WHERE mailbox_id = :mailbox))"
 _BELOW = " AND (m.received_at, m.folder_id, m.uid) < (:at, :in_folder, :uid)"
 
 
 async def list_summaries(connection: Connection, folder_id: UUID, search: Search, cursor: UidCursor) -> Listed:
-    """One page of a folder, newest first."""
+    """One page of a folder, those first that came into it last."""
     is_back = cursor.before is not None
     edge = cursor.before if is_back else cursor.after if cursor.after is not None else LAST_UID
     place = f"m.folder_id = :folder AND m.uid {'>' if is_back else '<'} :edge"
@@ -156,6 +176,21 @@ async def list_summaries(connection: Connection, folder_id: UUID, search: Search
     rows, has_more, last = await _read(connection, search, cursor.limit, (place, _UP if is_back else _DOWN), wanted)
     found = [Summary(*row[1:]) for row in rows]
     return Listed(found[::-1] if is_back else found, has_more, None if last is None else last.uid)
+
+
+async def list_by_date(connection: Connection, folder_id: UUID, search: Search, cursor: DateCursor) -> ListedByDate:
+    """One page of a folder, the latest first by when they came, wherever that was: not as they were imported."""
+    is_back = cursor.before is not None
+    edge = cursor.before or cursor.after
+    wanted: dict[str, Any] = {"folder": folder_id}
+    place = "m.folder_id = :folder"
+    if edge is not None:
+        place += f" AND (m.received_at, m.uid) {'>' if is_back else '<'} (:at, :uid)"
+        wanted |= {"at": edge.received_at, "uid": edge.uid}
+    way = (place, _EARLIEST if is_back else _LATEST)
+    rows, has_more, last = await _read(connection, search, cursor.limit, way, wanted)
+    found = [Summary(*row[1:]) for row in rows]
+    return ListedByDate(found[::-1] if is_back else found, has_more, last)
 
 
 async def list_everywhere(
@@ -206,6 +241,11 @@ async def _read(
 
 
 def _conditions(search: Search) -> Iterator[str]:
+    # Only where they narrow it: else PostgreSQL expects few rows, and sorts the whole folder
+    if search.flags:
+        yield " AND m.flags & :flags = :flags"
+    if search.without_flags:
+        yield " AND m.flags & :without = 0"
     if search.thread_id is not None:
         yield " AND m.thread_id = :thread"
     if search.since is not None:

@@ -33,6 +33,7 @@ class Message(Table):
 
     __table_args__ = (
         Index(None, "folder_id", "modseq"),
+        Index(None, "folder_id", "received_at", "uid"),
         {"postgresql_with": {"fillfactor": "85"}},
     )
 

@@ -29,7 +29,7 @@ _SAFE_HEADERS = {
 
 @router.get("", **route("list_messages", shapes.MessagesListed))
 async def list_messages(here: TheFolder, asked: Annotated[MessageQuery, Query()]) -> Response:
-    """List messages, newest first; those found, where something is looked for.
+    """List messages, those first that came into the folder last; those found, where something is looked for.
 
     A search looks at 10,000 messages at a time: where it ends before its page is full, `has_more` is true and
     `searched_to` is the uid to give as `after` (or `before`) to look further.

@@ -18,13 +18,13 @@ from api.web.dashboard.mail.pictures import KINDS, embed_pictures, find_embedded
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
 from api.web.saved_files import download, stream
 from api.web.v1.message_query import read_spot, spot_text
-from hourpost.errors import NotFound
+from hourpost.errors import NotFound, ValidationFailed
 from hourpost.mailboxes import listing, reading
 from hourpost.mailboxes.flag_words import words_of
 from hourpost.mailboxes.folders import Folder
-from hourpost.mailboxes.listing import Search, UidCursor
+from hourpost.mailboxes.listing import DateCursor, Search, Spot
 from hourpost.mailboxes.message_changes import FlagChange, Way
-from hourpost.mailboxes.uid_ranges import LAST_UID, find_uid
+from hourpost.mailboxes.uid_ranges import LAST_UID
 from hourpost.rules.mail_flags import Flag
 from hourpost.rules.sent_outcome import BOUNCED, CANCELED, DEFERRED, DELIVERED
 
@@ -189,10 +189,10 @@ class Found:
 
 async def _find(reader: Reader, folder: Folder, search: Search, asked: dict[str, str]) -> Found:
     """What is in a folder, or found there."""
-    cursor = UidCursor(_PAGE, _uid(asked["after"]), _uid(asked["before"]))
-    page = await reader.parts.mail.read(listing.list_summaries, folder.id, search, cursor)
+    cursor = DateCursor(_PAGE, _spot(asked["after"]), _spot(asked["before"]))
+    page = await reader.parts.mail.read(listing.list_by_date, folder.id, search, cursor)
     rows = await _marked(reader, [(folder, one) for one in page.rows])
-    return Found(rows, _ends(cursor, page), page.searched_to is not None)
+    return Found(rows, _ends(folder, cursor, page), page.searched_to is not None)
 
 
 async def _find_everywhere(reader: Reader, search: Search, asked: dict[str, str]) -> Found:
@@ -231,9 +231,10 @@ def _query(kept: dict[str, str]) -> str:
     return f"?{urlencode(kept)}" if kept else ""
 
 
-def _ends(cursor: UidCursor, page: listing.Listed) -> dict[str, dict[str, str]]:
+def _ends(folder: Folder, cursor: DateCursor, page: listing.ListedByDate) -> dict[str, dict[str, str]]:
     """What leads from this page to the newer and to the older one; a search goes on where it ended."""
-    newest, oldest = (page.rows[0].uid, page.rows[-1].uid) if page.rows else (None, None)
+    ends = [Spot(one.received_at, folder.id, one.uid) for one in (*page.rows[:1], *page.rows[-1:])]
+    newest, oldest = ends or (None, None)
     is_back = cursor.before is not None
     if is_back:
         newest = page.searched_to or newest
@@ -241,15 +242,13 @@ def _ends(cursor: UidCursor, page: listing.Listed) -> dict[str, dict[str, str]]:
         oldest = page.searched_to or oldest
     has_newer = cursor.after is not None or (is_back and page.has_more)
     return {
-        "newer": {"before": str(newest)} if newest and has_newer else {},
-        "older": {"after": str(oldest)} if oldest and (is_back or page.has_more) else {},
+        "newer": {"before": spot_text(newest)} if newest and has_newer else {},
+        "older": {"after": spot_text(oldest)} if oldest and (is_back or page.has_more) else {},
     }
 
 
-def _uid(text: str) -> int | None:
-    if not text:
-        return None
-    uid = find_uid(text)
-    if uid is None:
-        raise NotFound("There is no such page of the list.")
-    return uid
+def _spot(text: str) -> Spot | None:
+    try:
+        return read_spot(text) if text else None
+    except ValidationFailed:
+        raise NotFound("There is no such page of the list.") from None

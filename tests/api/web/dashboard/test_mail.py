@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import re
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
@@ -13,6 +15,8 @@ from hourpost.accounts.passwords import hash_password
 from hourpost.database import Database
 from hourpost.mailboxes import listing
 from hourpost.mailboxes.changes import set_password
+from hourpost.mailboxes.folders import get_folder
+from hourpost.mailboxes.parcels import NewMessage
 from hourpost.mailboxes.store import MailStore
 from tests.api.web.dashboard.inbox import Inbox, make_box
 from tests.api.web.dashboard.people import new_surfer, text_of
@@ -160,6 +164,34 @@ async def test_a_flag_leaves_the_message_open_and_unread_closes_it(box: Inbox) -
     assert box.post(f"{box.home}/act", form | {"act": "unseen"}).headers["location"] == box.home
     assert box.post(f"{box.home}/act", form | {"act": "move"}).headers["location"] == box.home
     assert "is-unseen" in box.get(box.home).text
+
+
+async def test_a_folder_is_listed_by_date_and_not_as_it_was_filled(box: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mail that is brought along comes in any order, and its own dates with it; some of the same second."""
+    monkeypatch.setattr("api.web.dashboard.mail.box._PAGE", 2)
+    inbox = await box.store.read(get_folder, box.mailbox.id, "INBOX")
+    years = (2021, 1996, 2026, 2021, 2003)
+    for year in years:
+        new = NewMessage(PLAIN.replace(b"Lunch", str(year).encode()), received_at=datetime(year, 5, 1, tzinfo=UTC))
+        await box.store.append(box.mailbox.id, inbox.id, new)
+    pages, path = [box.get(box.home).text], ""
+    while path := leads(pages[-1], "next"):
+        pages.append(box.get(path).text)
+    assert [shown(page) for page in pages] == [[3, 4], [1, 5], [2]]
+    second = box.get(leads(pages[2], "prev")).text
+    assert shown(second) == [1, 5]
+    first = box.get(leads(second, "prev")).text
+    assert (shown(first), leads(first, "prev")) == ([3, 4], "")
+    assert "mail-rows" in box.get(leads(pages[0], "next").replace("after", "before")).text
+
+
+def shown(page: str) -> list[int]:
+    return [int(uid) for uid in re.findall(r'<a id="m(\d+)"', page)]
+
+
+def leads(page: str, rel: str) -> str:
+    found = re.search(rf'href="([^"]+)" rel="{rel}"', page)
+    return html.unescape(found[1]) if found else ""
 
 
 async def test_what_is_attached_is_kept_and_not_shown(box: Inbox) -> None:
