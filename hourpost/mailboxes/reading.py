@@ -14,7 +14,7 @@ from hourpost.errors import NotFound, ServiceUnavailable
 from hourpost.mailboxes.contents import Slice, read_content, read_parts, read_slices
 from hourpost.mailboxes.messages import MessageRow, Want, list_rows
 from hourpost.mailboxes.store import MailStore
-from hourpost.rules.header_text import decode_words, make_safe
+from hourpost.rules.header_text import decode_raw, decode_words, make_safe
 from hourpost.rules.mail.body_parts import find_own_body, list_files
 from hourpost.rules.mail.decoding import decode_text
 from hourpost.rules.mail.fields import find_header_end, first_values, list_fields, unfold
@@ -196,4 +196,4 @@ def _decoded_size(content: bytes, part: Part) -> int:
 
 
 def _shown(value: bytes) -> str:
-    return make_safe(decode_words(value.decode("utf-8", "replace")))
+    return make_safe(decode_words(decode_raw(value)))

@@ -143,6 +143,15 @@ def test_text_is_read_in_the_charset_that_its_writer_meant(kind: str, content: b
     assert scan(written).preview == text
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_a_header_without_a_charset_is_read_alike_everywhere(charset: str) -> None:
+    """What the list guesses, the page and an answer to it guess too."""
+    written = "Grüße =?utf-8?q?aus_K=C3=B6ln?=".encode(charset)
+    message = read(b"From: x@far.test\r\nSubject: " + written + b"\r\n\r\nHello\r\n")
+    assert message.header("subject") == "Grüße aus Köln"
+    assert ("subject", "Grüße aus Köln") in message.headers
+
+
 def test_a_charset_is_told_to_programs_as_it_was_written() -> None:
     assert b'("charset" "iso-8859-1")' in scan(b"Content-Type: text/plain; charset=iso-8859-1\r\n\r\n\x93").body
 
