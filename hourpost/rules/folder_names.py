@@ -32,18 +32,20 @@ class FolderNameError(ValueError):
 
 @lru_cache(maxsize=1024)  # a name is said again and again
 def normalise_folder_name(text: str) -> str:
-    """The one form of a name: NFC, INBOX in capitals, also as a parent.
+    """The one form of a name: as it is given, with INBOX in capitals, also as a parent.
 
-    Raises: FolderNameError for an empty level, control characters, wildcards, or a name too long or too deep.
+    Composed and decomposed letters stay as they are, and tell names apart: a program that synchronises knows a folder
+    by the bytes of its name, and would make one that comes back in others a second time.
+
+    Raises: FolderNameError for an empty level, control characters, or a name too long or too deep.
     """
-    name = unicodedata.normalize("NFC", text)
-    levels = name.split(SEPARATOR)
+    levels = text.split(SEPARATOR)
     if not all(levels):
         raise FolderNameError("a folder's name has no empty levels")
     if len(levels) > MAX_LEVELS:
         raise FolderNameError(f"folders are at most {MAX_LEVELS} levels deep")
-    if not _is_storable(name) or len(name.encode()) > MAX_NAME_BYTES:
-        raise FolderNameError(f"a folder's name has up to {MAX_NAME_BYTES} bytes, no control characters, * or %")
+    if not _is_storable(text) or len(text.encode()) > MAX_NAME_BYTES:
+        raise FolderNameError(f"a folder's name has up to {MAX_NAME_BYTES} bytes and no control characters")
     if levels[0].upper() == INBOX:
         levels[0] = INBOX
     return SEPARATOR.join(levels)
@@ -77,4 +79,4 @@ def is_below(name: str, parent: str) -> bool:
 
 
 def _is_storable(name: str) -> bool:
-    return not any(char in "*%" or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name)
+    return not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name)

@@ -44,13 +44,23 @@ async def test_missing_parents_are_made(store: MailStore, place: Place) -> None:
     assert {"INBOX/2026", "INBOX/2026/May"} <= set(await names_of(store, place.mailbox))
 
 
-@pytest.mark.parametrize("name", ["", "a//b", "/a", "a/", "a*", "a\nb", "x" * 1001, "..", "a/./b", "x" * 241])
+@pytest.mark.parametrize("name", ["", "a//b", "/a", "a/", "a\u2028", "a\nb", "x" * 1001, "..", "a/./b", "x" * 241])
 async def test_some_names_are_none(store: MailStore, place: Place, name: str) -> None:
     with pytest.raises(ValidationFailed):
         await store.create_folder(place.mailbox.id, name)
     await store.create_folder(place.mailbox.id, "a..b")
     with pytest.raises(ValidationFailed):
         await store.rename_folder(place.mailbox.id, "a..b", name)
+
+
+async def test_a_name_stays_as_it_was_given(store: MailStore, place: Place) -> None:
+    """Letters that are composed in one name and not in the other make two names, as in the mailbox they came from."""
+    names = ["B\u00fccher", "Bu\u0308cher", "100 %", "a*b/c%"]
+    for name in names:
+        assert (await store.create_folder(place.mailbox.id, name)).name == name
+    assert set(names) <= set(await names_of(store, place.mailbox))
+    await store.delete_folder(place.mailbox.id, names[0])
+    assert (await store.read(get_folder, place.mailbox.id, names[1])).name == names[1]
 
 
 async def use_of(store: MailStore, mailbox: Mailbox, name: str) -> str | None:
