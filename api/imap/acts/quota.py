@@ -40,5 +40,6 @@ async def set_quota(session: Session, command: Command) -> str:
 async def _write(session: Session) -> None:
     assert session.entered is not None
     quota = await session.door.store.read(read_quota, session.entered.mailbox_id)
-    used, limit = -(-quota.used_bytes // _UNIT_BYTES), quota.limit_bytes // _UNIT_BYTES
+    # Both upwards: a mailbox that is full to the byte has not more than it may
+    used, limit = (-(-size // _UNIT_BYTES) for size in (quota.used_bytes, quota.limit_bytes))
     session.outlet.write(untagged(f'QUOTA "" (STORAGE {used} {limit})'))

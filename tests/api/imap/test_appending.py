@@ -63,6 +63,7 @@ def test_a_mailbox_that_is_full_meanwhile_takes_nothing(new_door: Callable[..., 
         client.append(LETTER)
         door.call(_fill(door, box))
         assert append(client, b"INBOX").startswith(b"NO [OVERQUOTA]")
+        assert client.ask(b'GETQUOTA ""')[0] == b'* QUOTA "" (STORAGE 1 1)'
         assert count(client, b"INBOX") == b"MESSAGES 1)"
         assert door.door.bytes_in_hand == 0
 
