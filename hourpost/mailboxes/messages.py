@@ -88,6 +88,9 @@ _UIDS = HotStatement(
     "SELECT string_agg(int4send(uid), '' ORDER BY uid) AS uids FROM messages WHERE folder_id = :folder"
 )
 _RECENT_UIDS = HotStatement("SELECT uid FROM messages WHERE folder_id = :folder AND uid >= :first ORDER BY uid")
+_SOME_UIDS = HotStatement(
+    "SELECT uid FROM messages WHERE folder_id = :folder AND uid BETWEEN :first AND :last ORDER BY uid LIMIT :most"
+)
 _FIRST_UNSEEN = HotStatement(
     "SELECT uid FROM messages WHERE folder_id = :folder AND flags & 1 = 0 ORDER BY uid LIMIT 1"
 )
@@ -140,6 +143,12 @@ async def list_uids(connection: Connection, folder_id: UUID) -> array[int]:
 async def list_uids_from(connection: Connection, folder_id: UUID, first: int) -> list[int]:
     """The UIDs from ``first`` on."""
     return [row[0] for row in await _RECENT_UIDS.run(connection, {"folder": folder_id, "first": first})]
+
+
+async def list_some_uids(connection: Connection, folder_id: UUID, first: int, last: int, most: int) -> list[int]:
+    """The lowest UIDs from ``first`` to ``last``, both within, and not more than ``most`` of them."""
+    arguments = {"folder": folder_id, "first": first, "last": last, "most": most}
+    return [row[0] for row in await _SOME_UIDS.run(connection, arguments)]
 
 
 async def find_first_unseen(connection: Connection, folder_id: UUID) -> int | None:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.cookies import Flash
+from api.web.dashboard.filters import plural
 from api.web.dashboard.forms import local_path, read_form, read_list
 from api.web.dashboard.mail.box import FOLDER
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
+from api.web.dashboard.mail.steps import Batches, Done, Step, batched, in_steps, whole
 from hourpost.errors import Conflict, NotFound, Refused
 from hourpost.mailboxes.deleting import delete_messages
 from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.message_changes import FlagChange, Way
-from hourpost.mailboxes.uid_ranges import UidRanges, find_uid, ranges_of
+from hourpost.mailboxes.uid_ranges import find_uid, ranges_of
 from hourpost.rules.mail_flags import Flag
 
 router = APIRouter()
 
-MOST_UIDS = 1000
 _MOST_UNDONE = 150  # as many as the cookie of a message has room for
 EMPTIED = frozenset({"trash", "junk"})
+_MORE = "There are more, for which there was no time: do it again."
 _FLAGS = {
     "seen": FlagChange(Way.ADD, Flag.SEEN),
     "unseen": FlagChange(Way.REMOVE, Flag.SEEN),
     "flag": FlagChange(Way.ADD, Flag.FLAGGED),
     "unflag": FlagChange(Way.REMOVE, Flag.FLAGGED),
 }
-_USES = frozenset({"archive", "junk"})
 _DONE = {
     "archive": "Archived",
     "junk": "Moved to Junk",
@@ -40,26 +43,33 @@ _DONE = {
 async def post_act(folder: str, request: Request, reader: TheReader) -> Response:
     """Do one thing to the chosen messages, and go back to where that was asked."""
     here = await reader.folder(folder)
-    form, chosen = await read_form(request), await read_list(request, "uid")
-    uids = [uid for uid in map(find_uid, chosen) if uid is not None][:MOST_UIDS]
+    form = await read_form(request)
+    batches = await _chosen(request, reader, here)
     back = local_path(form.get("back"), f"{HOME}/f/{here.public_id}")
     act = form.get("act", "move")
-    if not uids:
+    if batches is None:
         return reader.redirect(back, "Choose some messages first.", "warn")
-    if act in _FLAGS:
-        await reader.parts.mail.store_flags(reader.mailbox.id, here.id, ranges_of(uids), _FLAGS[act])
-        return reader.redirect(back if act == "unseen" else local_path(form.get("stay"), back))
     if act == "move" and not form.get("to"):
         return reader.redirect(back, "Choose a folder first.", "warn")
     try:
-        target, moved = await _go(reader, here, act, uids, form.get("to", ""))
+        target = await _target(reader, act, form.get("to", ""))
+        done = await in_steps(batches, partial(_do, reader, here, act, target))
     except Conflict as error:  # no room for a folder that is missing
         return reader.redirect(back, error.message, "bad")
-    words = f"{_DONE[act]}: {len(moved)} message{'s' if len(moved) != 1 else ''}."
-    if target is None or not 0 < len(moved) <= _MOST_UNDONE:
+    if act in _FLAGS and done.is_all:
+        return reader.redirect(back if act == "unseen" else local_path(form.get("stay"), back))
+    return _tell(reader, here, act, back, done)
+
+
+def _tell(reader: Reader, here: Folder, act: str, back: str, done: Done) -> Response:
+    """Say what was done, and offer to undo it where that is a move of a few."""
+    words = f"{_DONE.get(act, 'Marked')}: {plural(len(done.uids), 'message')}."
+    if not done.is_all:
+        return reader.redirect(back, f"{words} {_MORE}", "warn")
+    if done.folder is None or not 0 < len(done.uids) <= _MOST_UNDONE:
         return reader.redirect(back, words, "info")
-    undo = [("act", "move"), ("to", here.public_id), ("back", back), *(("uid", str(uid)) for uid in moved)]
-    return reader.lead(back, Flash(words, "info", f"{HOME}/f/{target.public_id}/act", undo))
+    undo = [("act", "move"), ("to", here.public_id), ("back", back), *(("uid", str(uid)) for uid in done.uids)]
+    return reader.lead(back, Flash(words, "info", f"{HOME}/f/{done.folder.public_id}/act", undo))
 
 
 @router.post(FOLDER + "/empty")
@@ -68,16 +78,19 @@ async def post_empty(folder: str, request: Request, reader: TheReader) -> Respon
     here = await reader.folder(folder)
     if here.special_use not in EMPTIED:
         raise NotFound("Only Trash and Junk are emptied.")
-    gone = await reader.parts.mail.remove(reader.mailbox.id, here.id, await _shown(request))
-    return reader.redirect(f"{HOME}/f/{here.public_id}", f"{here.name} is empty: {len(gone.uids)} deleted.", "info")
+    done = await in_steps(await _shown(request, reader, here), partial(_remove, reader, here))
+    words = (
+        f"{here.name} is empty: {len(done.uids):,} deleted." if done.is_all else f"{len(done.uids):,} deleted. {_MORE}"
+    )
+    return reader.redirect(f"{HOME}/f/{here.public_id}", words, "info" if done.is_all else "warn")
 
 
 @router.post(FOLDER + "/read")
 async def post_read(folder: str, request: Request, reader: TheReader) -> Response:
     """Mark all as read that was in the folder when the page was made."""
     here = await reader.folder(folder)
-    await reader.parts.mail.store_flags(reader.mailbox.id, here.id, await _shown(request), _FLAGS["seen"])
-    return reader.redirect(f"{HOME}/f/{here.public_id}")
+    done = await in_steps(await _shown(request, reader, here), partial(_do, reader, here, "seen", None))
+    return reader.redirect(f"{HOME}/f/{here.public_id}", "" if done.is_all else _MORE, "warn")
 
 
 @router.post(HOME + "/folders")
@@ -117,22 +130,43 @@ async def post_remove(folder: str, reader: TheReader) -> Response:
     return reader.redirect(HOME, f"The folder {here.name} is deleted.")
 
 
-async def _shown(request: Request) -> UidRanges:
+async def _chosen(request: Request, reader: Reader, here: Folder) -> Batches | None:
+    """What is chosen, one by one or as the whole folder; None for nothing."""
+    if last := find_uid((await read_form(request)).get("whole", "")):
+        return whole(reader.parts.mail, here.id, last)
+    uids = [uid for uid in map(find_uid, await read_list(request, "uid")) if uid is not None]
+    return batched(uids) if uids else None
+
+
+async def _shown(request: Request, reader: Reader, here: Folder) -> Batches:
     """What was there already when the page was made: what has come since was not meant."""
-    last = find_uid((await read_form(request)).get("last", ""))
-    return ((1, last),) if last else ()
+    return whole(reader.parts.mail, here.id, find_uid((await read_form(request)).get("last", "")) or 0)
 
 
-async def _go(reader: Reader, here: Folder, act: str, uids: list[int], to: str) -> tuple[Folder | None, list[int]]:
-    """Take the messages elsewhere; gives where they are, None for gone, and their numbers. Raises: NotFound."""
-    if act == "delete":
-        deleted = await delete_messages(reader.parts.mail, here, uids)
-        return deleted.trash, deleted.trash_uids or deleted.uids
-    if act not in _DONE:
+async def _target(reader: Reader, act: str, to: str) -> Folder | None:
+    """The folder that messages are to go to, where it is named. Raises: NotFound, also where there is no such act."""
+    if act in ("move", "inbox"):
+        return await reader.folder(to if act == "move" else act)
+    if act not in _FLAGS and act not in _DONE:
         raise NotFound("There is no such thing to do.")
-    if act in _USES:
-        target, moved = await reader.parts.mail.move_for(reader.mailbox.id, here.id, ranges_of(uids), act)
-        return target, moved.target_uids
-    target = await reader.folder(to if act == "move" else act)
-    moved = await reader.parts.mail.move(reader.mailbox.id, here.id, ranges_of(uids), target.id)
+    return None
+
+
+async def _remove(reader: Reader, here: Folder, uids: list[int]) -> Step:
+    return None, (await reader.parts.mail.remove(reader.mailbox.id, here.id, ranges_of(uids))).uids
+
+
+async def _do(reader: Reader, here: Folder, act: str, target: Folder | None, uids: list[int]) -> Step:
+    """Do it to some messages. Raises: NotFound, Conflict."""
+    mail, mailbox_id = reader.parts.mail, reader.mailbox.id
+    if act in _FLAGS:
+        await mail.store_flags(mailbox_id, here.id, ranges_of(uids), _FLAGS[act])
+        return None, uids
+    if act == "delete":
+        deleted = await delete_messages(mail, here, uids)
+        return deleted.trash, deleted.trash_uids or deleted.uids
+    if target is None:
+        target, moved = await mail.move_for(mailbox_id, here.id, ranges_of(uids), act)
+    else:
+        moved = await mail.move(mailbox_id, here.id, ranges_of(uids), target.id)
     return target, moved.target_uids

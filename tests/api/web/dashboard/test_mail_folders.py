@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import pytest_asyncio
 
 from hourpost.database import Database
 from hourpost.mailboxes.folders import get_folder, list_folders
@@ -99,3 +102,64 @@ async def test_a_full_mailbox_sends_and_is_told_that_no_copy_was_filed(box: Inbo
     assert "Whole" in box.get("/mail/f/trash").text
     (row,) = await box.store.read(list_rows, (await box.store.read(get_folder, box.mailbox.id, "INBOX")).id, ALL_UIDS)
     assert row.flags & Flag.ANSWERED
+
+
+@pytest_asyncio.fixture
+async def full(box: Inbox, monkeypatch: pytest.MonkeyPatch) -> Inbox:
+    """A box with five messages, of which a page shows two, and a step of the server takes two."""
+    monkeypatch.setattr("api.web.dashboard.mail.box._PAGE", 2)
+    monkeypatch.setattr("api.web.dashboard.mail.steps.AT_ONCE", 2)
+    for _ in range(5):
+        await box.receive(PLAIN)
+    return box
+
+
+def offer(page: str) -> str:
+    found = re.search(r'name="whole" value="(\d+)"[^>]*> All ([^<]+)<', page)
+    assert found
+    assert found[2] == "5 messages of Inbox, not these alone"
+    return found[1]
+
+
+@pytest.mark.parametrize("act", ["archive", "delete", "move"])
+async def test_a_whole_folder_goes_elsewhere_at_once(full: Inbox, act: str) -> None:
+    """What comes after the page was made stays."""
+    last = offer(full.get(full.home).text)
+    await full.receive(PLAIN.replace(b"Lunch", b"Supper"))
+    target = full.folder("Trash" if act == "delete" else "Archive")
+    form = {"act": act, "to": target.rpartition("/")[2], "uid": "5", "whole": last}
+    page = said_after(full, f"{full.home}/act", form)
+    assert "5 messages." in page
+    assert "Supper" in page
+    assert "Lunch" not in page
+    assert 'name="whole"' not in full.get(f"{target}?q=noon").text  # nobody knows how many those are
+    assert (await counts(full))["Trash" if act == "delete" else "Archive"] == 5
+
+
+async def counts(box: Inbox) -> dict[str, int]:
+    return {one.name: one.messages for one in await box.store.read(list_folders, box.mailbox.id)}
+
+
+async def test_a_whole_folder_is_marked_and_emptied_in_steps(full: Inbox) -> None:
+    last = offer(full.get(full.home).text)
+    full.post(f"{full.home}/act", {"act": "seen", "whole": last})
+    assert "is-unseen" not in full.get(full.home).text
+    full.post(f"{full.home}/act", {"act": "delete", "whole": last})
+    page = said_after(full, f"{full.folder('Trash')}/empty", {"last": "5"})
+    assert "Trash is empty: 5 deleted." in page
+
+
+async def test_more_than_a_step_takes_may_be_chosen_one_by_one(full: Inbox) -> None:
+    page = said_after(full, f"{full.home}/act", {"act": "archive", "uid": ["1", "2", "3", "4", "5"]})
+    assert "Archived: 5 messages." in page
+    assert page.count('name="uid" value=') == 5  # to undo
+    assert (await counts(full))["Archive"] == 5
+
+
+async def test_what_there_was_no_time_for_is_said(full: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.web.dashboard.mail.steps._LONGEST_SECONDS", -1)
+    last = offer(full.get(full.home).text)
+    for act, said in (("seen", "Marked"), ("archive", "Archived")):
+        page = said_after(full, f"{full.home}/act", {"act": act, "whole": last})
+        assert f"{said}: 2 messages. There are more, for which there was no time: do it again." in page
+    assert (await counts(full))["INBOX"] == 3
