@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hourpost.rules.transfer_encoding import decode
+from hourpost.rules.transfer_encoding import UUENCODED, decode
 
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 
@@ -19,7 +19,7 @@ class PartDecoder:
         if self._encoding == "base64":
             data = self._rest + piece.translate(None, _NOT_BASE64)
             whole = len(data) // 4 * 4
-        elif self._encoding == "quoted-printable":
+        elif self._encoding == "quoted-printable" or self._encoding in UUENCODED:
             data = self._rest + piece
             whole = data.rfind(b"\n") + 1
         else:

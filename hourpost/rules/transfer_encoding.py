@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from binascii import a2b_base64, a2b_qp, b2a_base64, b2a_qp
+from binascii import Error, a2b_base64, a2b_qp, a2b_uu, b2a_base64, b2a_qp
 
 MAX_LINE_BYTES = 998
 _PLAIN = bytes(range(32, 127)) + b"\t\r\n"
@@ -11,6 +11,9 @@ _BASE64_LINE = 76
 _PIECE = _BASE64_LINE * 3 // 4 * 8192  # whole lines; between pieces of a large file other threads have their turn
 # RFC 2045 §6.7 (3): a transport has added them. Looking behind keeps a long run from being tried at each of its blanks
 _BLANKS_AT_END = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
+# Older than MIME, and named variously where a program still writes it (POSIX uuencode)
+UUENCODED = frozenset(("x-uuencode", "uuencode", "x-uue", "uue"))
+_UU_LINE = re.compile(rb"(?m)^(?!begin |end\r?$)([ -`]{1,90}+)\r?$")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
@@ -52,7 +55,20 @@ def decode(encoding: str, data: bytes) -> bytes:
         return a2b_qp(_BLANKS_AT_END.sub(b"", data) if b" \r\n" in data or b"\t\r\n" in data else data)
     if name == "base64":
         return _decode_base64(data)
+    if name in UUENCODED:
+        return b"".join(map(_decode_uu, _UU_LINE.findall(data)))
     return data
+
+
+def _decode_uu(line: bytes) -> bytes:
+    """The bytes of one line; nothing where it has more letters than its first one says, and so is some other text."""
+    letters = (line[0] - 32 & 63) // -3 * -4
+    if len(line) > letters + 2:  # some writers add a check
+        return b""
+    try:
+        return a2b_uu(line[: letters + 1])
+    except Error:
+        return b""
 
 
 def _decode_base64(data: bytes) -> bytes:

@@ -10,16 +10,32 @@ from markupsafe import Markup, escape
 
 from api.web.dashboard.filters import moment
 from hourpost.mailboxes.reading import AttachedFile
+from hourpost.rules.folder_names import INBOX
 from hourpost.rules.mail.invitation import Invitation
 from hourpost.rules.mail.scanned import Part
 from hourpost.rules.mail.web_links import split_links
+from hourpost.rules.visible import is_visible
 
 NOWHERE = "@MISSING_DOMAIN"
 """How addresses without a domain are kept."""
 _KNOWN = {"text/calendar": "invitation.ics", "text/vcard": "contact.vcf", "message/rfc822": "message.eml"}
 # They turn letters around, so that a program's name reads like a picture's
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Letters by their class that leave nothing on the page: the fillers of Hangul, and Braille without a dot
+_BLANK = re.compile("[\\s\u115f\u1160\u2800\u3164\uffa0]")
 _LINK = Markup('<a href="{0}" target="_blank" rel="noopener noreferrer nofollow">{0}</a>')
+
+
+def folder_name(name: str) -> str:
+    """What a folder is called; what cannot be seen of a name stands there as its number (U+200B)."""
+    if name == INBOX:
+        return "Inbox"
+    is_blank = not _BLANK.sub("", name)
+    if is_visible(name) and not is_blank:
+        return name
+    return "".join(
+        f"[U+{ord(char):04X}]" if is_blank or not (char.isprintable() or char.isspace()) else char for char in name
+    )
 
 
 def people(text: str) -> str:
@@ -79,4 +95,11 @@ def _linked(line: str) -> Markup:
     return Markup("").join(_LINK.format(piece) if is_link else escape(piece) for piece, is_link in split_links(line))
 
 
-FILTERS = {"people": people, "person": person, "letter": letter, "appointment": appointment, "file_name": file_name}
+FILTERS = {
+    "people": people,
+    "person": person,
+    "letter": letter,
+    "appointment": appointment,
+    "file_name": file_name,
+    "folder_name": folder_name,
+}

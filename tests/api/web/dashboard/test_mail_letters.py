@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.web.dashboard.mail.letters import file_name, letter, people, person
+from api.web.dashboard.mail.letters import file_name, folder_name, letter, people, person
 from hourpost.mailboxes.correspondents import read_people
 from hourpost.mailboxes.reading import AttachedFile
 from hourpost.rules.addresses import parse_address_list
@@ -81,3 +81,22 @@ def test_a_name_is_never_taken_for_an_address(header: str, shown: str, offered: 
 def test_people_of_old_scans_are_offered_too() -> None:
     found = read_people("Müller, Jörg <j@far.test>, bob@far.test, O'Neil <o@far.test>")
     assert [one.spec for one in found] == ["j@far.test", "bob@far.test", "o@far.test"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Work", "Work"),
+        ("Jahr 2026/\u845b", "Jahr 2026/\u845b"),
+        ("\u200b", "[U+200B]"),
+        ("Trash\u200b", "Trash[U+200B]"),
+        ("\u202egp.xfdp", "[U+202E]gp.xfdp"),
+        ("  ", "[U+0020][U+0020]"),
+        ("\u3164", "[U+3164]"),
+        ("INBOX", "Inbox"),
+        ("100\u00a0%", "100\u00a0%"),
+        ("\u00a0", "[U+00A0]"),
+    ],
+)
+def test_what_cannot_be_seen_of_a_folders_name_is_written_out(name: str, shown: str) -> None:
+    assert folder_name(name) == shown

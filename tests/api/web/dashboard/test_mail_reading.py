@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from binascii import b2a_uu
+
 from tests.api.web.dashboard.inbox import Inbox
 
 HEAD = (
@@ -97,3 +100,32 @@ async def test_a_conversation_is_shown_with_what_was_sent(box: Inbox) -> None:
     assert f'href="{box.home}/{first}" aria-current="true"' in shown
     assert f'href="{box.home}/{more}"' in shown
     assert f'hx-get="{path}"' in box.get(f"{box.home}/{first}").text
+
+
+async def test_what_has_no_text_and_a_crowd_of_readers_are_told_in_short(box: Inbox) -> None:
+    crowd = ", ".join(f"reader{number}@far.test" for number in range(1500)).encode()
+    uid = await box.receive(b"From: eve@far.test\r\nCc: " + crowd.replace(b", ", b",\r\n ") + b"\r\nSubject: Crowd\r\n")
+    page = box.get(f"{box.home}/{uid}").text
+    assert "This message has no text." in page
+    folded = re.search(r"<details[^>]*><summary>, copy to ([^<]*)… and more</summary>([^<]*)</details>", page)
+    assert folded
+    assert len(folded[1]) == 200
+    assert folded[2].count("@far.test") == 1500
+
+
+async def test_an_old_letter_says_its_year_where_no_script_does(box: Inbox) -> None:
+    uid = await box.receive(HEAD + b"Date: Tue, 24 Nov 1998 10:00:00 +0000\r\n\r\nLong ago\r\n")
+    assert ">Tue 24 Nov 1998, 10:00 UTC</time>" in box.get(f"{box.home}/{uid}").text
+
+
+async def test_a_uuencoded_file_is_kept_decoded(box: Inbox) -> None:
+    data = bytes(range(256)) * 9
+    lines = b"".join(b2a_uu(data[start : start + 45]) for start in range(0, len(data), 45))
+    written = (b"begin 644 plan.bin\n" + lines + b"`\nend\n").replace(b"\n", b"\r\n")
+    head = b'Content-Type: application/octet-stream; name="plan.bin"\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n'
+    body = (
+        b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\nSee\r\n--b\r\n' + head + written + b"--b--\r\n"
+    )
+    uid = await box.receive(HEAD + body)
+    assert ">2.2 kB<" in box.get(f"{box.home}/{uid}").text
+    assert box.get(f"{box.home}/{uid}/part/2").content == data
