@@ -5,8 +5,8 @@ A folder's page begins anywhere in it. IMAP goes on by UID, which the primary ke
 
 from alembic import op
 
-revision = '0039'
-down_revision = '0038'
+revision = '0040'
+down_revision = '0039'
 branch_labels = None
 depends_on = None
 
