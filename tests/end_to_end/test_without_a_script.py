@@ -194,3 +194,26 @@ def test_with_a_script_the_page_says_when_it_is_cut_off(new_browser_context: New
     expect(lost).to_contain_text("what you see may be old")
     page.unroute("**/app/hour*")
     expect(lost).to_be_hidden()
+
+
+def test_with_a_script_what_is_typed_outlives_the_session(new_browser_context: NewContext, service: Service) -> None:
+    context = new_browser_context()
+    page = context.new_page()
+    log_in_as(page, service.up, "owner")
+    page.goto("/app/webhooks")
+    typed = unfold(page, "Add a webhook").get_by_label("Address")
+    typed.fill("https://hooks.example.net/typed")
+    context.clear_cookies()
+    page.evaluate("htmx.trigger(document.body, 'tick')")
+    expect(page.locator(".lost")).to_contain_text("You are logged out")
+    with context.expect_page() as opened:
+        page.get_by_role("link", name="Log in in another tab").click()
+    steps = first_steps(service.up)
+    other = opened.value
+    other.get_by_label("Email address").fill(steps["email"])
+    other.get_by_label("Password").fill(steps["password"])
+    other.get_by_role("button", name="Log in", exact=True).click()
+    other.wait_for_url("**/app/webhooks")
+    page.bring_to_front()
+    expect(page.locator(".lost")).to_be_hidden()
+    expect(typed).to_have_value("https://hooks.example.net/typed")

@@ -1,16 +1,41 @@
-"""Pages that answer a form by themselves: where a reload leads to, so that nothing is made or sent a second time."""
+"""The page that somebody has before them: where a reload leads to after a form, and a log-in after a session's end."""
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.routing import Match
 
 
 def page_to_read(request: Request) -> str:
-    """For an answered form the nearest page that can be read, from its address up; else nothing."""
-    if request.method != "POST":
-        return ""
-    path = request.url.path
+    """For an answered form the nearest page that can be read, so that nothing is made or sent twice; else nothing."""
+    return _nearest(request, request.url.path) if request.method == "POST" else ""
+
+
+def page_shown(request: Request) -> str:
+    """The page, with its query, in which somebody asks: for a form and for a part of a page the one around it."""
+    if "hx-request" in request.headers:
+        shown = request.headers.get("hx-current-url", "")
+    elif request.method == "GET" and request.headers.get("sec-fetch-dest", "document") == "document":
+        shown = str(request.url)
+    else:
+        shown = request.headers.get("referer", "")
+    path, query = _split(shown)
+    found = _nearest(request, path or request.url.path)
+    return f"{found}?{query}" if query and found == path else found
+
+
+def _split(address: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # no browser's
+        return "", ""
+    return parts.path, parts.query
+
+
+def _nearest(request: Request, path: str) -> str:
+    """The path, or from it up the first of a page that can be read."""
     while path and not _is_page(request, path):
         path = path.rpartition("/")[0]
     return path or "/"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from api.web.dashboard.answered import page_shown
+from api.web.dashboard.cookies import Flash, set_flash
 from api.web.dashboard.forms import local_path
 from api.web.dashboard.mail.readers import MailNotAuthenticated
 from api.web.dashboard.visitors import Guest, NotAMember, NotProven, SecondOwed, guest
@@ -26,14 +28,16 @@ _TITLES = {
     500: "Something went wrong on our side",
     503: "A part of the service is away",
 }
+_NOT_DONE = "You were logged out before this was done; nothing was changed."
+_TOO_LATE = "That took too long. Log in again."
+_NOT_MISSED = ("/logout", "/mail/logout")
+_HOMES = ("/app", "/mail")
 
 
 async def on_error(request: Request, error: Any) -> Response:
     """The page of a named error."""
-    if isinstance(error, MailNotAuthenticated):
-        return _to(request, "/mail/login")
     if isinstance(error, NotAuthenticated):
-        return _to_log_in(request, "/login/second" if isinstance(error, SecondOwed) else "/login")
+        return _to_log_in(request, error)
     if isinstance(error, NotAMember | NotProven):
         return _to(request, "/app/accounts/new" if isinstance(error, NotAMember) else _prove_path(request))
     status = status_of(error)
@@ -65,16 +69,34 @@ async def on_invalid_parameters(request: Request, error: Any) -> Response:
     return await _page(request, 422, f"The address has something in it that cannot be: {names}.")
 
 
-def _to_log_in(request: Request, login: str) -> Response:
-    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    path = login if request.method != "GET" or asked == "/app" else f"{login}?next={quote(asked, safe='/')}"
-    return _to(request, path)
+def _to_log_in(request: Request, error: NotAuthenticated) -> Response:
+    """Lead to the log-in, and from there back to the page that is shown.
+
+    A part of a page that asks by itself is told where that is (401): the page stays, with what is typed in it.
+    """
+    path = _log_in_path(request, error)
+    if "hx-request" in request.headers:
+        return PlainTextResponse(path, 401)
+    response = RedirectResponse(path, 303)
+    if request.method != "GET" and request.url.path not in _NOT_MISSED:
+        words = _TOO_LATE if request.url.path.startswith("/login") else _NOT_DONE
+        set_flash(response, parts_of(request).settings, Flash(words, "warn"))
+    return response
+
+
+def _log_in_path(request: Request, error: NotAuthenticated) -> str:
+    shown = local_path(page_shown(request), "/app")
+    if isinstance(error, MailNotAuthenticated):
+        login = "/mail/login"
+    else:
+        login = "/login/second" if isinstance(error, SecondOwed) else "/login"
+    needs_none = shown in _HOMES or shown.startswith(("/login", "/mail/login"))
+    return login if needs_none else f"{login}?next={quote(shown, safe='/')}"
 
 
 def _prove_path(request: Request) -> str:
-    came_from = urlsplit(request.headers.get("referer", "")).path
-    back = request.url.path if request.method == "GET" else local_path(came_from, "/app/you")
-    return f"/login/again?next={quote(back, safe='/')}"
+    undone = "" if request.method == "GET" else "&undone=1"
+    return f"/login/again?next={quote(local_path(page_shown(request), '/app/you'), safe='/')}{undone}"
 
 
 def _to(request: Request, path: str) -> Response:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.cookies import clear_mail_session, set_mail_session
 from api.web.dashboard.filters import plural
-from api.web.dashboard.forms import read_form
+from api.web.dashboard.forms import Form, local_path, read_form
 from api.web.dashboard.mail.readers import HOME, TheReader, find_reader
 from api.web.dashboard.visitors import AnyGuest, Guest
 from hourpost.errors import HourpostError, LimitExceeded, ServiceUnavailable
@@ -20,11 +20,12 @@ PATH = HOME + "/login"
 
 
 @router.get(PATH)
-async def get_login(request: Request, visitor: AnyGuest) -> Response:
+async def get_login(request: Request, visitor: AnyGuest, address: str = "", next: str = "") -> Response:
     """The log-in form, or the inbox for who is in already."""
+    onward = local_path(next, HOME)
     if await find_reader(request) is not None:
-        return visitor.redirect(HOME)
-    return await visitor.page("mail/login.html", form={"email": request.query_params.get("address", "")})
+        return visitor.redirect(onward)
+    return await visitor.page("mail/login.html", form={"email": address, "next": onward})
 
 
 @router.post(PATH)
@@ -38,10 +39,10 @@ async def post_login(request: Request, visitor: AnyGuest) -> Response:
     except ServiceUnavailable:
         raise
     except HourpostError as error:
-        return await _again(visitor, form.get("email", ""), error)
+        return await _again(visitor, form, error)
     async with parts.database.transaction() as connection:
         token = await start_mail_session(connection, login, visitor.now)
-    response = visitor.redirect(HOME)
+    response = visitor.redirect(local_path(form.get("next"), HOME))
     set_mail_session(response, parts.settings, token)
     return response
 
@@ -56,14 +57,15 @@ async def post_logout(reader: TheReader) -> Response:
     return response
 
 
-async def _again(visitor: Guest, address: str, error: HourpostError) -> Response:
+async def _again(visitor: Guest, form: Form, error: HourpostError) -> Response:
+    shown = {"email": form.get("email", ""), "next": local_path(form.get("next"), HOME)}
     if isinstance(error, LimitExceeded):
         wait = plural(error.retry_after_seconds or 1, "second")
         faults = {"": f"Too many wrong passwords; try again in {wait}."}
-        response = await visitor.page("mail/login.html", status=429, form={"email": address}, faults=faults)
+        response = await visitor.page("mail/login.html", status=429, form=shown, faults=faults)
         response.headers["Retry-After"] = str(error.retry_after_seconds or 1)
         return response
     faults = {
         "": "The address or the password is wrong. App passwords are for mail programs; here it is the mailbox's own."
     }
-    return await visitor.page("mail/login.html", status=422, form={"email": address}, faults=faults)
+    return await visitor.page("mail/login.html", status=422, form=shown, faults=faults)

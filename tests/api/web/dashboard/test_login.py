@@ -77,6 +77,58 @@ def test_one_is_led_back_to_the_page_one_wanted(nobody: Surfer, email: str) -> N
     assert log_in(nobody, email, next="/app/account").headers["location"] == "/app/account"
 
 
+@pytest.mark.parametrize(
+    ("path", "seen", "login"),
+    [
+        ("/app/webhooks", "/app/webhooks", "/login?next=/app/webhooks"),
+        ("/app/emails/em_1/cancel", "/app/emails/em_1?x=1", "/login?next=/app/emails/em_1%3Fx%3D1"),
+        ("/app/you/address", "/app/you/address", "/login?next=/app/you"),  # which answered a form, and cannot be read
+        ("/app/you/passkeys/ask", None, "/login?next=/app/you"),
+        ("/app/you", "http://[", "/login?next=/app/you"),
+        ("/app/accounts/new", "/app", "/login"),
+        ("/mail/f/inbox/act", "/mail/f/inbox/3?q=x", "/mail/login?next=/mail/f/inbox/3%3Fq%3Dx"),
+    ],
+)
+def test_what_was_not_done_for_the_session_had_ended_is_said_and_leads_back(
+    nobody: Surfer, path: str, seen: str | None, login: str
+) -> None:
+    came_from = {} if seen is None else {"Referer": seen if ":" in seen else f"{nobody.http.base_url}{seen}"}
+    answer = nobody.post(path, {"name": "x"}, **came_from)
+    assert answer.headers["location"] == login
+    assert "You were logged out before this was done; nothing was changed." in text_of(nobody.follow(answer))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/logout", False), ("/mail/logout", False), ("/login/second", True)], ids=str
+)
+def test_who_is_out_already_has_missed_nothing_by_logging_out(nobody: Surfer, path: str, said: bool) -> None:
+    page = text_of(nobody.follow(nobody.post(path)))
+    assert "nothing was changed" not in page
+    assert ("That took too long. Log in again." in page) is said
+
+
+@pytest.mark.parametrize(
+    ("part", "page", "login"),
+    [
+        ("/app/hour", "/app/webhooks?after=1#top", "/login?next=/app/webhooks%3Fafter%3D1"),
+        ("/app?span=7d", "/app?span=7d", "/login?next=/app%3Fspan%3D7d"),
+        ("/mail/hour", "/mail/write", "/mail/login?next=/mail/write"),
+    ],
+)
+def test_a_page_that_asks_by_itself_stays_and_is_told_where_one_logs_in(
+    nobody: Surfer, part: str, page: str, login: str
+) -> None:
+    answer = nobody.get(part, **{"HX-Request": "true", "HX-Current-URL": f"{nobody.http.base_url}{page}"})
+    assert (answer.status_code, answer.text) == (401, login)
+    assert "hx-redirect" not in answer.headers
+
+
+def test_what_stands_in_a_page_leads_back_to_the_page(nobody: Surfer) -> None:
+    frame = {"Sec-Fetch-Dest": "iframe", "Referer": f"{nobody.http.base_url}/app/emails/em_1"}
+    location = nobody.get("/app/emails/em_1/preview", **frame).headers["location"]
+    assert location == "/login?next=/app/emails/em_1"
+
+
 def test_others_lock_nobody_out_where_they_have_logged_in_before(nobody: Surfer, site: RunningWeb, email: str) -> None:
     log_in(nobody, email)  # from 127.0.0.1
     other = new_surfer(site.url)

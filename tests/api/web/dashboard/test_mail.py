@@ -18,7 +18,7 @@ from hourpost.mailboxes.changes import set_password
 from hourpost.mailboxes.folders import get_folder
 from hourpost.mailboxes.parcels import NewMessage
 from hourpost.mailboxes.store import MailStore
-from tests.api.web.dashboard.inbox import Inbox, make_box
+from tests.api.web.dashboard.inbox import PASSWORD, Inbox, make_box
 from tests.api.web.dashboard.people import new_surfer, text_of
 from tests.api.web.running import RunningWeb
 
@@ -41,9 +41,26 @@ PLAIN = b"From: bob@far.test\r\nTo: ada@acme.test\r\nSubject: Lunch\r\nMessage-I
 
 def test_nobody_gets_to_the_log_in(site: RunningWeb) -> None:
     http = new_surfer(site.url).http
-    for path in ("/mail", "/mail/f/inbox", "/mail/f/inbox/1/body", "/mail/write", "/mail/feed"):
-        assert http.get(path).headers["location"] == "/mail/login"
-    assert http.post("/mail/f/inbox/act", data={"act": "delete"}).headers["location"] == "/mail/login"
+    for path in ("/mail/f/inbox", "/mail/f/inbox/1/body", "/mail/write", "/mail/feed"):
+        assert http.get(path).headers["location"] == f"/mail/login?next={path}"
+    assert http.get("/mail").headers["location"] == "/mail/login"
+    answer = http.post(
+        "/mail/f/inbox/act", data={"act": "delete"}, headers={"Referer": f"{http.base_url}/mail/f/inbox"}
+    )
+    assert answer.headers["location"] == "/mail/login?next=/mail/f/inbox"
+    http.close()
+
+
+@pytest.mark.parametrize(("wanted", "reached"), [("/mail/settings", "/mail/settings"), ("//evil.example", "/mail")])
+def test_one_is_led_back_to_the_page_of_mail_one_wanted(
+    box: Inbox, site: RunningWeb, wanted: str, reached: str
+) -> None:
+    http = new_surfer(site.url).http
+    assert f'name="next" value="{reached}"' in http.get("/mail/login", params={"next": wanted}).text
+    form = {"email": box.mailbox.address, "password": "wrong horse battery", "next": wanted}
+    assert f'name="next" value="{reached}"' in http.post("/mail/login", data=form).text
+    assert http.post("/mail/login", data=form | {"password": PASSWORD}).headers["location"] == reached
+    assert http.get("/mail/login", params={"next": wanted}).headers["location"] == reached
     http.close()
 
 

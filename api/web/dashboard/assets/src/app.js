@@ -21,15 +21,29 @@ const tick = () => document.hidden || htmx.trigger(document.body, "tick");
 setInterval(tick, TICK_MS);
 document.addEventListener("visibilitychange", tick);
 
-// Where the live parts get no answer the page says so: it shows what was, and asks again at the next tick.
+// Where the live parts get no answer, or the session has ended, the page says so: it shows what was, with what is typed
+// in it, and asks again at the next tick.
 const lost = statusLine("lost");
-const tellLost = (isLost) => {
-  const words = isLost ? "No connection: what you see may be old. It is tried again by itself." : "";
-  if (lost.textContent !== words) lost.textContent = words;
+const CUT_OFF = "No connection: what you see may be old. It is tried again by itself.";
+const tellLost = (words, ...more) => {
+  if (lost.textContent === words + more.map((one) => one.textContent ?? one).join("")) return;
+  lost.replaceChildren(words, ...more);
 };
-for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => tellLost(true));
-document.addEventListener("htmx:afterRequest", (event) => event.detail.xhr.status && tellLost(event.detail.xhr.status >= 500));
-window.addEventListener("offline", () => tellLost(true));
+for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => tellLost(CUT_OFF));
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { status, responseText } = event.detail.xhr;
+  if (status === 401) tellLost("You are logged out. ", logInAt(responseText), ", then go on here.");
+  else if (status) tellLost(status >= 500 ? CUT_OFF : "");
+});
+window.addEventListener("offline", () => tellLost(CUT_OFF));
+
+function logInAt(path) {
+  const link = document.createElement("a");
+  link.href = path;
+  link.target = "_blank";
+  link.textContent = "Log in in another tab";
+  return link;
+}
 window.addEventListener("online", tick);
 
 // Something that is read aloud when it changes; it must stand in the page before it has words.
