@@ -61,6 +61,14 @@ class Site:
         """Whether browsers make passkeys here."""
         return not self.host.replace(".", "").isdigit() and ":" not in self.host
 
+    @property
+    def named_origin(self) -> str:
+        """The same site by a name, where it is reached by a number of this machine; else nothing."""
+        if not self.host.startswith("127.") and self.host != "::1":
+            return ""
+        parts = urlsplit(self.origin)
+        return f"{parts.scheme}://localhost" + (f":{parts.port}" if parts.port else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Passkey:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import re
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from playwright.sync_api import Page, expect
 from pyotp import TOTP
 
+from hourpost.embedded.postgres import EmbeddedPostgres
 from tests.embedded.running import RunningUp, eventually
 from tests.end_to_end.axe import faults_of
 from tests.end_to_end.browsing import log_in, log_in_first
@@ -50,6 +54,24 @@ def sign_up(page: Page, up: RunningUp, address: str) -> None:
     page.wait_for_url("**/login")
 
 
+async def _make_stale(up: RunningUp, address: str) -> None:
+    connection = await asyncpg.connect(EmbeddedPostgres(up.home / "postgres").url())
+    try:
+        await connection.execute(
+            "UPDATE sessions s SET proven_at = now() - interval '2 hours' FROM users u"
+            " WHERE u.id = s.user_id AND u.email = $1",
+            address,
+        )
+    finally:
+        await connection.close()
+
+
+def make_stale(up: RunningUp, address: str) -> None:
+    """As if they had logged in two hours ago."""
+    with ThreadPoolExecutor(1) as thread:  # the browser's loop runs in this one
+        thread.submit(asyncio.run, _make_stale(up, address)).result()
+
+
 @pytest.mark.parametrize("script", [True, False], ids=["with a script", "without a script"])
 def test_signing_up_by_the_mail_that_was_captured(
     new_browser_context: NewContext, service: Service, script: bool
@@ -86,6 +108,15 @@ def test_a_passkey_is_made_and_logs_in_without_a_password(new_browser_context: N
     page.goto("/login")
     page.get_by_role("button", name="Log in with a passkey").click()
     page.wait_for_url("**/app")
+
+    make_stale(service.up, address)  # another one asks again who one is, and says what has become of it
+    page.goto("/app/you")
+    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_role("textbox", name="Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("do once more what you were about to do")).to_be_visible()
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("alert")).to_have_text("This device has a passkey of yours already.")
 
     context.clear_cookies()  # and as a second factor after the password
     log_in(page, address, PASSWORD)

@@ -77,9 +77,9 @@ async def post_passkey(request: Request, visitor: AnyGuest) -> Response:
 
 
 @router.get("/login/again")
-async def get_again(visitor: LoggedIn, next: str = "") -> Response:
-    """Where one shows once more who one is, before something dangerous."""
-    return await _again(visitor, {"next": local_path(next, HOME)})
+async def get_again(visitor: LoggedIn, next: str = "", undone: str = "") -> Response:
+    """Where one shows once more who one is, before something dangerous; ``undone``: which was refused before that."""
+    return await _again(visitor, {"next": next, "undone": undone})
 
 
 @router.post("/login/again")
@@ -89,10 +89,10 @@ async def post_again(request: Request, visitor: LoggedIn) -> Response:
     try:
         await prove_password(visitor.desk, visitor.user, form.get("password", ""))
     except (ValidationFailed, LimitExceeded) as error:
-        return await _again(visitor, {"next": local_path(form.get("next"), HOME)}, error)
+        return await _again(visitor, form, error)
     async with visitor.parts.database.transaction() as connection:
         await note_proven(connection, visitor.session.id, visitor.now)
-    return visitor.redirect(local_path(form.get("next"), HOME))
+    return _go_on(visitor, form)
 
 
 @router.post("/login/again/ask")
@@ -110,8 +110,8 @@ async def post_again_passkey(request: Request, visitor: LoggedIn) -> Response:
             await check_passkey(connection, visitor.desk, visitor.site, form.get("credential", ""), visitor.user.id)
             await note_proven(connection, visitor.session.id, visitor.now)
     except ValidationFailed as error:
-        return await _again(visitor, {"next": local_path(form.get("next"), HOME)}, error)
-    return visitor.redirect(local_path(form.get("next"), HOME))
+        return await _again(visitor, form, error)
+    return _go_on(visitor, form)
 
 
 async def _second(
@@ -123,7 +123,8 @@ async def _second(
 async def _again(
     visitor: LoggedIn, form: dict[str, str], error: ValidationFailed | LimitExceeded | None = None
 ) -> Response:
-    return await _ask(visitor, "gate/again.html", form, error)
+    shown = {"next": local_path(form.get("next"), HOME), "undone": form.get("undone", "")}
+    return await _ask(visitor, "gate/again.html", shown, error)
 
 
 async def _ask(
@@ -136,6 +137,11 @@ async def _ask(
     has_totp = visitor.user.totp_secret is not None
     given: dict[str, Any] = {"form": form, "faults": faults, "has_passkey": knows_passkey, "has_totp": has_totp}
     return await visitor.page(template, status=status, **given)
+
+
+def _go_on(visitor: Guest, form: dict[str, str]) -> Response:
+    said = "Thank you. Nothing was changed so far: do once more what you were about to do."
+    return visitor.redirect(local_path(form.get("next"), HOME), said if form.get("undone") else "", "info")
 
 
 def _let_in(visitor: Guest, token: str, onward: str | None) -> Response:

@@ -154,6 +154,36 @@ async def test_what_is_dangerous_asks_again_who_one_is(user: Surfer, database: D
     assert user.post("/app/you/totp").status_code == 200
 
 
+async def test_what_was_not_done_before_one_had_shown_who_one_is_is_said(user: Surfer, database: Database) -> None:
+    async with database.transaction() as connection:
+        statement = text("UPDATE sessions SET proven_at = :at WHERE user_id = :id")
+        await connection.execute(statement, {"at": datetime.now(UTC) - timedelta(hours=2), "id": user.user_id})
+    asked = user.post("/app/you/address", {"email": "new@acme.test"})
+    page = user.follow(asked)
+    form = dict(re.findall(r'<input type="hidden" name="(next|undone)" value="([^"]*)"', page.text))
+    assert "do it once more" in text_of(page)
+    assert "do it once more" in text_of(user.post("/login/again", form | {"password": "wrong wrong"}))
+    done = user.post("/login/again", form | {"password": PASSWORD})
+    assert done.headers["location"] == "/app/you"
+    assert "Nothing was changed so far: do once more what you were about to do." in text_of(user.follow(done))
+
+
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [
+        ("127.0.0.1:8025", "http://localhost:8025"),
+        ("[::1]", "http://localhost"),
+        ("192.0.2.7:8025", "the name of the site"),
+    ],
+)
+def test_at_a_number_one_is_told_where_passkeys_are(user: Surfer, site: RunningWeb, host: str, named: str) -> None:
+    login = new_surfer(site.url).get("/login", Host=host)
+    for page, path in ((login, "/login"), (user.get("/app/you", Host=host), "/app/you")):
+        assert "data-passkey=" not in page.text
+        assert (f'href="{named}{path}"' if "//" in named else named) in page.text
+    assert "data-passkey=" in new_surfer(site.url).get("/login", Host="localhost:8025").text
+
+
 def test_a_passkey_that_was_never_made_is_refused_everywhere(
     site: RunningWeb, protected: tuple[Surfer, str, list[str]]
 ) -> None:

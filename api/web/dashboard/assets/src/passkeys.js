@@ -29,18 +29,34 @@ function write(credential) {
   });
 }
 
+// Why there is none, by the names of WebAuthn (§5.1.3, §5.1.4); a browser says NotAllowedError for nearly everything, so
+// that no page learns what the person has.
+const WHY = {
+  InvalidStateError: "This device has a passkey of yours already.",
+  SecurityError: "The browser makes and shows passkeys only under the name of the site, and over HTTPS.",
+  ConstraintError: "This device cannot check that it is you: give it a PIN, a fingerprint or a face, or use another one.",
+  NotSupportedError: "This device makes no passkeys of the kind that is needed here. Use another one.",
+  NotAllowedError: "The browser gave no passkey: it was called off, took too long, or the device cannot. Try again, or use another way.",
+  TypeError: "The server cannot be reached. Try again.",
+};
+
+class Refusal extends Error {}
+
 async function ask(form) {
   const fault = form.querySelector("[data-passkey-fault]");
   fault.hidden = true;
   try {
     const answer = await fetch(form.dataset.passkey, { method: "POST", headers: { Accept: "application/json" } });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const publicKey = readOptions(await answer.json());
+    if (answer.redirected) return void location.assign(answer.url); // to log in, or to show once more who one is
+    const { message, ...options } = await answer.json();
+    if (!answer.ok) throw new Refusal(message);
+    const publicKey = readOptions(options);
     const making = form.dataset.passkeyDoes === "create";
     const credential = await (making ? navigator.credentials.create({ publicKey }) : navigator.credentials.get({ publicKey }));
     form.elements.credential.value = write(credential);
     form.submit();
   } catch (error) {
+    fault.textContent = error instanceof Refusal ? error.message : WHY[error.name] ?? WHY.NotAllowedError;
     fault.hidden = false;
   }
 }
