@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -17,11 +18,13 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _AT = re.compile(
     rf"(today|tomorrow|(?:next |on )?(?:{'|'.join(_WEEKDAYS)}))"
-    r"(?:,? (?:at )?(?:(\d{1,2})(?::(\d{2}))? ?(am|pm)?|(noon|midnight)))?(?: utc)?",
+    r"(?:,? (?:at )?(?:(\d{1,2})(?::(\d{2}))? ?(am|pm)?|(noon|midnight)))?( utc)?",
     re.IGNORECASE,
 )
 MAX_DAYS_AHEAD = 366
 _AHEAD = 'write ISO 8601 with a time zone ("2026-12-01T09:00:00Z"), or "in 10 minutes", or "tomorrow at 9am" (UTC)'
+_AHEAD_THERE = 'write "2026-12-01 09:00", or "in 10 minutes", or "tomorrow at 9am"'
+_BACK_THERE = 'write "2026-11-01 09:00", or a day ("2026-11-01"), or "2 days ago"'
 _BACK = 'write ISO 8601 with a time zone ("2026-11-01T09:00:00Z"), or a day ("2026-11-01"), or "2 days ago" (UTC)'
 
 
@@ -34,8 +37,18 @@ def write_moment(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
-def parse_moment(text: str, *, now: datetime) -> datetime:
+def find_zone(name: str) -> ZoneInfo | None:
+    """The time zone of that name, such as Europe/Berlin; None for any other text."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # Windows' own names, paths, and whatever else stands there
+        return None
+
+
+def parse_moment(text: str, *, now: datetime, zone: tzinfo | None = None) -> datetime:
     """The moment that ``text`` names, in UTC; it may lie in the past. Words are relative to ``now`` and mean UTC.
+
+    Where a ``zone`` is given, words and dates mean that zone, unless they name one themselves.
 
     Understood are ISO 8601 with a time zone; "in 5 min", "in an hour", "in 3 days"; "today", "tomorrow" or a weekday
     (the next one, today's too while it is earlier) "at 9am", "at 17:30", "at noon"; without a time, the time of day of
@@ -44,12 +57,12 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
     Raises:
         MomentError: It is none of these, has no time zone, or lies outside the years 1 to 9999.
     """
-    return _parse(text, now, _AHEAD)
+    return _parse(text, now, zone, _AHEAD_THERE if zone else _AHEAD)
 
 
-def parse_future_moment(text: str, *, now: datetime) -> datetime:
+def parse_future_moment(text: str, *, now: datetime, zone: tzinfo | None = None) -> datetime:
     """The same for what is to be done then. Raises: MomentError also for the past and for more than a year ahead."""
-    moment = parse_moment(text, now=now)
+    moment = parse_moment(text, now=now, zone=zone)
     if moment < now:
         raise MomentError(f"{text[:100]!a} is in the past")
     if (moment - now).days > MAX_DAYS_AHEAD:
@@ -57,8 +70,10 @@ def parse_future_moment(text: str, *, now: datetime) -> datetime:
     return moment
 
 
-def parse_past_moment(text: str, *, now: datetime) -> datetime:
-    """The same for looking back: also "2 days ago", "yesterday", and a date alone, which begin at 00:00 UTC.
+def parse_past_moment(text: str, *, now: datetime, zone: tzinfo | None = None, at_end: bool = False) -> datetime:
+    """The same for looking back: also "2 days ago", "yesterday", and a date alone, which begin at 00:00.
+
+    ``at_end``: of such a day its end is meant.
 
     Raises:
         MomentError: It names no moment.
@@ -68,22 +83,28 @@ def parse_past_moment(text: str, *, now: datetime) -> datetime:
     try:
         if ago is not None:
             return now.astimezone(UTC) - _length(ago)
-        if words.lower() in ("today", "yesterday"):
-            day = now.astimezone(UTC) - timedelta(days=words.lower() == "yesterday")
-            return day.replace(hour=0, minute=0, second=0, microsecond=0)
-        if _DATE.fullmatch(words) is not None:
-            return datetime.fromisoformat(words).replace(tzinfo=UTC)
+        midnight = _midnight(words, now.astimezone(zone or UTC))
+        if midnight is not None:
+            return (midnight + timedelta(days=at_end)).astimezone(UTC)
     except OverflowError as error:
         raise MomentError(f"{text[:100]!a} is too long ago") from error
     except ValueError as error:
         raise MomentError(f"{text[:100]!a} is no day of the calendar") from error
-    return _parse(text, now, _BACK)
+    return _parse(text, now, zone, _BACK_THERE if zone else _BACK)
 
 
-def _parse(text: str, now: datetime, accepted: str) -> datetime:
+def _midnight(words: str, now: datetime) -> datetime | None:
+    """The beginning of the day that the words name, in the zone of ``now``. Raises: ValueError for no day."""
+    if words.lower() in ("today", "yesterday"):
+        day = now - timedelta(days=words.lower() == "yesterday")
+        return day.replace(hour=0, minute=0, second=0, microsecond=0)
+    return datetime.fromisoformat(words).replace(tzinfo=now.tzinfo) if _DATE.fullmatch(words) else None
+
+
+def _parse(text: str, now: datetime, zone: tzinfo | None, accepted: str) -> datetime:
     words = " ".join(text.split()) if len(text) <= 100 else ""
     try:
-        moment = _parse_iso(words) or _parse_in(words, now) or _parse_at(words, now)
+        moment = _parse_iso(words, zone) or _parse_in(words, now) or _parse_at(words, now.astimezone(zone or UTC))
         if moment is None:
             raise MomentError(f"{text[:100]!a} is not a moment: {accepted}")
         if moment.tzinfo is None:
@@ -93,14 +114,15 @@ def _parse(text: str, now: datetime, accepted: str) -> datetime:
         raise MomentError(f"{text[:100]!a} is too far away") from error
 
 
-def _parse_iso(words: str) -> datetime | None:
+def _parse_iso(words: str, zone: tzinfo | None) -> datetime | None:
     # fromisoformat also takes "2026-W49-2T09" and even a NUL at the end
     if _ISO.fullmatch(words) is None:
         return None
     try:
-        return datetime.fromisoformat(words.upper())
+        moment = datetime.fromisoformat(words.upper())
     except ValueError:
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _parse_in(words: str, now: datetime) -> datetime | None:
@@ -119,8 +141,8 @@ def _parse_at(words: str, now: datetime) -> datetime | None:
     match = _AT.fullmatch(words)
     if match is None:
         return None
-    now = now.astimezone(UTC)
-    day, hour, minute, half, name = match.groups()
+    day, hour, minute, half, name, is_utc = match.groups()
+    now = now.astimezone(UTC) if is_utc else now
     number: int | None = now.hour
     if name is not None:
         number = 12 if name.lower() == "noon" else 0

@@ -182,6 +182,29 @@ def test_with_a_script_the_meter_moves_by_itself(new_browser_context: NewContext
     expect(meter).to_contain_text(f"{before + 1:,} held")
 
 
+def test_with_a_script_a_moment_is_typed_as_it_is_read(new_browser_context: NewContext, service: Service) -> None:
+    page = new_browser_context(timezone_id="Asia/Kolkata").new_page()
+    log_in_as(page, service.up, "owner")
+    subject = f"Morning {uuid4().hex[:8]}"
+    body = {
+        "from": f"hello@{first_steps(service.up)['domain']}",
+        "to": "ada@example.org",
+        "subject": subject,
+        "text": "x",
+    }
+    email = post(service.up, "/v1/emails", body | {"scheduled_at": "in 3 days"})
+    page.goto(f"/app/emails/{email['id']}")
+    page.locator("summary", has_text="Send it at another moment").click()
+    expect(page.get_by_text("Days and times without a zone are of Asia/Calcutta.")).to_be_visible()
+    page.get_by_label("When").fill("tomorrow at 9am")
+    page.get_by_role("button", name="Reschedule").click()
+    expect(page.locator("dd", has_text="09:00:00 GMT+5:30")).to_be_visible()
+    page.goto(f"/app/emails?subject={subject}&since=today&until=today")
+    page.get_by_role("button", name="Filter").first.click()
+    assert "time_zone=Asia%2FCalcutta" in page.url
+    expect(page.get_by_role("row", name=subject)).to_be_visible()
+
+
 def test_with_a_script_the_page_says_when_it_is_cut_off(new_browser_context: NewContext, service: Service) -> None:
     context = new_browser_context()
     page = context.new_page()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hourpost.rules.moments import MomentError, parse_moment, parse_past_moment
+from hourpost.rules.moments import MomentError, find_zone, parse_moment, parse_past_moment
 
 NOW = datetime(2026, 11, 24, 15, 30, 20, tzinfo=UTC)  # a Tuesday
 LONG_AGO, FAR_AHEAD = datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("9000-01-01")
@@ -64,6 +64,62 @@ def test_a_moment_is_read(text: str, moment: str) -> None:
 )
 def test_a_moment_to_look_back_to_is_read(text: str, moment: str) -> None:
     assert parse_past_moment(text, now=NOW) == datetime.fromisoformat(moment + "+00:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "moment"),
+    [
+        ("tomorrow at 9am", "Asia/Kolkata", "2026-11-25T03:30"),
+        ("tomorrow at 9am utc", "Asia/Kolkata", "2026-11-25T09:00"),
+        ("tomorrow at noon", "America/Los_Angeles", "2026-11-25T20:00"),
+        ("today at 1am", "Pacific/Auckland", "2026-11-24T12:00"),  # it is Wednesday there
+        ("wednesday at 8am", "Pacific/Auckland", "2026-11-24T19:00"),
+        ("2026-12-01 09:00", "Europe/Berlin", "2026-12-01T08:00"),
+        ("2026-07-01", "Europe/Berlin", "2026-06-30T22:00"),
+        ("2026-12-01T09:00:00Z", "Europe/Berlin", "2026-12-01T09:00"),
+        ("in 2 hours", "Asia/Kolkata", "2026-11-24T17:30:20"),
+    ],
+)
+def test_days_and_times_are_those_of_the_zone_that_is_given(text: str, zone: str, moment: str) -> None:
+    assert parse_moment(text, now=NOW, zone=find_zone(zone)) == datetime.fromisoformat(moment + "+00:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "begins", "ends"),
+    [
+        ("2026-11-28", "Asia/Kolkata", "2026-11-27T18:30", "2026-11-28T18:30"),
+        ("2026-10-25", "Europe/Berlin", "2026-10-24T22:00", "2026-10-25T23:00"),  # 25 hours long
+        ("today", "Pacific/Auckland", "2026-11-24T11:00", "2026-11-25T11:00"),
+        ("yesterday", "", "2026-11-23T00:00", "2026-11-24T00:00"),
+        ("2026-11-01 09:00", "Asia/Kolkata", "2026-11-01T03:30", "2026-11-01T03:30"),
+        ("2 days ago", "Asia/Kolkata", "2026-11-22T15:30:20", "2026-11-22T15:30:20"),
+    ],
+)
+def test_a_day_to_look_back_to_is_that_of_the_zone_from_its_beginning_or_to_its_end(
+    text: str, zone: str, begins: str, ends: str
+) -> None:
+    for at_end, moment in ((False, begins), (True, ends)):
+        found = parse_past_moment(text, now=NOW, zone=find_zone(zone), at_end=at_end)
+        assert found == datetime.fromisoformat(moment + "+00:00")
+
+
+@pytest.mark.parametrize("name", ["", "Nowhere/Here", "../../etc/passwd", "/etc/passwd", "Europe", "a\0", "x" * 5000])
+def test_other_texts_name_no_zone(name: str) -> None:
+    assert find_zone(name) is None
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "9999-12-31 23:00"])
+def test_a_day_at_an_end_of_the_calendar_is_refused_or_read(text: str) -> None:
+    for zone in (find_zone("Asia/Kolkata"), find_zone("America/Los_Angeles"), None):
+        with contextlib.suppress(MomentError):
+            assert parse_past_moment(text, now=NOW, zone=zone, at_end=True).tzinfo is UTC
+
+
+def test_where_a_zone_is_known_nobody_is_asked_to_write_one() -> None:
+    with pytest.raises(MomentError) as refused:
+        parse_moment("soon", now=NOW, zone=find_zone("Asia/Kolkata"))
+    assert "time zone" not in str(refused.value)
+    assert "UTC" not in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["ago", "2 fortnights ago", "2026-02-30", "2026-11-01T09:00", "999999999 weeks ago"])

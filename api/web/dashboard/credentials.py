@@ -23,6 +23,7 @@ from hourpost.domains.queries import list_domains
 from hourpost.errors import Refused, ValidationFailed
 from hourpost.pages import MAX_LIMIT, Cursor
 from hourpost.rules.ids import from_text
+from hourpost.rules.moments import MomentError, find_zone, parse_moment, write_moment
 
 router = APIRouter()
 
@@ -132,7 +133,7 @@ async def _change(request: Request, visitor: Visitor, place: Place, credential_i
 async def _apply(connection: AsyncConnection, form: Form, visitor: Visitor, found: Credential) -> Credential:
     """Change what differs from what the form was given. Raises: ValidationFailed, with every fault."""
     which = (connection, visitor.account.id, found.kind, found.id)
-    name, end = form.get("name", found.name), form.get("expires_at", "").strip()
+    name, end = form.get("name", found.name), _end_of(form, visitor)
     draft = to_draft_of(CredentialChange, {"name": name, "expires_at": end or None}, "forbid")
     if end == end_text(found.expires_at):
         draft.note(changes.name_faults(name))
@@ -141,6 +142,15 @@ async def _apply(connection: AsyncConnection, form: Form, visitor: Visitor, foun
         expires_at = read_change(draft, visitor.now)
         found = await changes.set_expiry(*which, expires_at, visitor.now)
     return found if name == found.name else await changes.rename_credential(*which, name)
+
+
+def _end_of(form: Form, visitor: Visitor) -> str:
+    """The end that was typed, as a moment; as it was typed where it is none."""
+    text = form.get("expires_at", "")
+    try:
+        return write_moment(parse_moment(text, now=visitor.now, zone=find_zone(form.get("time_zone", ""))))
+    except MomentError:
+        return text
 
 
 async def _revoke(visitor: Visitor, place: Place, credential_id: str) -> Response:
@@ -165,7 +175,8 @@ async def _set_copies(request: Request, visitor: Visitor, place: Place, credenti
 
 async def _new_of(connection: AsyncConnection, form: Form, visitor: Visitor, place: Place) -> NewCredential:
     """What the form asks for. Raises: ValidationFailed, with every fault."""
-    named = {name: form[name] for name in ("name", "scope", "domain_id", "expires_at") if form.get(name)}
+    named = {name: form[name] for name in ("name", "scope", "domain_id") if form.get(name)}
+    named |= {"expires_at": _end_of(form, visitor)} if form.get("expires_at") else {}
     draft = to_draft_of(NewCredentialFields, {"name": ""} | named, "forbid")
     new = read_new(draft, place.kind, visitor.now, test=form.get("test") == "on")
     draft.note(await changes.list_faults(connection, visitor.account.id, place.kind, new, visitor.now))

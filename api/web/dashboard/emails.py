@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from datetime import tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from api.web.dashboard.visitors import Reader, Sender, Visitor
 from api.web.dependencies import cursor
 from api.web.faults import faults_in
 from api.web.v1.email_filters import EmailQuery
+from api.web.v1.moments import Typed
 from hourpost.accounts import audit
 from hourpost.emails import changes, queries
 from hourpost.emails.again import read_again
@@ -29,7 +31,7 @@ from hourpost.rules.delivery_state import CANCELABLE, State
 from hourpost.rules.ids import moment_of, to_text
 from hourpost.rules.mail.attachments import list_attachments, name_of
 from hourpost.rules.mail.written import read_written
-from hourpost.rules.moments import MomentError, parse_future_moment
+from hourpost.rules.moments import MomentError, find_zone, parse_future_moment
 from hourpost.rules.smtp_replies import explain
 from hourpost.suppressions.changes import add_suppressions
 
@@ -48,8 +50,11 @@ async def list_page(request: Request, visitor: Reader) -> Response:
     """The list, narrowed and paged by what stands in the address."""
     asked = {name: value.strip() for name, value in request.query_params.items() if value.strip()}
     form = {name: asked[name] for name in _FILTERS if name in asked}
+    zone = find_zone(asked.get("time_zone", ""))
+    if zone and not form.keys().isdisjoint(("since", "until")):
+        form["time_zone"] = zone.key
     try:
-        filters = _filters_of(form)
+        filters = _filters_of(form, zone)
         place = cursor("em", _PAGE, asked.get("after"), asked.get("before"))
         async with visitor.parts.database.reading() as connection:
             found = await queries.list_emails(connection, visitor.account.id, filters, place)
@@ -90,7 +95,8 @@ async def post_reschedule(email_id: str, request: Request, visitor: Sender) -> R
     """Give it another moment to leave at."""
     form = await read_form(request)
     try:
-        moment = parse_future_moment(form.get("scheduled_at", ""), now=visitor.now)
+        zone = find_zone(form.get("time_zone", ""))
+        moment = parse_future_moment(form.get("scheduled_at", ""), now=visitor.now, zone=zone)
         async with visitor.parts.database.transaction() as connection:
             given = await changes.reschedule_email(
                 connection, visitor.account.id, id_of_email(email_id), moment, visitor.now
@@ -201,9 +207,9 @@ def _timeline(position: int, events: Any, attempts: Any) -> list[tuple[StoredEve
     return told
 
 
-def _filters_of(form: dict[str, str]) -> queries.Filters:
+def _filters_of(form: dict[str, str], zone: tzinfo | None) -> queries.Filters:
     try:
-        return EmailQuery.model_validate(form).to_filters()
+        return EmailQuery.model_validate(form, context=Typed(zone)).to_filters()
     except ValidationError as error:
         raise ValidationFailed(faults_in(error, form)) from None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
@@ -10,8 +11,19 @@ from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 from hourpost.rules.moments import parse_past_moment
 
 
-def _to_moment(text: object) -> object:
-    return parse_past_moment(text, now=datetime.now(UTC)) if isinstance(text, str) and text else text or None
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The context of texts that a person has typed: days are those of ``zone``, and the day of an end is in it."""
+
+    zone: tzinfo | None
+
+
+def _to_moment(text: object, found: ValidationInfo) -> object:
+    if not isinstance(text, str) or not text:
+        return text or None
+    typed = found.context if isinstance(found.context, Typed) else None
+    at_end = typed is not None and found.field_name == "until"
+    return parse_past_moment(text, now=datetime.now(UTC), zone=typed.zone if typed else None, at_end=at_end)
 
 
 def check_end(until: datetime | None, found: ValidationInfo) -> datetime | None:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from hourpost.rules.moments import find_zone
 
 MAX_CHARACTERS = 256 * 1024
 _MAX_WORDS = 500
@@ -95,13 +96,6 @@ def _moment(parameters: dict[str, str], text: str) -> Moment | None:
             return datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC).date()
         if text.endswith("Z"):
             return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=_zone(parameters.get("TZID", "")))
+        return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=find_zone(parameters.get("TZID", "")))
     except ValueError:
-        return None
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # Windows' own names, paths, and whatever else stands there
         return None

@@ -72,6 +72,7 @@ def test_its_name_and_its_end_are_changed(owner: Surfer, path: str) -> None:
         (same_end, "Market ends on 2090-01-01"),
         (same_end | {"expires_at": "2020-01-01T00:00:00Z"}, "in the past"),
         ({"name": " ", "expires_at": "soon"}, "visible characters"),
+        ({"name": "Market", "expires_at": "2091-01-01", "time_zone": "Asia/Kolkata"}, "ends on 2090-12-31T18:30:00Z"),
         ({"name": "Market", "expires_at": ""}, "Market does not end"),
         ({"name": "\U0001f469\u200d\U0001f4bb", "expires_at": ""}, "\U0001f469\u200d\U0001f4bb does not end"),
     ):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
@@ -47,6 +49,35 @@ async def test_what_is_held_after_the_end_of_a_plan_waits_for_a_plan(
         told = owner.get(page).text
         assert "Your hour is full" not in told
         assert "once there is a plan again" in told
+
+
+async def test_the_days_of_a_search_are_those_of_the_browser_and_the_last_is_in_it(
+    cast: Cast, owner: Surfer, database: Database
+) -> None:
+    await make_email(database, cast.account, "ada@far.test")
+    now = datetime.now(UTC)
+    name = "Pacific/Kiritimati" if now.hour >= 10 else "Pacific/Pago_Pago"  # where it is another day than in UTC
+    there = now.astimezone(ZoneInfo(name)).date()
+    for first, last, zone, is_found in (
+        (there, there, name, True),
+        (there, there, "", False),
+        (there, there, "Nowhere/Here", False),
+        (now.date(), now.date(), "", True),
+        (there - timedelta(days=2), there - timedelta(days=1), name, False),
+    ):
+        page = owner.get(f"/app/emails?since={first}&until={last}&time_zone={zone}")
+        assert ("ada@far.test" in page.text) is is_found, (first, last, zone)
+        assert (f"without a zone are of {name}." in text_of(page)) is (zone == name)
+    assert name not in owner.get(f"/app/emails?to=ada@far.test&time_zone={name}").text
+
+
+async def test_a_new_moment_is_of_the_browser_s_zone(cast: Cast, owner: Surfer, database: Database) -> None:
+    email_id = await make_email(database, cast.account)
+    typed = {"scheduled_at": "tomorrow at 9am", "time_zone": "Asia/Kolkata"}
+    assert owner.post(f"/app/emails/{email_id}/reschedule", typed).status_code == 303
+    assert "T03:30:00+00:00" in owner.get(f"/app/emails/{email_id}").text
+    wrong = owner.post(f"/app/emails/{email_id}/reschedule", typed | {"scheduled_at": "some day"})
+    assert "is not a moment: write &#34;2026-12-01 09:00&#34;" in wrong.text
 
 
 async def test_pages_lead_back_and_forth(cast: Cast, owner: Surfer, database: Database) -> None:

@@ -166,7 +166,15 @@ const brief = {
 };
 const FORMATS = { full, short, when, clock, day, brief };
 
+// What is typed of days and times is of the reader's zone: the form says which that is when it is sent.
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+document.addEventListener("formdata", ({ target, formData }) => {
+  const zone = target.querySelector("[data-time-zone]");
+  if (zone && ZONE) formData.set(zone.name, ZONE);
+});
+
 function tellTimes(root) {
+  for (const name of root.querySelectorAll("[data-zone-name]")) name.textContent = ZONE ?? name.textContent;
   for (const time of root.querySelectorAll("time[data-as]")) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) continue;

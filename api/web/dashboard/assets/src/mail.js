@@ -15,8 +15,6 @@ if (root) {
   document.addEventListener("htmx:responseError", (event) => {
     if (event.detail.target?.id === "content") location.assign(event.detail.pathInfo.requestPath);
   });
-  const zone = document.querySelector("[data-time-zone]");
-  if (zone) zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? zone.value;
   const letter = document.querySelector("form[data-letter]");
   if (letter) {
     enclose(letter);
