@@ -37,7 +37,7 @@ SPANS = {
     "7d": Span("7 days", timedelta(days=7), timedelta(hours=3)),
     "30d": Span("30 days", timedelta(days=30), timedelta(hours=12)),
 }
-_SERIES = (("sent", "Sent", "accent"), ("delivered", "Delivered", "good"), ("deferred", "Deferred", "warn"))
+_SERIES = (("sent", "Sent", "accent"), ("delivered", "Delivered", "good"), ("deferred", "Deferred attempts", "warn"))
 _BAD = ("bounced", "failed", "expired", "unknown")
 _MANY = 100
 """Of fewer a share says nothing."""

@@ -39,6 +39,12 @@ async def test_what_is_as_it_should_be_is_not_warned_of(cast: Cast, database: Da
     assert "Receivers" not in page
 
 
+async def test_what_counts_more_than_once_for_a_recipient_is_called_an_attempt(cast: Cast, database: Database) -> None:
+    page = await tally(cast, database, sent=10, deferred=67)
+    assert "Deferred attempts 67" in page
+    assert "what is deferred at every attempt" in page
+
+
 async def test_of_a_few_emails_no_share_is_told(cast: Cast, database: Database) -> None:
     page = await tally(cast, database, sent=3, bounced=1)
     assert "Bounced or failed 1 Called spam 0" in page
