@@ -20,17 +20,18 @@ PATH = HOME + "/login"
 
 
 @router.get(PATH)
-async def get_login(request: Request, visitor: AnyGuest, address: str = "", next: str = "") -> Response:
+async def get_login(request: Request, visitor: AnyGuest) -> Response:
     """The log-in form, or the inbox for who is in already."""
-    onward = local_path(next, HOME)
+    asked = request.query_params
     if await find_reader(request) is not None:
-        return visitor.redirect(onward)
-    return await visitor.page("mail/login.html", form={"email": address, "next": onward})
+        return visitor.redirect(_back(asked.get("next")))
+    form = {"email": asked.get("address", ""), "next": asked.get("next", "")}
+    return await visitor.page("mail/login.html", form=form)
 
 
 @router.post(PATH)
 async def post_login(request: Request, visitor: AnyGuest) -> Response:
-    """Log in with a mailbox's address and its own password."""
+    """Log in with a mailbox's address and its own password, and go on to where one wanted to go."""
     form = await read_form(request)
     parts = visitor.parts
     attempt = Attempt(form.get("email", ""), Service.WEB, visitor.browser.address)
@@ -39,10 +40,10 @@ async def post_login(request: Request, visitor: AnyGuest) -> Response:
     except ServiceUnavailable:
         raise
     except HourpostError as error:
-        return await _again(visitor, form, error)
+        return await _again(visitor, {name: form.get(name, "") for name in ("email", "next")}, error)
     async with parts.database.transaction() as connection:
         token = await start_mail_session(connection, login, visitor.now)
-    response = visitor.redirect(local_path(form.get("next"), HOME))
+    response = visitor.redirect(_back(form.get("next")))
     set_mail_session(response, parts.settings, token)
     return response
 
@@ -57,15 +58,20 @@ async def post_logout(reader: TheReader) -> Response:
     return response
 
 
+def _back(text: str | None) -> str:
+    """A page of the inbox that a request names to be led to; never its log-in, which would lead back here."""
+    path = local_path(text, HOME)
+    return path if path.startswith(f"{HOME}/") and not path.startswith((PATH, HOME + "/logout")) else HOME
+
+
 async def _again(visitor: Guest, form: Form, error: HourpostError) -> Response:
-    shown = {"email": form.get("email", ""), "next": local_path(form.get("next"), HOME)}
     if isinstance(error, LimitExceeded):
         wait = plural(error.retry_after_seconds or 1, "second")
         faults = {"": f"Too many wrong passwords; try again in {wait}."}
-        response = await visitor.page("mail/login.html", status=429, form=shown, faults=faults)
+        response = await visitor.page("mail/login.html", status=429, form=form, faults=faults)
         response.headers["Retry-After"] = str(error.retry_after_seconds or 1)
         return response
     faults = {
         "": "The address or the password is wrong. App passwords are for mail programs; here it is the mailbox's own."
     }
-    return await visitor.page("mail/login.html", status=422, form=shown, faults=faults)
+    return await visitor.page("mail/login.html", status=422, form=form, faults=faults)
