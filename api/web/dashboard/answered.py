@@ -14,15 +14,25 @@ def page_to_read(request: Request) -> str:
 
 
 def page_shown(request: Request) -> str:
-    """The page, with its query, in which somebody asks: for a form and for a part of a page the one around it."""
+    """The page, with its query, in which somebody asks: for a form and for a part of a page the one around it.
+
+    Nothing where no browser says which.
+    """
     if "hx-request" in request.headers:
-        shown = request.headers.get("hx-current-url", "")
-    elif request.method == "GET" and request.headers.get("sec-fetch-dest", "document") == "document":
-        shown = str(request.url)
-    else:
-        shown = request.headers.get("referer", "")
-    path, query = _split(shown)
-    found = _nearest(request, path or request.url.path)
+        return _page_at(request, request.headers.get("hx-current-url", ""))
+    if request.method == "GET" and request.headers.get("sec-fetch-dest", "document") == "document":
+        return _page_at(request, str(request.url))
+    return page_before(request)
+
+
+def page_before(request: Request) -> str:
+    """The page, with its query, from which somebody comes; nothing where no browser says which."""
+    return _page_at(request, request.headers.get("referer", ""))
+
+
+def _page_at(request: Request, address: str) -> str:
+    path, query = _split(address)
+    found = _nearest(request, path) if path else ""
     return f"{found}?{query}" if query and found == path else found
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
+from api.web.dashboard.answered import page_before
 from api.web.dashboard.email_content import PATH, id_of_email, load_email
 from api.web.dashboard.forms import faults_by_field, read_form
 from api.web.dashboard.states import STATES, became_of
@@ -164,12 +165,14 @@ async def _show(
         events = await queries.list_events(connection, email)
         attempts = await queries.list_attempts(connection, email)
     states = {one.state for one in email.deliveries}
+    before = page_before(visitor.request)
     return await visitor.page(
         "emails/one.html",
         block="live",
         status=422 if faults else 200,
         email=email,
         email_id=email_id,
+        back=before if before.partition("?")[0] == PATH else PATH,
         message=read_written(content) if content else None,
         source=content[:_SHOWN_BYTES].decode("utf-8", "replace"),
         is_cut=len(content) > _SHOWN_BYTES,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from api.web.dashboard.answered import page_shown
-from api.web.dashboard.cookies import Flash, set_flash
+from api.web.dashboard.answered import page_before, page_shown
+from api.web.dashboard.cookies import Flash, read_session, set_flash
 from api.web.dashboard.forms import local_path
 from api.web.dashboard.mail.readers import MailNotAuthenticated
-from api.web.dashboard.visitors import Guest, NotAMember, NotProven, SecondOwed, guest
+from api.web.dashboard.visitors import Guest, NotAMember, NotProven, Person, SecondOwed, guest
 from api.web.errors import CLIENT_LEFT, status_of
 from api.web.parts import parts_of
 from hourpost.errors import HourpostError, LimitExceeded, NotAuthenticated, NotFound, Unavailable
@@ -90,8 +90,16 @@ def _log_in_path(request: Request, error: NotAuthenticated) -> str:
         login = "/mail/login"
     else:
         login = "/login/second" if isinstance(error, SecondOwed) else "/login"
-    needs_none = shown in _HOMES or shown.startswith(("/login", "/mail/login"))
-    return login if needs_none else f"{login}?next={quote(shown, safe='/')}"
+    asked = {} if shown in _HOMES or shown.startswith(("/login", "/mail/login")) else {"next": shown}
+    if _has_just_logged_in(request):
+        asked["kept"] = "no"
+    return f"{login}?{urlencode(asked, quote_via=quote, safe='/')}" if asked else login
+
+
+def _has_just_logged_in(request: Request) -> bool:
+    """Whether a log-in has led here, without whose cookie there is nobody."""
+    came_from = page_before(request).partition("?")[0]
+    return request.method == "GET" and read_session(request) is None and came_from in ("/login", "/login/second")
 
 
 def _prove_path(request: Request) -> str:
@@ -110,8 +118,12 @@ async def _page(request: Request, status: int, message: str) -> Response:
         return JSONResponse({"message": message}, status)
     context: dict[str, Any] = {"status_code": status, "title": _TITLES.get(status, _TITLES[500]), "message": message}
     context["request_id"] = request.scope.get("state", {}).get("request_id", "")
+    context["frame"] = "public.html"
     try:
         asker = await guest(request)
     except HourpostError:  # PostgreSQL is away, which may be what the page is about
         asker = Guest(request, parts_of(request), None)
+    if isinstance(asker, Person) and status < 500 and request.url.path.startswith("/app/"):
+        context["frame"] = "app.html"
+        context["back"] = page_shown(request) if request.method == "POST" else ""
     return await asker.page("error.html", status=status, **context)

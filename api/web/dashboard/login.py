@@ -15,16 +15,20 @@ from hourpost.users.logging_in import log_in
 from hourpost.users.sessions import end_session
 
 HOME = "/app"
+_NO_COOKIE = (
+    "Your browser keeps no cookie of this site, without which nobody stays logged in. Allow it, then log in again."
+)
 
 router = APIRouter()
 
 
 @router.get("/login")
-async def get_login(visitor: AnyGuest, next: str = "") -> Response:
-    """The log-in form, or home for who is logged in."""
+async def get_login(visitor: AnyGuest, next: str = "", kept: str = "") -> Response:
+    """The log-in form, or home for who is logged in; ``kept``: no, where the browser has just kept no cookie."""
     if isinstance(visitor, Person):
         return visitor.redirect(local_path(next, HOME))
-    return await visitor.page("gate/login.html", form={"next": local_path(next, "")})
+    faults = {"": _NO_COOKIE} if kept == "no" else {}
+    return await visitor.page("gate/login.html", form={"next": local_path(next, "")}, faults=faults)
 
 
 @router.post("/login")

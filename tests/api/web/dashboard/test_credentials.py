@@ -87,5 +87,11 @@ async def test_what_is_revoked_is_gone_at_once(cast: Cast, owner: Surfer, databa
     for who, status in (("stranger", 404), ("viewer", 403), ("owner", 303)):
         assert cast[who].post(f"/app/keys/{key.credential.public_id}/revoke").status_code == status
         assert cast[who].post(f"/app/smtp/{login.credential.public_id}/revoke").status_code == status
+    answer = owner.post(
+        f"/app/keys/{key.credential.public_id}/revoke", Referer=f"{owner.http.base_url}/app/keys?after="
+    )
+    assert answer.status_code == 404  # in the other tab, which keeps its places
+    assert '<a href="/app/webhooks">' in answer.text
+    assert 'href="/app/keys?after=">Back to where you were' in answer.text
     assert "No keys yet" in owner.get("/app/keys").text
     assert "No credentials yet" in owner.get("/app/smtp").text

@@ -80,6 +80,17 @@ async def test_a_new_moment_is_of_the_browser_s_zone(cast: Cast, owner: Surfer, 
     assert "is not a moment: write &#34;2026-12-01 09:00&#34;" in wrong.text
 
 
+async def test_an_email_leads_back_to_the_list_as_it_was(cast: Cast, owner: Surfer, database: Database) -> None:
+    email_id = await make_email(database, cast.account)
+    for before, back in (
+        ("/app/emails?status=scheduled&to=ada@far.test", "/app/emails?status=scheduled&amp;to=ada@far.test"),
+        ("/app?span=7d", "/app/emails"),
+        (f"/app/emails/{email_id}", "/app/emails"),
+    ):
+        page = owner.get(f"/app/emails/{email_id}", Referer=f"{owner.http.base_url}{before}")
+        assert f'<a class="crumb" href="{back}">' in page.text
+
+
 async def test_pages_lead_back_and_forth(cast: Cast, owner: Surfer, database: Database) -> None:
     for number in reversed(range(51)):
         await make_email(database, cast.account, f"n{number}@far.test")

@@ -83,8 +83,8 @@ def test_one_is_led_back_to_the_page_one_wanted(nobody: Surfer, email: str) -> N
         ("/app/webhooks", "/app/webhooks", "/login?next=/app/webhooks"),
         ("/app/emails/em_1/cancel", "/app/emails/em_1?x=1", "/login?next=/app/emails/em_1%3Fx%3D1"),
         ("/app/you/address", "/app/you/address", "/login?next=/app/you"),  # which answered a form, and cannot be read
-        ("/app/you/passkeys/ask", None, "/login?next=/app/you"),
-        ("/app/you", "http://[", "/login?next=/app/you"),
+        ("/app/you/passkeys/ask", None, "/login"),
+        ("/app/you", "http://[", "/login"),
         ("/app/accounts/new", "/app", "/login"),
         ("/mail/f/inbox/act", "/mail/f/inbox/3?q=x", "/mail/login?next=/mail/f/inbox/3%3Fq%3Dx"),
     ],
@@ -121,6 +121,16 @@ def test_a_page_that_asks_by_itself_stays_and_is_told_where_one_logs_in(
     answer = nobody.get(part, **{"HX-Request": "true", "HX-Current-URL": f"{nobody.http.base_url}{page}"})
     assert (answer.status_code, answer.text) == (401, login)
     assert "hx-redirect" not in answer.headers
+
+
+def test_a_browser_that_keeps_no_cookie_is_told_so(nobody: Surfer, email: str) -> None:
+    answer = log_in(nobody, email, next="/app/keys")
+    nobody.http.cookies.clear()
+    came_from = {"Referer": f"{nobody.http.base_url}/login"}  # also of a page to which a form has led
+    page = nobody.follow(nobody.get(answer.headers["location"], **came_from))
+    assert "Your browser keeps no cookie of this site" in text_of(page)
+    assert 'value="/app/keys"' in page.text
+    assert "keeps no cookie" not in nobody.follow(nobody.get("/app/keys")).text
 
 
 def test_what_stands_in_a_page_leads_back_to_the_page(nobody: Surfer) -> None:
