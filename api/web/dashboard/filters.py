@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import idna
 from markupsafe import Markup, escape
 
 from hourpost.emails.queries import StoredEmail
@@ -73,6 +74,14 @@ def end_text(value: datetime | None) -> str:
 def read_moment(value: str) -> datetime:
     """The moment that an event's detail tells in RFC 3339."""
     return datetime.fromisoformat(value)
+
+
+def idn(name: str) -> str:
+    """A domain as people write it, with the letters that the DNS knows as xn--…; as it is where it has none."""
+    try:
+        return idna.decode(name) if "xn--" in name else name
+    except (idna.IDNAError, UnicodeError):
+        return name
 
 
 def duration(value: float | timedelta) -> str:
@@ -146,6 +155,7 @@ FILTERS = {
     "plural": plural,
     "as_json": as_json,
     "initials": initials,
+    "idn": idn,
     "email_id": email_id,
     "public_email": public_email,
     "email_state": email_state,

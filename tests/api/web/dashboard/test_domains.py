@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -9,6 +10,15 @@ import pytest
 from hourpost.database import Database
 from tests.api.web.dashboard.people import Cast, Surfer
 from tests.cast import make_domain
+
+
+def test_a_domain_speaks_in_the_letters_in_which_it_was_typed(owner: Surfer) -> None:
+    page = owner.follow(owner.post("/app/domains", {"name": f"M\u00fcller{uuid4().hex[:8]}.test"}))
+    assert re.search(r"<h1>m\u00fcller\w+\.test</h1><p>In the DNS its name is xn--mller\w+-\w+\.test\.", page.text)
+    assert "_dmarc.xn--mller" in page.text
+    assert re.search(
+        r">m\u00fcller\w+\.test</a><br><span class=\"small muted\">xn--mller", owner.get("/app/domains").text
+    )
 
 
 def test_a_domain_is_added_proven_and_deleted(owner: Surfer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.web.dashboard.filters import money, size
+from api.web.dashboard.filters import idn, money, size
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,20 @@ from api.web.dashboard.filters import money, size
 )
 def test_a_size_is_told_as_limits_are_set(count: int, told: str) -> None:
     assert size(count) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("xn--mller-twice-thb.test", "m\u00fcller-twice.test"),
+        ("mail.xn--mnchen-3ya.example", "mail.m\u00fcnchen.example"),
+        ("acme.test", "acme.test"),
+        ("xn--zz-.test", "xn--zz-.test"),
+        ("xn--" + "9" * 60 + ".test", "xn--" + "9" * 60 + ".test"),
+    ],
+)
+def test_a_domain_is_told_in_the_letters_of_people(name: str, told: str) -> None:
+    assert idn(name) == told
 
 
 @pytest.mark.parametrize(
