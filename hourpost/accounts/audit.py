@@ -32,6 +32,7 @@ WORDS: dict[str, str] = {
     "totp_enabled": "turned on codes by app",
     "totp_disabled": "turned off codes by app",
     "passkey_added": "added a passkey",
+    "passkey_renamed": "renamed a passkey",
     "passkey_removed": "removed a passkey",
     "recovery_codes_made": "made new recovery codes",
     "recovery_code_used": "logged in with a recovery code",

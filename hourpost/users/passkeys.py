@@ -33,6 +33,7 @@ from hourpost.accounts.audit import Actor, note
 from hourpost.accounts.queries import User
 from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.rules.ids import new_id, to_text
+from hourpost.rules.visible import is_visible
 from hourpost.users import letters
 from hourpost.users.desk import Desk
 from hourpost.users.recovery import drop_codes, make_first_codes
@@ -40,6 +41,7 @@ from hourpost.users.tokens import Kind, OneTime, keep_token, use_token
 
 PREFIX = "pk"
 MAX_PASSKEYS = 20
+_MAX_NAME = 60
 _NAME = "Hourpost"
 _WRONG = "The passkey was not accepted. Try again."
 _TOO_LATE = "That took too long. Try again."
@@ -138,7 +140,7 @@ async def finish_passkey(desk: Desk, user: User, site: Site, credential: str, na
             "credential_id": verified.credential_id,
             "public_key": verified.credential_public_key,
             "sign_count": verified.sign_count,
-            "name": name[:60] or "Passkey",
+            "name": name[:_MAX_NAME] or "Passkey",
             "created_at": desk.now,
         }
         await connection.execute(insert(tables.Passkey).values(row))
@@ -146,6 +148,18 @@ async def finish_passkey(desk: Desk, user: User, site: Site, credential: str, na
         await note(connection, actor, "passkey_added", desk.now, name=row["name"])
     await desk.tell(user.id, letters.second_factor_changed(user.email, "added a passkey"))
     return codes
+
+
+async def rename_passkey(desk: Desk, user: User, passkey_id: UUID, name: str, actor: Actor) -> None:
+    """Give a passkey another name. Raises: NotFound, ValidationFailed, ServiceUnavailable."""
+    if not name.strip() or not is_visible(name):
+        raise ValidationFailed([Fault("/passkey_name", "A passkey has a name with visible characters.")])
+    async with desk.database.transaction() as connection:
+        table = tables.Passkey
+        statement = update(table).where(table.user_id == user.id, table.id == passkey_id).values(name=name[:_MAX_NAME])
+        if (await connection.execute(statement)).rowcount == 0:
+            raise NotFound("There is no such passkey.")
+        await note(connection, actor, "passkey_renamed", desk.now, name=name[:_MAX_NAME])
 
 
 async def remove_passkey(desk: Desk, user: User, passkey_id: UUID, actor: Actor) -> None:

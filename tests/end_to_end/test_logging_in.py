@@ -102,7 +102,10 @@ def test_a_passkey_is_made_and_logs_in_without_a_password(new_browser_context: N
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.locator(".codes li")).to_have_count(10)
     page.get_by_role("link", name="I have kept them").click()
-    expect(page.get_by_text("A virtual one", exact=True)).to_be_visible()
+    page.locator("summary", has_text="Rename").click()
+    page.get_by_label("Name", exact=True).last.fill("A better name")
+    page.locator("details[open]").get_by_role("button", name="Save").click()
+    expect(page.locator("strong", has_text="A better name")).to_be_visible()
 
     context.clear_cookies()
     page.goto("/login")

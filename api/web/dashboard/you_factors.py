@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from api.web.dashboard.dependencies import id_in
 from api.web.dashboard.forms import faults_by_field, read_form
-from api.web.dashboard.visitors import Person, Proven
+from api.web.dashboard.visitors import LoggedIn, Person, Proven
 from api.web.dashboard.you import HERE, you_page
 from hourpost.accounts import audit
 from hourpost.errors import Forbidden, NotFound, ValidationFailed
 from hourpost.users.logging_in import has_passkey
-from hourpost.users.passkeys import PREFIX, begin_passkey, finish_passkey, remove_passkey
+from hourpost.users.passkeys import PREFIX, begin_passkey, finish_passkey, remove_passkey, rename_passkey
 from hourpost.users.recovery import make_codes
 from hourpost.users.totp import Offer, begin_totp, find_offer, finish_totp, turn_off_totp
 
@@ -76,6 +76,17 @@ async def post_passkey(request: Request, visitor: Proven) -> Response:
     except ValidationFailed as error:
         return await you_page(visitor, {}, error)
     return await _done(visitor, codes, "The passkey is added.")
+
+
+@router.post("/app/you/passkeys/{passkey_id}/rename")
+async def post_passkey_rename(passkey_id: str, request: Request, visitor: LoggedIn) -> Response:
+    """Give a passkey another name."""
+    found, name = id_in(PREFIX, passkey_id, "passkey"), (await read_form(request)).get("passkey_name", "")
+    try:
+        await rename_passkey(visitor.desk, visitor.user, found, name, Person.actor(visitor))
+    except ValidationFailed as error:
+        return visitor.redirect(HERE, error.message, "bad")
+    return visitor.redirect(HERE, "The passkey has its new name.")
 
 
 @router.post("/app/you/passkeys/{passkey_id}/remove")

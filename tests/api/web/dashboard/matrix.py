@@ -159,6 +159,14 @@ ROWS = (
     Row("POST", f"{_NO_BOX}/delete", DEVELOPERS, 404, route=f"{_BOX}/delete"),
     Row("POST", f"{_NO_BOX}/restore", DEVELOPERS, 404, route=f"{_BOX}/restore"),
     Row("POST", f"/app/you/sessions/ses_{NONE}/end", LOGGED_IN, 404, route="/app/you/sessions/{session_id}/end"),
+    Row(
+        "POST",
+        f"/app/you/passkeys/pk_{NONE}/rename",
+        LOGGED_IN,
+        404,
+        {"passkey_name": "Mine"},
+        route="/app/you/passkeys/{passkey_id}/rename",
+    ),
     Row("POST", f"/app/you/passkeys/pk_{NONE}/remove", LOGGED_IN, 404, route="/app/you/passkeys/{passkey_id}/remove"),
 )
 ANSWERED_AT_ONCE = {

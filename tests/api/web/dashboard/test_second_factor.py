@@ -168,6 +168,21 @@ async def test_what_was_not_done_before_one_had_shown_who_one_is_is_said(user: S
     assert "Nothing was changed so far: do once more what you were about to do." in text_of(user.follow(done))
 
 
+async def test_a_passkey_is_renamed_by_whose_it_is(user: Surfer, owner: Surfer, database: Database) -> None:
+    passkey_id = new_id()
+    row = {"id": passkey_id, "user_id": user.user_id, "name": "Passkey", "credential_id": passkey_id.bytes}
+    row |= {"public_key": b"", "sign_count": 0, "created_at": datetime.now(UTC)}
+    async with database.transaction() as connection:
+        await connection.execute(insert(tables.Passkey).values(row))
+    path = f"/app/you/passkeys/{to_text('pk', passkey_id)}/rename"
+    assert owner.post(path, {"passkey_name": "Stolen"}).status_code == 404
+    assert "a name with visible characters" in text_of(user.follow(user.post(path, {"passkey_name": "\u200b"})))
+    page = text_of(user.follow(user.post(path, {"passkey_name": "My laptop"})))
+    assert "The passkey has its new name." in page
+    assert "My laptop Since" in page
+    assert "renamed a passkey" in page
+
+
 @pytest.mark.parametrize(
     ("host", "named"),
     [
