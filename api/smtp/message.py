@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from api.smtp.wishes import HEADERS, NO_WISHES, Wishes, read_wishes
-from hourpost.rules.canonical import SubmittedMessage, check_submitted
+from hourpost.rules.canonical import ContentError, SubmittedMessage, check_submitted, read_control
+from hourpost.rules.control import NO_WISHES, WISHES, ControlError, Said, Wishes, read_wishes
 from hourpost.rules.headers import read_fields
 from hourpost.rules.mime import format_date
 
-_WISHES = frozenset(name.lower().encode() for name in HEADERS)
+_WISHES = frozenset(name.encode() for name in WISHES)
 # Hidden recipients must not be shown to the others (RFC 5322 §3.6.3); the rest speaks to us alone
 _TAKEN_OUT = _WISHES | {b"bcc", b"resent-bcc"}
 _ANY_TAKEN_OUT = re.compile(rb"(?im)^(?:%b):" % b"|".join(sorted(_TAKEN_OUT)))
@@ -31,9 +31,16 @@ def read_submitted(raw: bytes, now: datetime) -> tuple[SubmittedMessage, Wishes]
     if _ANY_TAKEN_OUT.search(message.raw, 0, end) is None:
         return message, NO_WISHES
     fields = read_fields(message.raw[:end])
-    wishes = read_wishes([field for field in fields if field[0].lower() in _WISHES], now)
+    wishes = _wishes_of(read_control(field for field in fields if field[0].lower() in _WISHES), now)
     kept = [b"%b:%b\r\n" % field for field in fields if field[0].lower() not in _TAKEN_OUT]
     return replace(message, raw=b"".join(kept) + message.raw[end:]), wishes
+
+
+def _wishes_of(said: Said, now: datetime) -> Wishes:
+    try:
+        return read_wishes(said, now)
+    except ControlError as error:
+        raise ContentError(str(error)) from error
 
 
 def write_received(hostname: str, email_id: str, at: datetime, *, smtputf8: bool) -> bytes:

@@ -12,15 +12,15 @@ from api.smtp.replies import refuse, write_accepted
 from api.smtp.sasl import Login
 from api.smtp.taken import Taken
 from api.smtp.transaction import Transaction
-from api.smtp.wishes import Wishes
 from hourpost.aside import aside
 from hourpost.errors import Forbidden, NotAuthenticated
 from hourpost.flow.leaving import Accepts
 from hourpost.gateways.clock import Clock
 from hourpost.rules.addresses import Address
 from hourpost.rules.canonical import SubmittedMessage, complete_headers
+from hourpost.rules.control import Wishes
 from hourpost.rules.ids import new_id, to_message_id, to_text
-from hourpost.rules.submission import Order, SendingDomain, Standing, Submission
+from hourpost.rules.submission import OnLimit, Order, SendingDomain, Standing, Submission
 
 _WRONG_LOGINS = frozenset({NotAuthenticated.name, "invalid_login", "invalid_api_key"})
 _MAY_SEND = frozenset({"full", "sending"})
@@ -123,7 +123,7 @@ class Submitting:
             metadata=message.metadata,
             scheduled_at=wishes.scheduled_at,
             expires_at=wishes.expires_at,
-            on_limit=wishes.on_limit,
+            on_limit=wishes.on_limit or OnLimit.QUEUE,
         )
 
 

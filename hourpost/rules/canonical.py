@@ -5,15 +5,14 @@ Its bytes stay as they came; only the headers that speak to Hourpost itself are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
 from hourpost.rules.addresses import Address, AddressError, parse_address, parse_address_list, refuse_doubtful_names
+from hourpost.rules.control import ControlError, Said, find_metadata, list_tags
 from hourpost.rules.header_text import decode_raw, decode_words, make_safe
 from hourpost.rules.headers import HeaderError, encode_header, read_fields, unfold
-from hourpost.rules.labels import MAX_TAGS, read_metadata, read_tag, read_tag_list
 from hourpost.rules.line_ends import ContentError, canonicalise, prepend_headers, require_canonical
 from hourpost.rules.mime import format_date
 
@@ -24,6 +23,7 @@ __all__ = [
     "check_submitted",
     "complete_headers",
     "prepend_headers",
+    "read_control",
     "require_canonical",
 ]
 
@@ -33,12 +33,12 @@ MAX_IDEMPOTENCY_KEY = 256
 
 _HEADER_BYTES = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
 _IDEMPOTENCY_KEYS = {"idempotency-key": "Idempotency-Key", "resend-idempotency-key": "Resend-Idempotency-Key"}
-_CONTROL = frozenset({*_IDEMPOTENCY_KEYS, "x-tag", "x-tags", "x-metadata"})
+_LABELS = ("x-tag", "x-tags", "x-metadata")
+_CONTROL = frozenset({*_IDEMPOTENCY_KEYS, *_LABELS})
 # Empty ones are none: with ours at the top there would be two
 _COMPLETED = ("message-id", "date")
 
 _Values = dict[str, list[bytes]]
-_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ def check_submitted(raw: bytes) -> SubmittedMessage:
     header_from = _read_from(values)
     taken_out = _CONTROL.union(name for name in _COMPLETED if not any(map(bytes.strip, values.get(name, ()))))
     message_id = _find_text(values, "message-id")
+    tags, metadata = _read_labels(values)
     return SubmittedMessage(
         raw=_without(taken_out, raw) if not taken_out.isdisjoint(values) else raw,
         header_from=header_from,
@@ -93,8 +94,8 @@ def check_submitted(raw: bytes) -> SubmittedMessage:
         message_id=message_id or None,
         has_date="date" in values and "date" not in taken_out,
         idempotency_key=_find_idempotency_key(values),
-        tags=_list_tags(values),
-        metadata=_find_metadata(values),
+        tags=tags,
+        metadata=metadata,
     )
 
 
@@ -113,6 +114,14 @@ def complete_headers(message: SubmittedMessage, *, message_id: str, date: dateti
         message_id=message.message_id or message_id,
         has_date=True,
     )
+
+
+def read_control(fields: Iterable[tuple[bytes, bytes]]) -> Said:
+    """What these fields of a header block say to Hourpost, as ``rules.control`` reads it."""
+    said: dict[str, list[str]] = {}
+    for name, value in fields:
+        said.setdefault(name.decode("ascii").lower(), []).append(decode_words(_to_text(value)))
+    return said
 
 
 def _read_fields(raw: bytes) -> list[tuple[bytes, bytes]]:
@@ -170,33 +179,12 @@ def _find_idempotency_key(values: _Values) -> str | None:
     return found
 
 
-def _list_tags(values: _Values) -> list[dict[str, str]]:
-    """Tags in order, each once: one in each X-Tag, a JSON list or a list with commas in X-Tags."""
-    named = [("X-Tag", _to_label(value)) for value in values.get("x-tag", ())]
-    for value in values.get("x-tags", ()):
-        named += [("X-Tags", word) for word in _read_label("X-Tags", read_tag_list, _to_label(value))]
-    tags = {text: _read_label(name, read_tag, text) for name, text in named if text}
-    if len(tags) > MAX_TAGS:
-        raise ContentError(f"{named[-1][0]}: the message has more than {MAX_TAGS} tags")
-    return list(tags.values())
-
-
-def _find_metadata(values: _Values) -> dict[str, object] | None:
-    found = values.get("x-metadata", [])
-    if len(found) > 1:
-        raise ContentError("the message has two X-Metadata headers")
-    return _read_label("X-Metadata", read_metadata, _to_label(found[0])) if found else None
-
-
-def _read_label(name: str, read: Callable[[str], _Read], text: str) -> _Read:
+def _read_labels(values: _Values) -> tuple[list[dict[str, str]], dict[str, object] | None]:
+    said = read_control((name.encode(), value) for name in _LABELS for value in values.get(name, ()))
     try:
-        return read(text)
-    except ValueError as error:
-        raise ContentError(f"{name} {error}") from error
-
-
-def _to_label(value: bytes) -> str:
-    return decode_words(_to_text(value))
+        return list_tags(said), find_metadata(said)
+    except ControlError as error:
+        raise ContentError(str(error)) from error
 
 
 def _find_text(values: _Values, name: str) -> str | None:

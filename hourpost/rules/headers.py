@@ -23,6 +23,8 @@ _FIELD = re.compile(rb"(?m)^([!-9;-~]++):([^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+)
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _BLANK_LINE = re.compile(rb"\r\n[ \t]+\r\n")
 
+# They speak to Hourpost alone (control.py), and never travel
+CONTROL_HEADERS = frozenset({"x-tag", "x-tags", "x-metadata", "x-scheduled-at", "x-expires-at", "x-on-limit"})
 _SET_BY_US = {
     "from": "the field `from` sets it",
     "to": "the field `to` sets it",
@@ -37,6 +39,9 @@ _SET_BY_US = {
     "received": "only servers add it",
     "return-path": "only the receiving server adds it",
     "sender": "the field `from` says who sends",
+    "idempotency-key": "it is a header of the request",
+    "resend-idempotency-key": "it is a header of the request, `Idempotency-Key`",
+    **dict.fromkeys(CONTROL_HEADERS, "it speaks to us alone"),
 }
 _STRUCTURED = frozenset({"in-reply-to", "references", "feedback-id", "list-unsubscribe", "list-unsubscribe-post"})
 _ALLOWED = _STRUCTURED | {

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hourpost.rules.control import write_labels
 from hourpost.rules.ids import delivery_to_text, to_text
 from hourpost.webhooks.kinds import TYPES
 
@@ -61,6 +62,9 @@ def _email(row: Any) -> dict[str, Any]:
         "tags": {tag["name"]: tag["value"] for tag in row.tags or ()},
         "delivery_id": delivery_to_text(row.email_id, row.position),
     }
+    headers = write_labels(row.tags or (), row.metadata)
+    if headers:
+        data["headers"] = headers
     if row.metadata is not None:
         data["metadata"] = row.metadata
     if row.test:

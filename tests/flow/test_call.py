@@ -133,6 +133,22 @@ async def test_each_fact_is_told_in_the_shape_of_resend(customer: Customer, endp
     assert told["email.delivery_delayed"]["data"]["delay"]["next_attempt_at"].endswith("Z")
 
 
+async def test_labels_are_told_also_as_the_headers_by_which_anymail_gives_them(
+    customer: Customer, endpoint: Endpoint
+) -> None:
+    rounds = customer.rounds
+    await customer.hook(endpoint, "email.sent")
+    customer.start()
+    tags = [{"name": "tag", "value": "größer"}, {"name": "kind", "value": "receipt"}]
+    await rounds.post("a@far.test", tags=tags, metadata={"order": 7})
+    await rounds.post("b@far.test")
+    await rounds.round()
+    told = {one["data"]["to"][0]: one["data"] for one in await arrived(endpoint, 2)}
+    headers = {one["name"]: json.loads(one["value"]) for one in told["a@far.test"]["headers"]}
+    assert headers == {"X-Tags": ["größer", "kind=receipt"], "X-Metadata": {"order": 7}}
+    assert "headers" not in told["b@far.test"]
+
+
 async def test_every_way_that_writes_an_event_tells_of_it(customer: Customer, endpoint: Endpoint) -> None:
     rounds = customer.rounds
     await customer.hook(endpoint)

@@ -76,6 +76,9 @@ def test_a_header_of_the_customer_may_be_set(header: tuple[str, str]) -> None:
         "Unheard-Of",
         "from",
         "FROM",
+        "X-TAGS",
+        "x-metadata",
+        "X-Scheduled-At",
     ],
 )
 def test_a_header_that_is_not_the_customers_may_not_be_set(name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from functools import lru_cache
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +22,7 @@ from pydantic import (
 from api.web.faults import FieldError
 from hourpost.rules.addresses import Address, AddressError, parse_address
 from hourpost.rules.header_text import find_unsafe
-from hourpost.rules.headers import HeaderFault, check_headers, show_name
+from hourpost.rules.headers import CONTROL_HEADERS, HeaderFault, check_headers, show_name
 from hourpost.rules.labels import (
     MAX_METADATA_BYTES,
     MAX_TAG_LENGTH,
@@ -91,20 +91,36 @@ def _to_body(value: str | None) -> str | None:
     return value
 
 
-def _to_headers(value: Any, to_strings: ValidatorFunctionWrapHandler) -> tuple[tuple[str, str], ...]:
+class Headers(NamedTuple):
+    """Those that travel, and those that speak to us alone and stay here."""
+
+    own: tuple[tuple[str, str], ...] = ()
+    control: tuple[tuple[str, str], ...] = ()
+
+
+def _to_headers(value: Any, to_strings: ValidatorFunctionWrapHandler) -> Headers:
     """Each as a name and a value; of what is no string the others are looked at too."""
+    headers = Headers()
     try:
-        headers = tuple((to_strings(value) or {}).items())
-        faults = check_headers(headers) if headers else []
+        headers = _sort(to_strings(value) or {})
+        faults = check_headers(headers.own) if headers.own else []
     except ValidationError:
         if not isinstance(value, dict):
             raise
         others = [name for name, one in value.items() if not isinstance(one, str)]
         faults = [HeaderFault(name, f"header {show_name(name)}: its value must be a string") for name in others]
-        faults += check_headers((name, one) for name, one in value.items() if isinstance(one, str))
+        faults += check_headers(_sort({name: one for name, one in value.items() if isinstance(one, str)}).own)
     if faults:
         raise FieldError([(f"/{_escape(fault.name)}" if fault.name else "", fault.detail) for fault in faults])
     return headers
+
+
+def _sort(headers: dict[str, str]) -> Headers:
+    control = [name for name in headers if name.lower() in CONTROL_HEADERS]
+    if not control:
+        return Headers(tuple(headers.items()))
+    said = tuple((name, headers.pop(name)) for name in control)
+    return Headers(tuple(headers.items()), said)
 
 
 def _to_bytes(value: str | list[int] | None, info: ValidationInfo) -> bytes | None:
@@ -253,7 +269,9 @@ class DraftFields(BaseModel):
     html: Body = Field(None, description="The HTML part; `html`, `text` or both.")
     text: Body = Field(None, description="The plain part; `html`, `text` or both.")
     headers: Annotated[dict[str, str] | None, WrapValidator(_to_headers)] = Field(
-        None, description="Headers of your own, such as `X-Entity`; not those that other fields set."
+        None,
+        description="Headers of your own, such as `X-Entity`; not those that other fields set. `X-Tag`, `X-Tags`,"
+        " `X-Metadata`, `X-Scheduled-At`, `X-Expires-At` and `X-On-Limit` are for us, as by SMTP, and are taken out.",
     )
     attachments: list[AttachmentFields] | None = Field(None, max_length=MAX_ATTACHMENTS)
     tags: list[TagFields] | None = Field(None, max_length=MAX_TAGS)
@@ -283,7 +301,16 @@ class DraftFields(BaseModel):
     @property
     def custom_headers(self) -> tuple[tuple[str, str], ...]:
         """The headers of the customer's own."""
-        return cast(tuple[tuple[str, str], ...], self.headers or ())
+        return self._sorted.own
+
+    @property
+    def control_headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers that speak to us alone."""
+        return self._sorted.control
+
+    @property
+    def _sorted(self) -> Headers:
+        return cast(Headers, self.headers or Headers())
 
 
 class EmailFields(DraftFields):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from api.web.bodies import Extra
 from api.web.faults import faults_in, fields_of
+from api.web.v1.email_control import NO_CONTROL, Control, read_control
 from api.web.v1.email_fields import DRAFT, EMAIL, DraftFields, EmailFields, addresses_in
 from hourpost.errors import Fault, Forbidden, MessageTooLarge, ValidationFailed
 from hourpost.rules.addresses import Address
@@ -25,6 +27,14 @@ from hourpost.rules.submission import (
 )
 
 
+@dataclass(slots=True)
+class _Understood:
+    """What several fields say together, once it is read: moments by the names of fields, and the control headers."""
+
+    moments: dict[str, datetime] = field(default_factory=dict)
+    control: Control = NO_CONTROL
+
+
 def read_email(body: Any, standing: Standing, now: datetime, *, extra: Extra, start: str = "") -> Submission:
     """The submission that a parsed body asks for; ``start`` is the pointer of ``body`` in the whole document.
 
@@ -38,14 +48,14 @@ def read_email(body: Any, standing: Standing, now: datetime, *, extra: Extra, st
     except ValidationError as error:
         faults = faults_in(error, body, start=start)
         raise ValidationFailed(faults + _faults_of_rest(body, faults, standing, now, start)) from None
-    moments: dict[str, datetime] = {}
-    faults = _faults_between(fields, now, start, moments)
+    understood = _Understood()
+    faults = _faults_between(fields, now, start, understood)
     domain, refusal = _sending_domain(fields.sender, standing, start)
     if faults:
         raise ValidationFailed(faults + (refusal.faults if refusal else []))
     if refusal is not None or domain is None:
         raise refusal or Forbidden("domain_not_verified", "The sender's domain is not verified.")
-    return _submission(fields, domain, now, moments, start)
+    return _submission(fields, domain, now, understood, start)
 
 
 def _faults_of_rest(body: Any, faults: list[Fault], standing: Standing, now: datetime, start: str) -> list[Fault]:
@@ -57,7 +67,7 @@ def _faults_of_rest(body: Any, faults: list[Fault], standing: Standing, now: dat
         rest = DRAFT.validate_python({name: body[name] for name in body if name not in faulty}, extra="ignore")
     except ValidationError:
         return []
-    found = _faults_between(rest, now, start, {})
+    found = _faults_between(rest, now, start, _Understood())
     if rest.from_ is not None:
         refusal = _sending_domain(rest.sender, standing, start)[1]
         found += refusal.faults if refusal else []
@@ -70,8 +80,8 @@ def _concerned(fault: Fault, start: str) -> set[str]:
     return {"html", "text"} if name == "text" else {name}
 
 
-def _faults_between(fields: DraftFields, now: datetime, start: str, moments: dict[str, datetime]) -> list[Fault]:
-    """Faults of several fields together; the moments that were read are left in ``moments``."""
+def _faults_between(fields: DraftFields, now: datetime, start: str, understood: _Understood) -> list[Fault]:
+    """Faults of several fields together; what was read is left in ``understood``."""
     faults = []
     count = len(fields.to or ()) + len(fields.cc or ()) + len(fields.bcc or ())
     if not fields.to:
@@ -81,8 +91,13 @@ def _faults_between(fields: DraftFields, now: datetime, start: str, moments: dic
         faults.append(Fault(f"{start}/to", detail))
     if fields.html is None and fields.text is None:
         faults.append(Fault(f"{start}/text", "`html` or `text` is required", missing=True))
+    if fields.control_headers:
+        understood.control = control = read_control(fields, now, start)
+        faults += control.faults
+        moments = {"scheduled_at": control.wishes.scheduled_at, "expires_at": control.wishes.expires_at}
+        understood.moments = {name: moment for name, moment in moments.items() if moment is not None}
     if fields.scheduled_at is not None or fields.expires_at is not None:
-        faults += _faults_of_moments(fields, now, start, moments)
+        faults += _faults_of_moments(fields, now, start, understood.moments)
     return faults
 
 
@@ -115,8 +130,9 @@ def _sending_domain(
 
 
 def _submission(
-    fields: EmailFields, domain: SendingDomain, now: datetime, moments: dict[str, datetime], start: str
+    fields: EmailFields, domain: SendingDomain, now: datetime, understood: _Understood, start: str
 ) -> Submission:
+    moments, control = understood.moments, understood.control
     email_id = new_id()
     sender = fields.sender
     message_id = to_message_id("em", email_id, sender.domain)
@@ -148,13 +164,18 @@ def _submission(
         message_id=message_id,
         content=_bytes_of(content, message_id, moments.get("scheduled_at", now), start),
         parts=parts,
-        tags=[{"name": tag.name, "value": tag.value} for tag in fields.tags] if fields.tags else None,
-        metadata=fields.metadata,
+        tags=_tags_of(fields, control),
+        metadata=fields.metadata if control.metadata is None else control.metadata,
         scheduled_at=moments.get("scheduled_at"),
         expires_at=moments.get("expires_at"),
-        on_limit=fields.on_limit or OnLimit.QUEUE,
+        on_limit=fields.on_limit or control.wishes.on_limit or OnLimit.QUEUE,
         place=start,
     )
+
+
+def _tags_of(fields: EmailFields, control: Control) -> list[dict[str, str]] | None:
+    given = [{"name": tag.name, "value": tag.value} for tag in fields.tags or ()]
+    return [*given, *(tag for tag in control.tags if tag not in given)] or None
 
 
 def _once_each(addresses: list[str]) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 
 from api.smtp.message import read_submitted
-from api.smtp.wishes import Wishes
 from hourpost.errors import (
     Conflict,
     Fault,
@@ -22,6 +21,7 @@ from hourpost.errors import (
     ValidationFailed,
 )
 from hourpost.rules.canonical import SubmittedMessage
+from hourpost.rules.control import Wishes
 from hourpost.rules.ids import from_text, to_text
 from hourpost.rules.submission import OnLimit, Order, SendingDomain, Submission
 from tests.api.smtp.dialog import Client

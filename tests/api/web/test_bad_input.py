@@ -22,6 +22,18 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("a line break in a header", {"headers": {"X-A": "a\r\nBcc: eve@example.net"}}, "/headers/X-A"),
     ("a line break in a header's name", {"headers": {"X-A\r\nBcc": "a"}}, "/headers/X-A\r\nBcc"),
     ("a header that a field sets", {"headers": {"Bcc": "eve@example.net"}}, "/headers/Bcc"),
+    ("a header of the request", {"headers": {"Idempotency-Key": "k"}}, "/headers/Idempotency-Key"),
+    ("labels that are no JSON", {"headers": {"x-metadata": "{", "X-A": "1"}}, "/headers/x-metadata"),
+    ("a word that is no moment", {"headers": {"X-Scheduled-At": "soon"}}, "/headers/X-Scheduled-At"),
+    ("an expiry that is past", {"headers": {"X-Expires-At": "2020-01-01T00:00:00Z"}}, "/headers/X-Expires-At"),
+    ("a choice that is none", {"headers": {"X-On-Limit": "maybe"}}, "/headers/X-On-Limit"),
+    ("too many labels", {"headers": {"X-Tags": ",".join(map(str, range(76)))}}, "/headers/X-Tags"),
+    ("a label said twice", {"metadata": {}, "headers": {"X-Metadata": "{}"}}, "/headers/X-Metadata"),
+    (
+        "an expiry before its moment, by a header",
+        {"expires_at": "in 1 hour", "headers": {"X-Scheduled-At": "in 2 hours"}},
+        "/expires_at",
+    ),
     (
         "a line break in a filename",
         {"attachments": [{"filename": "a\r\nb", "content": "aGk="}]},

@@ -82,8 +82,27 @@ def test_attachments_may_be_lists_of_bytes_and_types_may_have_a_charset(owner: C
     assert owner.http.get(f"/v1/emails/{sent.json()['id']}").json()["attachments"][0]["size_bytes"] == 2
 
 
-def test_headers_that_anymail_sets_are_accepted(owner: Customer) -> None:
-    assert owner.send(headers={"X-Tags": '["a","b"]', "X-Metadata": '{"order": 7}'}).status_code == 202
+def test_headers_that_speak_to_us_are_understood_and_do_not_travel(owner: Customer) -> None:
+    told = {
+        "X-Tags": '["a", "kind=receipt"]',  # Anymail's way
+        "x-tag": "vip",
+        "X-Metadata": '{"order": 7}',
+        "X-Scheduled-At": "in 2 hours",
+        "X-Expires-At": "in 3 hours",
+        "X-On-Limit": "Reject",
+    }
+    sent = owner.send(headers={"X-Entity": "7"} | told, tags=[{"name": "kind", "value": "receipt"}]).json()
+    got = owner.http.get(f"/v1/emails/{sent['id']}").json()
+    raw = owner.http.get(f"/v1/emails/{sent['id']}/raw").text
+    assert [(tag["name"], tag["value"]) for tag in got["tags"]] == [("kind", "receipt"), ("tag", "vip"), ("tag", "a")]
+    assert (got["metadata"], got["status"]) == ({"order": 7}, "scheduled")
+    assert got["scheduled_at"] < got["expires_at"]
+    assert re.findall(r"(?im)^x-.*", raw) == ["X-Entity: 7\r"]
+
+
+async def test_a_header_may_say_that_a_full_hour_refuses(new_customer: NewCustomer) -> None:
+    owner = await new_customer(plan=None)
+    assert owner.send(headers={"X-On-Limit": "reject"}).json()["name"] == owner.send(on_limit="reject").json()["name"]
 
 
 def test_a_recipient_named_twice_gets_one_delivery(owner: Customer) -> None:
