@@ -113,7 +113,7 @@ def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None
         app.include_router(noun.router, prefix="/v1", responses=ERRORS, dependencies=_CHECKS)
     for noun in _NOUNS:  # the same without /v1, for clients that were written for others
         app.include_router(noun.router, include_in_schema=False)
-    openapi.install(app)
+    openapi.install(app, settings.public_url)
     # Outside of FastAPI's own layers, so that the hot path does not pass through them
     doors = Crossing(app.build_middleware_stack(), build_dashboard(settings, parts))
     app.middleware_stack = Front(doors, public_url=settings.public_url, hot=HOT)

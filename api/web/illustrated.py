@@ -22,7 +22,7 @@ from hourpost.errors import (
 )
 
 _ANSWERS = Path(__file__).with_name("examples.json")  # by the name of the operation
-_JSON = "application/json"
+_JSON, _PROBLEM = "application/json", "application/problem+json"
 _REQUEST = "req_06h1brs66drcb2qri880uatuik"
 _PLACES = {
     "alias": "The address.",
@@ -82,5 +82,6 @@ def _refer(failures: dict[str, Any], status: str, response: dict[str, Any]) -> d
     if status not in failures:
         shown = body_of(_FAILURES[status], request_id=_REQUEST, public_url="https://mail.example.com")
         response["content"][_JSON]["example"] = shown
+        response["content"][_PROBLEM] = response["content"][_JSON]  # where `Accept` asks for it
         failures[status] = response
     return {"$ref": f"#/components/responses/{status}"}

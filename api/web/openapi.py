@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.web.calls import REFERENCES, add_calls
 from api.web.illustrated import illustrate
 from api.web.v1.api_keys import NewApiKey
 from api.web.v1.batch_reading import BatchFields
@@ -68,6 +69,8 @@ Send email within the hour of your plan: what finds no room is held and leaves b
 * **Kept.** After 202 an email is stored for good. Repeat a request safely with `Idempotency-Key`.
 * **The hour.** A plan allows so many deliveries (one for each recipient) in any 60 minutes. `GET /v1/usage` tells.
 * **Errors.** One shape, with a stable `name` and all faults at once, each with a JSON pointer.
+* **Changes.** `PATCH` changes the fields that are there. What is absent stays; null says that it is to be nothing,
+  where it can be. A client that writes null for what it was not given takes away what was there.
 * **Lists.** Newest first; `limit`, and `after` or `before` an id.
 * **Other clients.** The same routes answer without `/v1`, where unknown fields are ignored, so that clients written
   for Resend work with the base address changed.
@@ -89,13 +92,20 @@ _OPEN = {"/healthz": (), "/readyz": (), "/v1/downloads/{file_of}/{place}": ("403
 _ALWAYS = ("200", "405", "500", "503")
 
 
-def install(app: FastAPI) -> None:
-    """Let ``app`` serve the finished document."""
+def install(app: FastAPI, public_url: str) -> None:
+    """Let ``app``, which clients reach at ``public_url``, serve the finished document."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _finish(
-                get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
+                get_openapi(
+                    title=app.title,
+                    version=app.version,
+                    description=DESCRIPTION,
+                    routes=app.routes,
+                    tags=TAGS,
+                    servers=[{"url": public_url}, {"url": "/", "description": "Where this document came from."}],
+                )
             )
         return app.openapi_schema
 
@@ -128,8 +138,18 @@ def _finish(document: dict[str, Any]) -> dict[str, Any]:
     for methods in document["paths"].values():
         for operation in methods.values():
             operation["summary"] = _summary_of(operation["description"])
+    add_calls(document)
+    _drop_null_defaults(document)
     illustrate(document)
     return document
+
+
+def _drop_null_defaults(value: Any) -> None:
+    """Absent and null differ in a change; besides, generators take what has a default for always there."""
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _drop_null_defaults(one)
+    if isinstance(value, dict) and "default" in value and value["default"] is None:
+        del value["default"]
 
 
 def _summary_of(description: str) -> str:
@@ -139,10 +159,13 @@ def _summary_of(description: str) -> str:
 
 def _schemas_of_bodies() -> dict[str, Any]:
     """The bodies' schemas by the names of their classes."""
-    _, found = models_json_schema(
-        [(model, "validation") for model in _BODIES], ref_template="#/components/schemas/{model}"
-    )
+    _, found = models_json_schema([(model, "validation") for model in _BODIES], ref_template=REFERENCES)
     schemas: dict[str, Any] = found["$defs"]
-    emails = schemas["BatchFields"]["properties"]["emails"]
-    emails |= {"items": {"$ref": "#/components/schemas/EmailFields"}, "minItems": 1, "maxItems": 1000}
+    email = {name: value for name, value in schemas["EmailFields"].items() if name not in ("required", "example")}
+    words = "An email of a batch: what it does not say, `defaults` say."
+    schemas["BatchEmailFields"] = email | {"title": "BatchEmail", "description": words}
+    reference = {"$ref": REFERENCES.format(model="BatchEmailFields")}
+    batch = schemas["BatchFields"]["properties"]
+    batch["emails"] |= {"items": reference, "minItems": 1, "maxItems": 1000}
+    batch["defaults"] = reference | {"description": batch["defaults"]["description"]}
     return schemas

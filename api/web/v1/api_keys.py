@@ -12,9 +12,10 @@ from api.web.answers import Json, list_of
 from api.web.dependencies import BoundedManager, PageAsked, ThePartsOf, id_of, paging_of
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
-from api.web.v1 import shapes
+from api.web.v1 import account_shapes as shapes
 from api.web.v1.credential_fields import CredentialChange, NewCredentialFields, change, to_new, view
 from api.web.v1.documented import body, route
+from api.web.v1.shapes import Deleted
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
 
@@ -50,7 +51,7 @@ async def create_api_key(request: Request, caller: BoundedManager, parts: ThePar
     return Json(view(issued.credential) | {"token": issued.secret}, 201, location)
 
 
-@router.get("", **route("list_api_keys", shapes.Listed))
+@router.get("", **route("list_api_keys", shapes.KeysListed))
 async def list_api_keys(caller: BoundedManager, parts: ThePartsOf, paging: _Paging) -> Response:
     """List the API keys of the account without their tokens, newest first."""
     page = paging.cursor(_PREFIX)
@@ -59,7 +60,7 @@ async def list_api_keys(caller: BoundedManager, parts: ThePartsOf, paging: _Pagi
     return list_of(found.map(view))
 
 
-@router.get("/{key_id}", **route("get_api_key", shapes.Created))
+@router.get("/{key_id}", **route("get_api_key", shapes.KeyShape))
 async def get_api_key(key_id: str, caller: BoundedManager, parts: ThePartsOf) -> Response:
     """Get an API key without its token."""
     wanted = id_of(_PREFIX, key_id, "API key")
@@ -67,7 +68,7 @@ async def get_api_key(key_id: str, caller: BoundedManager, parts: ThePartsOf) ->
         return Json(view(await queries.get_credential(connection, caller.account_id, _KIND, wanted, caller.reach)))
 
 
-@router.patch("/{key_id}", **route("update_api_key", shapes.Created, openapi_extra=body("CredentialChange")))
+@router.patch("/{key_id}", **route("update_api_key", shapes.KeyShape, openapi_extra=body("CredentialChange")))
 async def update_api_key(
     key_id: str, request: Request, caller: BoundedManager, parts: ThePartsOf, ledger: TheLedger
 ) -> Response:
@@ -80,7 +81,7 @@ async def update_api_key(
     return Json(view(changed))
 
 
-@router.delete("/{key_id}", **route("delete_api_key", shapes.Deleted))
+@router.delete("/{key_id}", **route("delete_api_key", Deleted))
 async def delete_api_key(key_id: str, caller: BoundedManager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Revoke an API key, at once and for good."""
     wanted = id_of(_PREFIX, key_id, "API key")

@@ -15,8 +15,9 @@ from api.web.dependencies import BoundedManager, DomainManager, Manager, PageAsk
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.parts import Parts
-from api.web.v1 import shapes
+from api.web.v1 import account_shapes as shapes
 from api.web.v1.documented import body, route
+from api.web.v1.shapes import Deleted
 from hourpost.domains import changes, queries
 from hourpost.domains.mail_servers import list_mail_records, mail_servers
 from hourpost.domains.names import is_reserved
@@ -72,7 +73,7 @@ async def create_domain(request: Request, caller: Manager, parts: ThePartsOf, le
     return Json(_view(domain, parts), 201, {"Location": f"/v1/domains/{domain.public_id}"})
 
 
-@router.get("", **route("list_domains", shapes.Listed))
+@router.get("", **route("list_domains", shapes.DomainsListed))
 async def list_domains(caller: BoundedManager, parts: ThePartsOf, paging: _Paging) -> Response:
     """List the domains of the account, newest first."""
     page = paging.cursor(queries.PREFIX)
@@ -115,7 +116,7 @@ async def verify_domain(domain_id: str, caller: DomainManager, parts: ThePartsOf
     return Json(_view(await verifier.verify(caller.account_id, wanted), parts))
 
 
-@router.delete("/{domain_id}", **route("delete_domain", shapes.Deleted))
+@router.delete("/{domain_id}", **route("delete_domain", Deleted))
 async def delete_domain(domain_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Delete a domain with its keys, and the credentials that were restricted to it.
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from api.web.answers import Json
 from api.web.dependencies import ThePartsOf
 from api.web.parts import Parts
+from api.web.v1 import account_shapes
 from api.web.v1.documented import route
 from hourpost.errors import ServiceUnavailable
 from hourpost.rules.ids import new_id
@@ -22,13 +23,13 @@ _CHECK_SECONDS = 3.0
 _VERSION = text("SELECT version_num FROM alembic_version")
 
 
-@router.get("/healthz", **route("get_health"))
+@router.get("/healthz", **route("get_health", account_shapes.HealthShape))
 async def get_health() -> Response:
     """Answer as long as the process is alive."""
     return Json({"status": "alive"})
 
 
-@router.get("/readyz", **route("get_readiness"))
+@router.get("/readyz", **route("get_readiness", account_shapes.ReadinessShape))
 async def get_readiness(parts: ThePartsOf) -> Response:
     """Check what is needed to accept emails: the database with its migrations, and Redis.
 

@@ -13,9 +13,10 @@ from api.web.answers import Json, list_of
 from api.web.dependencies import Manager, PageAsked, ThePartsOf, id_of, paging_of
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
-from api.web.v1 import shapes
+from api.web.v1 import inbound_shapes as shapes
 from api.web.v1.attachments import NOT_KEPT, get_attachment
 from api.web.v1.documented import body, download, route
+from api.web.v1.shapes import Deleted
 from hourpost.aside import aside
 from hourpost.errors import NotFound
 from hourpost.gateways.outgoing import allowed_networks
@@ -53,7 +54,7 @@ class NewInboundRoute(BaseModel):
     url: str = Field(max_length=2000, description="Reached by https, on the open internet.")
 
 
-@router.post("/routes", **route("create_inbound_route", shapes.Created, 201, openapi_extra=body("NewInboundRoute")))
+@router.post("/routes", **route("create_inbound_route", shapes.RouteIssued, 201, openapi_extra=body("NewInboundRoute")))
 async def create_inbound_route(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Have mail for an address posted to a URL. The answer holds the secret that signs it (Standard Webhooks)."""
     draft = await read_draft(request, NewInboundRoute)
@@ -71,7 +72,7 @@ async def create_inbound_route(request: Request, caller: Manager, parts: ThePart
     return Json(view, 201, {"Location": f"/v1/inbound/routes/{made.route.public_id}"})
 
 
-@router.get("/routes", **route("list_inbound_routes", shapes.Listed))
+@router.get("/routes", **route("list_inbound_routes", shapes.RoutesListed))
 async def list_inbound_routes(caller: Manager, parts: ThePartsOf, paging: _RoutePaging) -> Response:
     """List the routes of the account, newest first."""
     page = paging.cursor(ROUTE_PREFIX)
@@ -79,7 +80,7 @@ async def list_inbound_routes(caller: Manager, parts: ThePartsOf, paging: _Route
         return list_of((await queries.list_routes(connection, caller.account_id, page)).map(_route_view))
 
 
-@router.get("/routes/{route_id}", **route("get_inbound_route", shapes.Created))
+@router.get("/routes/{route_id}", **route("get_inbound_route", shapes.RouteShape))
 async def get_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get a route. Its webhook tells how its calls went, and gives it a new secret."""
     wanted = id_of(ROUTE_PREFIX, route_id, "route")
@@ -87,7 +88,7 @@ async def get_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf) -
         return Json(_route_view(await queries.get_route(connection, caller.account_id, wanted)))
 
 
-@router.delete("/routes/{route_id}", **route("delete_inbound_route", shapes.Deleted))
+@router.delete("/routes/{route_id}", **route("delete_inbound_route", Deleted))
 async def delete_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """End a route. The mail that came by it stays."""
     wanted = id_of(ROUTE_PREFIX, route_id, "route")
@@ -98,7 +99,7 @@ async def delete_inbound_route(route_id: str, caller: Manager, parts: ThePartsOf
     return Json({"object": "inbound_route", "id": route_id, "deleted": True})
 
 
-@router.get("", **route("list_inbound", shapes.Listed))
+@router.get("", **route("list_inbound", shapes.InboundListed))
 async def list_inbound(
     caller: Manager,
     parts: ThePartsOf,
@@ -115,7 +116,7 @@ async def list_inbound(
     return list_of(found.map(_view))
 
 
-@router.get("/{inbound_id}", **route("get_inbound", shapes.Created))
+@router.get("/{inbound_id}", **route("get_inbound", shapes.InboundShape))
 async def get_inbound(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get an incoming email: its texts, headers, and the list of its attachments; `html` is as its sender wrote it.
 
@@ -126,7 +127,7 @@ async def get_inbound(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Re
     return Json(_view(email) | await aside(len(content), lambda: describe_content(content)))
 
 
-@router.get("/{inbound_id}/raw", **download("get_inbound_raw", "message/rfc822", "The message."))
+@router.get("/{inbound_id}/raw", **download("download_inbound", "message/rfc822", "The message."))
 async def get_inbound_raw(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get the message as it came, below the headers that we put on top."""
     wanted = id_of(PREFIX, inbound_id, "email")

@@ -17,7 +17,7 @@ from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
 from api.web.v1.mailboxes import view
-from api.web.v1.shapes import Deleted, Listed
+from api.web.v1.shapes import Deleted
 from hourpost.errors import NotFound
 from hourpost.mailboxes import app_passwords, changes
 from hourpost.mailboxes.app_passwords import PREFIX, SCOPES, AppPassword
@@ -73,7 +73,7 @@ async def create_app_password(
     return Json(_view(made.app_password) | {"username": found.address, "password": made.secret}, 201)
 
 
-@router.get("/app-passwords", **route("list_app_passwords", Listed))
+@router.get("/app-passwords", **route("list_app_passwords", shapes.AppPasswordsListed))
 async def list_app_passwords(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """List the app passwords that are not revoked, oldest first, without their secrets."""
     found = await mailbox_of(mailbox, caller, parts)

@@ -15,7 +15,7 @@ from api.web.drafts import read_draft
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.mailbox_places import folder_of, mailbox_of, no_nul
-from api.web.v1.shapes import Deleted, Listed
+from api.web.v1.shapes import Deleted
 from hourpost.errors import NotFound
 from hourpost.mailboxes.changes_since import changes_since
 from hourpost.mailboxes.flag_words import words_of
@@ -48,7 +48,7 @@ NEW = TypeAdapter(NewFolder)
 _FolderShape = shapes.FolderShape
 
 
-@router.get("", **route("list_folders", Listed))
+@router.get("", **route("list_folders", shapes.FoldersListed))
 async def list_mailbox_folders(mailbox: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """List all folders with their counts, by name."""
     found = await mailbox_of(mailbox, caller, parts)

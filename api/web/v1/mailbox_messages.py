@@ -60,7 +60,7 @@ async def get_message(
     return Json(message_view(message, names, base))
 
 
-@router.get("/{uid}/raw", **download("get_message_raw", "message/rfc822", "The message."))
+@router.get("/{uid}/raw", **download("download_message", "message/rfc822", "The message."))
 async def get_message_raw(here: TheFolder, uid: Uid) -> Response:
     """Get a message byte for byte as it came."""
     row = await reading.find_row(here.parts.mail, here.folder.id, uid)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from api.web.v1.shapes import Created, Listed, Shape
+from api.web.v1.shapes import Created, Deleted, HeaderShape, Listed, Shape
 
 
 class AutoReplyShape(Shape):
@@ -40,11 +40,43 @@ class MailboxShape(Created):
     created_at: datetime
 
 
-class AppPasswordIssued(Created):
-    """A new app password; it is shown this once."""
+class MailboxesListed(Listed):
+    """One page of mailboxes."""
+
+    data: list[MailboxShape]  # type: ignore[assignment]  # narrower on purpose
+
+
+class MailboxDeleted(Deleted):
+    """A mailbox that was deleted."""
+
+    address: str
+    restorable_until: datetime
+
+
+class AppPasswordShape(Created):
+    """An app password without its secret."""
+
+    model_config = ConfigDict(title="AppPassword")
 
     name: str
+    hint: Annotated[str, Field(description="How it begins.")]
     scopes: list[str]
+    last_used_at: datetime | None
+    created_at: datetime
+
+
+class AppPasswordsListed(Listed):
+    """The app passwords of a mailbox."""
+
+    data: list[AppPasswordShape]  # type: ignore[assignment]  # narrower on purpose
+
+
+class AppPasswordIssued(AppPasswordShape):
+    """A new app password; it is shown this once."""
+
+    model_config = ConfigDict(title="AppPasswordIssued")
+
+    username: str
     password: Annotated[str, Field(examples=["hp_mail_…"])]
 
 
@@ -62,6 +94,12 @@ class FolderShape(Created):
     modseq: Annotated[int, Field(description="Rises with every change; see `changes`.")]
     uid_next: int
     uid_validity: int
+
+
+class FoldersListed(Listed):
+    """The folders of a mailbox, by name."""
+
+    data: list[FolderShape]  # type: ignore[assignment]  # narrower on purpose
 
 
 class ChangedMessage(Shape):
@@ -101,6 +139,20 @@ class MessageSummary(Shape):
     has_attachments: bool
 
 
+class MessageFileShape(Shape):
+    """A file that a message carries."""
+
+    model_config = ConfigDict(title="MessageFile")
+
+    id: str
+    filename: str
+    content_type: str
+    content_id: str | None
+    size_bytes: int
+    is_inline: bool
+    address: Annotated[str, Field(description="Where it is fetched, with the key.")]
+
+
 class MessageShape(MessageSummary):
     """A message to read."""
 
@@ -108,11 +160,11 @@ class MessageShape(MessageSummary):
 
     cc: str | None
     reply_to: str | None
-    headers: list[dict[str, str]]
+    headers: list[HeaderShape]
     text: str | None
     html: Annotated[str | None, Field(description="Safe to show; show it in a sandboxed frame all the same.")]
     blocked_images: Annotated[int, Field(description="Pictures from elsewhere that were left out.")]
-    attachments: list[dict[str, Any]]
+    attachments: list[MessageFileShape]
     raw: str
 
 
@@ -152,13 +204,23 @@ class MessagesMoved(Shape):
     folder: Annotated[str | None, Field(description="Null for what is gone.")]
     uids: list[int]
     new_uids: list[int]
+    deleted: bool | None = None
+
+
+class PlaceShape(Shape):
+    """A message by its folder and its number there."""
+
+    model_config = ConfigDict(title="Place")
+
+    uid: int
+    folder: str
 
 
 class LetterSent(Created):
     """A letter that was accepted; `sent` is where its copy stands, null where it could not be filed."""
 
     message_id: str
-    sent: dict[str, Any] | None
+    sent: PlaceShape | None
 
 
 class DraftSaved(Shape):

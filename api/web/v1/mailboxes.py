@@ -22,7 +22,6 @@ from api.web.parts import Parts
 from api.web.v1 import mailbox_shapes as shapes
 from api.web.v1.documented import body, route
 from api.web.v1.mailbox_places import mailbox_of, no_nul, require_reach
-from api.web.v1.shapes import Deleted, Listed
 from hourpost.accounts.passwords import MAX_LENGTH, MIN_LENGTH, check_password, hash_password
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.mailboxes import addressing, changes, queries
@@ -126,7 +125,7 @@ async def create_mailbox(request: Request, caller: DomainManager, parts: ThePart
     return Json(view(made), 201, {"Location": f"/v1/mailboxes/{made.public_id}"})
 
 
-@router.get("", **route("list_mailboxes", Listed))
+@router.get("", **route("list_mailboxes", shapes.MailboxesListed))
 async def list_mailboxes(
     caller: DomainManager,
     parts: ThePartsOf,
@@ -181,7 +180,7 @@ async def update_mailbox(
     return Json(view(changed))
 
 
-@router.delete("/{mailbox}", **route("delete_mailbox", Deleted))
+@router.delete("/{mailbox}", **route("delete_mailbox", shapes.MailboxDeleted))
 async def delete_mailbox(mailbox: str, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Delete a mailbox: it gets no more mail and lets nobody in. For 30 days it can be restored."""
     found = await mailbox_of(mailbox, caller, parts)

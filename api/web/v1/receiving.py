@@ -10,7 +10,7 @@ from api.web.answers import Json, list_of
 from api.web.dependencies import Manager, PageAsked, ThePartsOf, id_of, paging_of
 from api.web.download_links import RAW, DownloadLinks
 from api.web.parts import Parts
-from api.web.v1 import shapes
+from api.web.v1 import inbound_shapes, shapes
 from api.web.v1.attachments import NOT_KEPT, Attached, AttachmentPaging
 from api.web.v1.documented import route
 from hourpost.aside import aside
@@ -34,7 +34,7 @@ PicturesAs = Annotated[
 ]
 
 
-@router.get("", **route("list_received_emails", shapes.Listed))
+@router.get("", **route("list_received_emails", inbound_shapes.ReceivedListed))
 async def list_received(caller: Manager, parts: ThePartsOf, paging: _Paging) -> Response:
     """List the mail that came by routes as Resend does. `GET /v1/inbound` tells more of it, and has filters."""
     page = paging.cursor(PREFIX)
@@ -42,7 +42,7 @@ async def list_received(caller: Manager, parts: ThePartsOf, paging: _Paging) -> 
         return list_of((await queries.list_inbound(connection, caller.account_id, page, Filters())).map(_summary))
 
 
-@router.get("/{email_id}", **route("get_received_email", shapes.Created))
+@router.get("/{email_id}", **route("get_received_email", inbound_shapes.ReceivedShape))
 async def get_received(
     email_id: str, caller: Manager, parts: ThePartsOf, html_format: PicturesAs = "data_uri"
 ) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,6 +89,24 @@ class PlanShape(Shape):
     held: int | None
 
 
+class TagShape(Shape):
+    """A label of an email."""
+
+    model_config = ConfigDict(title="StoredTag")
+
+    name: str
+    value: str
+
+
+class HeaderShape(Shape):
+    """A header of a message, decoded."""
+
+    model_config = ConfigDict(title="Header")
+
+    name: str
+    value: str
+
+
 class WarningShape(Shape):
     """What was taken and is not likely to go as it was meant."""
 
@@ -155,9 +173,30 @@ class EmailSummary(Shape):
     subject: str
     status: State
     last_event: str
-    tags: list[dict[str, str]]
+    tags: list[TagShape]
     created_at: datetime
     scheduled_at: datetime | None
+
+
+class FileShape(Shape):
+    """A file that a message carries."""
+
+    model_config = ConfigDict(title="File")
+
+    id: Annotated[str, Field(examples=["2"])]
+    filename: str
+    content_type: str
+    content_id: str | None
+    content_disposition: Literal["inline", "attachment"]
+    size: Annotated[int, Field(description="Bytes, once decoded.")]
+
+
+class EmailFileShape(FileShape):
+    """A file that an email carries."""
+
+    model_config = ConfigDict(title="EmailFile")
+
+    size_bytes: Annotated[int, Field(description="The same as `size`.")]
 
 
 class EmailShape(EmailSummary):
@@ -172,7 +211,12 @@ class EmailShape(EmailSummary):
     size_bytes: int
     recipients: list[StoredRecipientShape]
     html: str | None = None
-    text: str | None = None
+    text: Annotated[
+        str | None,
+        Field(description="As it is written into the message, where a line break ends every line; null without one."),
+    ] = None
+    headers: list[HeaderShape] | None = None
+    attachments: list[EmailFileShape] | None = None
 
 
 class RescheduledShape(EmailShape):
@@ -207,17 +251,12 @@ class Listed(Shape):
     data: list[dict[str, Any]]
 
 
-class AttachmentShape(Shape):
-    """A file that is attached to an email."""
+class AttachmentShape(FileShape):
+    """A file that is attached to an email, and where it is fetched."""
 
     model_config = ConfigDict(title="StoredAttachment")
 
-    id: Annotated[str, Field(examples=["2"])]
-    filename: str
-    content_type: str
-    content_id: str | None
-    content_disposition: Literal["inline", "attachment"]
-    size: Annotated[int, Field(description="Bytes, once decoded.")]
+    object: Annotated[Literal["attachment"] | None, Field(description="Not in a list.")] = None
     download_url: Annotated[str, Field(description="Asks for no key; for this file alone.")]
     expires_at: Annotated[datetime, Field(description="When `download_url` ends.")]
 
@@ -237,133 +276,51 @@ class EmailsListed(Listed):
     ] = None
 
 
-class KeyIssued(Shape):
-    """A new API key; its token is shown this once."""
+class EventShape(Created):
+    """Something that happened to a delivery."""
 
-    id: str
-    token: Annotated[str, Field(examples=["hp_live_…"])]
+    model_config = ConfigDict(title="Event")
 
-
-class LoginIssued(Shape):
-    """A new SMTP credential; its password is shown this once."""
-
-    id: str
-    username: str
-    password: str
-
-
-class DomainShape(Created):
-    """A domain and the records that its owner publishes."""
-
-    model_config = ConfigDict(title="Domain")
-
-    name: str
-    status: Literal["not_started", "pending", "verified", "failed"]
-    created_at: datetime
-    signs_ed25519: Annotated[bool, Field(description="Whether a second signature, by Ed25519, is asked for.")]
-    records: list[dict[str, Any]]
-    capabilities: dict[str, str]
-
-
-class UsageShape(Shape):
-    """The hour of the account."""
-
-    model_config = ConfigDict(title="Usage")
-
-    plan: str | None
-    limit: int
-    window_seconds: int
-    used: int
-    remaining: int
-    resets_at: Annotated[
-        datetime | None,
-        Field(description="When all tokens are back, if nothing leaves until then; `RateLimit-Reset` is the next one."),
+    type: Annotated[
+        str,
+        Field(
+            description="`email.` and what happened. Two have other names elsewhere: `email.deferred` is the status"
+            " `deferred`, and to webhooks, as `last_event` and for Resend's clients, `email.delivery_delayed`.",
+            examples=["email.sent"],
+        ),
     ]
-    held: int
-    next_release_at: Annotated[datetime | None, Field(description="When the next held delivery leaves.")]
-    held_until: Annotated[datetime | None, Field(description="When the last of those held now leaves.")]
-
-
-class DayShape(Shape):
-    """The deliveries of one day, in UTC."""
-
-    model_config = ConfigDict(title="Day")
-
-    day: Annotated[date, Field(examples=["2026-11-26"])]
-    accepted: Annotated[int, Field(description="Recipients of emails that were stored.")]
-    sent: int
-    delivered: int
-    deferred: Annotated[int, Field(description="Tries that were put off.")]
-    bounced: int
-    complained: int
-    suppressed: int
-    expired: int
-    failed: int
-    canceled: int
-    unknown: int
-
-
-class StatisticsShape(Shape):
-    """What became of what was sent, day by day, the oldest first."""
-
-    model_config = ConfigDict(title="Statistics")
-
-    object: Literal["statistics"]
-    since: datetime
-    until: datetime
-    counted_until: Annotated[datetime, Field(description="Up to when everything is in these numbers.")]
-    data: list[DayShape]
-
-
-class Through(Shape):
-    """When so many emails would be through on a plan."""
-
-    name: str | None
-    limit: int
-    through_at: datetime
-    seconds: Annotated[int, Field(description="From now until `through_at`.")]
-
-
-class ForecastShape(Shape):
-    """When so many emails would be through if they came now."""
-
-    model_config = ConfigDict(title="Forecast")
-
-    object: Literal["forecast"]
-    emails: int
-    held: Annotated[int, Field(description="How many wait already and leave before them.")]
-    plan: Annotated[Through | None, Field(description="Null without a plan.")]
-    higher_plans: Annotated[list[Through], Field(description="With the fields of a plan, such as `price_cents`.")]
-
-
-class WebhookShape(Created):
-    """An address that is called."""
-
-    model_config = ConfigDict(title="Webhook")
-
-    endpoint: str
-    events: list[str]
-    status: Literal["enabled", "disabled"]
-    disabled_at: datetime | None
-    disabled_reason: str | None
-    failing_since: Annotated[datetime | None, Field(description="The first failure after a success, or a day of none.")]
+    delivery_id: str
+    address: str | None
     created_at: datetime
-    signing_secret: str | None = None
+    detail: Annotated[dict[str, Any] | None, Field(description="The other server's answer, and what else there is.")]
 
 
-class WebhookIssued(WebhookShape):
-    """A webhook with its new secret."""
+class EventsListed(Listed):
+    """What happened to an email, oldest first."""
 
-    signing_secret: Annotated[str, Field(examples=["whsec_…"])]
+    data: list[EventShape]  # type: ignore[assignment]  # narrower on purpose
 
 
-class WebhookEventShape(Created):
-    """One event of a webhook."""
+class AttemptShape(Shape):
+    """One try at a delivery."""
 
-    model_config = ConfigDict(title="WebhookEvent")
+    model_config = ConfigDict(title="Attempt")
 
-    type: str
-    status: Literal["pending", "attempting", "success", "failed"]
-    created_at: datetime
-    next_attempt_at: datetime | None
-    payload: Annotated[dict[str, Any] | None, Field(description="Null once the email is no longer kept.")]
+    object: Literal["attempt"]
+    delivery_id: str
+    number: int
+    outcome: str
+    relay: str | None
+    stage: Annotated[str | None, Field(description="How far it got: `connect` to `dot`.")]
+    code: int | None
+    enhanced_code: str | None
+    reply: str | None
+    tls: str | None
+    started_at: datetime
+    seconds: float
+
+
+class AttemptsListed(Listed):
+    """The tries at an email's deliveries."""
+
+    data: list[AttemptShape]  # type: ignore[assignment]  # narrower on purpose

@@ -12,9 +12,10 @@ from api.web.answers import Json, list_of
 from api.web.dependencies import DomainManager, PageAsked, ThePartsOf, id_of, paging_of
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
-from api.web.v1 import shapes
+from api.web.v1 import account_shapes as shapes
 from api.web.v1.credential_fields import CredentialChange, NewCredentialFields, change, to_new, view
 from api.web.v1.documented import body, route
+from api.web.v1.shapes import Deleted
 from hourpost.credentials import changes, queries
 from hourpost.credentials.queries import PREFIXES, Kind
 
@@ -46,7 +47,7 @@ async def create_smtp_credential(
     return Json(view(issued.credential) | {"password": issued.secret}, 201, location)
 
 
-@router.get("", **route("list_smtp_credentials", shapes.Listed))
+@router.get("", **route("list_smtp_credentials", shapes.LoginsListed))
 async def list_smtp_credentials(caller: DomainManager, parts: ThePartsOf, paging: _Paging) -> Response:
     """List the SMTP credentials of the account without their passwords, newest first."""
     page = paging.cursor(_PREFIX)
@@ -55,7 +56,7 @@ async def list_smtp_credentials(caller: DomainManager, parts: ThePartsOf, paging
     return list_of(found.map(view))
 
 
-@router.get("/{credential_id}", **route("get_smtp_credential", shapes.Created))
+@router.get("/{credential_id}", **route("get_smtp_credential", shapes.LoginShape))
 async def get_smtp_credential(credential_id: str, caller: DomainManager, parts: ThePartsOf) -> Response:
     """Get an SMTP credential without its password."""
     wanted = id_of(_PREFIX, credential_id, "SMTP credential")
@@ -64,7 +65,7 @@ async def get_smtp_credential(credential_id: str, caller: DomainManager, parts: 
 
 
 @router.patch(
-    "/{credential_id}", **route("update_smtp_credential", shapes.Created, openapi_extra=body("CredentialChange"))
+    "/{credential_id}", **route("update_smtp_credential", shapes.LoginShape, openapi_extra=body("CredentialChange"))
 )
 async def update_smtp_credential(
     credential_id: str, request: Request, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
@@ -78,7 +79,7 @@ async def update_smtp_credential(
     return Json(view(changed))
 
 
-@router.delete("/{credential_id}", **route("delete_smtp_credential", shapes.Deleted))
+@router.delete("/{credential_id}", **route("delete_smtp_credential", Deleted))
 async def delete_smtp_credential(
     credential_id: str, caller: DomainManager, parts: ThePartsOf, ledger: TheLedger
 ) -> Response:

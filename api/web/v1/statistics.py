@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.web.answers import Json
 from api.web.dependencies import Manager, ThePartsOf
-from api.web.v1 import shapes
+from api.web.v1 import account_shapes as shapes
 from api.web.v1.documented import route
 from api.web.v1.moments import PastMoment
 from hourpost.emails.tallies import ACCEPTED, KINDS, read_counted_until, read_tallies

@@ -13,7 +13,7 @@ from api.web.answers import Json, list_of
 from api.web.bodies import read_fields
 from api.web.dependencies import BoundedManager, Manager, PageAsked, ThePartsOf, paging_of
 from api.web.ledger import TheLedger
-from api.web.v1 import shapes
+from api.web.v1 import account_shapes as shapes
 from api.web.v1.documented import body, route
 from hourpost.errors import Fault, ValidationFailed
 from hourpost.rules.ids import to_text
@@ -56,7 +56,7 @@ REMOVED = TypeAdapter(ManyRemoved)
 _NAMED = 10  # in the audit log
 
 
-@router.post("", **route("add_suppression", shapes.Created, 201, openapi_extra=body("NewSuppression")))
+@router.post("", **route("add_suppression", shapes.SuppressionShape, 201, openapi_extra=body("NewSuppression")))
 async def add_suppression(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Suppress an address. One that is suppressed already stays as it is."""
     fields = await read_fields(request, NEW)
@@ -66,7 +66,7 @@ async def add_suppression(request: Request, caller: Manager, parts: ThePartsOf, 
     return Json(_view(added[0]), 201, {"Location": f"/v1/suppressions/{added[0].public_id}"})
 
 
-@router.post("/batch/add", **route("add_suppressions", shapes.Listed, openapi_extra=body("ManyAddresses")))
+@router.post("/batch/add", **route("add_suppressions", shapes.SuppressionsListed, openapi_extra=body("ManyAddresses")))
 async def add_suppressions(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Suppress up to 1,000 addresses, all or none of them."""
     fields = await read_fields(request, MANY)
@@ -77,7 +77,9 @@ async def add_suppressions(request: Request, caller: Manager, parts: ThePartsOf,
     return Json({"object": "list", "has_more": False, "data": [_view(one) for one in added]})
 
 
-@router.post("/batch/remove", **route("remove_suppressions", shapes.Listed, openapi_extra=body("ManyRemoved")))
+@router.post(
+    "/batch/remove", **route("remove_suppressions", shapes.SuppressionsRemoved, openapi_extra=body("ManyRemoved"))
+)
 async def remove_suppressions(request: Request, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Remove up to 1,000 suppressions; the answer holds those that there were."""
     fields = await read_fields(request, REMOVED)
@@ -92,7 +94,7 @@ async def remove_suppressions(request: Request, caller: Manager, parts: TheParts
     return Json({"object": "list", "has_more": False, "data": [_removed(one) for one in removed]})
 
 
-@router.get("", **route("list_suppressions", shapes.Listed))
+@router.get("", **route("list_suppressions", shapes.SuppressionsListed))
 async def list_suppressions(
     caller: BoundedManager,
     parts: ThePartsOf,
@@ -106,7 +108,7 @@ async def list_suppressions(
     return list_of(found.map(_view))
 
 
-@router.get("/{suppression}", **route("get_suppression", shapes.Created))
+@router.get("/{suppression}", **route("get_suppression", shapes.SuppressionShape))
 async def get_suppression(suppression: str, caller: BoundedManager, parts: ThePartsOf) -> Response:
     """Get a suppression by its id or its address."""
     _refuse_nul([suppression])
@@ -114,7 +116,7 @@ async def get_suppression(suppression: str, caller: BoundedManager, parts: ThePa
         return Json(_view(await queries.get_suppression(connection, caller.account_id, suppression)))
 
 
-@router.delete("/{suppression}", **route("remove_suppression", shapes.Deleted))
+@router.delete("/{suppression}", **route("remove_suppression", shapes.SuppressionRemoved))
 async def remove_suppression(suppression: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Remove a suppression by its id or its address: it is sent to again."""
     _refuse_nul([suppression])

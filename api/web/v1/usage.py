@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from api.web.answers import Json, quota_of, rate_headers
 from api.web.dependencies import AnyCaller, ThePartsOf
 from api.web.parts import Parts
-from api.web.v1 import shapes
+from api.web.v1 import account_shapes as shapes
 from api.web.v1.documented import route
 from api.web.v1.plans import plan_view
 from hourpost.flow import limit

@@ -14,8 +14,9 @@ from api.web.dependencies import Manager, PageAsked, ThePartsOf, id_of, paging_o
 from api.web.drafts import read_draft
 from api.web.ledger import TheLedger
 from api.web.parts import Parts
-from api.web.v1 import shapes
+from api.web.v1 import webhook_shapes as shapes
 from api.web.v1.documented import body, route
+from api.web.v1.shapes import Created, Deleted
 from hourpost.gateways.outgoing import allowed_networks
 from hourpost.rules.ids import to_text
 from hourpost.webhooks import changes, queries
@@ -69,7 +70,7 @@ async def create_webhook(request: Request, caller: Manager, parts: ThePartsOf, l
     return Json(view, 201, {"Location": f"/v1/webhooks/{made.webhook.public_id}"})
 
 
-@router.get("", **route("list_webhooks", shapes.Listed))
+@router.get("", **route("list_webhooks", shapes.WebhooksListed))
 async def list_webhooks(caller: Manager, parts: ThePartsOf, paging: _Paging) -> Response:
     """List the webhooks of the account, newest first; those of routes for incoming mail too, often with no `events`."""
     page = paging.cursor(PREFIX)
@@ -110,7 +111,7 @@ async def update_webhook(
     return Json(_view(changed))
 
 
-@router.delete("/{webhook_id}", **route("delete_webhook", shapes.Deleted))
+@router.delete("/{webhook_id}", **route("delete_webhook", Deleted))
 async def delete_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf, ledger: TheLedger) -> Response:
     """Delete a webhook with its events. That of a route for incoming mail goes with the route (409)."""
     wanted = id_of(PREFIX, webhook_id, "webhook")
@@ -134,7 +135,7 @@ async def rotate_webhook_secret(webhook_id: str, caller: Manager, parts: ThePart
     return Json(_view(made.webhook) | {"signing_secret": made.secret})
 
 
-@router.post("/{webhook_id}/replay", **route("replay_webhook", shapes.Created))
+@router.post("/{webhook_id}/replay", **route("replay_webhook", shapes.WebhookReplayed))
 async def replay_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Call the webhook, now, for every event of the last 30 days that it has not taken. Each keeps its id.
 
@@ -146,7 +147,7 @@ async def replay_webhook(webhook_id: str, caller: Manager, parts: ThePartsOf) ->
     return Json({"object": "webhook", "id": webhook_id, "replayed": replayed})
 
 
-@router.post("/{webhook_id}/test", **route("send_test_event", shapes.Created))
+@router.post("/{webhook_id}/test", **route("send_test_event", Created))
 async def send_test_event(
     webhook_id: str,
     caller: Manager,
@@ -163,7 +164,7 @@ async def send_test_event(
     return Json({"object": "webhook_event", "id": to_text(EVENT_PREFIX, event_id)})
 
 
-@router.get("/{webhook_id}/events", **route("list_webhook_events", shapes.Listed))
+@router.get("/{webhook_id}/events", **route("list_webhook_events", shapes.CallsListed))
 async def list_webhook_events(
     webhook_id: str,
     caller: Manager,
@@ -189,7 +190,7 @@ async def get_webhook_event(webhook_id: str, event_id: str, caller: Manager, par
     return Json(_call_view(call) | {"object": "webhook_event", "next_attempt_at": next_at, "payload": payload})
 
 
-@router.post("/{webhook_id}/events/{event_id}/replay", **route("replay_webhook_event", shapes.Created))
+@router.post("/{webhook_id}/events/{event_id}/replay", **route("replay_webhook_event", Created))
 async def replay_webhook_event(webhook_id: str, event_id: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Call the webhook for this event again, now, with the same id."""
     webhook = await _webhook(webhook_id, caller, parts)
@@ -199,7 +200,7 @@ async def replay_webhook_event(webhook_id: str, event_id: str, caller: Manager, 
     return Json({"object": "webhook_event", "id": event_id})
 
 
-@router.get("/{webhook_id}/events/{event_id}/attempts", **route("list_webhook_attempts", shapes.Listed))
+@router.get("/{webhook_id}/events/{event_id}/attempts", **route("list_webhook_attempts", shapes.CallAttemptsListed))
 async def list_webhook_attempts(
     webhook_id: str, event_id: str, caller: Manager, parts: ThePartsOf, paging: _AttemptPaging
 ) -> Response:
