@@ -24,6 +24,7 @@ from hourpost.errors import (
 )
 
 MAX_FAULTS = 1000
+_JSON, _PROBLEM = "application/json", "application/problem+json"
 CLIENT_LEFT = 499
 """The status of a request whose client hung up while it still asked, which our log and our meters alone see."""
 
@@ -122,12 +123,26 @@ def faults_of(error: HourpostError) -> list[Fault]:
     return error.faults if isinstance(error, ValidationFailed | Forbidden | MessageTooLarge) else []
 
 
+def _prefers_problem(accept: str) -> bool:
+    """Whether problems are accepted, and no less than any JSON (RFC 9110 §12.5.1)."""
+    weights = {kind: weight for kind, weight in map(_weighed, accept.lower().split(","))}
+    return 0 < weights.get(_PROBLEM, 0) >= weights.get(_JSON, 0)
+
+
+def _weighed(accepted: str) -> tuple[str, float]:
+    kind, *parameters = (part.strip() for part in accepted.split(";"))
+    try:
+        return kind, next((float(one[2:]) for one in parameters if one.startswith("q=")), 1.0)
+    except ValueError:
+        return kind, 1.0
+
+
 def to_response(
     error: HourpostError, *, request_id: str, public_url: str, accept: str = "", at_root: bool = False
 ) -> Response:
     """The answer to a request that failed with ``error``; ``accept`` is the client's Accept header."""
     body = body_of(error, request_id=request_id, public_url=public_url, at_root=at_root)
-    media_type = "application/problem+json" if "application/problem+json" in accept.lower() else "application/json"
+    media_type = _PROBLEM if _PROBLEM in accept.lower() and _prefers_problem(accept) else _JSON
     response = Response(orjson.dumps(body), body["status"], media_type=media_type)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(max(1, error.retry_after_seconds or 1))

@@ -244,6 +244,23 @@ def test_problem_json_is_for_those_who_ask(owner: Customer) -> None:
     assert owner.http.get("/v1/emails/em_nope").headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize(
+    ("accepted", "answered"),
+    [
+        ("application/problem+json;q=0, application/json", "application/json"),
+        ("application/json, application/problem+json;q=0.5", "application/json"),
+        ("application/json;q=0.5, APPLICATION/problem+json ; q=0.9", "application/problem+json"),
+        ("application/json, application/problem+json", "application/problem+json"),
+        ("text/html;x=application/problem+json", "application/json"),
+        ("application/problem+json;q=many", "application/problem+json"),
+        ("application/problem+json;q=nan", "application/json"),
+    ],
+)
+def test_problem_json_is_weighed_against_other_json(owner: Customer, accepted: str, answered: str) -> None:
+    asked = owner.http.get("/v1/emails/em_nope", headers={"Accept": accepted})
+    assert asked.headers["content-type"] == answered
+
+
 def test_unknown_addresses_and_methods_have_the_same_shape(nobody: httpx.Client) -> None:
     for method, path, status, name in (
         ("GET", "/v1/nothing", 404, "not_found"),
