@@ -78,7 +78,10 @@ def read_new(draft: Draft[Any], kind: Kind, now: datetime, *, test: bool) -> New
     """The credential that ``draft`` describes; what is wrong with its values is noted there."""
     fields: NewCredentialFields = draft.fields
     default = "sending" if kind is Kind.SMTP else "full"
-    scope = fields.scope or _PERMISSIONS.get(fields.permission or "", default)
+    asked = _PERMISSIONS.get(fields.permission or "")
+    if fields.scope is not None and asked not in (None, fields.scope):
+        draft.note([Fault("/permission", f"`permission` says `{asked}` and `scope` says `{fields.scope}`: give one")])
+    scope = fields.scope or asked or default
     return NewCredential(fields.name, scope, test, _domain_in(draft), _end_in(draft, now), fields.files_sent)
 
 

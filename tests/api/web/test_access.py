@@ -120,6 +120,17 @@ def test_a_revoked_key_is_refused_at_once(owner: Customer, web: RunningWeb) -> N
         assert deadline
 
 
+@pytest.mark.parametrize("path", ["api-keys", "smtp-credentials"])
+def test_a_scope_in_our_words_and_another_in_resends_are_refused(owner: Customer, path: str) -> None:
+    def ask(scope: str, permission: str) -> httpx.Response:
+        return owner.http.post(f"/v1/{path}", json={"name": "shop", "scope": scope, "permission": permission})
+
+    refused = ask("full", "sending_access")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/permission")
+    assert ask("reading", "full_access").status_code == 422
+    assert ask("sending", "sending_access").json()["scope"] == "sending"
+
+
 async def test_a_sending_key_sends_and_sees_what_it_sent_alone(
     owner: Customer, database: Database, web: RunningWeb
 ) -> None:
