@@ -32,7 +32,7 @@ def _operation(event: type[Told]) -> dict[str, Any]:
     schema = {"$ref": REFERENCES.format(model=event.__name__)}
     description = (event.__doc__ or "").strip()
     return {
-        "tags": ["webhooks"],
+        "tags": ["calls"],
         "operationId": f"on_{type_of(event).replace('.', '_')}",
         "summary": description.partition(":")[0].rstrip("."),
         "description": f"{description} The headers stand here again with `svix-` in place of `webhook-`.",

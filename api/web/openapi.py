@@ -82,6 +82,7 @@ TAGS = [
     {"name": "SMTP credentials", "description": "For programs that speak SMTP: ports 587 and 465."},
     {"name": "suppressions", "description": "Addresses that are never sent to."},
     {"name": "webhooks", "description": "Have your own address called when something happens to an email."},
+    {"name": "calls", "description": "What that address is called with, type by type."},
     {"name": "inbound", "description": "Mail that comes in and is posted to an address of yours."},
     {"name": "mailboxes", "description": "Addresses with a login: made here; read here, by IMAP and by POP3."},
     {"name": "usage", "description": "Your plan and its hour, and what became of your deliveries by day."},

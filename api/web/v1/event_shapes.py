@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field
 
@@ -251,22 +251,23 @@ class WebhookDisabled(Told):
     data: AboutWebhook
 
 
-EVENTS: tuple[type[Told], ...] = (
-    EmailQueued,
-    EmailHeld,
-    EmailScheduled,
-    EmailSent,
-    EmailDelivered,
-    EmailDeliveryDelayed,
-    EmailBounced,
-    EmailComplained,
-    EmailSuppressed,
-    EmailFailed,
-    EmailCanceled,
-    EmailReceived,
-    EmailReplied,
-    WebhookDisabled,
+AnyEvent = (
+    EmailQueued
+    | EmailHeld
+    | EmailScheduled
+    | EmailSent
+    | EmailDelivered
+    | EmailDeliveryDelayed
+    | EmailBounced
+    | EmailComplained
+    | EmailSuppressed
+    | EmailFailed
+    | EmailCanceled
+    | EmailReceived
+    | EmailReplied
+    | WebhookDisabled
 )
+EVENTS: tuple[type[Told], ...] = get_args(AnyEvent)
 
 
 def type_of(event: type[Told]) -> str:

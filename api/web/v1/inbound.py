@@ -51,7 +51,9 @@ class NewInboundRoute(BaseModel):
     )
 
     pattern: str = Field(max_length=400, description=_PATTERN)
-    url: str = Field(max_length=2000, description="Reached by https, on the open internet.")
+    url: str = Field(
+        max_length=2000, description="Reached by https, on the open internet. Of its webhook it is the `endpoint`."
+    )
 
 
 @router.post("/routes", **route("create_inbound_route", shapes.RouteIssued, 201, openapi_extra=body("NewInboundRoute")))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from api.web.v1.event_shapes import AnyEvent
 from api.web.v1.shapes import Created, Listed, Shape
 
 
@@ -62,16 +63,6 @@ class CallsListed(Listed):
     data: list[CallShape]  # type: ignore[assignment]  # narrower on purpose
 
 
-class PayloadShape(Shape):
-    """What a webhook is told; `webhooks` in this document has the `data` of each type."""
-
-    model_config = ConfigDict(title="WebhookPayload")
-
-    type: str
-    created_at: datetime
-    data: dict[str, Any]
-
-
 class WebhookEventShape(CallShape):
     """One event of a webhook."""
 
@@ -79,7 +70,10 @@ class WebhookEventShape(CallShape):
 
     object: Literal["webhook_event"]
     next_attempt_at: datetime | None
-    payload: Annotated[PayloadShape | None, Field(description="Null once the email is no longer kept.")]
+    payload: Annotated[
+        Annotated[AnyEvent, Field(discriminator="type")] | None,
+        Field(description="What the webhook is told; null once the email is no longer kept."),
+    ]
 
 
 class CallAttemptShape(Shape):
