@@ -46,7 +46,7 @@ async def get_forecast(
     Without a plan there are those that one may choose.
     """
     reading = await _read(parts, caller)
-    others = [plan for plan in PLANS.values() if plan.hourly_limit > caller.limit]
+    others = [plan for plan in PLANS.values() if plan.hourly_limit > _least(caller)]
     now = limit.to_moment(reading.now_us)
     return Json(
         {
@@ -59,6 +59,12 @@ async def get_forecast(
             "higher_plans": [plan_view(plan) | _through(reading, plan.hourly_limit, emails, now) for plan in others],
         }
     )
+
+
+def _least(caller: Standing) -> int:
+    """What a higher plan has more than: the account's limit, and where that is lower than its plan's, the plan's."""
+    plan = None if caller.lapsed else PLANS.get(caller.plan or "")
+    return max(caller.limit, plan.hourly_limit if plan else 0)
 
 
 async def _stopped(parts: Parts, caller: Standing) -> dict[str, Any]:

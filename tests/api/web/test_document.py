@@ -14,6 +14,8 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from api.web.illustrated import _ANSWERS
+from hourpost.accounts.changes import set_plan
+from hourpost.database import Database
 from hourpost.webhooks.kinds import KINDS, TYPES
 from hourpost.webhooks.payloads import moment_of
 from hourpost.webhooks.samples import sample_of
@@ -370,6 +372,17 @@ async def test_a_forecast_without_a_plan_is_of_those_that_may_be_chosen(new_cust
         ("premium", 0),
         ("skilled", 0),
     ]
+
+
+async def test_a_plan_with_a_limit_of_ones_own_is_none_of_the_higher_ones(
+    new_customer: NewCustomer, database: Database
+) -> None:
+    owner = await new_customer(plan="normal")
+    async with database.transaction() as connection:
+        await set_plan(connection, owner.account.id, "normal", 5)
+    forecast = owner.http.get("/v1/usage/forecast", params={"emails": 10}).json()
+    assert (forecast["plan"]["name"], forecast["plan"]["limit"]) == ("normal", 5)
+    assert [one["name"] for one in forecast["higher_plans"]] == ["premium", "skilled"]
 
 
 def test_the_plans_are_told_with_their_prices(owner: Customer) -> None:
