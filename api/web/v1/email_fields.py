@@ -55,7 +55,7 @@ def _to_mailboxes(value: Any, to_strings: ValidatorFunctionWrapHandler) -> tuple
     except ValidationError:
         if not isinstance(value, list):
             raise
-    if value is None:
+    if value is None or value == "":  # as clients write that have nothing to fill in
         return ()
     return (parse_address(value),) if isinstance(value, str) else _to_each(value)
 

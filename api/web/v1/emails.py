@@ -90,6 +90,8 @@ async def list_emails(
 @router.get("/{email_id}", **doc.GET_EMAIL)
 async def get_email(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Response:
     """Get an email with its content and the state of each recipient."""
+    if email_id == "metrics":  # of Resend's clients
+        raise NotFound("There are no metrics here: GET /v1/statistics counts what became of your emails, day by day.")
     async with parts.database.reading() as connection:
         email = await _find(connection, caller, email_id)
         content = await queries.read_content(connection, email)

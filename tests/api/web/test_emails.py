@@ -44,6 +44,12 @@ def five(owner: Customer) -> list[str]:
     return sent[::-1]
 
 
+def test_who_asks_for_resends_metrics_is_shown_ours(owner: Customer) -> None:
+    answer = owner.http.get("/emails/metrics")
+    assert (answer.status_code, answer.json()["name"]) == (404, "not_found")
+    assert "GET /v1/statistics" in answer.json()["message"]
+
+
 def test_lists_go_back_and_forth_by_ids(owner: Customer, five: list[str]) -> None:
     assert ids(owner) == five
     page = owner.http.get("/v1/emails", params={"limit": 2}).json()

@@ -110,6 +110,15 @@ def test_a_recipient_named_twice_gets_one_delivery(owner: Customer) -> None:
     assert [one["address"] for one in body["recipients"]] == ["bob@example.net", "Ada@example.net"]
 
 
+def test_an_empty_text_is_no_address(owner: Customer) -> None:
+    sent = owner.send(cc="", bcc="", reply_to="").json()
+    got = owner.http.get(f"/v1/emails/{sent['id']}").json()
+    assert (got["cc"], got["bcc"], got["reply_to"], len(got["recipients"])) == ([], [], [], 1)
+    assert owner.send(to="").json()["errors"] == [
+        {"pointer": "/to", "detail": "`to` must hold at least one address"},
+    ]
+
+
 def test_two_different_keys_are_refused(owner: Customer) -> None:
     answer = owner.http.post(
         "/v1/emails", json=owner.email(), headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
