@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?",
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?",
     re.IGNORECASE,
 )
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_IN = re.compile(r"in (an?|\d{1,9}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)", re.IGNORECASE)
-_AGO = re.compile(_IN.pattern.removeprefix("in ") + " ago", re.IGNORECASE)
+_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBER_WORDS = {"a": 1, "an": 1} | {word: number for number, word in enumerate(_NUMBERS, 1)}
+_LENGTH = re.compile(
+    rf"\b(an? |(?:{'|'.join(_NUMBERS)}) |\d{{1,9}} ?)"
+    r"(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)\b",
+    re.IGNORECASE,
+)
+_LENGTHS = rf"{_LENGTH.pattern}(?:(?:,? and |, ?| ){_LENGTH.pattern}){{0,2}}"
+_IN = re.compile(rf"in {_LENGTHS}", re.IGNORECASE)
+_AGO = re.compile(rf"{_LENGTHS} ago", re.IGNORECASE)
+# As people in North America write them; in summer and winter alike where no season is named
+_PLACES = {"et": "America/New_York", "ct": "America/Chicago", "mt": "America/Denver", "pt": "America/Los_Angeles"}
+_OFFSETS = {"utc": 0, "gmt": 0, "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _AT = re.compile(
     rf"(today|tomorrow|(?:next |on )?(?:{'|'.join(_WEEKDAYS)}))"
-    r"(?:,? (?:at )?(?:(\d{1,2})(?::(\d{2}))? ?(am|pm)?|(noon|midnight)))?( utc)?",
+    r"(?:,? (?:at )?(?:(\d{1,2})(?::(\d{2}))? ?(am|pm)?|(noon|midnight)))?"
+    rf"(?: ({'|'.join((*_PLACES, *_OFFSETS))}))?",
     re.IGNORECASE,
 )
 MAX_DAYS_AHEAD = 366
@@ -50,9 +62,9 @@ def parse_moment(text: str, *, now: datetime, zone: tzinfo | None = None) -> dat
 
     Where a ``zone`` is given, words and dates mean that zone, unless they name one themselves.
 
-    Understood are ISO 8601 with a time zone; "in 5 min", "in an hour", "in 3 days"; "today", "tomorrow" or a weekday
-    (the next one, today's too while it is earlier) "at 9am", "at 17:30", "at noon"; without a time, the time of day of
-    ``now``.
+    Understood are ISO 8601 with a time zone; "in 5 min", "in one hour and 30 minutes", "in 3 days"; "today", "tomorrow"
+    or a weekday (the next one, today's too while it is earlier) "at 9am", "at 17:30", "at noon", which may end with UTC
+    or a time zone of North America, "3pm ET"; without a time, the time of day of ``now``.
 
     Raises:
         MomentError: It is none of these, has no time zone, or lies outside the years 1 to 9999.
@@ -82,7 +94,7 @@ def parse_past_moment(text: str, *, now: datetime, zone: tzinfo | None = None, a
     ago = _AGO.fullmatch(words)
     try:
         if ago is not None:
-            return now.astimezone(UTC) - _length(ago)
+            return now.astimezone(UTC) - _length_of(words)
         midnight = _midnight(words, now.astimezone(zone or UTC))
         if midnight is not None:
             return (midnight + timedelta(days=at_end)).astimezone(UTC)
@@ -129,20 +141,24 @@ def _parse_in(words: str, now: datetime) -> datetime | None:
     match = _IN.fullmatch(words)
     if match is None:
         return None
-    return now.astimezone(UTC) + _length(match)
+    return now.astimezone(UTC) + _length_of(words.partition(" ")[2])
 
 
-def _length(match: re.Match[str]) -> timedelta:
-    number = 1 if match[1].lower() in ("a", "an") else int(match[1])
-    return timedelta(seconds=number * _UNITS[match[2][0].lower()])
+def _length_of(words: str) -> timedelta:
+    lengths = [(number.strip().lower(), unit[0].lower()) for number, unit in _LENGTH.findall(words)]
+    return timedelta(seconds=sum((_NUMBER_WORDS.get(number) or int(number)) * _UNITS[unit] for number, unit in lengths))
 
 
 def _parse_at(words: str, now: datetime) -> datetime | None:
     match = _AT.fullmatch(words)
     if match is None:
         return None
-    day, hour, minute, half, name, is_utc = match.groups()
-    now = now.astimezone(UTC) if is_utc else now
+    day, hour, minute, half, name, zone = match.groups()
+    if zone is not None:
+        here = _find_zone(zone.lower())
+        if here is None:
+            return None
+        now = now.astimezone(here)
     number: int | None = now.hour
     if name is not None:
         number = 12 if name.lower() == "noon" else 0
@@ -153,6 +169,13 @@ def _parse_at(words: str, now: datetime) -> datetime | None:
     is_timed = name is not None or hour is not None
     at = now.replace(hour=number, minute=int(minute or 0), second=0, microsecond=0) if is_timed else now
     return at + timedelta(days=_days_until(day.lower(), now, may_be_today=at > now))
+
+
+def _find_zone(name: str) -> tzinfo | None:
+    """The zone; None where the machine has no table of that place's summers."""
+    if name in _OFFSETS:
+        return timezone(timedelta(hours=_OFFSETS[name])) if _OFFSETS[name] else UTC
+    return find_zone(_PLACES[name])
 
 
 def _days_until(day: str, now: datetime, *, may_be_today: bool) -> int:

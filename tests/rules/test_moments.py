@@ -28,6 +28,19 @@ LONG_AGO, FAR_AHEAD = datetime.fromisoformat("1900-01-01"), datetime.fromisoform
         ("in an hour", "2026-11-24T16:30:20"),
         ("in 3 days", "2026-11-27T15:30:20"),
         ("in 1 week", "2026-12-01T15:30:20"),
+        ("2026-12-01 09:00:00.123+00", "2026-12-01T09:00:00.123"),
+        ("2026-12-01T09:00-05", "2026-12-01T14:00"),
+        ("in one hour", "2026-11-24T16:30:20"),
+        ("in twelve weeks", "2027-02-16T15:30:20"),
+        ("in 1 hour and 30 minutes", "2026-11-24T17:00:20"),
+        ("in 1h 30m", "2026-11-24T17:00:20"),
+        ("in 2 days, 1 hour and 5 mins", "2026-11-26T16:35:20"),
+        ("Friday at 3pm ET", "2026-11-27T20:00"),
+        ("tomorrow at 9am EST", "2026-11-25T14:00"),
+        ("tomorrow at 9am pdt", "2026-11-25T16:00"),
+        ("today at 11am PT", "2026-11-24T19:00"),
+        ("tuesday at 9am CT", "2026-12-01T15:00"),
+        ("tomorrow at noon gmt", "2026-11-25T12:00"),
         ("in 10m", "2026-11-24T15:40:20"),
         ("tomorrow", "2026-11-25T15:30:20"),
         ("tomorrow at 9am", "2026-11-25T09:00"),
@@ -55,6 +68,7 @@ def test_a_moment_is_read(text: str, moment: str) -> None:
         ("2 days ago", "2026-11-22T15:30:20"),
         ("an hour ago", "2026-11-24T14:30:20"),
         ("90m ago", "2026-11-24T14:00:20"),
+        ("one day and 2 hours ago", "2026-11-23T13:30:20"),
         ("yesterday", "2026-11-23T00:00"),
         ("today", "2026-11-24T00:00"),
         ("2026-11-01", "2026-11-01T00:00"),
@@ -122,7 +136,10 @@ def test_where_a_zone_is_known_nobody_is_asked_to_write_one() -> None:
     assert "UTC" not in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["ago", "2 fortnights ago", "2026-02-30", "2026-11-01T09:00", "999999999 weeks ago"])
+@pytest.mark.parametrize(
+    "text",
+    ["ago", "and ago", "2 days and ago", "2 fortnights ago", "2026-02-30", "2026-11-01T09:00", "999999999 weeks ago"],
+)
 def test_what_names_no_moment_to_look_back_to_is_refused(text: str) -> None:
     with pytest.raises(MomentError):
         parse_past_moment(text, now=NOW)
