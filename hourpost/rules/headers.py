@@ -43,7 +43,22 @@ _SET_BY_US = {
     "resend-idempotency-key": "it is a header of the request, `Idempotency-Key`",
     **dict.fromkeys(CONTROL_HEADERS, "it speaks to us alone"),
 }
-_STRUCTURED = frozenset({"in-reply-to", "references", "feedback-id", "list-unsubscribe", "list-unsubscribe-post"})
+_STRUCTURED = frozenset(
+    {
+        "archived-at",
+        "autocrypt",
+        "bimi-selector",
+        "cfbl-address",
+        "cfbl-feedback-id",
+        "expires",
+        "feedback-id",
+        "in-reply-to",
+        "list-unsubscribe",
+        "list-unsubscribe-post",
+        "original-message-id",
+        "references",
+    }
+)
 _ALLOWED = _STRUCTURED | {
     "accept-language",
     "auto-submitted",
@@ -58,7 +73,11 @@ _ALLOWED = _STRUCTURED | {
     "sensitivity",
     "thread-index",
     "thread-topic",
+    "user-agent",
 }
+_SHOWN = ", ".join(sorted(name.title() for name in _ALLOWED))
+_OF_OTHERS = {"content-": ", the content decides it", "resent-": ", only who sends a message on adds it"}
+_INSTEAD = f"; a header of your own begins with X- or List-, or is one of {_SHOWN}"
 _ALLOWED_PREFIXES = ("x-", "list-")
 # These are ours: the capture relay writes the envelope so, and would be misread
 _RESERVED_PREFIXES = ("x-envelope-", "x-hourpost-")
@@ -105,9 +124,8 @@ def _fault_of_name(name: str, lower: str) -> str | None:
         return "it cannot be set, names that begin so are ours"
     if lower in _ALLOWED or lower.startswith(_ALLOWED_PREFIXES):
         return None
-    if lower.startswith("content-"):
-        return "it cannot be set, the content decides it"
-    return "it cannot be set; a header of your own begins with X-"
+    whose = next((words for start, words in _OF_OTHERS.items() if lower.startswith(start)), None)
+    return f"it cannot be set{whose or _INSTEAD}"
 
 
 def _faults_of_value(lower: str, value: str) -> list[str]:

@@ -40,6 +40,14 @@ from tests.rules.hostile import ATTACKS, hostile_text
         ("In-Reply-To", "<a@b.test>"),
         ("Auto-Submitted", "auto-generated"),
         ("Feedback-ID", "a:b:c:d"),
+        ("CFBL-Address", "fbl@acme.test; report=arf"),
+        ("CFBL-Feedback-ID", "7"),
+        ("Archived-At", "<https://acme.test/7>"),
+        ("Autocrypt", "addr=a@acme.test; keydata=mDME" + " AAAAAAAA" * 300),
+        ("User-Agent", "Acme/7"),
+        ("BIMI-Selector", "v=BIMI1; s=winter"),
+        ("Original-Message-ID", "<a@b.test>"),
+        ("Expires", "Tue, 01 Dec 2026 09:00:00 +0000"),
     ],
 )
 def test_a_header_of_the_customer_may_be_set(header: tuple[str, str]) -> None:
@@ -85,6 +93,11 @@ def test_a_header_that_is_not_the_customers_may_not_be_set(name: str) -> None:
     (fault,) = check_headers([(name, "value")])
     assert fault.name == name
     assert name in fault.detail
+
+
+def test_who_may_not_set_a_header_is_told_which_may_be_set() -> None:
+    (fault,) = check_headers([("Unheard-Of", "7")])
+    assert "begins with X- or List-, or is one of Accept-Language, Archived-At, Auto-Submitted" in fault.detail
 
 
 @pytest.mark.parametrize(
