@@ -68,6 +68,9 @@ Send email within the hour of your plan: what finds no room is held and leaves b
   A key may be for one domain, and reaches what that domain has. No key makes one that reaches further or lives longer.
 * **Kept.** After 202 an email is stored for good. Repeat a request safely with `Idempotency-Key`.
 * **The hour.** A plan allows so many deliveries (one for each recipient) in any 60 minutes. `GET /v1/usage` tells.
+* **Deferred.** One thing has three names: an email, and each recipient, that is to be tried again has the `status`
+  `deferred`; its own events have the `type` `email.deferred`; webhooks, and `last_event`, say `delivery_delayed` as
+  Resend does.
 * **Errors.** One shape, with a stable `name` and all faults at once, each with a JSON pointer.
 * **Changes.** `PATCH` changes the fields that are there. What is absent stays; null says that it is to be nothing,
   where it can be. A client that writes null for what it was not given takes away what was there.

@@ -234,7 +234,9 @@ class AttachmentFields(BaseModel):
         AfterValidator(_to_bytes),
     ] = None
     content_type: Annotated[str | None, AfterValidator(_to_content_type)] = Field(
-        None, description="Guessed from the name when missing."
+        None,
+        description="Guessed from the name when missing. `message/…` and `multipart/…` leave as"
+        " `application/octet-stream`: no such part may be in base64 (RFC 2046), and as it is it would not stay whole.",
     )
     content_id: ContentId = Field(None, description="For pictures that the HTML shows as `cid:…`.")
     inline_content_id: ContentId = Field(None, description="The same as `content_id`.")
