@@ -7,13 +7,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from api.web.faults import faults_in, pointer_to
+from api.web.breadth import check_values
+from api.web.faults import MOST_NAMED, faults_in, pointer_to
 from api.web.parameters import beside_the_query
 from hourpost.errors import Fault, MessageTooLarge, ValidationFailed
 from hourpost.rules.submission import MAX_MESSAGE_BYTES
@@ -23,6 +25,7 @@ T = TypeVar("T")
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
 _MARK = "\ufdd0"  # means nothing in any text
 _MARK_FAULTS = "hourpost.mark"
+_MOST_MARKED = 10_000
 _HALF = re.compile("[\ud800-\udfff]")
 codecs.register_error(_MARK_FAULTS, lambda error: (_MARK, cast(UnicodeDecodeError, error).end))
 
@@ -30,6 +33,8 @@ Extra = Literal["ignore", "forbid"]
 
 # A message of the largest size in base64, and what stands around it
 MAX_BODY_BYTES = (MAX_MESSAGE_BYTES + 1024 * 1024) * 4 // 3 + 1024 * 1024
+# Of what is no email: a thousand addresses, or a text of the largest size
+_MAX_FIELDS_BYTES = 2 * 1024 * 1024
 
 
 async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
@@ -56,6 +61,7 @@ def parse_json(raw: bytes) -> Any:
     """The value that the body holds; of a key that stands twice in one object, the last. Raises: ValidationFailed."""
     if not raw.strip():
         raise ValidationFailed([Fault("", "the body is empty; it must be JSON")])
+    check_values(raw)
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -73,15 +79,18 @@ def _faults_of_encoding(raw: bytes) -> list[Fault]:
             words = "the body is compressed; send it as it is"
     else:
         return []
+    if raw.decode(errors="replace").count("\ufffd") > _MOST_MARKED:  # each is marked by a call
+        return [Fault("", words)]
     try:
         marked = orjson.loads(raw.decode(errors=_MARK_FAULTS))
     except orjson.JSONDecodeError:
         return [Fault("", words)]
-    return [
+    found = (
         Fault(pointer_to(place), f"`{place[-1]}` is not valid UTF-8")
         for place, value in _values_in(marked)
         if place and isinstance(value, str) and _MARK in value
-    ] or [Fault("", words)]
+    )
+    return list(islice(found, MOST_NAMED)) or [Fault("", words)]
 
 
 def _faults_of_halves(raw: bytes) -> list[Fault]:
@@ -93,11 +102,12 @@ def _faults_of_halves(raw: bytes) -> list[Fault]:
         body = json.loads(raw, parse_int=str) if b"\\u" in raw else None
     except (ValueError, RecursionError):
         return []
-    return [
+    found = (
         Fault(pointer_to(place), f"`{place[-1]}` has half of a character: \\ud800 to \\udfff stand in pairs")
         for place, value in _values_in(body)
         if isinstance(value, str) and _HALF.search(value) and not _HALF.search("".join(map(str, place))) and place
-    ]
+    )
+    return list(islice(found, MOST_NAMED))
 
 
 def _values_in(body: Any) -> Iterator[tuple[Sequence[str | int], Any]]:
@@ -145,17 +155,23 @@ def faults_of_keys(raw: bytes) -> list[Fault]:
         body = json.loads(raw, object_pairs_hook=read, parse_int=str)  # an int of thousands of digits takes long
     except RecursionError:  # no fields of ours lie so deep
         return []
-    return [
+    doubled = (
         Fault(pointer_to([*place, key]), f"`{'.'.join(map(str, [*place, key]))}` stands twice in the same object")
         for place, value in (_values_in(body) if found else ())
         if isinstance(value, _Doubled)
         for key in value.keys_twice
-    ]
+    )
+    return list(islice(doubled, MOST_NAMED))
+
+
+async def read_small_body(request: Request) -> bytes:
+    """The body of a request that carries no mail. Raises: MessageTooLarge, ClientDisconnect."""
+    return await read_body(request, _MAX_FIELDS_BYTES)
 
 
 async def read_fields(request: Request, adapter: TypeAdapter[T]) -> T:
     """The body as ``adapter`` has it. Raises: ValidationFailed with all faults, MessageTooLarge."""
-    raw = await read_body(request)
+    raw = await read_small_body(request)
     with beside_the_query(request):
         body = parse_json(raw)
         faults = faults_of_keys(raw)

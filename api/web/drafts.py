@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from api.web.bodies import Extra, extra_for, faults_of_keys, parse_json, read_body
+from api.web.bodies import Extra, extra_for, faults_of_keys, parse_json, read_small_body
 from api.web.faults import faults_in, fields_of
 from api.web.parameters import faults_of_query
 from hourpost.errors import Fault, Forbidden, ValidationFailed
@@ -71,7 +71,7 @@ class Draft(Generic[M]):
 
 async def read_draft(request: Request, model: type[M]) -> Draft[M]:
     """The body as far as ``model`` has it. Raises: ValidationFailed where it is no JSON object; MessageTooLarge."""
-    raw = await read_body(request)
+    raw = await read_small_body(request)
     strange = faults_of_query(request)
     try:
         body = parse_json(raw)

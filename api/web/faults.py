@@ -10,6 +10,10 @@ from pydantic import ValidationError
 
 from hourpost.errors import Fault, ValidationFailed
 
+MOST_NAMED = 100
+"""How many faults of one kind are named one by one: of the others nobody reads, and each takes its time."""
+_MOST_COUNTED = 1000
+
 _WORDS = {
     "missing": "is required",
     "string_type": "must be a string",
@@ -50,7 +54,12 @@ class FieldError(ValueError):
 
 
 def faults_in(error: ValidationError, body: Any, *, start: str = "") -> list[Fault]:
-    """Every fault of ``body``, one for a place; ``start`` is the pointer of ``body`` in the whole document."""
+    """Every fault of ``body``, one for a place; ``start`` is the pointer of ``body`` in the whole document.
+
+    Of more than a thousand, in one of many bodies of more than a hundred, only how many there are.
+    """
+    if error.error_count() > (MOST_NAMED if start else _MOST_COUNTED):
+        return [Fault(start, f"{_whole(start)} has {error.error_count():,} faults, too many to name them")]
     found: dict[str, list[dict[str, Any]]] = {}
     for one in error.errors(include_url=False, include_input=False):
         found.setdefault(_pointer(one["loc"], one["type"], body), []).append(dict(one))
@@ -137,9 +146,13 @@ def _faults_at(start: str, pointer: str, errors: list[dict[str, Any]]) -> list[F
             for inner, detail in cause.faults:
                 faults[inner, detail] = Fault(start + pointer + inner, _named(name, inner, detail))
             continue
-        detail = _detail(name, one, whole="the email" if start else "the body")
+        detail = _detail(name, one, whole=_whole(start))
         faults["", detail] = Fault(start + pointer, detail, one["type"] == "missing")
     return list(faults.values())
+
+
+def _whole(start: str) -> str:
+    return "the email" if start else "the body"
 
 
 def _name_of(pointer: str) -> str:
@@ -163,7 +176,7 @@ def _detail(name: str, one: Mapping[str, Any], *, whole: str) -> str:
 
 
 def _joined(name: str, words: str) -> str:
-    return f"`{name}` {words}" if words.startswith(("is ", "must ", "may ", "holds ")) else f"`{name}`: {words}"
+    return f"`{name}` {words}" if words.startswith(("is ", "must ", "may ", "has ", "holds ")) else f"`{name}`: {words}"
 
 
 def _words_of(one: Mapping[str, Any]) -> str:

@@ -19,10 +19,10 @@ from pydantic import (
     WrapValidator,
 )
 
-from api.web.faults import FieldError
+from api.web.faults import MOST_NAMED, FieldError
 from hourpost.rules.addresses import Address, AddressError, parse_address
 from hourpost.rules.header_text import find_unsafe
-from hourpost.rules.headers import CONTROL_HEADERS, HeaderFault, check_headers, show_name
+from hourpost.rules.headers import CONTROL_HEADERS, MAX_CUSTOM_HEADERS, HeaderFault, check_headers, show_name
 from hourpost.rules.labels import (
     MAX_METADATA_BYTES,
     MAX_TAG_LENGTH,
@@ -32,12 +32,13 @@ from hourpost.rules.labels import (
     check_tag_value,
 )
 from hourpost.rules.mime import Attachment, check_attachment
-from hourpost.rules.submission import OnLimit
+from hourpost.rules.submission import MAX_RECIPIENTS, OnLimit
 
 _PIECE = 1024 * 1024  # whole groups of base64
 
 MAX_SUBJECT = 2000
 MAX_ATTACHMENTS = 1000
+_MOST_ADDRESSES = _MOST_HEADERS = 1000  # more are counted and not looked at
 
 _NAMELESS = "attachment"
 
@@ -50,6 +51,8 @@ def _to_mailbox(value: str) -> Address:
 
 def _to_mailboxes(value: Any, to_strings: ValidatorFunctionWrapHandler) -> tuple[Address, ...]:
     """Each as an address; of a list of which something is no string the rest is looked at too."""
+    if isinstance(value, list) and len(value) > _MOST_ADDRESSES:
+        raise ValueError(f"holds {len(value):,} addresses, and an email goes to {MAX_RECIPIENTS} at most")
     try:
         value = to_strings(value)
     except ValidationError:
@@ -70,6 +73,9 @@ def _to_each(values: list[Any]) -> tuple[Address, ...]:
             found.append(parse_address(text))
         except AddressError as error:
             faults.append((f"/{index}", str(error)))
+        if len(faults) >= MOST_NAMED and index + 1 < len(values):
+            faults.append(("", f"has {len(values) - index - 1} more, which were not looked at"))
+            break
     if faults:
         raise FieldError(faults)
     return tuple(found)
@@ -100,6 +106,8 @@ class Headers(NamedTuple):
 
 def _to_headers(value: Any, to_strings: ValidatorFunctionWrapHandler) -> Headers:
     """Each as a name and a value; of what is no string the others are looked at too."""
+    if isinstance(value, dict) and len(value) > _MOST_HEADERS:
+        raise ValueError(f"holds {len(value):,} headers, and an email may have {MAX_CUSTOM_HEADERS}")
     headers = Headers()
     try:
         headers = _sort(to_strings(value) or {})

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from api.web.bodies import Extra
+from api.web.breadth import check_fields
 from api.web.faults import faults_in, fields_of
 from api.web.v1.email_control import NO_CONTROL, Control, read_control
 from api.web.v1.email_fields import DRAFT, EMAIL, DraftFields, EmailFields, addresses_in
@@ -43,6 +44,7 @@ def read_email(body: Any, standing: Standing, now: datetime, *, extra: Extra, st
         Forbidden: nothing else is wrong, but the sender's domain is not one to send from.
         MessageTooLarge: it has more than 40 MB once encoded.
     """
+    check_fields(body, start)
     try:
         fields = EMAIL.validate_python(body, extra=extra)
     except ValidationError as error:

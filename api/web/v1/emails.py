@@ -60,7 +60,8 @@ async def send_many(request: Request) -> Response:
     """Accept up to 1,000 emails at once: an array, or an object with `defaults`, `emails` and `mode`.
 
     `strict` (the default) stores all or none; `partial` stores those without faults and lists the others in `errors`.
-    Attachments are allowed; the whole request has at most 55 MB. One `Idempotency-Key` covers the whole batch.
+    Attachments are allowed; the whole request has at most 55 MB, and its emails, each with its `defaults`, 256 MB. One
+    `Idempotency-Key` covers the whole batch.
     """
     return await send_batch(request)
 

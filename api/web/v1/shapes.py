@@ -36,7 +36,9 @@ class Problem(Shape):
     status: int
     detail: str
     request_id: Annotated[str, Field(examples=["req_06b1n4i2s7vt9a8q3c5e0g2k4o"])]
-    errors: Annotated[list[FaultShape] | None, Field(description="All faults at once.")] = None
+    errors: Annotated[
+        list[FaultShape] | None, Field(description="All faults at once; of more than 100 alike, how many.")
+    ] = None
     limit: Annotated[
         Literal["plan", "requests", "backlog"] | None,
         Field(description="With 429: the plan's hour, requests a second, or the waiting room."),
