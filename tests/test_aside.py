@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from uuid import uuid4
 
 import pytest
 
@@ -37,3 +38,24 @@ async def test_few_are_at_work_at_once():
 
     await asyncio.gather(*(aside(LARGE_BYTES + 1, work) for _ in range(6)))
     assert most == 2
+
+
+async def test_the_work_of_one_account_does_not_hold_up_that_of_another():
+    one, other = uuid4(), uuid4()
+    may_end = threading.Event()
+    slow = [asyncio.create_task(aside(LARGE_BYTES + 1, lambda: may_end.wait(10), one)) for _ in range(6)]
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(aside(LARGE_BYTES + 1, lambda: "done", other), 5) == "done"
+    may_end.set()
+    assert await asyncio.gather(*slow) == [True] * 6
+
+
+async def test_the_turn_of_an_account_lasts_as_long_as_work_that_nobody_waits_for():
+    account_id, may_end = uuid4(), threading.Event()
+    left = asyncio.create_task(aside(LARGE_BYTES + 1, lambda: may_end.wait(10), account_id))
+    await asyncio.sleep(0.05)
+    left.cancel()
+    following = asyncio.create_task(aside(LARGE_BYTES + 1, may_end.is_set, account_id))
+    await asyncio.sleep(0.05)
+    may_end.set()
+    assert await asyncio.wait_for(following, 5)

@@ -70,7 +70,7 @@ class Submitting:
         assert login is not None
         standing = await self._still_in(login, transaction.hop.client_address)
         self.admit_sender(standing, transaction.mail)
-        order = await aside(len(content), lambda: self._read_order(standing, transaction, content))
+        order = await aside(len(content), lambda: self._read_order(standing, transaction, content), standing.account_id)
         receipt = await self._intake.accept(order)
         emails = tuple(to_text("em", placed.email_id) for placed in receipt.placed)
         self._taken.note(transaction, emails, len(content), login.username)

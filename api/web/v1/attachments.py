@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query
@@ -18,6 +18,8 @@ from hourpost.errors import Fault, NotFound, ValidationFailed
 from hourpost.pages import MAX_LIMIT, Page
 from hourpost.rules.mail.attachments import describe_attachment, find_attachment, list_attachments
 from hourpost.rules.mail.scanned import Part
+
+T = TypeVar("T")
 
 NOT_KEPT = "The content of this email is no longer kept."
 
@@ -67,13 +69,15 @@ class Attached:
 
     async def list(self, asked: AttachmentsAsked) -> Json:
         """The answer with a page of them."""
-        found = await aside(len(self._content), lambda: asked.of(list_attachments(self._content)).map(self._view))
-        return list_of(found)
+        return list_of(await self._aside(lambda: asked.of(list_attachments(self._content)).map(self._view)))
 
     async def get(self, attachment_id: str) -> Json:
         """The answer with one of them. Raises: NotFound."""
-        view = await aside(len(self._content), lambda: self._view(get_attachment(self._content, attachment_id)))
+        view = await self._aside(lambda: self._view(get_attachment(self._content, attachment_id)))
         return Json({"object": "attachment"} | view)
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        return await aside(len(self._content), work, self._account_id)
 
     def _view(self, part: Part) -> dict[str, Any]:
         link = self._links.to(self._account_id, self._email_id, part.section, self._now)

@@ -41,8 +41,8 @@ async def download_file(
     content = await _read(parts, account_id, file_of)
     if place == RAW:
         return saved_files.download(content, "message/rfc822", f"{file_of}.eml")
-    part = await aside(len(content), lambda: get_attachment(content, place))
-    decoded = await aside(part.body_size, lambda: decode_part(content, part))
+    part = await aside(len(content), lambda: get_attachment(content, place), account_id)
+    decoded = await aside(part.body_size, lambda: decode_part(content, part), account_id)
     return saved_files.download(decoded, "application/octet-stream", name_of(part))
 
 

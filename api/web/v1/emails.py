@@ -96,7 +96,7 @@ async def get_email(email_id: str, caller: AnyCaller, parts: ThePartsOf) -> Resp
     async with parts.database.reading() as connection:
         email = await _find(connection, caller, email_id)
         content = await queries.read_content(connection, email)
-    shown = await aside(len(content), lambda: content_view(content))
+    shown = await aside(len(content), lambda: content_view(content), caller.account_id)
     return Json(await _view(parts, caller, email) | shown)
 
 

@@ -126,7 +126,7 @@ async def get_inbound(inbound_id: str, caller: Manager, parts: ThePartsOf) -> Re
     where something was cut, `is_complete` is false here and in `email.received`, and `raw` has the whole of it.
     """
     email, content = await _load(inbound_id, caller.account_id, parts)
-    return Json(_view(email) | await aside(len(content), lambda: describe_content(content)))
+    return Json(_view(email) | await aside(len(content), lambda: describe_content(content), caller.account_id))
 
 
 @router.get("/{inbound_id}/raw", **download("download_inbound", "message/rfc822", "The message."))
@@ -146,8 +146,8 @@ async def get_inbound_raw(inbound_id: str, caller: Manager, parts: ThePartsOf) -
 async def get_inbound_attachment(inbound_id: str, attachment: str, caller: Manager, parts: ThePartsOf) -> Response:
     """Get what is attached to an incoming email."""
     _, content = await _load(inbound_id, caller.account_id, parts)
-    part = await aside(len(content), lambda: get_attachment(content, attachment))
-    decoded = await aside(part.body_size, lambda: decode_part(content, part))
+    part = await aside(len(content), lambda: get_attachment(content, attachment), caller.account_id)
+    decoded = await aside(part.body_size, lambda: decode_part(content, part), caller.account_id)
     return saved_files.download(decoded, "application/octet-stream", name_of(part))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 
 from api.web.answers import Json
 from api.web.bodies import extra_for, parse_json, read_body
+from api.web.breadth import check_fields
 from api.web.drafts import Draft, to_draft_of
 from api.web.faults import faults_in
 from api.web.parameters import beside_the_query
@@ -20,6 +22,7 @@ from api.web.v1.email_fields import DRAFT, DraftFields, addresses_in
 from api.web.v1.email_reading import read_email
 from api.web.v1.mailbox_places import InMailbox, TheMailbox, folder_of
 from api.web.v1.sending import headers_of, idempotency_key, usage_after
+from hourpost.aside import aside
 from hourpost.errors import Fault, Forbidden, NotFound, ValidationFailed
 from hourpost.flow.post import Letter, Place, Post, key_of_draft
 from hourpost.mailboxes import answering, drafts, reading
@@ -70,10 +73,11 @@ async def send_from_mailbox(here: TheMailbox, request: Request) -> Response:
     """
     raw = await read_body(request)
     with beside_the_query(request):
-        asked, relation = _split(parse_json(raw))
+        asked, relation = await aside(len(raw), lambda: _split(parse_json(raw)), here.caller.account_id)
         answers, asked = await _complete(here, relation, asked)
         with relation.noting():
-            submission = read_email(asked, here.caller, here.parts.clock.now(), extra=extra_for(request))
+            read = partial(read_email, asked, here.caller, here.parts.clock.now(), extra=extra_for(request))
+            submission = await aside(len(raw), read, here.caller.account_id)
             _require_own(here, submission.from_address)
         draft = await _draft_of(here, relation)
         relation.end()
@@ -95,19 +99,21 @@ async def save_draft(here: TheMailbox, request: Request) -> Response:
     """Save a draft, in place of the one that `draft` names. Nothing in it is required."""
     raw = await read_body(request)
     with beside_the_query(request):
-        asked, relation = _split(parse_json(raw))
+        asked, relation = await aside(len(raw), lambda: _split(parse_json(raw)), here.caller.account_id)
         _, asked = await _complete(here, relation, asked)
         with relation.noting():
-            fields = _read_draft(request, asked)
+            fields = await aside(len(raw), partial(_read_draft, request, asked), here.caller.account_id)
             _require_own(here, fields.sender.spec.lower())
         old = await _draft_of(here, relation)
         relation.end()
-    content = drafts.write_draft(to_draft(fields), here.parts.clock.now())
+    write = partial(drafts.write_draft, to_draft(fields), here.parts.clock.now())
+    content = await aside(len(raw), write, here.caller.account_id)
     saved = await drafts.save_draft(here.parts.mail, here.mailbox.id, content, replaces=old.uid if old else None)
     return Json({"object": "draft", "folder": to_text("fld", saved.folder_id), "uid": saved.uid}, 201)
 
 
 def _read_draft(request: Request, asked: dict[str, Any]) -> DraftFields:
+    check_fields(asked, "")
     try:
         return DRAFT.validate_python(asked, extra=extra_for(request))
     except ValidationError as error:

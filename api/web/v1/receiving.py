@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -53,7 +54,8 @@ async def get_received(
     email, content = await _load(parts, caller, email_id)
     if not content:
         raise NotFound(NOT_KEPT)
-    read = await aside(len(content), lambda: _describe(content, with_pictures=html_format == "data_uri"))
+    describe = partial(_describe, content, with_pictures=html_format == "data_uri")
+    read = await aside(len(content), describe, caller.account_id)
     links = DownloadLinks(parts.cipher, parts.settings.public_url)
     raw = links.to(caller.account_id, email.public_id, RAW, parts.clock.now())
     return Json({"object": "email"} | _summary(email) | read | {"raw": raw})

@@ -45,7 +45,7 @@ async def send_email(request: Request) -> Json:
         return Order(standing, (submission,), key, sha256(raw).digest() if key else b"")
 
     with beside_the_query(request):
-        order = await aside(len(raw), read)
+        order = await aside(len(raw), read, standing.account_id)
     receipt = await _accept(parts, order)
     (placed,) = receipt.placed
     email_id = to_text("em", placed.email_id)
@@ -70,7 +70,7 @@ async def _send_batch(request: Request, standing: Standing, key: str | None, raw
     asked = _validation(request)
     with beside_the_query(request):
         batch = await read_batch(raw, standing, parts.clock.now(), extra=extra_for(request), validation=asked)
-    digest = await aside(len(raw), lambda: sha256(raw).digest() if key else b"")
+    digest = await aside(len(raw), lambda: sha256(raw).digest() if key else b"", standing.account_id)
     order = Order(standing, batch.submissions, key, digest, batch.errors, told if batch.is_partial else None)
     receipt = await _accept(parts, order)
     stored = [(to_text("em", placed.email_id), placed) for placed in receipt.placed]
