@@ -28,8 +28,13 @@ async def aside(size_bytes: int, work: Callable[[], T], account_id: UUID | None 
     if size_bytes <= LARGE_BYTES:
         return work()
     if account_id is None:
-        return await asyncio.get_running_loop().run_in_executor(_threads, work)
+        return await away(work)
     return await _in_turn(work, account_id)
+
+
+async def away(work: Callable[[], T]) -> T:
+    """The same of any size, for who keeps to turns in another way."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, work)
 
 
 async def _in_turn(work: Callable[[], T], account_id: UUID) -> T:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from uuid import UUID
 
-from asyncpg import Connection
-
+from hourpost.aside import away
 from hourpost.errors import NotFound, ServiceUnavailable
-from hourpost.mailboxes.contents import Slice, read_content, read_parts, read_slices
+from hourpost.mailboxes.contents import Slice, read_parts, read_slices
 from hourpost.mailboxes.messages import MessageRow, Want, list_rows
+from hourpost.mailboxes.readings import END_BYTES, WHOLE_BYTES, read_shown
 from hourpost.mailboxes.store import MailStore
 from hourpost.rules.header_text import decode_raw, decode_words, make_safe
 from hourpost.rules.mail.body_parts import find_own_body, list_files
@@ -20,13 +20,13 @@ from hourpost.rules.mail.decoding import decode_text
 from hourpost.rules.mail.fields import find_header_end, first_values, list_fields, unfold
 from hourpost.rules.mail.invitation import Invitation, read_invitation
 from hourpost.rules.mail.parameters import parse_parameterised
-from hourpost.rules.mail.readable import make_page, make_text
+from hourpost.rules.mail.readable import beginning_of, make_page, make_text
 from hourpost.rules.mail.scanned import Part
 from hourpost.rules.mime import write_content_type
 from hourpost.rules.part_stream import PartDecoder
 
 _WANT = Want.SIZE | Want.DATES | Want.IDS | Want.SUMMARY | Want.PREVIEW
-_AT_ONCE_BYTES = 64 * 1024
+_AT_ONCE_BYTES = 16 * 1024  # a page of so many takes up to 50 ms
 _SLICE_BYTES = 1024 * 1024
 _CALENDARS = frozenset(("text/calendar", "application/ics"))
 _MOST_CALENDARS = 4
@@ -56,6 +56,8 @@ class AttachedFile:
 class ReadableMessage:
     """A message to show. ``html`` is a safe fragment or None; ``blocked_images`` were left out of it.
 
+    What is too long to show ``is_cut``.
+
     ``fields`` has the first value of each header as it came, ``headers`` all of them decoded; names in lower case.
     """
 
@@ -67,6 +69,7 @@ class ReadableMessage:
     blocked_images: int
     files: tuple[AttachedFile, ...]
     invitation: Invitation | None
+    is_cut: bool = False
 
     def header(self, name: str) -> str | None:
         """The first value of a header, decoded."""
@@ -102,17 +105,38 @@ async def _go_on(store: MailStore, content_id: UUID, size_bytes: int, first: byt
         yield piece
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message of an account lies."""
+
+    account_id: UUID
+    folder_id: UUID
+    uid: int
+
+
 async def read_message(
-    store: MailStore, folder_id: UUID, uid: int, address_of: AddressOf, *, with_images: bool = False
+    store: MailStore, place: Place, address_of: AddressOf, *, with_images: bool = False
 ) -> ReadableMessage:
-    """One message to show; large ones are worked out in another thread. Raises: NotFound."""
-    row = await find_row(store, folder_id, uid)
-    content, parts = await store.read(_content_and_parts, row.content_id)
+    """One message to show; large ones in their turn, in another thread. Raises: NotFound."""
+    row = await find_row(store, place.folder_id, place.uid)
+    if row.size_bytes <= _AT_ONCE_BYTES:
+        content, parts = await _load(store, row)
+        return make_readable(row, content, parts, address_of, with_images=with_images)
+
+    async def read() -> ReadableMessage:
+        async with store.readings.turn(place.account_id):
+            content, parts = await _load(store, row)
+            return await away(partial(make_readable, row, content, parts, address_of, with_images=with_images))
+
+    message: ReadableMessage = await store.readings.share((row.content_id, address_of(""), with_images), read)
+    return replace(message, row=row)  # another's may have been older
+
+
+async def _load(store: MailStore, row: MessageRow) -> tuple[bytes, Sequence[Part]]:
+    content, parts = await store.read(read_shown, row.content_id, row.size_bytes)
     if not content:
         raise NotFound("There is no such message.")
-    if len(content) <= _AT_ONCE_BYTES:
-        return make_readable(row, content, parts, address_of, with_images=with_images)
-    return await asyncio.to_thread(make_readable, row, content, parts, address_of, with_images=with_images)
+    return content, parts
 
 
 async def find_part(store: MailStore, row: MessageRow, section: str) -> Part:
@@ -136,35 +160,34 @@ async def stream_part(store: MailStore, row: MessageRow, part: Part) -> AsyncIte
         yield rest
 
 
-async def _content_and_parts(connection: Connection, content_id: UUID) -> tuple[bytes, Sequence[Part]]:
-    return await read_content(connection, content_id), await read_parts(connection, content_id) or ()
-
-
 def make_readable(
     row: MessageRow, content: bytes, parts: Sequence[Part], address_of: AddressOf, *, with_images: bool
 ) -> ReadableMessage:
-    """The message of ``content``; never raises, whatever the bytes are."""
+    """The message of ``content``, as ``read_shown`` gives it; never raises, whatever the bytes are."""
     fields = list_fields(content, 0, find_header_end(content, 0, len(content)))
     values = first_values(fields)
     parts, body = find_own_body(content, parts)
     inline = {part.content_id: address_of(part.section) for part in parts if part.content_id}
     page = make_page(content, body, inline, with_images=with_images)
+    text = make_text(content, body)
     return ReadableMessage(
         row=row,
         fields=values,
         headers=tuple((name.decode(), _shown(unfold(value))) for name, value in fields),
-        text=make_text(content, body),
+        text=text.text,
         html=page.html if page else None,
         blocked_images=page.blocked_images if page else 0,
         files=tuple(_file(content, part) for part in list_files(parts, body)),
         invitation=_read_invitation(content, parts),
+        is_cut=page.is_cut if page else not text.is_complete,
     )
 
 
 def _read_invitation(content: bytes, parts: Sequence[Part]) -> Invitation | None:
     """What the calendar that came with the message says, whether beside its text or attached."""
     calendars = (part for part in parts if f"{part.media_type}/{part.media_subtype}" in _CALENDARS)
-    found = (read_invitation(decode_text(content, part)) for part in islice(calendars, _MOST_CALENDARS))
+    some = map(beginning_of, islice(calendars, _MOST_CALENDARS))
+    found = (read_invitation(decode_text(content, part)) for part in some)
     return next((one for one in found if one is not None), None)
 
 
@@ -189,10 +212,25 @@ def _parameters(content: bytes, part: Part) -> list[tuple[str, str]]:
 
 
 def _decoded_size(content: bytes, part: Part) -> int:
+    """How large a file is; of one in a large message, whose ends alone are there, by what its lines are like."""
+    if part.encoding == "base64" and len(content) > WHOLE_BYTES and part.body_size > 2 * END_BYTES:
+        return _size_by_lines(content, part)
     decoder, size = PartDecoder(part.encoding), 0
     for start in range(part.body_at, part.body_at + part.body_size, _SLICE_BYTES):
         size += len(decoder.feed(content[start : min(start + _SLICE_BYTES, part.body_at + part.body_size)]))
     return size + len(decoder.finish())
+
+
+def _size_by_lines(content: bytes, part: Part) -> int:
+    """The size of base64 whose lines are all as long as the first, which is what everybody writes."""
+    last = content[part.body_at + part.body_size - END_BYTES : part.body_at + part.body_size]
+    written = part.body_size - (len(last) - len(last.rstrip()))
+    first = content[part.body_at : part.body_at + END_BYTES]
+    line = first.find(b"\n") + 1
+    if line:
+        ending = 2 if first[line - 2 : line - 1] == b"\r" else 1
+        written -= (written - 1) // line * ending
+    return max(0, written // 4 * 3 - last.rstrip()[-2:].count(b"="))
 
 
 def _shown(value: bytes) -> str:

@@ -25,6 +25,7 @@ from hourpost.mailboxes.keywords import KeywordBook
 from hourpost.mailboxes.message_changes import Copied, Expunged, FlagChange, Stored, Way
 from hourpost.mailboxes.message_copies import Route, copy_messages, move_messages
 from hourpost.mailboxes.parcels import Appended, Entry, Letter, NewMessage, Outcome, Target
+from hourpost.mailboxes.readings import Readings
 from hourpost.mailboxes.search import Found, search
 from hourpost.mailboxes.search_conditions import SearchScope
 from hourpost.mailboxes.uid_ranges import ALL_UIDS, UidRanges
@@ -47,6 +48,7 @@ class MailStore:
 
     def __init__(self, database: Database, feed: FolderFeed, clock: Clock) -> None:
         self.feed = feed
+        self.readings = Readings()
         self._database = database
         self._clock = clock
         self._keywords = KeywordBook()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from html import escape
 
 import pytest
 
-from hourpost.rules.mail.safe_html import _clean, make_safe_html
+from hourpost.rules.mail.safe_html import MAX_WRITTEN, _clean, make_safe_html
 
 CASES = [
     ("<script>alert(1)</script>Hi", "Hi"),
@@ -349,3 +351,35 @@ def test_no_page_takes_long(page: str) -> None:
     began_at = time.thread_time()
     make_safe_html(page, {})
     assert time.thread_time() - began_at < 10  # by the square these take minutes
+
+
+GROWING = {
+    "formatting in tables": "<div><b><i><table><a>",
+    "formatting in paragraphs": "<b><p>",
+    "links": "<a>",
+    "places of pictures": "<img src=cid:x>",
+    "entities": "&lt;",
+}
+
+
+@pytest.mark.parametrize("piece", GROWING.values(), ids=GROWING)
+def test_a_page_that_grows_is_cut_and_everything_in_it_closed(piece: str) -> None:
+    safe = make_safe_html(piece * (400_000 // len(piece)), {"x": "/part/" + "1" * 60})
+    assert len(safe.html) < 1.1 * MAX_WRITTEN
+    again = make_safe_html(safe.html[:300_000], {})
+    assert "cid:" not in safe.html
+    assert again.html
+    names = re.findall(r"<(/?)([a-z]+)", safe.html)
+    opened = Counter(name for slash, name in names if not slash and name != "img")
+    assert opened == Counter(name for slash, name in names if slash)
+    assert safe.is_cut == (len(safe.html) > 0.8 * MAX_WRITTEN or piece == "&lt;")
+
+
+@pytest.mark.parametrize("most", range(0, 400, 7))
+def test_wherever_a_page_is_cut_it_is_what_a_shorter_page_would_be(most: int) -> None:
+    page = "<div><b>a<table><tr><td><i>b<p>c</table><a href='https://x'>d<ul><li>e<h1>f</b>g<script>h</script>" * 3
+    safe = make_safe_html(page, {}, most_written=most)
+    assert _clean(safe.html) == safe.html
+    assert "script" not in safe.html
+    assert safe.is_cut
+    assert len(safe.html) < most + 400

@@ -81,9 +81,10 @@ def _with_pictures(content: bytes, html: str) -> str:
         kind, place = f"{part.media_type}/{part.media_subtype}", f'"{_place(part.section)}"'
         if kind not in _PICTURES or part.body_size > left or place not in safe:
             continue
-        left -= part.body_size
         picture = base64.b64encode(decode_part(content, part)).decode()
-        safe = safe.replace(place, f'"data:{kind};base64,{picture}"')
+        shown = min(safe.count(place), left // max(1, part.body_size))  # as often as there is room
+        left -= shown * part.body_size
+        safe = safe.replace(place, f'"data:{kind};base64,{picture}"', shown)
     return safe
 
 

@@ -53,8 +53,9 @@ async def get_message(
     Reading it so does not mark it as seen.
     """
     base = address_of(here, uid)
+    place = reading.Place(here.caller.account_id, here.folder.id, uid)
     message = await reading.read_message(
-        here.parts.mail, here.folder.id, uid, lambda section: f"{base}/attachments/{section}", with_images=images
+        here.parts.mail, place, lambda section: f"{base}/attachments/{section}", with_images=images
     )
     names = await here.parts.mail.keyword_names_of(here.mailbox.id, message.row.keywords or [])
     return Json(message_view(message, names, base))

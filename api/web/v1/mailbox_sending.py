@@ -138,7 +138,8 @@ async def _complete(
         return None, asked if relation.is_right("answers") else _STAND_IN | asked
     try:
         folder = await folder_of(answers.folder, here.mailbox, here.parts)
-        message = await reading.read_message(here.parts.mail, folder.id, answers.uid, lambda _: "")
+        place = reading.Place(here.caller.account_id, folder.id, answers.uid)
+        message = await reading.read_message(here.parts.mail, place, lambda _: "")
     except NotFound:
         relation.note([Fault("/answers", "`answers` names no message of this mailbox")])
         return None, _STAND_IN | asked

@@ -164,6 +164,7 @@ class MessageShape(MessageSummary):
     text: str | None
     html: Annotated[str | None, Field(description="Safe to show; show it in a sandboxed frame all the same.")]
     blocked_images: Annotated[int, Field(description="Pictures from elsewhere that were left out.")]
+    is_complete: Annotated[bool, Field(description="False where a text is cut; `raw` has the whole of it.")]
     attachments: list[MessageFileShape]
     raw: str
 

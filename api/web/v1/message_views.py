@@ -44,6 +44,7 @@ def message_view(message: ReadableMessage, names: Names, address: str) -> dict[s
         "text": message.text,
         "html": message.html,
         "blocked_images": message.blocked_images,
+        "is_complete": not message.is_cut,
         "attachments": [_file_view(one, address) for one in message.files],
         "raw": f"{address}/raw",
     }

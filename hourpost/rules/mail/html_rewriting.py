@@ -1,7 +1,8 @@
 """HTML of strangers written anew as plain, well-formed HTML, in time and size proportional to what came.
 
 A real HTML parser takes time by the square for nesting, and makes elements by the product for formatting that is not
-closed: what it is given here has neither. Nothing of the original stands in what comes out but words and values.
+closed: what it is given here has neither. Nothing of the original stands in what comes out but words and values, and
+however it ends, everything that was opened is closed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from hourpost.rules.mail.html_tags import RAW, Tag, read_tags
 from hourpost.rules.mail.html_text import decode_entities
 
 _REOPENED_ANYWAY = 64 * 1024
+_ADDED_TO_LINK = 64
+_LINK = ("<a ", "<a>")
 _TIMES = 8  # the same for a short page: a message may have hundreds of them
 
 Keep = Callable[[str, Mapping[str, str]], Iterable[tuple[str, str]]]
@@ -23,20 +26,30 @@ Keep = Callable[[str, Mapping[str, str]], Iterable[tuple[str, str]]]
 class Rewriter:
     """Writes pages anew with ``tags`` alone; what stands in ``emptied`` ones goes with them.
 
-    Where ``body`` is among them, it is a ``div`` if anything is to be written of its attributes.
+    Where ``body`` is among them, it is a ``div`` if anything is to be written of its attributes. About ``most_written``
+    characters are written, with what is added to each link; where that is not all, the rest of the page ``is_cut``.
     """
 
-    def __init__(self, tags: Set[str], emptied: Set[str], keep: Keep) -> None:
+    def __init__(self, tags: Set[str], emptied: Set[str], keep: Keep, most_written: int) -> None:
         self._tags = tags
         self._emptied = emptied
         self._keep = keep
+        self._most_written = most_written
+        self.is_cut = False
 
     def rewrite(self, page: str) -> str:
         """The page as it may be parsed."""
-        return "".join(self._pieces(page))
-
-    def _pieces(self, page: str) -> Iterator[str]:
         elements = OpenElements(len(page) + min(_REOPENED_ANYWAY, _TIMES * len(page)))
+        pieces, left = [], self._most_written
+        for piece in self._pieces(page, elements):
+            pieces.append(piece)  # what stands open has changed with it already
+            left -= len(piece) + (_ADDED_TO_LINK if piece.startswith(_LINK) else 0)
+            if left < 0:
+                self.is_cut = True
+                break
+        return "".join([*pieces, *elements.end_all()])
+
+    def _pieces(self, page: str, elements: OpenElements) -> Iterator[str]:
         silent = ""
         for token in read_tags(page):
             if silent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from hourpost.rules.mail.body_parts import Body, is_page
@@ -11,10 +12,12 @@ from hourpost.rules.mail.fields import first_values, list_fields
 from hourpost.rules.mail.flowed import join_flowed
 from hourpost.rules.mail.page_lines import read_lines
 from hourpost.rules.mail.parameters import parse_parameterised
-from hourpost.rules.mail.safe_html import MAX_AMPERSANDS, MAX_CHARACTERS, SafeHtml, make_safe_html
+from hourpost.rules.mail.safe_html import MAX_AMPERSANDS, MAX_CHARACTERS, MAX_WRITTEN, SafeHtml, make_safe_html
 from hourpost.rules.mail.scanned import Part
 from hourpost.rules.mail.web_links import split_links
 
+MAX_TEXT_BYTES = 8 * MAX_CHARACTERS
+"""Of each part that is read: the same in any charset and encoding that writers of mail use."""
 _BLOCK = '<div dir="auto" style="white-space: pre-wrap">{}</div>'
 _LINK = '<a href="{0}">{0}</a>'
 
@@ -27,15 +30,17 @@ def make_page(content: bytes, body: Body, inline: Mapping[str, str], *, with_ima
     if not any(map(is_page, body.shown)):
         return None
     room, pieces, blocked, is_seen = _Room(), [], 0, False
-    for part in body.shown:
-        page = decode_text(content, part) if is_page(part) else to_block(read_plain(content, part))
+    for whole in body.shown:
+        part = room.beginning_of(whole)
+        page = decode_text(content, part) if is_page(part) else room.block(read_plain(content, part))
         # Each by itself, so that a tag or a comment which one of them leaves open takes in nothing of the next
-        safe = make_safe_html(room.take(page), inline, with_images=with_images)
+        safe = make_safe_html(room.take(page), inline, with_images=with_images, most_written=room.written)
+        room.note(safe)
         blocked += safe.blocked_images
         if safe.html.strip():
             pieces.append(safe.html)
             is_seen |= is_page(part)
-    return SafeHtml("<hr>".join(pieces), blocked) if is_seen else None
+    return SafeHtml("<hr>".join(pieces), blocked, room.is_short) if is_seen else None
 
 
 class PlainText(NamedTuple):
@@ -45,10 +50,14 @@ class PlainText(NamedTuple):
     is_complete: bool
 
 
-def make_text(content: bytes, body: Body) -> str | None:
-    """As much of a message as people are shown as plain text; None where it has nothing but pages."""
-    text = write_text(content, body).text
-    return None if text is None else text[:MAX_CHARACTERS]
+def make_text(content: bytes, body: Body) -> PlainText:
+    """As much of a message as people are shown as plain text."""
+    beginnings = tuple(map(beginning_of, body.quoted))
+    written = write_text(content, body._replace(quoted=beginnings))
+    if written.text is None:
+        return written
+    is_whole = beginnings == body.quoted and len(written.text) <= MAX_CHARACTERS
+    return PlainText(written.text[:MAX_CHARACTERS], written.is_complete and is_whole)
 
 
 def write_text(content: bytes, body: Body) -> PlainText:
@@ -58,7 +67,9 @@ def write_text(content: bytes, body: Body) -> PlainText:
     room, pieces = _Room(), []
     for part in body.quoted:
         if is_page(part):
-            pieces.append(f"\n{read_lines(make_safe_html(room.take(decode_text(content, part)), {}).html).strip()}\n")
+            safe = make_safe_html(room.take(decode_text(content, part)), {}, most_written=room.written)
+            room.note(safe)
+            pieces.append(f"\n{read_lines(safe.html).strip()}\n")
         else:
             pieces.append(read_plain(content, part))
     text = "\n".join(pieces)
@@ -84,6 +95,11 @@ def read_plain(content: bytes, part: Part) -> str:
     return join_flowed(text, drops_space=parameters.get(b"delsp", b"").lower() == b"yes")
 
 
+def beginning_of(part: Part) -> Part:
+    """The part with as much of it as can be shown, however it is encoded."""
+    return part if part.body_size <= MAX_TEXT_BYTES else replace(part, body_size=MAX_TEXT_BYTES)
+
+
 def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
@@ -94,6 +110,7 @@ class _Room:
     def __init__(self) -> None:
         self._characters = MAX_CHARACTERS
         self._ampersands = MAX_AMPERSANDS
+        self.written = MAX_WRITTEN
         self.is_short = False
 
     def take(self, page: str) -> str:
@@ -103,3 +120,18 @@ class _Room:
         self._characters -= len(taken)
         self._ampersands -= taken.count("&")
         return taken
+
+    def note(self, safe: SafeHtml) -> None:
+        """This has come of a page."""
+        self.written = max(0, self.written - len(safe.html))
+        self.is_short |= safe.is_cut
+
+    def beginning_of(self, part: Part) -> Part:
+        """As much of a part as can be shown."""
+        self.is_short |= part.body_size > MAX_TEXT_BYTES
+        return beginning_of(part)
+
+    def block(self, text: str) -> str:
+        """A plain text as HTML."""
+        self.is_short |= len(text) > MAX_CHARACTERS
+        return to_block(text)

@@ -15,6 +15,7 @@ import nh3
 from hourpost.rules.mail.html_rewriting import Rewriter
 
 MAX_CHARACTERS = 512 * 1024
+MAX_WRITTEN = 1024 * 1024  # what is short as it comes may be long with all that it leaves open
 MAX_AMPERSANDS = 50_000  # the parser takes time by the square for them
 
 _TAGS_NAMES = (
@@ -67,22 +68,29 @@ _UNSAFE_STYLE = ("url(", "\\", "expression", "@", "/*", "var(")
 
 @dataclass(frozen=True, slots=True)
 class SafeHtml:
-    """A fragment to show. ``blocked_images`` were left out because they would have been fetched from elsewhere."""
+    """A fragment to show. ``blocked_images`` were left out because they would have been fetched from elsewhere.
+
+    What was too long ``is_cut``.
+    """
 
     html: str
     blocked_images: int
+    is_cut: bool = False
 
 
-def make_safe_html(page: str, inline: Mapping[str, str], *, with_images: bool = False) -> SafeHtml:
+def make_safe_html(
+    page: str, inline: Mapping[str, str], *, with_images: bool = False, most_written: int = MAX_WRITTEN
+) -> SafeHtml:
     """What may be shown of ``page``.
 
     ``inline`` gives an address of ours for each ``Content-ID``. Pictures from elsewhere tell their sender who reads
-    when: only ``with_images`` lets them in.
+    when: only ``with_images`` lets them in. About ``most_written`` characters come out.
     """
-    page = "&".join(page[:MAX_CHARACTERS].split("&", MAX_AMPERSANDS)[:MAX_AMPERSANDS])
+    taken = "&".join(page[:MAX_CHARACTERS].split("&", MAX_AMPERSANDS)[:MAX_AMPERSANDS])
     filter_ = _Filter(inline, with_images)
-    rewritten = Rewriter(_TAGS | {"body"}, _EMPTIED, filter_.keep).rewrite(page)
-    return SafeHtml(_clean(rewritten), filter_.blocked)
+    rewriter = Rewriter(_TAGS | {"body"}, _EMPTIED, filter_.keep, most_written)
+    rewritten = rewriter.rewrite(taken)
+    return SafeHtml(_clean(rewritten), filter_.blocked, rewriter.is_cut or len(taken) < len(page))
 
 
 class _Filter:

@@ -41,7 +41,7 @@ async def begin(reader: Reader, asked: Form) -> Form:
     if not source:
         return form | {"text": sign(reader.mailbox.signature)}
     place = await place_of(reader, source)
-    message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+    message = await reading.read_message(reader.parts.mail, reader.place(place.folder_id, place.uid), lambda _: "")
     if asked["draft"] or asked["again"]:
         # What is sent anew takes its files along, as a forward does
         written = form | _written(reader, message)

@@ -80,7 +80,9 @@ async def get_message(folder: str, uid: Uid, reader: TheReader, images: bool = F
     here = await reader.folder(folder)
     # Nobody who writes knows this place, so no text can name a file there and keep it from the list
     place = f"#{token_hex(16)}"
-    message = await reading.read_message(reader.parts.mail, here.id, uid, lambda section: f"{place}/{section}")
+    message = await reading.read_message(
+        reader.parts.mail, reader.place(here.id, uid), lambda section: f"{place}/{section}"
+    )
     embedded = await find_embedded(reader.parts.mail, message, message.html or "", place)
     files = [file for file in message.files if file.section not in embedded]
     if not message.row.flags & Flag.SEEN and reader.request.headers.get("hx-target") != _ACTS:
@@ -110,7 +112,7 @@ async def get_body(folder: str, uid: Uid, reader: TheReader, images: bool = Fals
     here = await reader.folder(folder)
     base = f"{HOME}/f/{here.public_id}/{uid}/part"
     message = await reading.read_message(
-        reader.parts.mail, here.id, uid, lambda section: f"{base}/{section}", with_images=images
+        reader.parts.mail, reader.place(here.id, uid), lambda section: f"{base}/{section}", with_images=images
     )
     page = message.html or str(Markup("<pre>{}</pre>").format(message.text or ""))
     page = _head(message) + page if alone else page

@@ -78,7 +78,7 @@ async def _files(reader: Reader, form: Form) -> AsyncIterator[tuple[str, Place, 
         if not form.get(source):
             continue
         place = await place_of(reader, form[source])
-        message = await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+        message = await reading.read_message(reader.parts.mail, reader.place(place.folder_id, place.uid), lambda _: "")
         for file in message.files:
             yield f"{source}:{file.section}", place, file
 

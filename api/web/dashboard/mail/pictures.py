@@ -23,13 +23,20 @@ _SIGNATURES = {
     "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
 }
 _MOST_BYTES = 10 * 1024 * 1024
+_MOST_WRITTEN = 2 * _MOST_BYTES
 
 
 async def embed_pictures(store: MailStore, message: reading.ReadableMessage, page: str, place: str) -> str:
-    """The page with the message's own pictures in it, as many as have room; ``place`` begins their addresses."""
+    """The page with the message's own pictures in it, as many as have room; ``place`` begins their addresses.
+
+    A picture that the page shows again and again has room so often.
+    """
+    left = _MOST_WRITTEN
     for section, kind in (await find_embedded(store, message, page, place)).items():
         content = base64.b64encode(await _read(store, message.row, section)).decode()
-        page = page.replace(f'"{place}/{section}"', f'"data:{kind};base64,{content}"')
+        shown = min(page.count(f'"{place}/{section}"'), left // max(1, len(content)))
+        page = page.replace(f'"{place}/{section}"', f'"data:{kind};base64,{content}"', shown)
+        left -= shown * len(content)
     return page
 
 

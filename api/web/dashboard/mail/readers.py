@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -22,6 +23,7 @@ from hourpost.errors import NotAuthenticated
 from hourpost.mailboxes.folders import Folder, list_folders
 from hourpost.mailboxes.messages import MessageRow
 from hourpost.mailboxes.queries import Mailbox
+from hourpost.mailboxes.reading import Place
 from hourpost.mailboxes.sessions import find_mailbox_of_session, note_mail_session
 
 HOME = "/mail"
@@ -45,6 +47,10 @@ class Reader:
     def now(self) -> datetime:
         """The moment."""
         return self.parts.clock.now()
+
+    def place(self, folder_id: UUID, uid: int) -> Place:
+        """Where a message of the mailbox lies."""
+        return Place(self.mailbox.account_id, folder_id, uid)
 
     async def folder(self, text: str) -> Folder:
         """A folder by its id or by what it is for. Raises: NotFound."""

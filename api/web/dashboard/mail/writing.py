@@ -289,7 +289,7 @@ async def _unseen(reader: Reader, form: Form, draft: _Draft | None) -> dict[str,
 
 
 async def _read(reader: Reader, place: Place) -> ReadableMessage:
-    return await reading.read_message(reader.parts.mail, place.folder_id, place.uid, lambda _: "")
+    return await reading.read_message(reader.parts.mail, reader.place(place.folder_id, place.uid), lambda _: "")
 
 
 def _faults(error: HourpostError) -> dict[str, str]:
