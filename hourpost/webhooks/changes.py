@@ -27,6 +27,13 @@ from hourpost.webhooks.samples import sample_of
 
 MAX_WEBHOOKS = 50
 MAX_ENDPOINT = 2000
+_HTTPS = 443
+_FIRST_FREE = 1024
+# Those above of which everybody knows that they are no web server's: databases, queues and caches, mail, files, screens
+_OTHERS_PORTS = frozenset(
+    (1433, 1521, 1883, 2049, 2181, 2379, 2380, 2525, 3306, 3389, 4369, 5060, 5222, 5432, 5672, 5900, 6000, 6379, 6380)
+    + (6432, 6667, 7000, 9042, 9092, 9200, 9300, 10250, 11211, 26379, 27017)
+)
 OLD_SECRET_HOURS = 24
 MAX_OLD_SECRETS = 5
 
@@ -233,7 +240,20 @@ def _fault_of(endpoint: str, allowed: Sequence[Network]) -> str | None:
         return "must be an address such as https://example.com/hooks"
     if not host or port == 0 or parts.username is not None or parts.fragment:
         return "must be an address such as https://example.com/hooks, without a user or a fragment"
-    return _fault_of_place(parts, host, allowed)
+    return _fault_of_place(parts, host, allowed) or _fault_of_port(host, port, allowed)
+
+
+def _fault_of_port(host: str, port: int | None, allowed: Sequence[Network]) -> str | None:
+    """Ports at which something else answers are none to call on the open internet."""
+    if port is None or port == _HTTPS or (port >= _FIRST_FREE and port not in _OTHERS_PORTS):
+        return None
+    try:
+        address = ip_address(host)
+    except ValueError:
+        is_near = host == "localhost"
+    else:
+        is_near = any(address in network for network in allowed if network.version == address.version)
+    return None if is_near else f"must not have the port {port}: at 443, or one above 1023 that is no other service's"
 
 
 def _fault_of_place(parts: SplitResult, host: str, allowed: Sequence[Network]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from functools import lru_cache
@@ -41,6 +42,8 @@ MAX_ATTACHMENTS = 1000
 _MOST_ADDRESSES = _MOST_HEADERS = 1000  # more are counted and not looked at
 
 _NAMELESS = "attachment"
+# They turn letters around, so that a program's name reads like a picture's; marks alone (U+200E) do not
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 @lru_cache(maxsize=16_384)
@@ -153,6 +156,9 @@ def _to_bytes(value: str | list[int] | None, info: ValidationInfo) -> bytes | No
 
 def _to_filename(value: str | None) -> str | None:
     _require_fit(Attachment(value or _NAMELESS, b"", ""))
+    turning = value and not value.isascii() and _TURNING.search(value)
+    if turning:
+        raise ValueError(f"holds the character U+{ord(turning[0]):04X}, with which a name reads as another")
     return value
 
 

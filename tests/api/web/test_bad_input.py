@@ -44,6 +44,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         {"attachments": [{"content_type": "a\n/b", "content": "aGk="}]},
         "/attachments/0/content_type",
     ),
+    (
+        "a filename that turns letters around",
+        {"attachments": [{"filename": "invoice\u202egpj.exe", "content": "aGk="}]},
+        "/attachments/0/filename",
+    ),
     ("broken base64", {"attachments": [{"filename": "a", "content": "aGk"}]}, "/attachments/0/content"),
     ("letters outside base64", {"attachments": [{"filename": "a", "content": "a#k="}]}, "/attachments/0/content"),
     ("bytes that are none", {"attachments": [{"filename": "a", "content": [1, 256]}]}, "/attachments/0/content"),
