@@ -260,6 +260,7 @@ STATEMENT_FAULTS = (DBAPIError, asyncpg.PostgresError, asyncpg.DataError)
 """What PostgreSQL or its driver says of a statement that it cannot run with these values."""
 
 _AWAY_TEXT = "The database is not reachable."
+_SLOW_TEXT = "The database did not answer in time, or there is more to do than this server keeps up with."
 _FULL_TEXT = "There is no room to store anything: the disk of the database is full."
 _AWAY_STATES = ("08", "28", "3D", "57P", "53", "58")  # also for whom it does not let in
 _DISK_FULL = "53100"
@@ -268,7 +269,9 @@ _DISK_FULL = "53100"
 def _unavailable(error: BaseException) -> ServiceUnavailable:
     if _state_of(error) == _DISK_FULL:
         return DiskFull(_FULL_TEXT, retry_after_seconds=30, cause=repr(error))
-    return ServiceUnavailable(_AWAY_TEXT, retry_after_seconds=5, cause=_cause_of(error))
+    # Our own clock has run out, which it also does where this process had no time to listen
+    text = _SLOW_TEXT if isinstance(error, TimeoutError | PoolTimeout) else _AWAY_TEXT
+    return ServiceUnavailable(text, retry_after_seconds=5, cause=_cause_of(error))
 
 
 def _cause_of(error: BaseException) -> str:
