@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from api.listening.capacity import allow_many_descriptors
 from api.web.app import build_app
+from api.web.connections import Connection
 from api.web.parts import Parts
 from hourpost.assembly import build_parts, redis_url
 from hourpost.billing.till import Till, plan_url
@@ -36,7 +37,7 @@ def run(settings: Settings, ready: Callable[[], None]) -> None:
         host=settings.host,
         port=settings.http_port,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,

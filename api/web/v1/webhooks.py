@@ -39,7 +39,9 @@ class NewWebhook(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _EXAMPLE})
 
-    endpoint: str = Field(max_length=changes.MAX_ENDPOINT, description="Reached by https, on the open internet.")
+    endpoint: str = Field(
+        max_length=changes.MAX_ENDPOINT, description="Reached by https, on the open internet, at a port for it."
+    )
     events: list[str] = Field(max_length=100, description=_EVENTS)
 
 

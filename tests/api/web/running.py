@@ -10,6 +10,7 @@ import time
 
 import uvicorn
 
+from api.web.connections import Connection
 from api.web.entry import create_app_of
 from hourpost.settings import Settings
 
@@ -21,7 +22,7 @@ class RunningWeb:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.app = create_app_of(settings)
-        config = uvicorn.Config(self.app, log_config=None, access_log=False, lifespan="on")
+        config = uvicorn.Config(self.app, http=Connection, log_config=None, access_log=False, lifespan="on")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
