@@ -277,6 +277,52 @@ def test_a_letter_that_is_left_at_once_is_a_draft(
     expect(page.locator(".mail-row", has_text=subject)).to_have_count(1)
 
 
+def test_a_letter_stays_where_it_is_when_nobody_takes_it_and_leaves_when_somebody_does(
+    new_browser_context: NewContext, service: Service
+) -> None:
+    context = new_browser_context()
+    page = context.new_page()
+    page.clock.install()
+    log_in_as(page, service.up, "mailbox")
+    page.goto("/mail/write")
+    page.evaluate("window.isTheSamePage = true")
+    page.clock.pause_at(datetime.now(UTC) + timedelta(days=1))
+    subject, told = f"Stays {uuid4().hex[:8]}", page.locator("[data-kept]")
+    page.get_by_label("To", exact=True).fill("zoe@far.test")
+    page.get_by_label("Subject").fill(subject)
+    page.get_by_label("Message").fill("All of it.")
+    page.locator("#files").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"x"})
+
+    def send() -> None:
+        page.get_by_role("button", name="Send", exact=True).click()
+        page.get_by_role("button", name="Send now").click()
+
+    page.route("**/mail/session", lambda route: route.abort())
+    send()
+    expect(told).to_contain_text("Not sent: the server cannot be reached.")
+    page.unroute("**/mail/session")
+    session = context.cookies()
+    context.clear_cookies()
+    send()
+    expect(told).to_contain_text("Not sent: you are logged out.")
+    page.get_by_role("button", name="Keep as a draft").click()
+    expect(told).to_contain_text("Nothing was done: you are logged out.")
+    send()
+    page.clock.run_for(3_000)  # the draft cannot be kept either, which is not what matters most
+    expect(told).to_contain_text("Not sent: you are logged out.")
+    expect(told.get_by_role("link", name="Log in in another tab")).to_be_visible()
+    context.add_cookies(session)
+    page.clock.run_for(3_000)
+    expect(told).to_contain_text("Not sent. Draft kept at")
+    expect(page.get_by_label("Message")).to_have_value("All of it.")
+    assert page.evaluate("window.isTheSamePage")
+    send()
+    page.wait_for_url("**/mail/f/**")
+    row = page.locator(".mail-row", has_text=subject)
+    expect(row).to_have_count(1)
+    expect(row.get_by_text("Has attachments")).to_be_attached()
+
+
 def test_files_are_chosen_dropped_pasted_and_taken_out(new_browser_context: NewContext, service: Service) -> None:
     page = new_browser_context().new_page()
     log_in_as(page, service.up, "mailbox")

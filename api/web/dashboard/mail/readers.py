@@ -142,3 +142,5 @@ async def reader(request: Request) -> Reader:
 
 TheReader = Annotated[Reader, Depends(reader)]
 """A mailbox whose owner is logged in."""
+AnyReader = Annotated[Reader | None, Depends(find_reader)]
+"""The same, or None where nobody is."""

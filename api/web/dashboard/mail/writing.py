@@ -27,8 +27,9 @@ from api.web.dashboard.mail.beginning import (
     split_addresses,
 )
 from api.web.dashboard.mail.enclosures import list_kept, read_all, uploads, wanted_of
+from api.web.dashboard.mail.ended import show_letter
 from api.web.dashboard.mail.places import path_to, place_of
-from api.web.dashboard.mail.readers import HOME, Reader, TheReader
+from api.web.dashboard.mail.readers import HOME, AnyReader, MailNotAuthenticated, Reader, TheReader
 from api.web.faults import faults_in
 from api.web.v1.email_fields import DRAFT, MAX_ATTACHMENTS
 from api.web.v1.email_reading import read_email
@@ -68,8 +69,22 @@ async def get_write(request: Request, reader: TheReader) -> Response:
 
 
 @router.post(PATH)
-async def post_write(request: Request, reader: TheReader) -> Response:
-    """Send it, keep it as a draft, or give it up."""
+async def post_write(request: Request, reader: AnyReader) -> Response:
+    """Send it, keep it as a draft, or give it up; of whoever is not logged in any more it is shown again."""
+    if reader is None:
+        if is_script(request):
+            raise MailNotAuthenticated("Log in to the mailbox first.")
+        return await show_letter(request)
+    return await _take(request, reader)
+
+
+@router.get(HOME + "/session")
+async def get_session(reader: TheReader) -> Response:
+    """Whose mailbox it is, for the script that asks whether it still is one before it lets go of a letter."""
+    return JSONResponse({"address": reader.mailbox.address})
+
+
+async def _take(request: Request, reader: Reader) -> Response:
     async with request.form(max_files=MAX_ATTACHMENTS, max_part_size=_MOST_TEXT_BYTES) as data:
         form = {name: str(data.get(name, "")).strip() for name in FIELDS if name != "text"}
         form["text"] = str(data.get("text", "")).replace("\r\n", "\n")
@@ -109,15 +124,15 @@ async def _show(reader: Reader, form: Form, wanted: Collection[str] | None = Non
 async def _again(reader: Reader, form: Form, wanted: Collection[str] | None, error: HourpostError) -> Response:
     """The letter with what is wrong about it; a script is told in one sentence."""
     faults = _faults(error)
-    if is_script(reader):
+    if is_script(reader.request):
         words = {"words": next(iter(faults.values()), error.message), "gone": isinstance(error, Conflict)}
         return JSONResponse(words, 409 if isinstance(error, Conflict) else 422)
     return await _show(reader, form, wanted, status=422, faults=faults)
 
 
-def is_script(reader: Reader) -> bool:
+def is_script(request: Request) -> bool:
     """Whether a script has asked, which wants JSON."""
-    return reader.request.headers.get("accept") == "application/json"
+    return request.headers.get("accept") == "application/json"
 
 
 class _Draft(NamedTuple):
@@ -260,7 +275,7 @@ async def _keep(reader: Reader, form: Form, files: list[dict[str, Any]], draft: 
 
 async def _kept(reader: Reader, form: Form, place: str) -> Response:
     """The draft again; a script is told where it lies, and how its files are called there."""
-    if is_script(reader):
+    if is_script(reader.request):
         kept = await list_kept(reader, form | {"draft": place, "forwards": ""})
         return JSONResponse({"draft": place, "kept": [one.value for one in kept]})
     answers = f"&answers={form['answers']}" if form["answers"] else ""

@@ -310,3 +310,52 @@ async def test_an_answer_goes_to_who_wrote_or_to_nobody(box: Inbox, head: bytes,
     page = box.get(f"/mail/write?answers={place(box, uid)}")
     assert line(page, "to") == to
     assert said in text_in(page)
+
+
+FIELDS = {
+    "to": "Bob <bob@far.test>, ann",
+    "cc": "c@far.test",
+    "subject": "<Way>",
+    "text": '\n\n  To the "left" & on\n',
+}
+
+
+@pytest.mark.parametrize(("act", "size_mb"), [("send", 0), ("keep", 1), ("send", 13)])
+def test_a_letter_whose_session_has_ended_is_shown_again_and_goes_on_after_the_log_in(
+    box: Inbox, act: str, size_mb: int
+) -> None:
+    session = dict(box.http.cookies)
+    draft = keep(box, subject="Way", text="So far")
+    box.http.cookies.clear()
+    letter = FIELDS | {"draft": draft, "nonce": "n", "kept_shown": "1", "kept": ["draft:2", "draft:3"], "act": act}
+    files = [("files", ("map.txt", b"x" * (size_mb * 1024 * 1024), "text/plain"))] if size_mb else None
+    page = box.http.post("/mail/write", data=letter, files=files)
+    assert page.status_code == 401
+    assert "you are logged out" in page.text
+    assert [line(page, name) for name in ("to", "cc", "subject")] == [FIELDS[name] for name in ("to", "cc", "subject")]
+    assert text_in(page) == FIELDS["text"]
+    assert ("choose them once more" in page.text) == bool(size_mb)
+    hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text)
+    assert {("draft", draft), ("nonce", "n")} < set(hidden)
+    box.http.cookies.update(session)
+    again = dict(hidden) | {"to": "bob@far.test", "subject": "Way", "text": text_in(page), "kept": [], "act": act}
+    assert box.http.post("/mail/write", data=again).status_code == 303
+    assert ("Way" in box.get("/mail/f/drafts").text) == (act == "keep")
+    assert box.get("/mail/session").json() == {"address": box.mailbox.address}
+
+
+def test_a_script_is_not_given_the_page_of_a_letter_whose_session_has_ended(box: Inbox) -> None:
+    box.http.cookies.clear()
+    answer = box.http.post("/mail/write", data=FIELDS | {"act": "keep"}, headers=ASKING)
+    assert "<form" not in answer.text
+    assert box.http.get("/mail/session", headers=ASKING).status_code != 200
+
+
+def test_a_letter_leaves_by_no_other_mailbox_than_the_one_in_which_it_was_written(box: Inbox) -> None:
+    found = re.search(r'name="from" value="([^"]*)"', box.get("/mail/write").text)
+    assert found
+    assert found[1] == box.mailbox.address
+    page = write(box, "send", **FIELDS | {"to": "bob@far.test", "from": "eve@acme.test"})
+    assert page.status_code == 422
+    assert 'id="from-fault"' in page.text
+    assert f'name="from" value="{box.mailbox.address}"' in page.text

@@ -1,4 +1,5 @@
 // A letter that is written: kept as a draft by itself, without the files that are not sent yet; Ctrl and Enter send it.
+// Its page is left once it is known that somebody listens: else it says why, and everything stays as it is.
 
 const KEEP_AFTER_MS = 3000;
 const KEEP_HEAVY_AFTER_MS = 30000; // its files are written again each time
@@ -6,6 +7,19 @@ const HEAVY_BYTES = 1024 * 1024;
 const OUTLIVES_BYTES = 64 * 1024; // a longer body ends with its page, and is refused where it is asked to stay
 const FIELD_BYTES = 256; // around each field: its name, its boundary
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+const SESSION = "/mail/session";
+const ASKS = { Accept: "application/json" };
+const isLoggedOut = (answer) => answer.redirected || answer.status === 401 || answer.headers.has("HX-Redirect");
+
+function loggedOut() {
+  const link = document.createElement("a");
+  link.href = "/mail/login";
+  link.target = "_blank";
+  link.textContent = "Log in in another tab";
+  return [": you are logged out. ", link, ", then go on here. All that you wrote stands."];
+}
+const unreached = () => [": the server cannot be reached. All that you wrote stands here; try again in a moment."];
 
 // What a form without files takes on its way; line breaks become two bytes.
 function sizeOf(body) {
@@ -20,6 +34,10 @@ export function guard(letter) {
   let kept = 0;
   let keeping = null;
   let timer;
+  let mayGo = false;
+  let unsent = ""; // what a press that came to nothing is still to be told by
+  const tell = (...words) => told.replaceChildren(...words);
+  const tellUnkept = (why) => unsent || tell("Not kept", ...why()); // what was not sent says more
   const boxes = () => [...letter.querySelectorAll("input[name=kept]")];
   const isHeavy = () => boxes().reduce((sum, one) => sum + (one.checked ? Number(one.dataset.size) : 0), 0) > HEAVY_BYTES;
   const later = () => {
@@ -33,30 +51,30 @@ export function guard(letter) {
     body.delete("files");
     body.set("act", "keep");
     const keepalive = sizeOf(body) < OUTLIVES_BYTES; // it arrives though the page is left meanwhile
-    const answer = await fetch(letter.action, { method: "POST", body, keepalive, headers: { Accept: "application/json" } });
-    if (answer.redirected) return void (told.textContent = "Not kept: you are logged out. Log in in another tab, then go on here.");
+    const answer = await fetch(letter.action, { method: "POST", body, keepalive, headers: ASKS });
+    if (isLoggedOut(answer)) return tellUnkept(loggedOut);
     const { draft: place, kept: names, words, gone } = await answer.json();
     if (gone) { // it was sent, kept or given up in another tab: this is a draft of its own from now on
       draft.value = "";
       forwards.value = "";
       changes += 1;
       for (const one of boxes()) one.closest("li").remove();
-      told.textContent = "Changed elsewhere: kept as another draft from now on, without what was attached to that one.";
+      tell("Changed elsewhere: kept as another draft from now on, without what was attached to that one.");
       return;
     }
-    if (!answer.ok) return void (told.textContent = `Not kept: ${words}`);
+    if (!answer.ok) return void tell(`Not kept: ${words}`);
     draft.value = place;
     forwards.value = ""; // what was attached there is in the draft now
     ticked.forEach((one, at) => (one.value = names[at]));
     for (const one of dropped) one.closest("li").remove();
     kept = at;
-    told.textContent = `Draft kept at ${clock.format(new Date())}`;
+    tell(`${unsent}Draft kept at ${clock.format(new Date())}`);
   }
   function keep() {
     if (keeping || kept === changes) return;
     const at = changes;
     keeping = ask(at)
-      .catch(() => (told.textContent = "Not kept yet: the server cannot be reached."))
+      .catch(() => tellUnkept(unreached))
       .finally(() => {
         keeping = null;
         if (changes > at || kept < at) later();
@@ -67,16 +85,34 @@ export function guard(letter) {
     later();
   });
   document.addEventListener("visibilitychange", () => document.hidden && keep());
+  // The form takes its page along: it may, where the session stands and the server is reached.
+  async function submit(button) {
+    letter.dataset.submits = "";
+    const answer = await fetch(SESSION, { headers: ASKS }).catch(() => null);
+    await keeping; // it names the draft that is being replaced
+    delete letter.dataset.submits;
+    mayGo = answer?.ok && !isLoggedOut(answer);
+    if (mayGo) return letter.requestSubmit(button);
+    letter.dispatchEvent(new CustomEvent("letter:stays"));
+    const isLetter = button?.value === "send";
+    unsent = isLetter ? "Not sent. " : "";
+    told.classList.add("fault");
+    tell(isLetter ? "Not sent" : "Nothing was done", ...(answer && isLoggedOut(answer) ? loggedOut : unreached)());
+    if (kept !== changes) later();
+  }
   letter.addEventListener("submit", (event) => {
     clearTimeout(timer);
-    if (keeping) { // it names the draft that is being replaced
+    told.classList.remove("fault");
+    unsent = "";
+    if (!mayGo) {
       event.preventDefault();
-      keeping.then(() => letter.requestSubmit(event.submitter));
+      if (!("submits" in letter.dataset)) submit(event.submitter);
       return;
     }
     kept = changes;
     files.dataset.sent = "";
   });
+  addEventListener("pageshow", () => (mayGo = false));
   addEventListener("beforeunload", (event) => {
     if (kept === changes && (!files.files.length || "sent" in files.dataset)) return;
     event.preventDefault();

@@ -34,6 +34,7 @@ export function holdBack(letter) {
   function back() {
     clearTimeout(timer);
     timer = sends = null;
+    now.disabled = undo.disabled = false;
     show(false);
     letter.elements.text.focus();
   }
@@ -54,5 +55,6 @@ export function holdBack(letter) {
     timer = setTimeout(go, HELD_MS);
   });
   addEventListener("beforeunload", (event) => timer !== null && event.preventDefault());
+  letter.addEventListener("letter:stays", () => sends && back());
   addEventListener("pageshow", (event) => event.persisted && back());
 }
