@@ -86,6 +86,17 @@ FROM deliveries d LEFT JOIN LATERAL (
 WHERE d.email_id = :email ORDER BY d.position LIMIT :most
 """
 )
+_STATES = text(
+    """
+SELECT w.folder, w.uid, array_agg(DISTINCT d.state) AS states
+FROM unnest(CAST(:folders AS uuid[]), CAST(:uids AS bigint[])) AS w(folder, uid)
+JOIN messages m ON m.folder_id = w.folder AND m.uid = w.uid
+JOIN sent_copies s ON s.mailbox_id = :mailbox AND s.content_id = m.content_id
+JOIN emails e ON e.id = s.email_id AND e.account_id = :account
+JOIN deliveries d ON d.email_id = s.email_id
+GROUP BY w.folder, w.uid
+"""
+)
 _OWN = text(
     "SELECT e.account_id FROM sent_copies s JOIN emails e ON e.id = s.email_id AND e.account_id = :account"
     " WHERE s.email_id = :email AND s.mailbox_id = :mailbox AND s.is_own AND e.source <> 'forward'"
@@ -175,6 +186,16 @@ async def find_sent(
     rows = await connection.execute(_FATES, {"email": found.id, "most": MOST_RECIPIENTS})
     fates = tuple(Fate(**dict(row._mapping) | {"state": State(row.state)}) for row in rows)
     return SentLetter(found.id, found.is_own, fates)
+
+
+async def list_states(
+    connection: AsyncConnection, account_id: UUID, mailbox_id: UUID, places: Sequence[tuple[UUID, int]]
+) -> dict[tuple[UUID, int], frozenset[State]]:
+    """The states of the letters whose copies lie at these places, each a folder and a UID; none for what is no copy."""
+    asked: dict[str, Any] = {"account": account_id, "mailbox": mailbox_id}
+    asked |= {"folders": [folder for folder, _ in places], "uids": [uid for _, uid in places]}
+    rows = await connection.execute(_STATES, asked)
+    return {(row.folder, row.uid): frozenset(map(State, row.states)) for row in rows}
 
 
 async def check_own(connection: AsyncConnection, account_id: UUID, mailbox_id: UUID, email_id: UUID) -> None:

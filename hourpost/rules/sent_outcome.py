@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hourpost.rules.delivery_state import WAITING, State
 
@@ -26,6 +26,15 @@ def outcome_of(states: Iterable[State]) -> tuple[str, ...]:
     if State.CANCELED in known:
         found.append(CANCELED)
     return tuple(found)
+
+
+def states_behind(keyword: str, states: Collection[State]) -> list[State]:
+    """What a keyword of ``outcome_of`` stands for among the states: all that is lost, or the least of what arrived."""
+    if keyword == BOUNCED:
+        return sorted(_LOST.intersection(states))
+    if keyword == DELIVERED:
+        return [state for state in (State.SENT, State.DELIVERED) if state in states][:1]
+    return []
 
 
 def is_settled(states: Iterable[State]) -> bool:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from api.web.dashboard.mail.letters import file_name
+from api.web.dashboard.mail.outcomes import HELD, OUTCOMES, SCHEDULED, Row, tell_states, told
 from api.web.dashboard.mail.outgoing import Outgoing
 from api.web.dashboard.mail.pictures import KINDS, embed_pictures, find_embedded
 from api.web.dashboard.mail.readers import HOME, Reader, TheReader
@@ -26,7 +27,6 @@ from hourpost.mailboxes.listing import DateCursor, Search, Spot
 from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.uid_ranges import LAST_UID
 from hourpost.rules.mail_flags import Flag
-from hourpost.rules.sent_outcome import BOUNCED, CANCELED, DEFERRED, DELIVERED
 
 router = APIRouter()
 
@@ -34,8 +34,6 @@ FOLDER = HOME + "/f/{folder}"
 MESSAGE = FOLDER + "/{uid}"
 Uid = Annotated[int, Path(ge=1, le=LAST_UID)]
 _PAGE = 50
-Row = tuple[Folder, listing.Summary, list[str]]
-"""A message in a list: where it lies, what is shown of it, and the words for its flags."""
 _FRAME = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light">'
     '<base target="_blank"><style>body{{font:15px/1.5 system-ui,sans-serif;margin:12px;overflow-wrap:anywhere}}'
@@ -48,18 +46,8 @@ _POLICY = (
     " frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 _ACTS = "mail-acts"
-_HELD, _SCHEDULED = "held", "scheduled"
 _YOUNG = timedelta(minutes=15)
 """So long it may take until it is known which of the emails a copy in Sent is."""
-OUTCOMES = {
-    DELIVERED: ("Delivered", "good"),
-    BOUNCED: ("Bounced", "bad"),
-    DEFERRED: ("Deferred", "warn"),
-    CANCELED: ("Canceled", "idle"),
-    _HELD: ("Waits", "warn"),
-    _SCHEDULED: ("Scheduled", "info"),
-}
-"""What became of sent mail: keywords, and what still waits."""
 
 
 @router.get(HOME)
@@ -92,6 +80,7 @@ async def get_message(folder: str, uid: Uid, reader: TheReader, images: bool = F
     names = await reader.parts.mail.keyword_names_of(reader.mailbox.id, message.row.keywords or [])
     words = words_of(message.row.flags | Flag.SEEN, message.row.keywords, names)
     sent = await reader.sent(message.row)
+    words = told(words, {one.state for one in sent.fates} if sent else ())
     is_young = here.special_use == "sent" and message.row.received_at > reader.now - _YOUNG
     context: dict[str, Any] = {
         "message": message,
@@ -211,14 +200,14 @@ async def _marked(reader: Reader, found: list[tuple[Folder, listing.Summary]]) -
     """Messages with the words for their flags."""
     numbers = listing.keyword_numbers([one for _, one in found])
     names = await reader.parts.mail.keyword_names_of(reader.mailbox.id, numbers)
-    return [(folder, one, words_of(one.flags, one.keywords, names)) for folder, one in found]
+    rows = [(folder, one, words_of(one.flags, one.keywords, names)) for folder, one in found]
+    await tell_states(reader, rows)
+    return rows
 
 
 def _mark_waiting(rows: list[Row], outgoing: Outgoing) -> None:
     """Add the words for what has not left to the messages in Sent."""
-    states = {
-        one.message_id: _HELD if one.held else _SCHEDULED for one in outgoing.letters if one.held or one.scheduled
-    }
+    states = {one.message_id: HELD if one.held else SCHEDULED for one in outgoing.letters if one.held or one.scheduled}
     for _, one, words in rows:
         if one.message_id in states:
             words.append(states[one.message_id])

@@ -12,7 +12,10 @@ from sqlalchemy import text
 from api.web.dashboard.mail import outgoing
 from hourpost.database import Database
 from hourpost.emails import of_mailbox
+from hourpost.mailboxes.folders import find_special_folder
+from hourpost.mailboxes.message_changes import FlagChange, Way
 from hourpost.mailboxes.store import MailStore
+from hourpost.rules.mail_flags import Flag
 from tests.api.web.dashboard.inbox import Inbox, make_box
 from tests.api.web.dashboard.mail import make_email
 from tests.api.web.running import RunningWeb
@@ -133,6 +136,42 @@ async def test_what_has_left_waits_no_more(box: Inbox, database: Database) -> No
     assert "bob@far.test Delivered" in words(box.get("/mail/f/sent/1"))
     await change(database, subject, "bounced", "5.1.1 nobody here")
     assert "It was refused for good. 450 5.1.1 nobody here" in words(box.get("/mail/f/sent/1"))
+
+
+@pytest.mark.parametrize(
+    ("states", "keyword", "shown"),
+    [
+        (["sent"], "$Delivered", ["Sent"]),
+        (["sent", "delivered"], "$Delivered", ["Sent"]),
+        (["delivered", "delivered"], "$Delivered", ["Delivered"]),
+        (["suppressed"], "$Bounced", ["Suppressed"]),
+        (["delivered", "suppressed", "bounced"], "$Bounced", ["Bounced", "Suppressed"]),
+        (["bounced"], "$Delivered", ["Sent"]),  # heard of later than the keyword
+        ([], "$Delivered", ["Sent"]),
+        ([], "$Bounced", ["Not delivered"]),
+    ],
+)
+async def test_a_list_and_a_letter_say_what_became_of_it_in_the_same_words(
+    box: Inbox, database: Database, store: MailStore, states: list[str], keyword: str, shown: list[str]
+) -> None:
+    send(box, "Told", to=", ".join(f"a{number}@far.test" for number in range(len(states) or 1)))
+    sent = await store.read(find_special_folder, box.mailbox.id, "sent")
+    assert sent
+    await store.store_flags(box.mailbox.id, sent.id, ((1, 1),), FlagChange(Way.ADD, Flag.NONE, (keyword,)))
+    noted = "UPDATE sent_copies s SET content_id = m.content_id FROM messages m WHERE m.folder_id = :sent"
+    changed = "UPDATE deliveries SET state = (CAST(:states AS text[]))[position + 1] WHERE account_id = :account"
+    async with database.transaction() as connection:
+        await connection.execute(text(f"{noted} AND s.mailbox_id = :box"), {"sent": sent.id, "box": box.mailbox.id})
+        if states:
+            await connection.execute(text(changed), {"account": box.account.id, "states": states})
+        else:  # as long as anything was known of it
+            await connection.execute(text("DELETE FROM sent_copies WHERE mailbox_id = :box"), {"box": box.mailbox.id})
+    for path in ("/mail/f/sent", "/mail/f/sent/1"):
+        page = box.get(path).text
+        marks = re.search(r'class="mail-marks">(.*?)</span>\n', page) if path.endswith("sent") else None
+        head = marks or re.search(r'class="mail-head">(.*?)</div>', page)
+        assert head
+        assert re.findall(r'class="badge[^>]*>([^<]*)<', head[1]) == shown, path
 
 
 async def test_a_letter_is_taken_back_until_it_leaves(box: Inbox, database: Database) -> None:
