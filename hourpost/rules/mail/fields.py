@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 
 from hourpost.rules.mail.scanned import MAX_FIELDS, MAX_HEADER_BYTES
@@ -35,6 +35,16 @@ def list_fields(content: bytes, start: int, end: int) -> list[tuple[bytes, bytes
 def list_written_fields(content: bytes, start: int, end: int) -> list[tuple[bytes, bytes]]:
     """The same with each name as it is written."""
     return [(match[1], match[2]) for match in _find_fields(content, start, end)]
+
+
+def drop_fields(content: bytes, names: Collection[bytes]) -> bytes:
+    """A message without the fields of these names, in lower case, in its header; everything else as it is."""
+    kept, at = [], 0
+    for match in _FIELD.finditer(content, 0, find_header_end(content, 0, len(content))):
+        if match[1].lower() in names:
+            kept.append(content[at : match.start()])
+            at = match.end() + 1
+    return b"".join([*kept, content[at:]])
 
 
 def first_values(fields: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

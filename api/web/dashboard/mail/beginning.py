@@ -125,7 +125,7 @@ def _is_address(text: str) -> bool:
 
 def _written(reader: Reader, message: ReadableMessage) -> Form:
     """What its writer has written so far; of a program's draft that is a page, the words."""
-    form = {"subject": message.header("subject") or "", "text": text_of(message).removesuffix("\n")}
+    form = {"subject": message.header("subject") or "", "text": text_of(message, with_links=True).removesuffix("\n")}
     form["from"] = _own_address(reader, message, b"from")
     for name in PEOPLE:
         people = [one.text for one in answering.addresses_of(message, name.encode())]

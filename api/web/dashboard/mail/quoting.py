@@ -35,17 +35,18 @@ def _said(message: ReadableMessage) -> str:
 
 
 def quote_forward(message: ReadableMessage) -> dict[str, str]:
-    """Subject and text of a forward; what is attached goes with it."""
+    """Subject and text of a forward; what is attached goes with it, and a page as it came."""
     subject = " ".join((message.header("subject") or "").split())
     lines = [
         f"{name.capitalize()}: {message.header(name)}"
         for name in ("from", "date", "subject", "to")
         if message.header(name)
     ]
-    text = "\n\n---------- Forwarded message ----------\n" + "\n".join(lines) + "\n\n" + text_of(message).strip()
+    text = "\n\n---------- Forwarded message ----------\n" + "\n".join(lines) + "\n\n"
+    text += text_of(message, with_links=True).strip()
     return {"subject": subject if subject.lower().startswith("fwd:") else f"Fwd: {subject}".rstrip(), "text": text}
 
 
-def text_of(message: ReadableMessage) -> str:
-    """What a message says, as plain text."""
-    return message.text if message.text is not None else read_lines(message.html or "").strip()
+def text_of(message: ReadableMessage, *, with_links: bool = False) -> str:
+    """What a message says, as plain text; of one that is nothing but a page, ``with_links``, where its links lead."""
+    return message.text if message.text is not None else read_lines(message.html or "", with_links=with_links).strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+from email import message_from_string
 
 import httpx
 import pytest
@@ -359,3 +360,48 @@ def test_a_letter_leaves_by_no_other_mailbox_than_the_one_in_which_it_was_writte
     assert page.status_code == 422
     assert 'id="from-fault"' in page.text
     assert f'name="from" value="{box.mailbox.address}"' in page.text
+
+
+PAGED = (
+    b"Received: from far.test\r\nBcc: hidden@far.test,\r\n secret@far.test\r\nFrom: Eve <eve@far.test>\r\n"
+    b'Subject: Invoice 7/8: "now"\r\nMIME-Version: 1.0\r\n'
+)
+PAGE = b'Content-Type: text/html\r\n\r\n<p>Please <a href="https://pay.example/x">pay here</a></p>\r\n'
+
+
+async def test_a_page_is_forwarded_by_its_words_and_links_and_as_it_came(box: Inbox) -> None:
+    source = place(box, await box.receive(PAGED + PAGE))
+    page = box.get(f"/mail/write?forwards={source}")
+    assert text_in(page).endswith("Please pay here <https://pay.example/x>")
+    assert "Invoice 7 8 now.eml" in page.text
+    assert "How it looks goes along" in page.text
+    ticked = re.findall(r'name="kept" value="([^"]+)"[^>]* checked', page.text)
+    assert ticked == ["forwards:message"]
+    form = {"forwards": source, "kept_shown": "1", "subject": "Fwd", "text": "See", "to": "bob@far.test"}
+    answer = box.http.post("/mail/write", data=form | {"kept": ticked, "act": "keep"}, headers=ASKING).json()
+    draft = form | {"forwards": "", "draft": answer["draft"], "kept": answer["kept"]}
+    assert write(box, "send", **draft).status_code == 303
+    (sent,) = [part for part in message_from_string(await source_of_sent(box)).walk() if part.get_filename()]
+    assert sent.get_payload(decode=True) == PAGED.replace(b"Bcc: hidden@far.test,\r\n secret@far.test\r\n", b"") + PAGE
+    without = box.http.post("/mail/write", data=form | {"act": "keep"}, headers=ASKING).json()
+    assert without["kept"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "query", "ticked"),
+    [
+        (b"\r\nPlain", "forwards", []),
+        (PAGE, "again", []),
+        (PAGE.replace(b"<p>", b"<p>" + b"<!-- -->" * 3_500_000), "forwards", None),
+        (FILED.partition(b"MIME")[2].partition(b"\r\n")[2].replace(b"text/plain", b"text/html"), "forwards", [2, 3]),
+    ],
+)
+async def test_the_original_goes_along_with_a_page_that_is_forwarded_where_there_is_room(
+    box: Inbox, content: bytes, query: str, ticked: list[int] | None
+) -> None:
+    source = place(box, await box.receive(PAGED + content))
+    page = box.get(f"/mail/write?{query}={source}").text
+    assert (".eml" in page) == (query == "forwards" and b"html" in content)
+    found = re.findall(r'name="kept" value="([^"]+)"[^>]* checked', page)
+    of_page = ["forwards:message"] if ticked else []
+    assert found == of_page + [f"forwards:{number}" for number in ticked or []]
