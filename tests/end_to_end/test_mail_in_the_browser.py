@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -167,11 +168,15 @@ def test_the_list_stays_where_it_is_while_others_move_and_delete(
     expect(row.get_by_role("checkbox")).to_be_checked()
     expect(search).to_have_value("half a word")
 
-    # The number beside the folder follows
+    # The number beside the folder follows, and the title; what is chosen and what is new is read aloud
+    status = page.locator("p.visually-hidden[role=status]").filter(has_text=re.compile("chosen|unread"))
+    expect(status).to_have_text(re.compile("1 chosen|New mail"))
     unread = folders.get_by_role("link", name="Inbox").locator(".count")
     first = int(unread.inner_text().split()[0])
     program.store(numbers_of(program, "SUBJECT", f'"{mark} 00"')[0], "-FLAGS", "(\\Seen)")
     expect(unread).to_contain_text(str(first + 1))
+    expect(status).to_have_text(f"New mail: {first + 1} unread in the inbox")
+    expect(page).to_have_title(re.compile(rf"^\({first + 1}\) "))
     assert page.evaluate("window.isTheSamePage")
 
     # And what the browser moves is gone from the program's folder
@@ -192,8 +197,54 @@ def test_a_flag_that_a_program_sets_shows_beside_the_open_message(
     program.store(numbers_of(program, "SUBJECT", f'"{subject}"')[0], "+FLAGS", "(\\Flagged)")
     expect(acts.get_by_role("button", name="Take the flag off")).to_be_visible()
     assert page.evaluate("window.isTheSamePage")
+    # With others chosen, "s" is about those: flagged, then not flagged any more
+    other = f"Other {uuid4().hex[:8]}"
+    bring(service.up, other)
+    page.get_by_label(f"Choose: {other}").check()
+    page.keyboard.press("s")
+    expect(page.locator(".mail-row", has_text=other).get_by_text("Flagged")).to_be_attached()
+    page.get_by_label(f"Choose: {other}").check()
+    page.keyboard.press("s")
+    eventually(lambda: not numbers_of(program, "FLAGGED", "SUBJECT", f'"{other}"'))
+    # While a menu is open, letters are no commands
+    page.locator(".mail-row", has_text=subject).get_by_role("link").click()
+    acts.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("e")
+    page.keyboard.press("Escape")
+    page.evaluate("window.isTheSamePage = true")
     acts.get_by_role("button", name="Take the flag off").click()
     eventually(lambda: not numbers_of(program, "FLAGGED", "SUBJECT", f'"{subject}"'))
+    assert numbers_of(program, "SUBJECT", f'"{subject}"')
+
+
+def test_a_letter_is_written_on_a_page_at_400_percent_and_beside_a_folder_with_a_long_name(
+    new_browser_context: NewContext, service: Service, program: imaplib.IMAP4_SSL
+) -> None:
+    program.create("W" * 80)
+    page = new_browser_context().new_page()
+    log_in_as(page, service.up, "mailbox")
+    page.goto("/mail/write")
+    new = page.get_by_role("link", name="New message")
+    box, left = new.bounding_box(), page.locator("#folders").bounding_box()
+    assert box
+    assert left
+    assert box["x"] + box["width"] <= left["x"] + left["width"]
+    page.set_viewport_size({"width": 320, "height": 256})
+    for field in ("to", "cc", "bcc", "subject", "text", "files"):
+        page.locator(f"#{field}").focus()
+        hit = page.locator(f"#{field}").evaluate(
+            "one => { const box = one.getBoundingClientRect();"
+            " return one.contains(document.elementFromPoint(box.x + 20, Math.min(box.bottom, innerHeight) - 4)); }"
+        )
+        assert hit, field
+    page.goto("/mail")
+    expect(page.get_by_role("main")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.locator(".mail-row").get_by_role("link").first.click()
+    expect(page.locator("#content").get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("main")).to_be_visible()
+    program.delete("W" * 80)
 
 
 def test_a_letter_waits_in_sight_is_offered_its_readers_and_is_taken_back(

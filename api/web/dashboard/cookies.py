@@ -18,6 +18,8 @@ from hourpost.settings import Settings
 from hourpost.users.sessions import LONGEST
 
 _FLASH_SECONDS = 60
+_A_YEAR_SECONDS = 365 * 24 * 3600
+_KEYLESS = "hourpost-mail-keyless"
 _TAG_BYTES = 16
 
 
@@ -68,6 +70,16 @@ def set_mail_session(response: Response, settings: Settings, token: str) -> None
 def clear_mail_session(response: Response, settings: Settings) -> None:
     """Let the browser out."""
     _set(response, settings, _mail_name(settings), "", 0)
+
+
+def read_keyless(request: Request) -> bool:
+    """Whether somebody wants no single letters to be commands of the inbox in this browser."""
+    return request.cookies.get(_KEYLESS) == "1"
+
+
+def set_keyless(response: Response, settings: Settings, *, is_keyless: bool) -> None:
+    """Note whether they do; it tells nothing else, and outlives log-ins."""
+    _set(response, settings, _KEYLESS, "1" if is_keyless else "", _A_YEAR_SECONDS if is_keyless else 0)
 
 
 def set_flash(response: Response, settings: Settings, flash: Flash) -> None:

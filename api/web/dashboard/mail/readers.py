@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.web.dashboard.answered import page_to_read
-from api.web.dashboard.cookies import Flash, clear_flash, read_flash, read_mail_session, set_flash
+from api.web.dashboard.cookies import Flash, clear_flash, read_flash, read_keyless, read_mail_session, set_flash
 from api.web.dashboard.mail.outgoing import Outgoing, read_outgoing
 from api.web.dashboard.rendering import render
 from api.web.parts import Parts, parts_of
@@ -84,6 +84,7 @@ class Reader:
             "path": self.request.url.path,
             "posted": page_to_read(self.request),
             "flash": flash,
+            "keys_work": not read_keyless(self.request),
             "is_fragment": is_fragment,
             "now": self.now,
         }

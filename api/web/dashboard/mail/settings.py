@@ -6,6 +6,7 @@ from datetime import date
 
 from fastapi import APIRouter, Request, Response
 
+from api.web.dashboard.cookies import read_keyless, set_keyless
 from api.web.dashboard.forms import Form, faults_by_field, read_form
 from api.web.dashboard.mail.readers import HOME, TheReader
 from hourpost.errors import Fault, Refused, ValidationFailed
@@ -21,9 +22,9 @@ _DAYS = ("first_day", "last_day")
 
 
 @router.get(PATH)
-async def get_settings(reader: TheReader) -> Response:
+async def get_settings(request: Request, reader: TheReader) -> Response:
     """What is set."""
-    return await reader.page("mail/settings.html", form=_form(reader.mailbox))
+    return await reader.page("mail/settings.html", form=_form(reader.mailbox) | _keys(request))
 
 
 @router.post(PATH)
@@ -39,7 +40,13 @@ async def post_settings(request: Request, reader: TheReader) -> Response:
                 await set_auto_reply(connection, mailbox.account_id, mailbox.id, reply)
     except Refused as error:
         return await reader.page("mail/settings.html", status=422, form=form, faults=_faults(error))
-    return reader.redirect(PATH, "Your settings are kept.")
+    response = reader.redirect(PATH, "Your settings are kept.")
+    set_keyless(response, reader.parts.settings, is_keyless=form.get("keys") != "on")
+    return response
+
+
+def _keys(request: Request) -> Form:
+    return {"keys": "" if read_keyless(request) else "on"}
 
 
 def _form(mailbox: Mailbox) -> Form:

@@ -539,3 +539,11 @@ async def test_the_feed_tells_of_what_comes_in(box: Inbox) -> None:
             pass
         await box.receive(PLAIN)
         assert await asyncio.to_thread(lambda: any('"messages":1' in line for line in lines))
+
+
+async def test_how_many_are_unread_stands_in_the_title(box: Inbox) -> None:
+    uids = [await box.receive(PLAIN) for _ in range(2)]
+    assert "<title>(2) Inbox ·" in box.get(box.home).text
+    assert "<title>(1) Lunch ·" in box.get(f"{box.home}/{uids[0]}").text
+    box.get(f"{box.home}/{uids[1]}")
+    assert "<title>Inbox ·" in box.get(box.home).text

@@ -68,3 +68,12 @@ async def test_the_signature_stands_under_what_is_written_anew(box: Inbox) -> No
     assert text_in(box, f"/mail/write?forwards=inbox:{uid}").startswith("\n\n-- \nAda\nAcme\n\n----------")
     kept = box.post("/mail/write", {"act": "keep", "text": "Hello"}).headers["location"]
     assert text_in(box, kept) == "Hello"
+
+
+def test_whoever_wants_no_letters_to_be_commands_turns_them_off_in_this_browser(box: Inbox) -> None:
+    assert "data-keyless" not in box.get("/mail/write").text
+    assert re.search(r'name="keys" value="on" checked', box.get("/mail/settings").text)
+    for keys, is_off in (({}, True), ({"keys": "on"}, False)):
+        assert box.post("/mail/settings", keys).status_code == 303
+        assert ("data-keyless" in box.get("/mail/write").text) == is_off
+        assert ('class="mail-keys"' not in box.get(box.home).text) == is_off

@@ -405,3 +405,14 @@ async def test_the_original_goes_along_with_a_page_that_is_forwarded_where_there
     found = re.findall(r'name="kept" value="([^"]+)"[^>]* checked', page)
     of_page = ["forwards:message"] if ticked else []
     assert found == of_page + [f"forwards:{number}" for number in ticked or []]
+
+
+def test_a_line_that_is_wrong_says_why_in_plain_words_and_is_where_one_goes_on(box: Inbox) -> None:
+    page = write(box, "send", to="bob@far.test, Foo Bar", subject="Way", text="See")
+    assert page.status_code == 422
+    fault = re.search(r'id="to-fault">([^<]*)<', page.text)
+    assert fault
+    assert html.unescape(fault[1]).startswith("'Foo Bar' is not")
+    assert re.findall(r'id="(\w+)"[^>]* autofocus', page.text) == ["to"]
+    assert 'role="alert"' in page.text
+    assert "<title>Not done: Way" in page.text

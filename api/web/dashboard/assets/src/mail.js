@@ -8,7 +8,7 @@ import { holdBack } from "./undo.js";
 const root = document.querySelector("[data-feed]");
 if (root) {
   follow(root.dataset.feed);
-  document.addEventListener("keydown", press);
+  if (!("keyless" in root.dataset)) document.addEventListener("keydown", press);
   document.addEventListener("change", choose);
   document.addEventListener("htmx:beforeSwap", remember);
   document.addEventListener("htmx:afterSwap", swapped);
@@ -37,6 +37,24 @@ function follow(address) {
     if (document.querySelector(`[data-folder="${id}"]`)?.dataset.state !== `${modseq} ${name}`) refresh();
   });
   feed.addEventListener("folder_deleted", refresh);
+}
+
+// What is read aloud when it changes; it stands outside of all that is replaced.
+const said = document.createElement("p");
+said.className = "visually-hidden";
+said.setAttribute("role", "status");
+document.body.append(said);
+const say = (words) => said.textContent !== words && (said.textContent = words);
+
+const unseen = () => Number(document.querySelector("[data-unseen]")?.dataset.unseen ?? 0);
+let unseenBefore = unseen();
+
+// How many are unread in the inbox, in the title; more than before are told.
+function tellUnseen() {
+  const now = unseen();
+  document.title = document.title.replace(/^(\(\d+\) )?/, now ? `(${now}) ` : "");
+  if (now > unseenBefore) say(`New mail: ${now} unread in the inbox`);
+  unseenBefore = now;
 }
 
 // The list of the folder, whatever message is open beside it.
@@ -84,6 +102,7 @@ function swapped(event) {
     if (row) scroller().scrollTop += row.getBoundingClientRect().top - kept.anchor.top;
     count();
     renew();
+    tellUnseen();
   }
   if (target?.id === "content") {
     document.querySelector(".mail-flash")?.remove(); // it was about what is left now
@@ -130,6 +149,7 @@ function count() {
   const chosen = all.filter((pick) => pick.checked).length;
   const told = document.querySelector("[data-count]");
   if (told) told.textContent = chosen ? `${chosen} chosen` : "";
+  if (chosen || said.textContent.endsWith("chosen")) say(chosen ? `${chosen} chosen` : "None chosen");
   const every = document.querySelector("[data-all]");
   if (!every) return;
   every.checked = chosen > 0 && chosen === all.length;
@@ -138,6 +158,7 @@ function count() {
 
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
+  if (document.querySelector("details.drop[open], details.confirm[open], :popover-open")) return; // keys are for the menu
   const rows = [...document.querySelectorAll(".mail-row > a")];
   const open = rows.findIndex((row) => row.ariaCurrent === "true");
   const focused = rows.findIndex((row) => row.closest(".mail-row").contains(document.activeElement));
@@ -149,7 +170,11 @@ function press(event) {
     if (open >= 0) row?.click();
   };
   // With the chosen ones, or else with the open one.
-  const act = (name) => click(`${picks().some((pick) => pick.checked) ? ".mail-many" : ".mail-one"} [value="${name}"]`);
+  const chosen = picks().filter((pick) => pick.checked);
+  const act = (name) => click(`${chosen.length ? ".mail-many" : ".mail-one"} [value="${name}"]`);
+  const isFlagged = chosen.length
+    ? chosen.every((pick) => pick.closest(".mail-row").dataset.marks === "flagged")
+    : document.querySelector('.mail-one [value="unflag"]');
   const keys = {
     j: () => go(rows[Math.min(at + 1, rows.length - 1)]),
     k: () => go(rows[Math.max(at - 1, 0)]),
@@ -158,7 +183,7 @@ function press(event) {
     a: () => click('[data-key="a"]'),
     f: () => click('[data-key="f"]'),
     e: () => act("archive"),
-    s: () => act(document.querySelector('.mail-one [value="unflag"]') ? "unflag" : "flag"),
+    s: () => act(isFlagged ? "unflag" : "flag"),
     "#": () => act("delete"),
     z: () => click('[data-key="z"]'),
     u: () => click(".mail-back"),
