@@ -27,6 +27,7 @@ NO_PAGES = {
     "/mail/f/{folder}/{uid}/source": "a file",
     "/static/{name}": "a file",
     "/mail/feed": "a stream of events",
+    "/mail/session": "tells the script whether the session stands",
     "/mail/people": "the addresses offered while one writes",
     "/app/plan/return": "leads back from Stripe to the plan",
 }

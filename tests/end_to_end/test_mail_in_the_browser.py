@@ -358,6 +358,7 @@ def test_a_letter_stays_where_it_is_when_nobody_takes_it_and_leaves_when_somebod
     expect(told).to_contain_text("Not sent: you are logged out.")
     page.get_by_role("button", name="Keep as a draft").click()
     expect(told).to_contain_text("Nothing was done: you are logged out.")
+    expect(told).to_be_in_viewport()
     send()
     page.clock.run_for(3_000)  # the draft cannot be kept either, which is not what matters most
     expect(told).to_contain_text("Not sent: you are logged out.")

@@ -196,6 +196,7 @@ ELSEWHERE = {
     ("GET", "/mail/f/{folder}/{uid}/conversation"): "test_mail_reading.py",
     ("GET", "/mail/f/{folder}/{uid}/fate"): "test_mail_waiting.py",
     ("GET", "/mail/people"): "test_mail_writing.py",
+    ("GET", "/mail/session"): "test_mail_writing.py",
     ("GET", "/mail/settings"): "test_mail_settings.py",
     ("POST", "/mail/settings"): "test_mail_settings.py",
     ("GET", "/mail/hour"): "test_mail_waiting.py",

@@ -98,6 +98,7 @@ export function guard(letter) {
     unsent = isLetter ? "Not sent. " : "";
     told.classList.add("fault");
     tell(isLetter ? "Not sent" : "Nothing was done", ...(answer && isLoggedOut(answer) ? loggedOut : unreached)());
+    told.scrollIntoView({ block: "nearest" }); // nothing sticks to a low page
     if (kept !== changes) later();
   }
   letter.addEventListener("submit", (event) => {
