@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hourpost.connections import UNSOUND, Connections
-from hourpost.errors import DiskFull, ServiceUnavailable
+from hourpost.errors import DiskFull, RolledBack, ServiceUnavailable
 
 SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 """What the address of a database may begin with."""
@@ -135,7 +135,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed at the end of the block, rolled back by any error.
 
-        Raises: ServiceUnavailable when PostgreSQL cannot be reached; the outcome of a COMMIT is then unknown.
+        Raises: ServiceUnavailable when PostgreSQL cannot be reached; the outcome of a COMMIT is then unknown, but of
+        RolledBack.
         """
         try:
             self._watch.check()
@@ -158,7 +159,7 @@ class Database:
     async def hot_transaction(self) -> AsyncIterator[asyncpg.Connection]:
         """One transaction for ``HotStatement``s: committed at the end of the block, rolled back by any error.
 
-        Raises: ServiceUnavailable; the outcome of a COMMIT is then unknown.
+        Raises: ServiceUnavailable; the outcome of a COMMIT is then unknown, but of RolledBack.
         """
         async with self.hot_statements() as connection, connection.transaction():
             yield connection
@@ -166,7 +167,7 @@ class Database:
     def hot_statements(self) -> HotConnection:
         """A connection for ``HotStatement``s, each a transaction of its own: for reads, and for one write at a time.
 
-        Raises: ServiceUnavailable; whether a write was done is then unknown.
+        Raises: ServiceUnavailable; whether a write was done is then unknown, but of RolledBack.
         """
         return HotConnection(self._hot)
 
@@ -241,6 +242,8 @@ _HOT_AWAY = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
 )
 # A machine that is gone without a word holds its connections and its locks until PostgreSQL notices.
 _KEEPALIVE = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
@@ -263,11 +266,16 @@ _AWAY_TEXT = "The database is not reachable."
 _SLOW_TEXT = "The database did not answer in time, or there is more to do than this server keeps up with."
 _FULL_TEXT = "There is no room to store anything: the disk of the database is full."
 _AWAY_STATES = ("08", "28", "3D", "57P", "53", "58")  # also for whom it does not let in
+_ROLLED_BACK_TEXT = "The database was busy with what concerns this; please try again."
+_ROLLED_BACK_STATES = ("40", "55P03")  # deadlocks, and a lock that was waited for long enough
 _DISK_FULL = "53100"
 
 
 def _unavailable(error: BaseException) -> ServiceUnavailable:
-    if _state_of(error) == _DISK_FULL:
+    state = _state_of(error)
+    if state.startswith(_ROLLED_BACK_STATES):
+        return RolledBack(_ROLLED_BACK_TEXT, retry_after_seconds=1, cause=_cause_of(error))
+    if state == _DISK_FULL:
         return DiskFull(_FULL_TEXT, retry_after_seconds=30, cause=repr(error))
     # Our own clock has run out, which it also does where this process had no time to listen
     text = _SLOW_TEXT if isinstance(error, TimeoutError | PoolTimeout) else _AWAY_TEXT
@@ -282,7 +290,7 @@ def _cause_of(error: BaseException) -> str:
 def _is_away(error: DBAPIError) -> bool:
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
-    return _state_of(error).startswith(_AWAY_STATES)
+    return _state_of(error).startswith((*_AWAY_STATES, *_ROLLED_BACK_STATES))
 
 
 def _state_of(error: BaseException) -> str:

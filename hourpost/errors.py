@@ -13,7 +13,8 @@ HourpostError
     ├── MailboxFull             507: the mailbox has no room for it
     ├── IdempotencyInFlight     409: the first request with this key has not ended yet
     └── ServiceUnavailable      503: PostgreSQL, Redis or a relay is away
-        └── DiskFull            503: there is no room to store it
+        ├── DiskFull            503: there is no room to store it
+        └── RolledBack          503: others were at the same rows or tables, and nothing of it was done
 """
 
 from __future__ import annotations
@@ -159,3 +160,7 @@ class ServiceUnavailable(Unavailable):
 
 class DiskFull(ServiceUnavailable):
     """The server that stores things has no room on its disk."""
+
+
+class RolledBack(ServiceUnavailable):
+    """PostgreSQL undid it for others who were at the same at that moment (a deadlock, say): nothing of it was done."""

@@ -12,12 +12,11 @@ from collections.abc import Coroutine
 from time import monotonic
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from hourpost.boarding import Boarding
 from hourpost.database import STATEMENT_FAULTS, Database
-from hourpost.errors import HourpostError, IdempotencyInFlight, ServiceUnavailable
+from hourpost.errors import HourpostError, IdempotencyInFlight, RolledBack, ServiceUnavailable
 from hourpost.flow.admit import admit
 from hourpost.flow.enqueue import Enqueue
 from hourpost.flow.flight import Flight, Ground, Passenger
@@ -76,6 +75,7 @@ class Intake:
             Conflict: its idempotency key was used for another body.
             IdempotencyInFlight: the first order with this key has not ended.
             ServiceUnavailable: PostgreSQL is away; whether it was stored is then not known.
+            RolledBack: it was not, twice: others were at the same tables.
         """
         order = admit(order)
         passenger = Passenger(order, asyncio.get_running_loop().create_future())
@@ -130,26 +130,31 @@ class Intake:
         self._waiting_bytes -= size
         return boarded
 
-    async def _fly(self, boarded: list[Passenger]) -> None:
+    async def _fly(self, boarded: list[Passenger], *, is_second: bool = False) -> None:
         try:
             with metrics.ACCEPT_COMMIT_SECONDS.time():
                 await Flight(self._ground, boarded).fly()
         except Exception as error:  # the outermost loop of accepting: everybody on board must get an answer
-            await self._divert(boarded, error)
+            await self._divert(boarded, error, is_second=is_second)
 
-    async def _divert(self, boarded: list[Passenger], error: Exception) -> None:
-        """Answer a failed flight: one by one where a single order may have spoilt it, else the same error for all."""
+    async def _divert(self, boarded: list[Passenger], error: Exception, *, is_second: bool) -> None:
+        """Answer a failed flight: one by one where a single order may have spoilt it, else the same error for all.
+
+        A deadlock, with a migration say, is nobody's fault: all of them fly a second time.
+        """
         waiting = [passenger for passenger in boarded if not passenger.answer.done()]
+        if isinstance(error, RolledBack):
+            log.warning("accepting was rolled back", is_tried_again=not is_second, cause=error.cause)
+            await self._ground.give_back(waiting)
+            if not is_second:
+                await self._fly(waiting, is_second=True)
+                return
         if isinstance(error, STATEMENT_FAULTS) and len(waiting) > 1:
             await self._ground.give_back(waiting)
             for passenger in waiting:
                 await self._fly([passenger])
             return
-        if isinstance(error, asyncpg.TransactionRollbackError):  # a deadlock: nothing is stored, and again it may be
-            log.warning("accepting was rolled back", error=repr(error))
-            await self._ground.give_back(waiting)
-            error = ServiceUnavailable("The database is busy.", retry_after_seconds=1, cause=repr(error))
-        elif isinstance(error, ServiceUnavailable):
+        if isinstance(error, ServiceUnavailable):
             self._teller.doubt(one.order.standing.account_id for one in waiting if one.taken)
         elif not isinstance(error, HourpostError):
             log.error("accepting failed", error=repr(error))

@@ -185,7 +185,7 @@ class Leases:
             try:
                 async with writing() as connection:
                     calls = await write(connection, lease, verdicts, self._clock.now())
-            except (ServiceUnavailable, asyncpg.TransactionRollbackError) as error:  # away, or a deadlock
+            except ServiceUnavailable as error:  # away, or a deadlock
                 log.warning("verdicts wait for the database", deliveries=len(verdicts), error=repr(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue

@@ -17,7 +17,7 @@ import structlog
 from asyncpg import Connection, PostgresError
 
 from hourpost.database import Database
-from hourpost.errors import HourpostError, MailboxFull, NotFound, ServiceUnavailable
+from hourpost.errors import HourpostError, MailboxFull, NotFound, RolledBack, ServiceUnavailable
 from hourpost.gateways import metrics
 from hourpost.gateways.clock import Clock
 from hourpost.mailboxes.append_statements import number_in_folders, store_content, store_one, store_rows
@@ -121,7 +121,10 @@ class Appender:
 
     async def _fly(self, boarded: list[_Parcel]) -> None:
         try:
-            await self._commit(boarded)
+            try:
+                await self._commit(boarded)
+            except RolledBack:  # the others have what they wanted, and are gone by now
+                await self._commit(boarded)
         except Exception as error:  # the outermost loop of appending: everybody on board must get an answer
             await self._divert(boarded, error)
 
