@@ -1,18 +1,24 @@
-"""Bring a database to the newest revision, and say which one it has."""
+"""Bring a database to the newest revision, beside the parts that are at work, and say which one it has."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from hourpost.database import Database
+from hourpost.errors import Refused, RolledBack
+from migrations.revision import is_newer, list_file_revisions, newer_words
+from migrations.turn import PATIENCE_SECONDS, Tell, Turn, taking_turn
 
-_LOCK = 0x686F7572  # "hour": one migration at a time, however many parts start at once
+# Whoever wants a table for which a revision waits stands behind it. Not less than PostgreSQL's deadlock_timeout of a
+# second, after which an autovacuum gives way to who waits for it.
+_LOCK_TIMEOUT = "2s"
+_BEGIN = text("SELECT pg_backend_pid(), set_config('lock_timeout', :timeout, true)")
 
 
 def configuration() -> Config:
@@ -23,22 +29,58 @@ def configuration() -> Config:
     return config
 
 
-def newest_revision() -> str | None:
-    """The revision that this code expects."""
-    return ScriptDirectory.from_config(configuration()).get_current_head()
+async def upgrade(
+    database: Database, tell: Tell = lambda _: None, *, patience_seconds: float = PATIENCE_SECONDS
+) -> None:
+    """Run what is missing, a transaction for each revision; ``tell`` is given a line for whatever is waited for.
+
+    Each waits for its locks for two seconds, and where it has not got them, or is given up in a deadlock, it is tried
+    again when who held them has ended, for half an hour. A database of a newer Hourpost is left as it is, and told.
+
+    Raises: ServiceUnavailable, also when there is no more patience; Refused for a database with revisions that are not
+        ours; sqlalchemy.exc.DBAPIError.
+    """
+    known = list_file_revisions()
+    if _following(await current_revision(database), known, tell) is None:
+        return
+    async with taking_turn(database, tell, patience_seconds) as turn:
+        while (revision := _following(await current_revision(database), known, tell)) is not None:
+            await _climb(database, turn, revision)
 
 
-def _upgrade(connection: Connection) -> None:
-    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+def _following(current: str | None, known: list[str], tell: Tell) -> str | None:
+    """The revision to go to from ``current``, None where there is none. Raises: Refused.
+
+    An empty database goes to the newest at once: nobody waits for its tables yet.
+    """
+    if current is None:
+        return known[-1]
+    if is_newer(current, known[-1]):
+        tell(f"{newer_words(current, known[-1])}: it is left as it is, and this one works beside it.")
+        return None
+    if current not in known:
+        raise Refused(f"The database is at revision {current}, which is none of Hourpost's: is it another program's?")
+    return next((revision for revision in known if revision > current), None)
+
+
+async def _climb(database: Database, turn: Turn, revision: str) -> None:
+    """Go to ``revision``, however often that has to be tried. Raises: ServiceUnavailable."""
+    is_there = False
+    while not is_there:
+        try:
+            async with database.transaction() as connection:
+                pid = (await connection.execute(_BEGIN, {"timeout": _LOCK_TIMEOUT})).scalar_one()
+                async with turn.watching(pid):
+                    await connection.run_sync(partial(_upgrade, revision=revision))
+            is_there = True
+        except RolledBack as error:
+            await turn.wait(revision, error)
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
     config = configuration()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-async def upgrade(database: Database) -> None:
-    """Run what is missing, in one transaction. Raises: ServiceUnavailable, sqlalchemy.exc.DBAPIError."""
-    async with database.transaction() as connection:
-        await connection.run_sync(_upgrade)
+    command.upgrade(config, revision)
 
 
 async def current_revision(database: Database) -> str | None:

@@ -109,7 +109,7 @@ async def fresh_database_url(template_url: str, postgres: EmbeddedPostgres) -> A
     url = await copy_template(postgres)
     yield url
     connection = await asyncpg.connect(postgres.url("postgres"))
-    await connection.execute(f'DROP DATABASE "{_name_of(url)}" WITH (FORCE)')
+    await connection.execute(f'DROP DATABASE "{name_of(url)}" WITH (FORCE)')
     await connection.close()
 
 
@@ -184,14 +184,15 @@ def _running(server: T, program: Program) -> Iterator[T]:
         stop(program, child)
 
 
-async def copy_template(postgres: EmbeddedPostgres) -> str:
+async def copy_template(postgres: EmbeddedPostgres, template: str = _TEMPLATE) -> str:
     """A database of the caller's own, as new; gives its address."""
     name = f"test_{uuid4().hex}"
     connection = await asyncpg.connect(postgres.url("postgres"))
-    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE} STRATEGY file_copy')
+    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
     await connection.close()
     return postgres.url(name)
 
 
-def _name_of(url: str) -> str:
+def name_of(url: str) -> str:
+    """The database's name in its address."""
     return url.partition("@/")[2].partition("?")[0]

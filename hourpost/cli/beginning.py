@@ -19,7 +19,7 @@ from hourpost.gateways.encryption import Cipher
 from hourpost.poolers import WORDS, Pooler, find_pooler, refuses_sessions
 from hourpost.seals import find_wrong_key
 from hourpost.settings import Settings
-from migrations.revision import newest_file_revision
+from migrations.revision import is_newer, newest_file_revision
 
 _PAUSE_SECONDS = 0.1
 _TELL_SECONDS = 10.0
@@ -137,4 +137,5 @@ async def has_tables(database: Database) -> bool:
             rows = await _REVISION.run(connection, {})
     except asyncpg.UndefinedTableError:
         return False
-    return any(row.version_num >= newest_file_revision() for row in rows)
+    newest = newest_file_revision()
+    return any(row.version_num == newest or is_newer(row.version_num, newest) for row in rows)

@@ -35,7 +35,8 @@ from hourpost.rules.plans import PLANS
 from hourpost.rules.subscriptions import TERMS, Price, lookup_key
 from hourpost.seals import WrongKey, find_wrong_key
 from hourpost.settings import Settings, list_unknown_variables, list_unreadable_lines
-from migrations.upgrade import current_revision, newest_revision
+from migrations.revision import is_newer, newer_words, newest_file_revision
+from migrations.upgrade import current_revision
 
 _MOST_SKEW_SECONDS = 2.0
 _SEALED = "give the key that the database was used with, in HOURPOST_SECRET_KEY or HOURPOST_PREVIOUS_SECRET_KEYS"
@@ -100,7 +101,7 @@ async def _check_database(settings: Settings) -> list[Check]:
         version, now = " ".join(str(row[0]).split()[:2]), row[1]
         skew = max((before - now).total_seconds(), (now - after).total_seconds(), 0.0)
         migrations = await _check_migrations(database)
-        refused = await check_logins(database) if migrations.level is Level.OK else []
+        refused = await check_logins(database) if migrations.level is not Level.FAILED else []
         found = ok("database", version)
         if pooler is not None:
             found = warning("database", f"{version}, behind a pooler, which must be in session mode", _ADVICE["pooler"])
@@ -127,9 +128,11 @@ def _open_database(settings: Settings, *, pool_size: int) -> Database:
 
 
 async def _check_migrations(database: Database) -> Check:
-    current, newest = await current_revision(database), newest_revision()
+    current, newest = await current_revision(database), newest_file_revision()
     if current == newest:
         return ok("migrations", f"at {current}")
+    if current is not None and is_newer(current, newest):
+        return warning("migrations", newer_words(current, newest), "this one works beside it; upgrade it when you can")
     return failed("migrations", f"at {current or 'none'}, this code expects {newest}", "run `hourpost migrate`")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -26,7 +27,9 @@ Restored = Annotated[bool, typer.Option("--restored", help="The database is a ba
 def migrate(restored: Restored = False) -> None:
     """Bring the database to this version's tables; run it once, before every other part starts.
 
-    Several at once are harmless: they wait for one another, and all but the first find nothing to do.
+    Several at once are harmless: they wait for one another, and all but the first find nothing to do. Parts may be at
+    work meanwhile, and a dump under way: what is waited for is told, for half an hour, and then given up with 1. A
+    database of a newer version is left as it is.
     With --restored, run before any part starts, mail programs also read their folders anew: messages that come now are
     given the numbers of those that the backup did not have.
     """
@@ -40,7 +43,7 @@ def migrate(restored: Restored = False) -> None:
 
     async def run() -> int:
         try:
-            await upgrade(database)
+            await upgrade(database, partial(typer.echo, err=True))
             if not restored:
                 return 0
             async with database.transaction() as connection:

@@ -26,7 +26,7 @@ from hourpost.embedded.instance import remove_instance, write_instance
 from hourpost.embedded.linux import use_few_arenas
 from hourpost.embedded.lock import HomeTaken, lock_home
 from hourpost.embedded.postgres import EmbeddedPostgres
-from hourpost.embedded.program import Program, run
+from hourpost.embedded.program import Program
 from hourpost.embedded.readiness import mark_starting, readiness_file
 from hourpost.embedded.redis import BROKER_DATABASE, COUNTER_DATABASE, EmbeddedRedis
 from hourpost.embedded.room import Room
@@ -36,7 +36,7 @@ from hourpost.embedded.writeback import Writeback
 from hourpost.errors import HourpostError
 from hourpost.gateways.redis_server import inspect_redis
 from hourpost.settings import Settings, list_unknown_variables, load_settings
-from migrations.revision import newest_file_revision
+from migrations.revision import is_newer, newest_file_revision
 
 app = typer.Typer(add_completion=False)
 
@@ -146,8 +146,8 @@ class Run:
         make_ready(self._running_settings())  # while PostgreSQL starts
         if not self._supervisor.wait():
             return False
-        if not self._is_prepared():
-            self._prepare_database()
+        if not self._is_prepared() and not self._prepare_database():
+            return False
         self._supervisor.start(parts)
         is_ready = self._supervisor.wait()
         self._write_instance()
@@ -201,15 +201,25 @@ class Run:
         """Whether the embedded database is known to have this version's tables, and its first account."""
         if self._settings.database_url is not None or read_first_steps(self._home) is None:
             return False
-        with suppress(FileNotFoundError):
-            return self._revision_file.read_text().strip() == newest_file_revision()
-        return False
+        return self._read_revision() == newest_file_revision()
 
-    def _prepare_database(self) -> None:
-        """Migrate and make the first account, in a process of its own that takes its memory with it."""
-        run((sys.executable, "-m", "hourpost.embedded.prepare", str(self._home)), name="preparing the database")
-        if self._settings.database_url is None:
+    def _read_revision(self) -> str | None:
+        with suppress(FileNotFoundError):
+            return self._revision_file.read_text().strip()
+        return None
+
+    def _prepare_database(self) -> bool:
+        """Migrate and make the first account, in a process of its own that takes its memory with it.
+
+        False when a signal came first. Raises: RuntimeError.
+        """
+        argv = (sys.executable, "-m", "hourpost.embedded.prepare", str(self._home))
+        program = Program("up", argv, is_ready=lambda: True, noise=_NOISE)
+        if not self._supervisor.run(program, "preparing the database"):
+            return False
+        if self._settings.database_url is None and not is_newer(self._read_revision(), newest_file_revision()):
             write_private(self._revision_file, newest_file_revision() + "\n")
+        return True
 
     def _capture_relay(self, certificate: Certificate) -> Program:
         url = capture_part.capture_url(self._home, certificate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
 from hourpost.database import Database
@@ -17,9 +18,9 @@ from migrations.upgrade import upgrade
 
 
 async def prepare(home: Path) -> None:
-    """Migrate, then make the first account where there is none.
+    """Migrate, then make the first account where there is none; what is waited for is printed.
 
-    Raises: ServiceUnavailable, Refused with a secret key that is not the data's.
+    Raises: ServiceUnavailable, Refused with a secret key that is not the data's, or a database that is not ours.
     """
     settings = instance_settings_of(home)
     assert settings.database_url is not None  # `hourpost up` has written where it is
@@ -27,7 +28,7 @@ async def prepare(home: Path) -> None:
         settings.database_url.get_secret_value(), pool_size=2, application="hourpost up", is_patient=True
     )
     try:
-        await upgrade(database)
+        await upgrade(database, partial(print, flush=True))
         cipher, clock = Cipher.from_settings(settings), SystemClock()
         wrong = await find_wrong_key(database, cipher)
         if wrong is not None and wrong.is_whole:

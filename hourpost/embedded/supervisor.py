@@ -33,6 +33,7 @@ class Child:
         self.program = program
         self.process: Process | None = None
         self.restarts_at = 0.0
+        self.last_line = ""
         self._log = log
         self._started_at = 0.0
         self._failures = 0
@@ -70,6 +71,7 @@ class Child:
         for line in lines:
             text = line.decode(errors="replace").rstrip()
             if self.program.noise is None or not self.program.noise.search(text):
+                self.last_line = text
                 self._log(self.program.name, text)
 
 
@@ -89,6 +91,24 @@ class Supervisor:
         self._groups.append(group)
         for child in group:
             self._start(child)
+
+    def run(self, program: Program, task: str) -> bool:
+        """Run one that ends by itself, ``task`` in words; False when a signal came first, and ``stop`` has to follow.
+
+        Raises: OSError, RuntimeError with the last that it said when it fails.
+        """
+        self.start([program])
+        child = self._groups[-1][0]
+        while child.is_alive and not self._is_stopping:
+            self._turn(_PROBE_SECONDS)
+        if child.is_alive:
+            return False
+        self._groups.pop()
+        self._turn(_PROBE_SECONDS)  # its last words
+        assert child.process is not None
+        if child.process.returncode:
+            raise RuntimeError(f"{task} failed: {child.last_line}")
+        return not self._is_stopping
 
     def wait(self) -> bool:
         """Wait until all are ready; False when a signal came first. Raises: RuntimeError, TimeoutError."""

@@ -66,6 +66,22 @@ def test_each_fault_is_found_with_what_to_do(
     assert variable in check["advice"]
 
 
+@pytest.mark.parametrize(("revision", "status"), [("9999", "warning"), ("0001", "failed")])
+def test_a_database_of_a_newer_version_is_no_fault_and_an_older_one_is(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, fresh_database_url: str, revision: str, status: str
+) -> None:
+    async def set_revision() -> None:
+        database = Database(fresh_database_url, pool_size=1)
+        async with database.transaction() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
+        await database.close()
+
+    asyncio.run(set_revision())
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", fresh_database_url)
+    check = examine(hourpost)["migrations"]
+    assert (check["status"], "hourpost migrate" in check["advice"]) == (status, status == "failed")
+
+
 @pytest.mark.parametrize(("days", "status"), [(90, "ok"), (5, "warning"), (-1, "failed")])
 def test_a_certificate_is_told_before_it_ends(
     hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days: int, status: str

@@ -22,7 +22,7 @@ def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_statement_over_millions_of_rows_is_waited_for(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def upgrade(database: Database) -> None:
+    async def upgrade(database: Database, _: object) -> None:
         async with database.transaction() as connection:
             await _build_an_index(connection)
 

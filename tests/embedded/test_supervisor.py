@@ -67,6 +67,28 @@ def watch(supervisor: Supervisor, until: Callable[[], bool], seconds: float = 20
     assert until()
 
 
+def test_what_ends_by_itself_is_heard_and_waited_for(supervisor: Supervisor, log: list[tuple[str, str]]) -> None:
+    def short(code: str) -> Program:
+        return Program("short", (sys.executable, "-c", code), is_ready=lambda: True)
+
+    assert supervisor.run(short("import time; print('waits', flush=True); time.sleep(0.3); print('done')"), "waiting")
+    assert log == [("short", "waits"), ("short", "done")]
+    with pytest.raises(RuntimeError, match="waiting failed: not so"):
+        supervisor.run(short("import sys; print('first'); sys.exit('not so')"), "waiting")
+    assert supervisor.pids() == {}
+
+
+def test_a_signal_ends_what_would_end_by_itself(supervisor: Supervisor, log: list[tuple[str, str]]) -> None:
+    argv = (sys.executable, "-c", "import time; print('waits', flush=True); time.sleep(60)")
+    began_at = time.monotonic()
+    signaling = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    signaling.start()
+    assert not supervisor.run(Program("short", argv, is_ready=lambda: True), "waiting")
+    supervisor.stop()
+    assert time.monotonic() - began_at < 10
+    signaling.join()
+
+
 def test_it_waits_until_all_are_ready(supervisor: Supervisor, new_program: NewProgram) -> None:
     slow, fast = new_program("time.sleep(0.3)", "slow"), new_program(name="fast")
     supervisor.start([slow, fast])

@@ -30,12 +30,15 @@ class Migrator:
 
 
 @asynccontextmanager
-async def holding(url: str, table: str) -> AsyncIterator[Migrator]:
+async def holding(
+    url: str, table: str, *, mode: str = "ACCESS EXCLUSIVE", name: str = "migrator"
+) -> AsyncIterator[Migrator]:
     """``table`` is locked as long as the block takes; in a deadlock it is the other who is given up."""
-    connection = await asyncpg.connect(url, server_settings={"deadlock_timeout": "1min"})
+    settings = {"deadlock_timeout": "1min", "application_name": name}
+    connection = await asyncpg.connect(url, server_settings=settings)
     try:
         async with connection.transaction():
-            await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            await connection.execute(f"LOCK TABLE {table} IN {mode} MODE")
             yield Migrator(connection, table)
     finally:
         await connection.close()
