@@ -82,7 +82,7 @@ def build() -> Any:
             postman=unused,
             mail=unused,
             logins=unused,
-            revision=None,
+            revision="",
         ),
     )
 

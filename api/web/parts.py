@@ -50,7 +50,7 @@ class Parts:
     postman: Postman
     mail: MailStore
     logins: MailboxLogins
-    revision: str | None
+    revision: str
     """The migration that this code expects the database to have."""
     afterwards: Afterwards = field(default_factory=Afterwards)
     """What goes on once an answer has left."""
