@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
-from hourpost.gateways.script_link import Call, HourUnavailable, ScriptLink
+from hourpost.gateways.script_link import Call, HourRefused, HourUnavailable, ScriptLink
 from hourpost.rules.hour import Schedule, Slot, slots_of
 from hourpost.rules.hour_tokens import Answer, Mode, Reading, Refusal, Seed, Take, Taken
 
-__all__ = ["Hour", "HourUnavailable", "RedisHour"]
+__all__ = ["Hour", "HourRefused", "HourUnavailable", "RedisHour"]
 
 _STATE = struct.Struct("<8dI")
 """What every answer of the script begins with; then codes (int32 each), then cells."""

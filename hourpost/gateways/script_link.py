@@ -16,16 +16,22 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from hourpost.errors import ServiceUnavailable
 
 AWAY = "Redis does not answer"
+TAKES_NOTHING = "Redis takes nothing"
 CONNECTIONS = 8
 MARK_BYTES = 48
 LAYOUT = b"1:"
 """Raise it when the bucket's layout changes: buckets of another layout are cold."""
 
+_MOST_WORDS = 200
 _RUN_ID = re.compile(rb"^run_id:([0-9a-f]{40})\r?$", re.MULTILINE)
 
 
 class HourUnavailable(ServiceUnavailable):
     """Redis does not answer; what was asked may or may not have happened."""
+
+
+class HourRefused(HourUnavailable):
+    """Redis answers, and takes nothing: it is full, or a replica, say; its message ends with Redis's own words."""
 
 
 class Call(NamedTuple):
@@ -58,6 +64,7 @@ class ScriptLink:
         self._timeout_seconds = timeout_seconds
         self._rest_seconds = rest_seconds
         self._rests_until = 0.0
+        self._last_fault: Exception = OSError()
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[AbstractConnection] = []
         self.is_cluster: bool | None = None
@@ -77,17 +84,17 @@ class ScriptLink:
         Gives what the script returned to each: bytes, ``None``, or a list of both.
 
         Raises:
-            HourUnavailable: any of them was not answered in time; each may have run.
+            HourUnavailable: any of them was not answered in time; each may have run. HourRefused: one was refused.
         """
         async with self._turns:
             if monotonic() < self._rests_until:
-                raise HourUnavailable(AWAY, retry_after_seconds=1, cause="resting after a failure")
+                raise _unavailable(self._last_fault, cause="resting after a failure")
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     return await self._exchange(calls, now)
             except (RedisError, OSError) as fault:
-                self._rests_until = monotonic() + self._rest_seconds
-                raise HourUnavailable(AWAY, retry_after_seconds=1, cause=repr(fault)) from fault
+                self._rests_until, self._last_fault = monotonic() + self._rest_seconds, fault
+                raise _unavailable(fault, cause=repr(fault)) from fault
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -153,3 +160,10 @@ class ScriptLink:
             return await connection.read_response(disable_decoding=True)
         except ResponseError as refusal:
             return refusal
+
+
+def _unavailable(fault: Exception, *, cause: str) -> HourUnavailable:
+    if isinstance(fault, ResponseError):
+        words = str(fault).rpartition(": -")[2]  # what stands before is where in the script
+        return HourRefused(f"{TAKES_NOTHING}: {words[:_MOST_WORDS]}", retry_after_seconds=1, cause=cause)
+    return HourUnavailable(AWAY, retry_after_seconds=1, cause=cause)

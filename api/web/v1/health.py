@@ -15,6 +15,7 @@ from api.web.parts import Parts
 from api.web.v1 import account_shapes
 from api.web.v1.documented import route
 from hourpost.errors import ServiceUnavailable
+from hourpost.gateways.hour import HourRefused
 from hourpost.rules.ids import new_id
 from migrations.revision import is_newer
 
@@ -34,7 +35,7 @@ async def get_health() -> Response:
 async def get_readiness(parts: ThePartsOf) -> Response:
     """Check what is needed to accept emails: the database with its migrations, and Redis.
 
-    While Redis alone is away this is 503 although emails are still accepted, and held.
+    While Redis alone is away, or full, this is 503 although emails are still accepted, and held.
     """
     checks = dict(zip(("database", "redis"), await asyncio.gather(_database(parts), _redis(parts)), strict=True))
     wrong = [f"{name}: {words}" for name, words in checks.items() if words != "ok"]
@@ -65,6 +66,8 @@ async def _redis(parts: Parts) -> str:
     try:
         async with asyncio.timeout(_CHECK_SECONDS):
             await parts.hour.peek(new_id(), 1)
+    except HourRefused as error:
+        return error.message.removeprefix("Redis ")
     except (ServiceUnavailable, TimeoutError):
         return "not reachable"
     return "ok"

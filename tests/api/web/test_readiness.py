@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import redis
 from pydantic import SecretStr
 from sqlalchemy import text
 
 from hourpost.database import Database
 from hourpost.settings import Settings
+from tests.api.web.conftest import Customer
 from tests.api.web.running import RunningWeb
 
 
@@ -39,3 +41,17 @@ def test_a_newer_database_is_as_good_as_its_own_while_others_are_upgraded(
     asyncio.run(set_revision())
     answer = httpx.get(f"{own_web.url}/readyz", timeout=20)
     assert (answer.status_code, said in answer.text) == (status, True)
+
+
+def test_a_redis_that_is_full_is_said_to_be_and_mail_is_taken_and_held(owner: Customer, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            for _ in range(20):  # between two that it refuses it is asked for nothing that needs room
+                assert owner.send().status_code in (200, 202)
+                ready = owner.http.get("/readyz")
+                if ready.status_code == 503:
+                    break
+        finally:
+            client.config_set("maxmemory", 0)
+    assert ready.json()["message"].startswith("Not ready; redis: takes nothing: OOM command not allowed")
