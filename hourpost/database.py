@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qsl
 from weakref import WeakSet
 
 import asyncpg
@@ -19,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from hourpost.connections import UNSOUND, Connections
 from hourpost.errors import DiskFull, RolledBack, ServiceUnavailable
+from hourpost.rules.room import NONE_BYTES
 
 SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 """What the address of a database may begin with."""
@@ -71,17 +74,18 @@ class HotStatement:
 class HotConnection:
     """A connection while it is lent for hot statements; what asyncpg says of an outage becomes ServiceUnavailable."""
 
-    __slots__ = ("_connection", "_lender")
+    __slots__ = ("_connection", "_folder", "_lender")
 
-    def __init__(self, lender: Connections) -> None:
+    def __init__(self, lender: Connections, folder: str | None) -> None:
         self._lender = lender
+        self._folder = folder
         self._connection: asyncpg.Connection | None = None
 
     async def __aenter__(self) -> asyncpg.Connection:
         try:
             self._connection = connection = await self._lender.take()
         except _HOT_AWAY as error:
-            raise _unavailable(error) from error
+            raise _unavailable(error, self._folder) from error
         return connection
 
     async def __aexit__(
@@ -91,7 +95,7 @@ class HotConnection:
         self._lender.give_back(self._connection, is_sound=not isinstance(error, UNSOUND))
         if isinstance(error, _HOT_AWAY) and not isinstance(error, ValueError):
             # asyncpg's word for a value of the wrong kind is of the same family, and a ValueError
-            raise _unavailable(error) from error
+            raise _unavailable(error, self._folder) from error
 
 
 class Database:
@@ -112,6 +116,7 @@ class Database:
         plans_once: bool = False,
     ) -> None:
         self.url = url
+        self._folder = _folder_of(url)
         self._settings = {"application_name": application, "jit": "off"}
         self._plans = {"plan_cache_mode": "force_generic_plan"} if plans_once else {}
         self._longest_seconds = None if is_patient else _LONGEST_SECONDS
@@ -169,7 +174,7 @@ class Database:
 
         Raises: ServiceUnavailable; whether a write was done is then unknown, but of RolledBack.
         """
-        return HotConnection(self._hot)
+        return HotConnection(self._hot, self._folder)
 
     def _lend(self, _: object, record: Any, __: object) -> None:
         """Lend no connection that was lost while nobody used it, as all are when PostgreSQL starts anew."""
@@ -223,11 +228,10 @@ class Database:
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await self.engine.dispose()
 
-    @staticmethod
-    def _away(error: BaseException) -> BaseException:
+    def _away(self, error: BaseException) -> BaseException:
         if isinstance(error, DBAPIError) and not _is_away(error):
             return error
-        return _unavailable(error)
+        return _unavailable(error, self._folder)
 
 
 # asyncpg tells a lost or refused connection in several ways; a wrong statement is none of them.
@@ -268,14 +272,29 @@ _FULL_TEXT = "There is no room to store anything: the disk of the database is fu
 _AWAY_STATES = ("08", "28", "3D", "57P", "53", "58")  # also for whom it does not let in
 _ROLLED_BACK_TEXT = "The database was busy with what concerns this; please try again."
 _ROLLED_BACK_STATES = ("40", "55P03")  # deadlocks, and a lock that was waited for long enough
+_CLOSED_STATES = ("28", "3D")  # it is there, and lets us into no such database
 _DISK_FULL = "53100"
 
 
-def _unavailable(error: BaseException) -> ServiceUnavailable:
+def _folder_of(url: str) -> str | None:
+    """Where PostgreSQL has its socket on this machine, and under `hourpost up` its data, as a rule."""
+    query = url.partition("?")[2]
+    return next((value for name, value in parse_qsl(query) if name == "host" and value.startswith("/")), None)
+
+
+def _is_full(folder: str) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < NONE_BYTES
+    except OSError:
+        return False
+
+
+def _unavailable(error: BaseException, folder: str | None) -> ServiceUnavailable:
+    """Also PostgreSQL ends where it has no room for its log; then it cannot say why it is away."""
     state = _state_of(error)
     if state.startswith(_ROLLED_BACK_STATES):
         return RolledBack(_ROLLED_BACK_TEXT, retry_after_seconds=1, cause=_cause_of(error))
-    if state == _DISK_FULL:
+    if state == _DISK_FULL or (folder is not None and not state.startswith(_CLOSED_STATES) and _is_full(folder)):
         return DiskFull(_FULL_TEXT, retry_after_seconds=30, cause=repr(error))
     # Our own clock has run out, which it also does where this process had no time to listen
     text = _SLOW_TEXT if isinstance(error, TimeoutError | PoolTimeout) else _AWAY_TEXT

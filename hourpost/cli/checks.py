@@ -20,8 +20,8 @@ from hourpost.cli.faults import of_certificate, of_names
 from hourpost.cli.relay_checks import ADVICE as RELAY_ADVICE
 from hourpost.cli.relay_checks import check_logins, check_relays
 from hourpost.database import STATEMENT_FAULTS, Database
-from hourpost.embedded.room import NONE_BYTES, describe
-from hourpost.errors import HourpostError, ServiceUnavailable
+from hourpost.embedded.room import describe
+from hourpost.errors import DiskFull, HourpostError, ServiceUnavailable
 from hourpost.flow.postman import find_owner
 from hourpost.gateways.dns import ResolverDns
 from hourpost.gateways.encryption import Cipher
@@ -32,6 +32,7 @@ from hourpost.poolers import WORDS as POOLER
 from hourpost.poolers import Pooler, find_pooler, refuses_sessions
 from hourpost.rules.addresses import parse_address
 from hourpost.rules.plans import PLANS
+from hourpost.rules.room import NONE_BYTES
 from hourpost.rules.subscriptions import TERMS, Price, lookup_key
 from hourpost.seals import WrongKey, find_wrong_key
 from hourpost.settings import Settings, list_unknown_variables, list_unreadable_lines
@@ -73,7 +74,8 @@ async def _run(name: str, check: Checker, settings: Settings) -> list[Check]:
         return [failed(name, f"no answer in {_TIMEOUT_SECONDS:.0f} s", "look at the machine, the network, a firewall")]
     except HourpostError as error:
         cause = f" ({error.cause})" if error.cause else ""
-        return [failed(name, f"{error.message}{cause}", _ADVICE[name])]
+        advice = _ADVICE["room" if isinstance(error, DiskFull) else name]
+        return [failed(name, f"{error.message}{cause}", advice)]
     except (ValueError, OSError) as error:
         return [failed(name, str(error), _ADVICE[name])]
     except STATEMENT_FAULTS as error:
@@ -347,6 +349,7 @@ _ADVICE = {
     "settings": "no part starts until it is corrected; `hourpost settings` says what each means",
     "strange": "correct its name or the line, or take it away",
     "database": "start PostgreSQL, or correct HOURPOST_DATABASE_URL",
+    "room": "make room on it; then PostgreSQL, and all that waits for it, goes on by itself",
     "pooler": "name PostgreSQL itself in HOURPOST_DATABASE_URL; each process keeps to 15 connections by itself",
     "redis": "start Redis, or correct HOURPOST_REDIS_URL; until then mail is accepted and held",
     "broker": "start Redis, or correct HOURPOST_BROKER_URL; until then mail leaves seconds later",

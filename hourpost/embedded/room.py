@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from hourpost.rules.room import NONE_BYTES
+
 LITTLE_BYTES = 512 * 1_024 * 1_024
-NONE_BYTES = 32 * 1_024 * 1_024
 _LOOK_SECONDS = 5.0
 _TELL_SECONDS = 60.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,6 +65,16 @@ def test_each_fault_is_found_with_what_to_do(
     check = examine(hourpost)[name]
     assert check["status"] == "failed"
     assert variable in check["advice"]
+
+
+def test_a_postgresql_that_ended_for_want_of_room_is_not_to_be_started(
+    hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    monkeypatch.setenv("HOURPOST_DATABASE_URL", f"postgresql://hourpost@/hourpost?host={tmp_path}")
+    check = examine(hourpost)["database"]
+    assert "the disk of the database is full" in check["text"]
+    assert check["advice"].startswith("make room on it")
 
 
 @pytest.mark.parametrize(("revision", "status"), [("9999", "warning"), ("0001", "failed")])

@@ -7,8 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from hourpost import database as database_module
+from hourpost.database import Database
 from hourpost.embedded import room
-from hourpost.embedded.room import LITTLE_BYTES, NONE_BYTES, Room, describe
+from hourpost.embedded.room import LITTLE_BYTES, Room, describe
+from hourpost.errors import DiskFull, ServiceUnavailable
+from hourpost.rules.room import NONE_BYTES
 
 
 @pytest.mark.parametrize(("free_bytes", "said"), [(LITTLE_BYTES, None), (LITTLE_BYTES - 1, "full"), (0, "503")])
@@ -40,3 +44,18 @@ def test_a_disk_that_fills_is_told_at_once_then_each_minute_and_that_there_is_ro
         counts.append(len(told))
     assert counts == [1, 1, 2, 2, 2, 3, 4, 4]
     assert "room again" in told[-1]
+
+
+@pytest.mark.parametrize("way", ["reading", "transaction", "hot_statements", "hot_transaction"])
+@pytest.mark.parametrize(("free_bytes", "kind"), [(NONE_BYTES - 1, DiskFull), (NONE_BYTES, ServiceUnavailable)])
+async def test_a_postgresql_that_has_ended_for_want_of_room_is_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_bytes: int, kind: type[Exception], way: str
+) -> None:
+    """As it does when it has no room for its log: then there is nobody who could say so."""
+    monkeypatch.setattr(database_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+    database = Database(f"postgresql://hourpost@/hourpost?host={tmp_path}", pool_size=1)
+    with pytest.raises(ServiceUnavailable) as caught:
+        async with getattr(database, way)():
+            pass
+    assert type(caught.value) is kind
+    await database.close()
