@@ -8,6 +8,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from hourpost.database import Database
@@ -18,6 +19,8 @@ from migrations.turn import PATIENCE_SECONDS, Tell, Turn, taking_turn
 # Whoever wants a table for which a revision waits stands behind it. Not less than PostgreSQL's deadlock_timeout of a
 # second, after which an autovacuum gives way to who waits for it.
 _LOCK_TIMEOUT = "2s"
+_BUILD_TIMEOUT = "30min"  # for old transactions, to the end of which nobody stands behind an index that is built
+_BUILD = text("SELECT set_config('lock_timeout', :timeout, false)")
 _BEGIN = text("SELECT pg_backend_pid(), set_config('lock_timeout', :timeout, true)")
 
 
@@ -44,8 +47,8 @@ async def upgrade(
     if _following(await current_revision(database), known, tell) is None:
         return
     async with taking_turn(database, tell, patience_seconds) as turn:
-        while (revision := _following(await current_revision(database), known, tell)) is not None:
-            await _climb(database, turn, revision)
+        while (revision := _following(current := await current_revision(database), known, tell)) is not None:
+            await _climb(database, turn, revision, is_empty=current is None)
 
 
 def _following(current: str | None, known: list[str], tell: Tell) -> str | None:
@@ -63,11 +66,13 @@ def _following(current: str | None, known: list[str], tell: Tell) -> str | None:
     return next((revision for revision in known if revision > current), None)
 
 
-async def _climb(database: Database, turn: Turn, revision: str) -> None:
+async def _climb(database: Database, turn: Turn, revision: str, *, is_empty: bool) -> None:
     """Go to ``revision``, however often that has to be tried. Raises: ServiceUnavailable."""
     is_there = False
     while not is_there:
         try:
+            if not is_empty:
+                await _before(database, revision)
             async with database.transaction() as connection:
                 pid = (await connection.execute(_BEGIN, {"timeout": _LOCK_TIMEOUT})).scalar_one()
                 async with turn.watching(pid):
@@ -75,6 +80,17 @@ async def _climb(database: Database, turn: Turn, revision: str) -> None:
             is_there = True
         except RolledBack as error:
             await turn.wait(revision, error)
+
+
+async def _before(database: Database, revision: str) -> None:
+    """Run what a revision has to do outside of any transaction, its function ``before``; each statement is one."""
+    script = ScriptDirectory.from_config(configuration()).get_revision(revision)
+    before = getattr(script.module, "before", None)
+    if before is None:
+        return
+    async with database.reading() as connection:
+        await connection.execute(_BUILD, {"timeout": _BUILD_TIMEOUT})
+        await connection.run_sync(before)
 
 
 def _upgrade(connection: Connection, revision: str) -> None:

@@ -1,7 +1,11 @@
-"""emails are found by their recipients however these are written"""
+"""emails are found by their recipients however these are written
 
-import sqlalchemy as sa
+Deliveries are most of a database, and each email would stand for seconds while their index is built.
+"""
+
 from alembic import op
+
+from migrations.indexes import build_beside
 
 revision = '0026'
 down_revision = '0025'
@@ -9,11 +13,18 @@ branch_labels = None
 depends_on = None
 
 _NAME = 'deliveries_account_id_address_email_id_idx'
+_NEW = 'deliveries_account_id_lower_address_email_id_idx'
+_ON = 'deliveries (account_id, lower(address), email_id)'
+
+
+def before(connection) -> None:
+    build_beside(connection, _NEW, _ON)
 
 
 def upgrade() -> None:
+    op.execute(f'CREATE INDEX IF NOT EXISTS {_NEW} ON {_ON}')  # of an empty database
     op.drop_index(_NAME, table_name='deliveries')
-    op.create_index(_NAME, 'deliveries', ['account_id', sa.text('lower(address)'), 'email_id'])
+    op.execute(f'ALTER INDEX {_NEW} RENAME TO {_NAME}')
 
 
 def downgrade() -> None:

@@ -35,10 +35,10 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turn, "_PAUSE_SECONDS", 0.05)
 
 
-def _downgrade(connection: Connection) -> None:
+def _downgrade(connection: Connection, revision: str = _BEFORE) -> None:
     config = configuration()
     config.attributes["connection"] = connection
-    command.downgrade(config, _BEFORE)
+    command.downgrade(config, revision)
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -146,3 +146,27 @@ async def test_a_turn_that_is_lost_changes_nothing_more(older: Database) -> None
         with pytest.raises(Exception, match="the turn to migrate is lost"):
             await migrating
     assert await current_revision(older) == _BEFORE
+
+
+async def test_an_index_of_deliveries_is_built_while_mail_comes_in(older: Database) -> None:
+    """Also one of which an earlier try left a piece."""
+    name, new = "deliveries_account_id_address_email_id_idx", "deliveries_account_id_lower_address_email_id_idx"
+    told: asyncio.Queue[str] = asyncio.Queue()
+    async with older.transaction() as connection:
+        await connection.run_sync(partial(_downgrade, revision="0025"))
+        await connection.execute(text(f"CREATE INDEX {new} ON deliveries (email_id)"))
+        await connection.execute(text(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{new}'::regclass"))
+    async with holding(older.url, "deliveries", mode="ROW EXCLUSIVE", name="hourpost web"):
+        migrating = asyncio.create_task(upgrade(older, told.put_nowait))
+        door = await asyncpg.connect(older.url, server_settings={"lock_timeout": "1ms"})
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'virtualxid' AND NOT granted"
+        while not await door.fetchval(waits):  # noqa: ASYNC110  # for what has begun before it
+            await asyncio.sleep(0.01)
+        await door.execute("UPDATE deliveries SET state = state WHERE false")
+        await door.close()
+        assert told.empty()
+    await migrating
+    async with older.reading() as connection:
+        shape = (await connection.execute(text(f"SELECT pg_get_indexdef('{name}'::regclass)"))).scalar_one()
+    assert shape.endswith("(account_id, lower(address), email_id)")
+    assert await current_revision(older) == newest_file_revision()
