@@ -4,6 +4,7 @@ Deliveries are most of a database, and each email would stand for seconds while 
 """
 
 from alembic import op
+from sqlalchemy import Connection
 
 from migrations.indexes import build_beside
 
@@ -17,7 +18,7 @@ _NEW = 'deliveries_account_id_lower_address_email_id_idx'
 _ON = 'deliveries (account_id, lower(address), email_id)'
 
 
-def before(connection) -> None:
+def before(connection: Connection) -> None:
     build_beside(connection, _NEW, _ON)
 
 
