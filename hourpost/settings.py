@@ -167,7 +167,7 @@ class Settings(BaseSettings):
     )
     sweep_seconds: float = Field(8.0, gt=0, description="Longest time between two sweeps for what lost its hint.")
     email_days: int = Field(
-        365, ge=30, description="How many days an email and what became of it are kept after it was taken."
+        365, ge=30, description="How many days an email is kept with what became of it, and 30 after it has ended."
     )
     inbound_days: int = Field(90, ge=1, description="How many days mail that came by a route is kept here.")
     database_pool: int = Field(8, ge=2, description="PostgreSQL connections of one process.")

@@ -25,6 +25,7 @@ _ERASE_SECONDS = 60.0
 
 def build_schedule(parts: Parts) -> Schedule:
     """The schedule with every chore."""
+    days = parts.settings.email_days
     postman = Postman(parts.database, parts.intake, parts.clock, parts.settings.own_sender)
     sells = parts.settings.stripe_secret_key is not None
     billing = BillingChores(
@@ -32,11 +33,12 @@ def build_schedule(parts: Parts) -> Schedule:
     )
     filing = Filing(parts.database, parts.mail, parts.clock, parts.settings.hostname)
     mailboxes, domains = MailboxChores(parts.database, parts.clock), DomainChores(parts)
-    accounts = AccountChores(parts.database, parts.clock)
+    accounts, pruning = AccountChores(parts.database, parts.clock), Pruning(parts.database, parts.clock, days)
     webhooks = WebhookChores(parts.database, parts.clock, postman, parts.settings.public_url)
     chores = (
         *(_beside(one.name, one.seconds, one.work) for one in billing.chores()),
-        _beside("prune", _PRUNE_SECONDS, Pruning(parts.database, parts.clock, parts.settings.email_days).prune),
+        _beside("prune", _PRUNE_SECONDS, pruning.prune),
+        _beside("erase emails", _PRUNE_SECONDS, pruning.erase_emails),
         _beside("filing", _FILING_SECONDS, filing.sweep),
         *accounts.chores(),
         *mailboxes.chores(),

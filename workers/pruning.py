@@ -14,7 +14,7 @@ from hourpost.gateways.clock import Clock
 from hourpost.rules.ids import first_id_at
 
 AT_ONCE = 2000
-EMAILS_AT_ONCE = 200  # of up to 40 MB each
+EMAILS_AT_ONCE = 50  # of up to 40 MB each
 _PAUSE_SECONDS = 0.05  # between two, so that a backlog of millions leaves the disk to others
 
 
@@ -46,7 +46,7 @@ KEPT = (
 
 
 class Pruning:
-    """Deletes what is older than it is kept, emails that are older than ``email_days`` among it.
+    """Deletes what is older than it is kept, and emails that are older than ``email_days``.
 
     It can be cut off at any point.
     """
@@ -62,12 +62,15 @@ class Pruning:
             before = self._clock.now() - rows.age
             while await self._delete(rows, before) >= AT_ONCE:  # noqa: ASYNC110  # the pause is for others
                 await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def erase_emails(self) -> None:
+        """The same for emails; it may take hours where much is over at once. Raises: ServiceUnavailable."""
         while await self._erase_emails() >= EMAILS_AT_ONCE:  # noqa: ASYNC110
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _erase_emails(self) -> int:
         async with self._database.transaction() as connection:
-            return await erase_old_emails(connection, self._clock.now() - self._kept, EMAILS_AT_ONCE)
+            return await erase_old_emails(connection, self._clock.now(), self._kept, EMAILS_AT_ONCE)
 
     async def _delete(self, rows: Rows, before: datetime) -> int:
         moment = {"first": first_id_at(before)} if ":first" in rows.is_over else {"before": before}

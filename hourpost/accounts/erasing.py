@@ -5,7 +5,7 @@ Their content is shared with messages of mailboxes, under the email's id; those 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,16 +39,28 @@ SELECT count(*) FROM gone
 
 
 EMAILS_OF_ACCOUNT = _erase("SELECT id FROM emails WHERE account_id = :account ORDER BY id LIMIT :most")
-# The ids sort by time. What waits stays however old it is, and so does what a Sent folder still waits for.
+# The ids sort by time. What waits stays however old it is, what has waited and ended lately too, and what a Sent folder
+# still waits for. Counted, as what does not exist would be looked for in all deliveries when much is old.
 _OLD_EMAILS = _erase(
     """SELECT e.id FROM emails e WHERE e.id < :first
-    AND NOT EXISTS (SELECT FROM deliveries d WHERE d.email_id = e.id AND d.state = ANY(:waiting))
-    AND NOT EXISTS (SELECT FROM sent_copies c WHERE c.email_id = e.id AND NOT c.settled)
+    AND 0 = (SELECT count(*) FROM deliveries d WHERE d.email_id = e.id
+      AND (d.state = ANY(:waiting) OR d.changed_at >= :settled))
+    AND 0 = (SELECT count(*) FROM sent_copies c WHERE c.email_id = e.id AND NOT c.settled)
   ORDER BY e.id LIMIT :most FOR UPDATE SKIP LOCKED"""
 )
+SETTLED = timedelta(days=30)
+"""What has become of an email is kept so long at least, for reports that come late and for whoever looks it up."""
 
 
-async def erase_old_emails(connection: AsyncConnection, before: datetime, most: int) -> int:
-    """Erase up to ``most`` of those that came before then and have ended, the oldest first; gives how many it were."""
-    moment = {"first": first_id_at(before), "waiting": [state.value for state in WAITING], "most": most}
+async def erase_old_emails(connection: AsyncConnection, now: datetime, kept: timedelta, most: int) -> int:
+    """Erase up to ``most`` of those that are older than they are ``kept`` and have ended, the oldest first.
+
+    Gives how many they were.
+    """
+    moment = {
+        "first": first_id_at(now - kept),
+        "settled": now - SETTLED,
+        "waiting": [state.value for state in WAITING],
+        "most": most,
+    }
     return int((await connection.execute(_OLD_EMAILS, moment)).scalar_one())

@@ -92,6 +92,7 @@ async def test_emails_of_long_ago_go_with_all_that_hangs_on_them_and_what_waits_
     account, clock = await make_account(fresh_database), FakeClock()
     for _ in range(5):
         await make_email(fresh_database, account, state=State.SENT)
+    late = await make_email(fresh_database, account, state=State.SENT)
     held = await make_email(fresh_database, account, "ada@far.test", "bo@far.test", state=State.HELD)
     copied = await make_email(fresh_database, account, state=State.SENT)
     filed = await make_email(fresh_database, account, state=State.SENT)
@@ -112,11 +113,16 @@ async def test_emails_of_long_ago_go_with_all_that_hangs_on_them_and_what_waits_
             ),
             {"id": from_text("em", filed)},
         )
-    clock.moment = datetime.now(UTC) + timedelta(days=90, hours=-1)
-    await Pruning(fresh_database, clock, email_days=90).prune()
-    assert await count(fresh_database, "emails") == 8
-    clock.advance(7200)
-    await Pruning(fresh_database, clock, email_days=90).prune()
+    pruning_ = Pruning(fresh_database, clock, email_days=90)
+    for days, left in ((timedelta(days=90, hours=-1), 9), (timedelta(days=90, hours=1), 3)):
+        clock.moment = datetime.now(UTC) + days
+        async with fresh_database.transaction() as connection:  # it was scheduled, and has left a day ago
+            await connection.execute(
+                text("UPDATE deliveries SET changed_at = :at WHERE email_id = :id"),
+                {"id": from_text("em", late), "at": clock.now() - timedelta(days=1)},
+            )
+        await pruning_.erase_emails()
+        assert await count(fresh_database, "emails") == left
     async with fresh_database.reading() as connection:
         left = {
             table: sorted(to_text("em", one) for one in await connection.scalars(text(f"SELECT {key} FROM {table}")))
@@ -127,13 +133,13 @@ async def test_emails_of_long_ago_go_with_all_that_hangs_on_them_and_what_waits_
                 ("content_chunks", "content_id"),
             )
         }
-    assert left["emails"] == sorted([held, copied])
-    assert left["deliveries"] == sorted([held, held, copied])
-    assert set(left["events"]) <= {held, copied}
-    assert left["content_chunks"] == sorted([held, copied, filed])  # the last one's is still a message's
+    assert left["emails"] == sorted([late, held, copied])
+    assert left["deliveries"] == sorted([late, held, held, copied])
+    assert set(left["events"]) <= {late, held, copied}
+    assert left["content_chunks"] == sorted([late, held, copied, filed])  # the last one's is still a message's
 
 
 async def test_what_deletes_is_among_the_schedule_s_chores(settings):
     parts = build_parts(settings, "test")
-    assert {"prune", "erase what webhooks left"} <= {chore.name for chore in build_schedule(parts)._chores}
+    assert {"prune", "erase emails", "erase what webhooks left"} <= {chore.name for chore in build_schedule(parts)._chores}
     await parts.database.close()
