@@ -84,10 +84,13 @@ class Turn:
             await asyncio.sleep(_ASK_SECONDS)
 
     @asynccontextmanager
-    async def watching(self, pid: int) -> AsyncIterator[None]:
-        """The session ``pid`` migrates in the block. Raises: ServiceUnavailable where the turn is lost meanwhile."""
+    async def watching(self, pid: int, *, tells_of: str = "") -> AsyncIterator[None]:
+        """The session ``pid`` migrates in the block; with ``tells_of`` a revision whoever is in its way is told of.
+
+        Raises: ServiceUnavailable where the turn is lost meanwhile, or there is no more patience.
+        """
         self._holders, is_over = [], asyncio.Event()
-        watching = asyncio.create_task(self._watch(pid, is_over))
+        watching = asyncio.create_task(self._watch(pid, is_over, tells_of))
         try:
             yield
         finally:
@@ -104,14 +107,17 @@ class Turn:
             self._note(step, holders, "others")
             await asyncio.sleep(_ASK_SECONDS)
 
-    async def _watch(self, pid: int, is_over: asyncio.Event) -> None:
-        """Remember who was last in the way of it."""
+    async def _watch(self, pid: int, is_over: asyncio.Event, tells_of: str) -> None:
+        """Remember who was last in the way of it, and tell of who has been there for a while."""
         while not is_over.is_set():
             try:
                 async with asyncio.timeout(_ASK_SECONDS):
                     await is_over.wait()
             except TimeoutError:
-                self._holders = await self._find(_IN_THE_WAY, pid) or self._holders
+                found = await self._find(_IN_THE_WAY, pid)
+                self._holders = found or self._holders
+                if found and tells_of:
+                    self._note(f"Revision {tells_of}", found, "others")
 
     def _note(self, step: str, holders: Sequence[Holder], otherwise: str) -> None:
         """Say what ``step`` waits for. Raises: ServiceUnavailable where that takes too long."""

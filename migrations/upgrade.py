@@ -20,8 +20,11 @@ from migrations.turn import PATIENCE_SECONDS, Tell, Turn, taking_turn
 # second, after which an autovacuum gives way to who waits for it.
 _LOCK_TIMEOUT = "2s"
 _BUILD_TIMEOUT = "30min"  # for old transactions, to the end of which nobody stands behind an index that is built
-_BUILD = text("SELECT set_config('lock_timeout', :timeout, false)")
-_BEGIN = text("SELECT pg_backend_pid(), set_config('lock_timeout', :timeout, true)")
+# What the role or the database allows a statement of every day is not for these.
+_BEGIN = text(
+    "SELECT pg_backend_pid(), set_config('lock_timeout', :timeout, :is_local),"
+    " set_config('statement_timeout', '0', :is_local)"
+)
 
 
 def configuration() -> Config:
@@ -72,9 +75,9 @@ async def _climb(database: Database, turn: Turn, revision: str, *, is_empty: boo
     while not is_there:
         try:
             if not is_empty:
-                await _before(database, revision)
+                await _before(database, turn, revision)
             async with database.transaction() as connection:
-                pid = (await connection.execute(_BEGIN, {"timeout": _LOCK_TIMEOUT})).scalar_one()
+                pid = (await connection.execute(_BEGIN, {"timeout": _LOCK_TIMEOUT, "is_local": True})).scalar_one()
                 async with turn.watching(pid):
                     await connection.run_sync(partial(_upgrade, revision=revision))
             is_there = True
@@ -82,15 +85,16 @@ async def _climb(database: Database, turn: Turn, revision: str, *, is_empty: boo
             await turn.wait(revision, error)
 
 
-async def _before(database: Database, revision: str) -> None:
+async def _before(database: Database, turn: Turn, revision: str) -> None:
     """Run what a revision has to do outside of any transaction, its function ``before``; each statement is one."""
     script = ScriptDirectory.from_config(configuration()).get_revision(revision)
     before = getattr(script.module, "before", None)
     if before is None:
         return
     async with database.reading() as connection:
-        await connection.execute(_BUILD, {"timeout": _BUILD_TIMEOUT})
-        await connection.run_sync(before)
+        pid = (await connection.execute(_BEGIN, {"timeout": _BUILD_TIMEOUT, "is_local": False})).scalar_one()
+        async with turn.watching(pid, tells_of=revision):
+            await connection.run_sync(before)
 
 
 def _upgrade(connection: Connection, revision: str) -> None:
