@@ -83,10 +83,11 @@ class Incoming:
 
         Users of a domain send from its servers too, so the name has to be one that no user has.
         """
-        local, at, domain = self.header.from_text.rpartition("<")[2].rstrip("> ").lower().partition("@")
-        if self.authentication is None or not at or (domain,) != self.header.from_domains:
+        author = self.header.find_author()
+        if self.authentication is None or author is None or (author.domain,) != self.header.from_domains:
             return ""
-        return domain if _OF_SERVERS.fullmatch(local) and self.authentication.is_from(domain, organisation_of) else ""
+        is_theirs = self.authentication.is_from(author.domain, organisation_of)
+        return author.domain if _OF_SERVERS.fullmatch(author.local.lower()) and is_theirs else ""
 
     @property
     def is_trusted(self) -> bool:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from hourpost.rules.addresses import AddressError, normalise_domain
+from hourpost.rules.addresses import Address, AddressError, normalise_domain, parse_address, refuse_doubtful_names
 from hourpost.rules.authentication import is_of_server
 from hourpost.rules.header_text import decode_words, make_safe
 from hourpost.rules.line_ends import ContentError, require_line_ends
@@ -47,6 +47,22 @@ class IncomingHeader:
     def find(self, name: bytes) -> bytes | None:
         """The first field of this name (lower case)."""
         return next((value for known, value in self.fields if known == name), None)
+
+    def find_author(self) -> Address | None:
+        """The only address of the only From; None where others may read another one there.
+
+        It is read as it stands: what encoded words hold is a name, whatever it looks like (RFC 2047 §6.2).
+        """
+        froms = [value for name, value in self.fields if name == b"from"]
+        if len(froms) != 1:
+            return None
+        text = _to_text(froms[0]).strip()
+        try:
+            author = parse_address(text)
+            refuse_doubtful_names(text)
+        except AddressError:
+            return None
+        return author
 
 
 def read_incoming(raw: bytes) -> IncomingHeader:

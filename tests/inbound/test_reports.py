@@ -83,6 +83,19 @@ FORGED = Signature("fail", "far.example")
         ("postmaster@far.example <mallory@far.example>", PASSED, "victim@far.example", False),
         ('"<postmaster@far.example>" <mallory@far.example>', PASSED, "victim@far.example", False),
         ("mallory@far.example (<postmaster@far.example>)", PASSED, "victim@far.example", False),
+        ("=?utf-8?q?Zustelldienst?=\r\n <MAILER-DAEMON@FAR.example>", PASSED, "victim@far.example", True),
+        ("mallory@far.example =?utf-8?q?=3Cmailer-daemon=40far.example=3E?=", PASSED, "victim@far.example", False),
+        (
+            '"Mallory" <mallory@far.example> =?utf-8?q?=3Cpostmaster=40far.example=3E?=',
+            PASSED,
+            "victim@far.example",
+            False,
+        ),
+        ("mallory@far.example, <mailer-daemon@far.example>", PASSED, "victim@far.example", False),
+        ("mallory@far.example (<mailer-daemon@far.example", PASSED, "victim@far.example", False),
+        ("mallory@far.example <mailer-daemon@far.example>", PASSED, "victim@far.example", False),
+        ("mallory@far.example\r\nFrom: MAILER-DAEMON@far.example", PASSED, "victim@far.example", False),
+        ("MAILER-DAEMON@far.example\r\nFrom: mallory@far.example", PASSED, "victim@far.example", False),
     ],
 )
 async def test_who_got_a_mail_with_others_has_none_of_them_suppressed(
