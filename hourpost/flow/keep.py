@@ -152,8 +152,8 @@ class Keeper:
 
     async def _store_with(self, incoming: Incoming, forwarded: Collection[UUID], works: list[Work]) -> None:
         targets = _targets(incoming, forwarded)
-        if uncopied := [one for one in incoming.addressees if _is_uncopied(one.mailbox, forwarded)]:
-            works = [partial(_check_owners, uncopied), *works]
+        if apart := _unchecked(incoming, targets):
+            works = [partial(_check_owners, apart), *works]
         if not targets:
             async with self._database.hot_transaction() as connection:
                 await _run_all(works, connection)
@@ -241,7 +241,7 @@ async def _run_all(works: Sequence[Work], connection: asyncpg.Connection) -> Non
 
 
 async def _check_owners(addressees: Sequence[Addressee], connection: asyncpg.Connection) -> None:
-    """What goes on without a copy is stored nowhere that asks whose its address is. Raises: ServiceUnavailable."""
+    """For those of whom no mailbox asks whose their address is as it stores. Raises: ServiceUnavailable."""
     names, accounts = [_domain(one) for one in addressees], [one.account_id for one in addressees]
     if await _DISOWNED.run(connection, {"names": names, "accounts": accounts}):
         raise address_moved()
@@ -261,6 +261,16 @@ def _targets(incoming: Incoming, forwarded: Collection[UUID]) -> list[Target]:
         folder = (mailbox.junk_id if incoming.is_junk else None) or mailbox.inbox_id
         targets[mailbox.mailbox_id] = Target(mailbox.mailbox_id, folder, domain=_domain(one))
     return list(targets.values())
+
+
+def _unchecked(incoming: Incoming, targets: Sequence[Target]) -> list[Addressee]:
+    """Those without a copy, and those whose mailbox is addressed in another domain as well: a target asks for one."""
+    asked = {target.mailbox_id: target.domain for target in targets}
+    return [
+        one
+        for one in incoming.addressees
+        if one.mailbox is not None and asked.get(one.mailbox.mailbox_id) != _domain(one)
+    ]
 
 
 def _is_uncopied(mailbox: Recipient | None, forwarded: Collection[UUID]) -> bool:

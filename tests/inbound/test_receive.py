@@ -12,7 +12,7 @@ from hourpost.inbound.addressees import find_postmaster
 from hourpost.mailboxes.changes import add_alias, delete_mailbox
 from hourpost.rules.authentication import Authentication, Dmarc, Spf
 from hourpost.rules.line_ends import ContentError
-from tests.cast import make_account
+from tests.cast import make_account, make_domain
 from tests.inbound.house import HOP, HOSTNAME, House
 
 LETTER = (
@@ -115,6 +115,23 @@ async def test_a_domain_that_changes_hands_takes_its_mail_along_at_once(
     assert [len(await house.stored(box)) for box in boxes] == stored
     again = await house.rows("SELECT id FROM emails WHERE account_id = :account", account=house.account.id)
     assert again == emails
+
+
+@pytest.mark.parametrize("order", [["moved", "own"], ["own", "moved"]], ids=" first, ".join)
+async def test_a_domain_that_changes_hands_takes_the_mail_of_its_aliases_along(house: House, order: list[str]):
+    info = await house.mailbox("info")
+    moving = await make_domain(house.database, house.account)
+    addresses = {"own": info.address, "moved": f"info@{moving.name}"}
+    async with house.database.transaction() as connection:
+        await add_alias(connection, house.account.id, info.id, addresses["moved"], house.account.created_at)
+    found = [await house.receiver.find(addresses[one]) for one in order]
+    envelope = Envelope(HOP, "ada@far.example", tuple(one for one in found if one))
+    await house.receiver.receive(envelope, LETTER)
+    other = await make_account(house.database)
+    await house.change("UPDATE domains SET account_id = :other WHERE id = :id", other=other.id, id=moving.id)
+    with pytest.raises(ServiceUnavailable, match="changed hands"):
+        await house.receiver.receive(envelope, LETTER)
+    assert len(await house.stored(info)) == 1
 
 
 async def test_an_address_without_a_mailbox_takes_reports_about_our_mail_only(house: House):
