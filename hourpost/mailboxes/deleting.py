@@ -27,8 +27,9 @@ async def delete_messages(
     Raises: NotFound, Conflict, ServiceUnavailable.
     """
     ranges = ranges_of(uids)
-    if permanently or folder.special_use == "trash":
-        gone = await store.remove(folder.mailbox_id, folder.id, ranges)
-        return Deleted(gone.uids, None, [])
-    trash, moved = await store.move_for(folder.mailbox_id, folder.id, ranges, "trash")
-    return Deleted(moved.uids, trash, moved.target_uids)
+    if not permanently and folder.special_use != "trash":
+        trash, moved = await store.move_for(folder.mailbox_id, folder.id, ranges, "trash")
+        if trash.id != folder.id:  # else it is Trash by its name, and has the use from now on
+            return Deleted(moved.uids, trash, moved.target_uids)
+    gone = await store.remove(folder.mailbox_id, folder.id, ranges)
+    return Deleted(gone.uids, None, [])

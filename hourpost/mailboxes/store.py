@@ -172,11 +172,15 @@ class MailStore:
     async def move_for(self, mailbox_id: UUID, folder_id: UUID, ranges: UidRanges, use: str) -> tuple[Folder, Copied]:
         """Move messages to the folder for a use, which is made where it is missing; gives it as it was before.
 
+        Where that turns out to be the folder in which they are, they stay, and nothing is moved.
+
         Raises: NotFound, Conflict, ServiceUnavailable.
         """
         async with self._database.hot_transaction() as connection:
             now = self._clock.now()
             target = await folder_changes.need_special_folder(connection, mailbox_id, use, now)
+            if target.id == folder_id:
+                return target, Copied(target.uidvalidity, [], [], 0, 0)
             moved = await move_messages(connection, Route(mailbox_id, folder_id, target.id), ranges, now)
         self._tell_of_move(folder_id, target.id, moved)
         return target, moved

@@ -10,6 +10,7 @@ import pytest_asyncio
 from hourpost.database import Database
 from hourpost.mailboxes.folders import get_folder, list_folders
 from hourpost.mailboxes.messages import list_rows
+from hourpost.mailboxes.parcels import NewMessage
 from hourpost.mailboxes.uid_ranges import ALL_UIDS
 from hourpost.rules.mail_flags import Flag
 from tests.api.web.dashboard.inbox import Inbox
@@ -51,6 +52,25 @@ async def test_messages_go_to_a_folder_that_was_lost(
     assert "1 message." in page
     assert ">Undo" in page
     assert "Lunch" in box.get(f"/mail/f/{where.lower()}").text
+    assert (await uses(box))[where] == where.lower()
+
+
+@pytest.mark.parametrize(
+    ("act", "where", "said", "left"),
+    [
+        ("delete", "Trash", "Deleted: 1 message.", []),
+        ("archive", "Archive", "Archived: 0 messages.", [1]),
+        ("junk", "Junk", "Moved to Junk: 0 messages.", [1]),
+    ],
+)
+async def test_what_is_in_a_folder_that_gets_its_use_by_that_is_deleted_or_stays(
+    box: Inbox, database: Database, act: str, where: str, said: str, left: list[int]
+) -> None:
+    await lose(box, database, where, is_plain=True)
+    here = await box.store.read(get_folder, box.mailbox.id, where)
+    await box.store.append_all(box.mailbox.id, here.id, [NewMessage(PLAIN)])
+    assert said in said_after(box, f"{box.folder(where)}/act", {"act": act, "uid": "1"})
+    assert [row.uid for row in await box.store.read(list_rows, here.id, ALL_UIDS)] == left
     assert (await uses(box))[where] == where.lower()
 
 
