@@ -131,7 +131,7 @@ class Caller:
     async def _try(self, call: Claimed, payload: dict[str, Any] | None) -> Result:
         now = self._clock.now()
         if payload is None:
-            return Result(call, None, "The email is no longer kept.", 0.0, now)
+            return Result(call, None, "The email is no longer kept.", 0.0, now, is_vain=True)
         body = orjson.dumps(payload)
         try:
             headers = sign(self._secrets(call), to_text(EVENT_PREFIX, call.event_id), int(now.timestamp()), body)

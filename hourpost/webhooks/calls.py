@@ -93,8 +93,8 @@ _RECORD = text(
 WITH r AS (
   SELECT * FROM unnest(CAST(:webhook AS uuid[]), CAST(:event AS uuid[]), CAST(:until AS timestamptz[]),
     CAST(:succeeded AS bool[]), CAST(:attempt AS uuid[]), CAST(:status AS int[]), CAST(:response AS text[]),
-    CAST(:seconds AS float8[]), CAST(:sent AS timestamptz[]))
-    AS r(webhook, event, until, succeeded, attempt, status, response, seconds, sent)
+    CAST(:seconds AS float8[]), CAST(:sent AS timestamptz[]), CAST(:vain AS bool[]))
+    AS r(webhook, event, until, succeeded, attempt, status, response, seconds, sent, vain)
 ), tried AS (
   INSERT INTO webhook_attempts (id, webhook_id, event_id, status, response, seconds, sent_at)
   SELECT r.attempt, r.webhook, r.event, r.status, r.response, r.seconds, r.sent
@@ -105,8 +105,8 @@ WITH r AS (
 )
 UPDATE webhook_calls c SET
   state = CASE WHEN r.succeeded THEN 'success'
-    WHEN c.attempts > cardinality(CAST(:waits AS float8[])) THEN 'failed' ELSE 'pending' END,
-  due_at = CAST(:now AS timestamptz) + make_interval(secs => CASE WHEN r.succeeded THEN 0
+    WHEN r.vain OR c.attempts > cardinality(CAST(:waits AS float8[])) THEN 'failed' ELSE 'pending' END,
+  due_at = CAST(:now AS timestamptz) + make_interval(secs => CASE WHEN r.succeeded OR r.vain THEN 0
     ELSE coalesce((CAST(:waits AS float8[]))[greatest(c.attempts, 1)], 0) END)
 FROM locked r WHERE c.webhook_id = r.webhook AND c.event_id = r.event AND c.due_at = r.until AND c.state = 'pending'
 """
@@ -167,7 +167,8 @@ class Claimed:
 class Result:
     """What became of a call. Without a status there was no answer, and ``response`` says why.
 
-    Where a test event was not taken, the webhook is not failing by that.
+    Where a test event was not taken, the webhook is not failing by that; nor where there was nothing to tell, which is
+    in vain and not tried again.
     """
 
     call: Claimed
@@ -176,11 +177,17 @@ class Result:
     seconds: float
     sent_at: datetime
     is_test: bool = False
+    is_vain: bool = False
 
     @property
     def is_success(self) -> bool:
         """Whether the server took it: 2xx and nothing else."""
         return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def says_how_it_stands(self) -> bool:
+        """Whether the webhook is failing by it, or is not any longer."""
+        return self.is_success or not (self.is_test or self.is_vain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +247,12 @@ async def record_results(
             "response": [result.response for result in results],
             "seconds": [result.seconds for result in results],
             "sent": [result.sent_at for result in results],
+            "vain": [result.is_vain for result in results],
             "waits": [seconds * (1 + jitter / 5) for seconds in RETRY_SECONDS],
             "now": now,
         },
     )
-    return await _keep_standing(connection, [one for one in results if one.is_success or not one.is_test], now)
+    return await _keep_standing(connection, [one for one in results if one.says_how_it_stands], now)
 
 
 async def _keep_standing(connection: AsyncConnection, results: Sequence[Result], now: datetime) -> list[Disabled]:

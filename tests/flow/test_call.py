@@ -332,6 +332,21 @@ async def test_a_test_event_that_is_not_taken_makes_no_webhook_fail(customer: Cu
     assert (await customer.rows("webhooks"))[0].failing_since == rounds.clock.now()
 
 
+async def test_an_event_of_an_email_that_is_gone_is_told_in_vain_once_and_makes_no_webhook_fail(
+    customer: Customer, endpoint: Endpoint
+) -> None:
+    await customer.hook(endpoint, "email.queued")
+    email_id = await customer.rounds.post("a@far.test")
+    for table, column in (("deliveries", "email_id"), ("emails", "id")):
+        await customer.rounds.execute(f"DELETE FROM {table} WHERE {column} = :id", id=email_id)
+    customer.start()
+    (call,) = await customer.settled(1)
+    assert (call.state, endpoint.received) == ("failed", [])
+    (attempt,) = await customer.rows("webhook_attempts")
+    assert attempt.response == "The email is no longer kept."
+    assert (await customer.rows("webhooks"))[0].failing_since is None
+
+
 async def test_a_success_ends_the_days_of_failure(customer: Customer, endpoint: Endpoint) -> None:
     await customer.hook(endpoint, "email.queued")
     endpoint.fail(500)
