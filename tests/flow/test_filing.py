@@ -162,6 +162,21 @@ async def test_a_sent_folder_that_is_gone_is_made_again_for_what_is_filed(desk: 
     assert await desk.sweep() == [(1, ["$Delivered"])]
 
 
+async def test_a_sent_folder_that_is_deleted_while_something_is_filed_is_made_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    await desk.send("you@far.test")
+    deliver = desk.store.deliver
+
+    async def deliver_late(*arguments, **named):
+        monkeypatch.undo()
+        await desk.store.delete_folder(desk.mailbox.id, "Sent")
+        return await deliver(*arguments, **named)
+
+    monkeypatch.setattr(desk.store, "deliver", deliver_late)
+    assert await desk.sweep() == [(1, [])]
+
+
 async def test_who_has_no_sent_folder_and_no_room_for_one_hears_of_a_late_loss_all_the_same(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):
