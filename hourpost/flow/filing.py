@@ -169,9 +169,7 @@ class Filing:
         new = NewMessage(content, flags=Flag.SEEN, received_at=row.created_at, content_id=content_id)
         taken = partial(_take, email_id=row.email_id, content_id=content_id)
         outcome = (await self._store.deliver(new, [Target(row.mailbox_id, folder_id)], also=taken))[0]
-        if isinstance(outcome, NotFound) and (
-            folder_id := await self._find_sent(row)
-        ):  # deleted since it was looked up
+        if isinstance(outcome, NotFound) and (folder_id := await self._find_sent(row)):  # deleted meanwhile
             outcome = (await self._store.deliver(new, [Target(row.mailbox_id, folder_id)], also=taken))[0]
         if isinstance(outcome, HourpostError):
             log.info("a sent email was not filed", email_id=str(row.email_id), reason=outcome.name)
