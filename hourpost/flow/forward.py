@@ -18,7 +18,7 @@ import asyncpg
 import structlog
 
 from hourpost.database import Database, HotStatement
-from hourpost.errors import ServiceUnavailable
+from hourpost.errors import RolledBack, ServiceUnavailable
 from hourpost.flow import placing
 from hourpost.flow.earlier import find_earlier
 from hourpost.flow.store import FORWARD, Bundle, Fate, Stored, store
@@ -167,7 +167,8 @@ class Forwarding:
         try:
             yield onward
         except Exception as error:
-            if isinstance(error, ServiceUnavailable):  # whether they are stored is not known
+            is_known = isinstance(error, RolledBack) or not isinstance(error, ServiceUnavailable)
+            if not is_known:  # whether they are stored
                 self._doubt(onward)
             else:
                 for share in onward.shares:

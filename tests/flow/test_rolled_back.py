@@ -13,12 +13,14 @@ from api.smtp.replies import translate
 from api.web.errors import to_response
 from hourpost.database import Database
 from hourpost.errors import RolledBack
+from hourpost.flow.forward import Forwarding, Leaving
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
 from hourpost.mailboxes.changes import NewMailbox, create_mailbox
 from hourpost.mailboxes.folders import get_folder
 from hourpost.mailboxes.store import MailStore
 from tests.cast import make_account, make_domain
+from tests.fakes.bell import Bell
 from tests.fakes.migrator import holding
 from tests.flow.ledger import read_ledger
 from tests.flow.letters import letter, make_standing, order
@@ -80,6 +82,20 @@ async def test_who_waits_in_vain_twice_is_told_to_come_again_and_loses_nothing(
     assert translate(caught.value).startswith(b"451 4.3.0 The database was busy")
     assert (await office.hour.peek(account.id, 10)).used == 1
     assert (await office.intake.accept(order(make_standing(account)))).usage.used == 2
+
+
+async def test_what_was_to_go_on_and_waits_in_vain_costs_nothing(opened, new_account, hour, clock, database_url):
+    account, database = await new_account(), opened(lock=30)
+    office, forwarding = Office(database, hour, clock), Forwarding(database, hour, Bell(), clock)
+    await office.intake.accept(order(make_standing(account)))
+    async with holding(database_url, "deliveries"):
+        with pytest.raises(RolledBack):
+            async with (
+                forwarding.onward([Leaving(account.id, letter())]) as onward,
+                database.hot_transaction() as connection,
+            ):
+                await onward.store(connection)
+    assert (await office.hour.peek(account.id, 10)).used == 1
 
 
 async def test_a_message_that_was_given_up_in_a_deadlock_is_in_its_folder_once(
