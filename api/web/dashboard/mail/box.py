@@ -25,7 +25,7 @@ from hourpost.mailboxes.flag_words import words_of
 from hourpost.mailboxes.folders import Folder
 from hourpost.mailboxes.listing import DateCursor, Search, Spot
 from hourpost.mailboxes.message_changes import FlagChange, Way
-from hourpost.mailboxes.uid_ranges import LAST_UID
+from hourpost.mailboxes.uid_ranges import LAST_UID, find_uid
 from hourpost.rules.mail_flags import Flag
 
 router = APIRouter()
@@ -239,7 +239,10 @@ def _ends(folder: Folder, cursor: DateCursor, page: listing.ListedByDate) -> dic
 
 
 def _spot(text: str) -> Spot | None:
+    """The place where a page begins; None, which is the top, also for a UID, as pages of older versions name it."""
     try:
         return read_spot(text) if text else None
     except ValidationFailed:
+        if find_uid(text) is not None:
+            return None
         raise NotFound("There is no such page of the list.") from None

@@ -212,6 +212,12 @@ async def test_a_folder_is_listed_by_date_and_not_as_it_was_filled(box: Inbox, m
     assert "mail-rows" in box.get(leads(pages[0], "next").replace("after", "before")).text
 
 
+@pytest.mark.parametrize("place", ["after", "before"])
+async def test_a_page_that_an_older_version_leads_to_is_the_first(box: Inbox, place: str) -> None:
+    await box.receive(PLAIN)
+    assert shown(box.get(f"{box.home}?{place}=17").text) == [1]
+
+
 def shown(page: str) -> list[int]:
     return [int(uid) for uid in re.findall(r'<a id="m(\d+)"', page)]
 
