@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hourpost.rules.addresses import Address
@@ -13,6 +13,8 @@ LINE_CHARACTERS = 76
 LINE_BYTES = 998
 MAX_VALUE = 8000
 MAX_CUSTOM_HEADERS = 100
+MOST_FAULTS = 100
+"""So many faults of the headers of one email are named, or a few more: of the others nobody reads."""
 # What one header may hold without a space where it cannot be cut: a line, less room for the name
 MAX_WORD = 900
 
@@ -77,6 +79,7 @@ _ALLOWED = _STRUCTURED | {
 }
 _SHOWN = ", ".join(sorted(name.title() for name in _ALLOWED))
 _OF_OTHERS = {"content-": ", the content decides it", "resent-": ", only who sends a message on adds it"}
+_UNKNOWN = "it cannot be set"
 _INSTEAD = f"; a header of your own begins with X- or List-, or is one of {_SHOWN}"
 _ALLOWED_PREFIXES = ("x-", "list-")
 # These are ours: the capture relay writes the envelope so, and would be misread
@@ -99,18 +102,28 @@ class HeaderFault:
     detail: str
 
 
-def check_headers(headers: Iterable[tuple[str, str]]) -> list[HeaderFault]:
-    """Everything that is wrong with the headers a customer asks for; empty when they may be sent."""
-    faults = []
+def check_headers(headers: Sequence[tuple[str, str]]) -> list[HeaderFault]:
+    """Everything that is wrong with the headers a customer asks for; empty when they may be sent.
+
+    After ``MOST_FAULTS`` the others are counted and not looked at.
+    """
+    faults: list[HeaderFault] = []
     seen: set[str] = set()
-    for name, value in headers:
+    is_told = False
+    for index, (name, value) in enumerate(headers):
+        if len(faults) >= MOST_FAULTS:
+            faults.append(HeaderFault("", f"has {len(headers) - index} more, which were not looked at"))
+            break
         lower = name.lower()
         reasons = [_fault_of_name(name, lower), *_faults_of_value(lower, value)]
         if lower in seen:
             reasons.append("it is given twice")
         seen.add(lower)
+        if reasons[0] == _UNKNOWN:
+            reasons[0] = _UNKNOWN if is_told else _UNKNOWN + _INSTEAD
+            is_told = True
         faults += [HeaderFault(name, f"header {show_name(name)}: {reason}") for reason in reasons if reason]
-    if len(seen) > MAX_CUSTOM_HEADERS:
+    if len(headers) > MAX_CUSTOM_HEADERS:
         faults.append(HeaderFault("", f"more than {MAX_CUSTOM_HEADERS} headers"))
     return faults
 
@@ -125,7 +138,7 @@ def _fault_of_name(name: str, lower: str) -> str | None:
     if lower in _ALLOWED or lower.startswith(_ALLOWED_PREFIXES):
         return None
     whose = next((words for start, words in _OF_OTHERS.items() if lower.startswith(start)), None)
-    return f"it cannot be set{whose or _INSTEAD}"
+    return f"{_UNKNOWN}{whose or ''}"
 
 
 def _faults_of_value(lower: str, value: str) -> list[str]:

@@ -140,6 +140,16 @@ def test_all_faults_are_named_at_once() -> None:
     assert [fault.name for fault in faults] == ["Bcc", "Bcc", "x-a", "References", "X-B"]
 
 
+@pytest.mark.parametrize(("name", "most_characters"), [("K{}", 9000), ("Content-K{}", 11_000), ("X K{}", 11_000)])
+def test_of_many_faults_a_hundred_are_named_and_what_may_be_set_is_told_once(name: str, most_characters: int) -> None:
+    faults = check_headers([(name.format(number), "value") for number in range(1000)])
+    assert [fault.detail for fault in faults[100:]] == [
+        "has 900 more, which were not looked at",
+        "more than 100 headers",
+    ]
+    assert sum(len(fault.detail) for fault in faults) < most_characters
+
+
 def test_a_hundred_headers_are_enough() -> None:
     assert check_headers([(f"X-{number}", "") for number in range(100)]) == []
     assert check_headers([(f"X-{number}", "") for number in range(101)]) != []

@@ -78,7 +78,7 @@ async def read_batch(raw: bytes, standing: Standing, now: datetime, *, extra: Ex
         )
     if refused and (not is_partial or not submissions):
         raise _together(refused, reading.left_out)
-    return Batch(tuple(submissions), is_partial, tuple(_told(index, error) for index, error in refused))
+    return Batch(tuple(submissions), is_partial, _told_each(refused, opened.start))
 
 
 class _Reading:
@@ -188,6 +188,22 @@ def _together(refused: list[tuple[int, Refused]], left_out: int) -> Refused:
 def told(one: Submission, error: HourpostError) -> dict[str, Any]:
     """What ``errors`` says of an email that was read well and is refused."""
     return _told(int(one.place.rpartition("/")[2]), error)
+
+
+def _told_each(refused: list[tuple[int, Refused]], start: str) -> tuple[dict[str, Any], ...]:
+    """What ``errors`` says of each that was refused: once ``MAX_FAULTS`` are named, of the others how many they have.
+
+    All of it is sent, and kept with the idempotency key.
+    """
+    each, count = [], 0
+    for index, error in refused:
+        faults = faults_of(error)
+        each.append(_told(index, error))
+        if count >= MAX_FAULTS and len(faults) > 1:
+            detail = f"the email has {len(faults):,} faults, and those before it have enough to name them"
+            each[-1]["errors"] = [{"pointer": f"{start}/{index}", "detail": detail}]
+        count += len(faults)
+    return tuple(each)
 
 
 def _told(index: int, error: HourpostError) -> dict[str, Any]:

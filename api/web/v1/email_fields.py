@@ -23,7 +23,14 @@ from pydantic import (
 from api.web.faults import MOST_NAMED, FieldError
 from hourpost.rules.addresses import Address, AddressError, parse_address
 from hourpost.rules.header_text import find_unsafe
-from hourpost.rules.headers import CONTROL_HEADERS, MAX_CUSTOM_HEADERS, HeaderFault, check_headers, show_name
+from hourpost.rules.headers import (
+    CONTROL_HEADERS,
+    MAX_CUSTOM_HEADERS,
+    MOST_FAULTS,
+    HeaderFault,
+    check_headers,
+    show_name,
+)
 from hourpost.rules.labels import (
     MAX_METADATA_BYTES,
     MAX_TAG_LENGTH,
@@ -119,7 +126,11 @@ def _to_headers(value: Any, to_strings: ValidatorFunctionWrapHandler) -> Headers
         if not isinstance(value, dict):
             raise
         others = [name for name, one in value.items() if not isinstance(one, str)]
-        faults = [HeaderFault(name, f"header {show_name(name)}: its value must be a string") for name in others]
+        faults = [
+            HeaderFault(name, f"header {show_name(name)}: its value must be a string") for name in others[:MOST_FAULTS]
+        ]
+        if len(others) > MOST_FAULTS:
+            faults.append(HeaderFault("", f"has {len(others) - MOST_FAULTS} more whose value is no string"))
         faults += check_headers(_sort({name: one for name, one in value.items() if isinstance(one, str)}).own)
     if faults:
         raise FieldError([(f"/{_escape(fault.name)}" if fault.name else "", fault.detail) for fault in faults])

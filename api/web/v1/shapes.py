@@ -148,7 +148,10 @@ class BatchError(Shape):
     index: int
     message: str
     name: str
-    errors: list[FaultShape] | None = None
+    errors: Annotated[
+        list[FaultShape] | None,
+        Field(description="Its faults; once 1,000 are named in an answer, of each further email how many it has."),
+    ] = None
 
 
 class BatchAccepted(Shape):

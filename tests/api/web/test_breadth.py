@@ -56,6 +56,31 @@ def test_of_many_faults_in_one_email_of_a_batch_the_number_is_told(owner: Custom
     assert body["errors"][0]["message"] == "the email has 500 faults, too many to name them"
 
 
+@pytest.mark.parametrize(
+    ("headers", "last"),
+    [
+        ({f"k{n}": "" for n in range(1000)}, "has 900 more, which were not looked at"),
+        ({f"X-{n}": 1 for n in range(1000)}, "has 900 more whose value is no string"),
+    ],
+)
+def test_of_faulty_headers_a_hundred_are_named(owner: Customer, headers: dict[str, Any], last: str) -> None:
+    errors = owner.http.post("/v1/emails", json=owner.email(headers=headers)).json()["errors"]
+    assert len(errors) <= 102
+    assert errors[100] == {"pointer": "/headers", "detail": f"`headers` {last}"}
+
+
+def test_a_partial_batch_names_a_thousand_faults_and_counts_the_others(owner: Customer) -> None:
+    faulty = owner.email(to=["bob"] * 99)
+    emails = [owner.email(), *[faulty] * 30, owner.email(to="bob")]
+    body = owner.http.post("/v1/emails/batch", json={"mode": "partial", "emails": emails}).json()
+    assert [len(one["errors"]) for one in body["errors"]] == [99] * 11 + [1] * 20
+    assert body["errors"][11]["errors"] == [
+        {"pointer": "/emails/12", "detail": "the email has 99 faults, and those before it have enough to name them"}
+    ]
+    assert body["errors"][-1]["errors"][0]["pointer"] == "/emails/31/to"
+    assert len(body["data"]) == 1
+
+
 def test_what_the_defaults_give_each_email_is_counted_with_each(owner: Customer) -> None:
     defaults = owner.email(html="x" * 1_000_000)
     answer = owner.http.post("/v1/emails/batch", json={"defaults": defaults, "emails": [{}] * 400})
