@@ -14,6 +14,8 @@ from hourpost.rules.networks import network_of
 
 HEAD_SECONDS = 20.0
 """From the connection, or the first byte of a further request, to the end of its head."""
+REST_SECONDS = 300.0
+"""For the rest of a body whose request is answered already: many clients read nothing before they have sent it all."""
 MOST_SILENT = 200
 _GRACE_SECONDS = 2.0  # many may come at once, from a proxy too, and none of them has been listened to yet
 
@@ -50,11 +52,12 @@ class Connection(HttpToolsProtocol):
     silent = Silent()
     _network = ""
     _head: asyncio.TimerHandle | None = None
+    _is_whole = True  # the message that came last
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """It begins, and something should be asked soon."""
         super().connection_made(transport)
-        self._await_head()
+        self._await(HEAD_SECONDS)
         if self.client:
             self._network = network_of(self.client[0])
             self.silent.enter(self, self._network, self.loop.time())
@@ -65,21 +68,30 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes, of which the first of a further request begin its time."""
+        """Some bytes, of which the first of a further request, or of the rest of an answered one, begin its time."""
         super().data_received(data)
         if self._head is None and self.timeout_keep_alive_task is None and not self.transport.is_closing():
             cycle: Any = self.cycle
             if cycle is None or cycle.response_complete:
-                self._await_head()
+                self._await(HEAD_SECONDS if self._is_whole else REST_SECONDS)
 
     def on_headers_complete(self) -> None:
         """The head of a request is whole."""
         if self._head is not None:
             self._has_head()
+        self._is_whole = False
         super().on_headers_complete()
 
-    def _await_head(self) -> None:
-        self._head = self.loop.call_later(HEAD_SECONDS, self._give_up)
+    def on_message_complete(self) -> None:
+        """The request is whole, with its body; if that was answered before, the time of its rest ends."""
+        self._is_whole = True
+        if self._head is not None:
+            self._has_head()
+        super().on_message_complete()
+
+    def _await(self, seconds: float) -> None:
+        """What should come now has so much time."""
+        self._head = self.loop.call_later(seconds, self._give_up)
 
     def _has_head(self) -> None:
         if self._head is not None:

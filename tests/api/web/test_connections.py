@@ -54,6 +54,25 @@ def test_a_request_may_take_longer_than_its_head(owner: Customer, monkeypatch: p
         assert b"401" in hear(one)
 
 
+@pytest.mark.parametrize(("rest_seconds", "is_left"), [(30.0, False), (0.5, True)])
+def test_who_sends_a_body_slowly_reads_an_answer_that_was_given_early(
+    owner: Customer, monkeypatch: pytest.MonkeyPatch, rest_seconds: float, is_left: bool
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "REST_SECONDS", rest_seconds)
+    with knock(owner) as one:
+        one.sendall(b"POST /v1/emails HTTP/1.1\r\nHost: x\r\nContent-Length: 15\r\n\r\n")
+        try:
+            for _ in range(15):
+                time.sleep(0.1)
+                one.sendall(b"x")
+            assert b" 401 " in hear(one)
+            one.sendall(ASK)
+            assert (b"200" in hear(one)) != is_left
+        except (BrokenPipeError, ConnectionResetError):
+            assert is_left
+
+
 def test_of_many_silent_ones_from_one_place_the_oldest_go(owner: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MOST_SILENT", 3)
     at_once = [knock(owner) for _ in range(6)]
