@@ -66,7 +66,8 @@ Send email within the hour of your plan: what finds no room is held and leaves b
   A test email to `delivered@`, `bounced@`, `deferred@`, `complained@` or `suppressed@` at a domain under `.test` or
   `.example`, or at `resend.dev`, comes to that end, with its events and webhooks; any other is `sent`.
   A key may be for one domain, and reaches what that domain has. No key makes one that reaches further or lives longer.
-* **Kept.** After 202 an email is stored for good. Repeat a request safely with `Idempotency-Key`.
+* **Kept.** An email is stored before you are answered with 202, and kept for a year where the operator says nothing
+  else. Repeat a request safely with `Idempotency-Key`.
 * **The hour.** A plan allows so many deliveries (one for each recipient) in any 60 minutes. `GET /v1/usage` tells.
 * **Deferred.** One thing has three names: an email, and each recipient, that is to be tried again has the `status`
   `deferred`; its own events have the `type` `email.deferred`; webhooks, and `last_event`, say `delivery_delayed` as

@@ -141,5 +141,7 @@ async def test_emails_of_long_ago_go_with_all_that_hangs_on_them_and_what_waits_
 
 async def test_what_deletes_is_among_the_schedule_s_chores(settings):
     parts = build_parts(settings, "test")
-    assert {"prune", "erase emails", "erase what webhooks left"} <= {chore.name for chore in build_schedule(parts)._chores}
+    assert {"prune", "erase emails", "erase what webhooks left"} <= {
+        chore.name for chore in build_schedule(parts)._chores
+    }
     await parts.database.close()

@@ -240,6 +240,12 @@ def test_what_is_absent_is_not_said_to_be_null(document: dict[str, Any]) -> None
         assert not any("default" in field and field["default"] for field in schemas[name]["properties"].values()), name
 
 
+def test_the_document_promises_what_is_kept_and_no_more(document: dict[str, Any]) -> None:
+    words = document["info"]["description"]
+    assert "kept for a year where the operator says nothing" in words
+    assert "for good" not in words
+
+
 def test_the_document_says_where_the_service_is(document: dict[str, Any]) -> None:
     assert document["servers"][0] == {"url": "https://post.example"}
 
