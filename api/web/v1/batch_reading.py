@@ -116,13 +116,13 @@ class _Reading:
 
 
 def _size_of(email: Any) -> int:
-    """How much there is to read in an email as it came, near enough."""
+    """How much there is to read in an email as it came, near enough; a file may be a list of its bytes."""
     if not isinstance(email, dict):
         return 0
     files = email.get("attachments")
     files = files if isinstance(files, list) else ()
     inside = [value for one in files if isinstance(one, dict) for value in one.values()] if files else ()
-    return sum(len(value) for value in (*email.values(), *inside) if isinstance(value, str))
+    return sum(len(value) for value in (*email.values(), *inside) if isinstance(value, str | list))
 
 
 @dataclass(frozen=True, slots=True)

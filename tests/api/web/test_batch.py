@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from api.web.bodies import MAX_BODY_BYTES
+from api.web.v1.batch_reading import _Opened
 from hourpost.accounts.changes import set_plan
 from hourpost.database import Database
 from tests.api.web.conftest import Customer
@@ -102,6 +106,20 @@ def test_a_thousand_are_taken_and_no_more_and_no_fewer_than_one(owner: Customer)
     assert answer.status_code == 202
     assert len({one["id"] for one in answer.json()["data"]}) == 1000
     assert answer.headers["ratelimit-remaining"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({"html": "x" * 500, "text": None}, 500),
+        ({"to": ["ada@example.net"] * 5}, 5),
+        ({"attachments": [{"filename": "ab", "content": "x" * 100}]}, 103),
+        ({"attachments": [{"filename": "ab", "content": [7] * 100}]}, 103),
+    ],
+)
+def test_what_is_read_beside_the_others_is_counted_in_texts_and_in_lists(fields: dict[str, Any], size: int) -> None:
+    assert _Opened("", [fields, "no email"], None, ()).size_of(0) == size
+    assert _Opened("", [{}, {}], None, (), fields).size_of(0) == 2 * size
 
 
 def test_a_repeated_batch_gives_the_same_ids_and_errors(owner: Customer) -> None:
