@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -269,22 +270,24 @@ STATEMENT_FAULTS = (DBAPIError, asyncpg.PostgresError, asyncpg.DataError)
 _AWAY_TEXT = "The database is not reachable."
 _SLOW_TEXT = "The database did not answer in time, or there is more to do than this server keeps up with."
 _FULL_TEXT = "There is no room to store anything: the disk of the database is full."
-_AWAY_STATES = ("08", "28", "3D", "57P", "53", "58")  # also for whom it does not let in
+_AWAY_STATES = ("08", "28", "3D", "57P", "53", "58", "40003")  # also for whom it does not let in, or cannot say
 _ROLLED_BACK_TEXT = "The database was busy with what concerns this; please try again."
-_ROLLED_BACK_STATES = ("40", "55P03")  # deadlocks, and a lock that was waited for long enough
+# Deadlocks, and a lock that was waited for long enough; after 40003 nobody knows whether it was done
+_ROLLED_BACK_STATES = ("40000", "40001", "40002", "40P01", "55P03")
 _CLOSED_STATES = ("28", "3D")  # it is there, and lets us into no such database
 _DISK_FULL = "53100"
 
 
 def _folder_of(url: str) -> str | None:
-    """Where PostgreSQL has its socket on this machine, and under `hourpost up` its data, as a rule."""
+    """Where PostgreSQL has its socket on this machine, which under `hourpost up` is with its data, as a rule."""
     query = url.partition("?")[2]
     return next((value for name, value in parse_qsl(query) if name == "host" and value.startswith("/")), None)
 
 
 def _is_full(folder: str) -> bool:
+    """Whether the data is there and has no room; a folder of sockets alone, such as /run, may be a small disk."""
     try:
-        return shutil.disk_usage(folder).free < NONE_BYTES
+        return os.path.exists(os.path.join(folder, "PG_VERSION")) and shutil.disk_usage(folder).free < NONE_BYTES
     except OSError:
         return False
 

@@ -47,12 +47,20 @@ def test_a_disk_that_fills_is_told_at_once_then_each_minute_and_that_there_is_ro
 
 
 @pytest.mark.parametrize("way", ["reading", "transaction", "hot_statements", "hot_transaction"])
-@pytest.mark.parametrize(("free_bytes", "kind"), [(NONE_BYTES - 1, DiskFull), (NONE_BYTES, ServiceUnavailable)])
+@pytest.mark.parametrize(
+    ("free_bytes", "inside", "kind"),
+    [
+        (NONE_BYTES - 1, "PG_VERSION", DiskFull),
+        (NONE_BYTES, "PG_VERSION", ServiceUnavailable),
+        (NONE_BYTES - 1, ".s.PGSQL.5432.lock", ServiceUnavailable),  # sockets alone, on a disk of their own
+    ],
+)
 async def test_a_postgresql_that_has_ended_for_want_of_room_is_a_full_disk(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_bytes: int, kind: type[Exception], way: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_bytes: int, inside: str, kind: type[Exception], way: str
 ) -> None:
     """As it does when it has no room for its log: then there is nobody who could say so."""
     monkeypatch.setattr(database_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+    (tmp_path / inside).touch()
     database = Database(f"postgresql://hourpost@/hourpost?host={tmp_path}", pool_size=1)
     with pytest.raises(ServiceUnavailable) as caught:
         async with getattr(database, way)():

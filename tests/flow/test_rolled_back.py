@@ -12,7 +12,7 @@ from api.imap import replies as imap
 from api.smtp.replies import translate
 from api.web.errors import to_response
 from hourpost.database import Database
-from hourpost.errors import RolledBack
+from hourpost.errors import RolledBack, ServiceUnavailable
 from hourpost.flow.forward import Forwarding, Leaving
 from hourpost.gateways.clock import SystemClock
 from hourpost.gateways.folder_feed import RedisFolderFeed
@@ -118,6 +118,20 @@ async def test_a_message_whose_folder_stays_locked_is_refused_for_a_while(opened
             await store.append(mailbox.id, inbox.id, new_message())
     assert imap.translate(caught.value).code == "UNAVAILABLE"
     await store.stop()
+
+
+@pytest.mark.parametrize("way", ["transaction", "hot_transaction"])
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [("40001", RolledBack), ("40P01", RolledBack), ("55P03", RolledBack), ("40003", ServiceUnavailable)],
+)
+async def test_only_what_is_surely_undone_is_said_to_be(opened, state, kind, way):
+    database = opened()
+    statement = f"DO $$ BEGIN RAISE 'so it is' USING ERRCODE = '{state}'; END $$"
+    with pytest.raises(ServiceUnavailable) as caught:
+        async with getattr(database, way)() as connection:
+            await connection.execute(text(statement) if way == "transaction" else statement)
+    assert type(caught.value) is kind
 
 
 async def test_a_write_of_any_other_kind_says_so_too(opened, database_url):
