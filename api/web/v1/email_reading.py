@@ -15,6 +15,7 @@ from api.web.v1.email_control import NO_CONTROL, Control, read_control
 from api.web.v1.email_fields import DRAFT, EMAIL, DraftFields, EmailFields, addresses_in
 from hourpost.errors import Fault, Forbidden, MessageTooLarge, ValidationFailed
 from hourpost.rules.addresses import Address
+from hourpost.rules.control import EXPIRES_AT
 from hourpost.rules.ids import new_id, to_message_id
 from hourpost.rules.mime import Content, build_message
 from hourpost.rules.moments import MomentError, parse_future_moment
@@ -113,8 +114,16 @@ def _faults_of_moments(fields: DraftFields, now: datetime, start: str, moments: 
         except MomentError as error:
             faults.append(Fault(f"{start}/{name}", f"`{name}`: {error}"))
     if not faults and len(moments) == 2 and moments["expires_at"] <= moments["scheduled_at"]:
-        faults.append(Fault(f"{start}/expires_at", "`expires_at` must be later than `scheduled_at`"))
+        faults.append(_fault_of_order(fields, start))
     return faults
+
+
+def _fault_of_order(fields: DraftFields, start: str) -> Fault:
+    """It expires before it may leave: the fault stands where the end was said, in a field or in a header."""
+    if fields.expires_at is not None:
+        return Fault(f"{start}/expires_at", "`expires_at` must be later than `scheduled_at`")
+    name = next(name for name, _ in fields.control_headers if name.lower() == EXPIRES_AT.lower())
+    return Fault(f"{start}/headers/{name}", f"header {EXPIRES_AT}: must be later than `scheduled_at`")
 
 
 def _sending_domain(

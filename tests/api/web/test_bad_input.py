@@ -35,6 +35,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "/expires_at",
     ),
     (
+        "a moment after its expiry, which a header says",
+        {"scheduled_at": "in 2 hours", "headers": {"x-expires-at": "in 1 hour"}},
+        "/headers/x-expires-at",
+    ),
+    (
         "a line break in a filename",
         {"attachments": [{"filename": "a\r\nb", "content": "aGk="}]},
         "/attachments/0/filename",
