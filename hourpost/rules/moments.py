@@ -20,6 +20,8 @@ _LENGTH = re.compile(
     re.IGNORECASE,
 )
 _LENGTHS = rf"{_LENGTH.pattern}(?:(?:,? and |, ?| ){_LENGTH.pattern}){{0,2}}"
+# "1h30m": where a short unit ends and a number begins
+_BETWEEN = re.compile(r"(?<=\d[smhdw])(?=\d)", re.IGNORECASE)
 _IN = re.compile(rf"in {_LENGTHS}", re.IGNORECASE)
 _AGO = re.compile(rf"{_LENGTHS} ago", re.IGNORECASE)
 # As people in North America write them; in summer and winter alike where no season is named
@@ -91,10 +93,10 @@ def parse_past_moment(text: str, *, now: datetime, zone: tzinfo | None = None, a
         MomentError: It names no moment.
     """
     words = " ".join(text.split()) if len(text) <= 100 else ""
-    ago = _AGO.fullmatch(words)
+    length = _BETWEEN.sub(" ", words)
     try:
-        if ago is not None:
-            return now.astimezone(UTC) - _length_of(words)
+        if _AGO.fullmatch(length) is not None:
+            return now.astimezone(UTC) - _length_of(length)
         midnight = _midnight(words, now.astimezone(zone or UTC))
         if midnight is not None:
             return (midnight + timedelta(days=at_end)).astimezone(UTC)
@@ -138,8 +140,8 @@ def _parse_iso(words: str, zone: tzinfo | None) -> datetime | None:
 
 
 def _parse_in(words: str, now: datetime) -> datetime | None:
-    match = _IN.fullmatch(words)
-    if match is None:
+    words = _BETWEEN.sub(" ", words)
+    if _IN.fullmatch(words) is None:
         return None
     return now.astimezone(UTC) + _length_of(words.partition(" ")[2])
 
