@@ -45,7 +45,9 @@ def check_fields(email: Any, start: str) -> None:
     count = len(email)
     for value in email.values():
         if value.__class__ is list:
-            count += sum(len(item) for item in value[:_LOOKED_INTO] if item.__class__ is dict)
+            for item in value[:_LOOKED_INTO]:
+                if item.__class__ is dict:
+                    count += len(item)
     if count > MAX_FIELDS:
         whole = "the email" if start else "the body"
         raise ValidationFailed([Fault(start, f"{whole} has more than {MAX_FIELDS:,} fields")])
