@@ -42,7 +42,8 @@ _IN_THE_WAY = _SESSION + (
     " AND l.virtualxid = l.virtualtransaction ORDER BY a.xact_start"
 )
 _ARE_LEFT = "SELECT count(*) FROM pg_locks WHERE locktype = 'virtualxid' AND granted AND virtualxid = ANY ($1::text[])"
-_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# InternalClientError: asyncpg has lost the thread, as in the moment in which PostgreSQL ends the session.
+_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _LOST = "The session that has the turn to migrate is lost."
 _GIVEN_UP = "It is given up; what came before it is done. Run `hourpost migrate` again when that has ended."

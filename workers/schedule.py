@@ -75,7 +75,7 @@ class Schedule:
                 await self._take_lead()
                 await self._tick()
             except (ServiceUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("the schedule waits", error=str(error))
+                log.warning("the schedule waits", error=str(error), cause=getattr(error, "cause", None))
                 await asyncio.sleep(1.0)
             except Exception:  # the outermost loop: whatever it was, the others wait for their release
                 log.exception("the schedule stumbled")

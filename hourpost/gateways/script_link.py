@@ -31,7 +31,7 @@ class HourUnavailable(ServiceUnavailable):
 
 
 class HourRefused(HourUnavailable):
-    """Redis answers, and takes nothing: it is full, or a replica, say; its message ends with Redis's own words."""
+    """Redis answers, and takes nothing: it is full, or a replica, say; the cause is in its own words."""
 
 
 class Call(NamedTuple):
@@ -165,5 +165,5 @@ class ScriptLink:
 def _unavailable(fault: Exception, *, cause: str) -> HourUnavailable:
     if isinstance(fault, ResponseError):
         words = str(fault).rpartition(": -")[2]  # what stands before is where in the script
-        return HourRefused(f"{TAKES_NOTHING}: {words[:_MOST_WORDS]}", retry_after_seconds=1, cause=cause)
+        return HourRefused(TAKES_NOTHING, retry_after_seconds=1, cause=words[:_MOST_WORDS])
     return HourUnavailable(AWAY, retry_after_seconds=1, cause=cause)

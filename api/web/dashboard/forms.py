@@ -13,7 +13,7 @@ Form = dict[str, str]
 """The fields of a form, without the spaces around them; of several with one name, the last."""
 
 MAX_FIELDS = 200
-_OF_FIELD = re.compile(r"^`[a-z_]+(?:\.[0-9]+)*+`:? (?!or |and )")
+_OF_FIELD = re.compile(r"^`[a-z_.0-9]++`:? (?!or |and )")
 _AS_TYPED = frozenset({"password", "new_password", "current_password"})
 
 

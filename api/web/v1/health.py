@@ -67,7 +67,7 @@ async def _redis(parts: Parts) -> str:
         async with asyncio.timeout(_CHECK_SECONDS):
             await parts.hour.peek(new_id(), 1)
     except HourRefused as error:
-        return error.message.removeprefix("Redis ")
+        return f"takes nothing: {error.cause}"
     except (ServiceUnavailable, TimeoutError):
         return "not reachable"
     return "ok"

@@ -15,6 +15,7 @@ from hourpost.database import Database
 from hourpost.settings import Settings
 from tests.api.web.conftest import Customer
 from tests.api.web.running import RunningWeb
+from tests.embedded.running import eventually
 
 
 @pytest.fixture
@@ -54,4 +55,5 @@ def test_a_redis_that_is_full_is_said_to_be_and_mail_is_taken_and_held(owner: Cu
                     break
         finally:
             client.config_set("maxmemory", 0)
+            eventually(lambda: owner.http.get("/readyz").status_code == 200)  # others use the same
     assert ready.json()["message"].startswith("Not ready; redis: takes nothing: OOM command not allowed")

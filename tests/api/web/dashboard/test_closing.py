@@ -96,8 +96,9 @@ async def test_staff_are_told_of_a_deleted_account_what_is_kept_until_when(cast:
 
 async def test_what_came_by_routes_goes_with_its_content(fresh_database: Database) -> None:
     account, now = await make_account(fresh_database), datetime.now(UTC)
-    route = Route(new_id(), "support@acme.test", account.id, new_id())
-    arrival = Arrival(new_id(), route, "support@acme.test", "", "", "", "", None, b"Subject: a secret\r\n\r\n", now)
+    address = f"support@{(await make_domain(fresh_database, account)).name}"
+    route = Route(new_id(), address, account.id, new_id())
+    arrival = Arrival(new_id(), route, address, "", "", "", "", None, b"Subject: a secret\r\n\r\n", now)
     async with fresh_database.hot_transaction() as hot:
         await store_arrival(hot, arrival, Told("{}", "{}"))
     async with fresh_database.transaction() as connection:
