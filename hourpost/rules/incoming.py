@@ -20,6 +20,7 @@ MAX_HEADER_BYTES = 256 * 1024
 _MAX_REFERENCES = 50
 _MAX_FROM = 10
 
+_PLAIN_COMMENT = re.compile(r" \([A-Za-z ]{1,60}\)$")  # as Postfix has it: mailer-daemon@host (Mail Delivery System)
 _FIELD = re.compile(rb"(?m)^([!-9;-~]++)[ \t]*+:([^\r\n]*+(?:\r\n[ \t][^\r\n]*+)*+)(?:\r\n|\Z)")
 _MESSAGE_ID = re.compile(r"<[^<>\s\"]{1,250}@[^<>\s]{1,250}>")
 _ONE_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -56,7 +57,7 @@ class IncomingHeader:
         froms = [value for name, value in self.fields if name == b"from"]
         if len(froms) != 1:
             return None
-        text = _to_text(froms[0]).strip()
+        text = _PLAIN_COMMENT.sub("", _to_text(froms[0]).strip())
         try:
             author = parse_address(text)
             refuse_doubtful_names(text)

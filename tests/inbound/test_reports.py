@@ -84,6 +84,7 @@ FORGED = Signature("fail", "far.example")
         ('"<postmaster@far.example>" <mallory@far.example>', PASSED, "victim@far.example", False),
         ("mallory@far.example (<postmaster@far.example>)", PASSED, "victim@far.example", False),
         ("=?utf-8?q?Zustelldienst?=\r\n <MAILER-DAEMON@FAR.example>", PASSED, "victim@far.example", True),
+        ("MAILER-DAEMON@far.example (Mail Delivery System)", PASSED, "victim@far.example", True),
         ("mallory@far.example =?utf-8?q?=3Cmailer-daemon=40far.example=3E?=", PASSED, "victim@far.example", False),
         (
             '"Mallory" <mallory@far.example> =?utf-8?q?=3Cpostmaster=40far.example=3E?=',
