@@ -184,6 +184,72 @@ def test_the_list_stays_where_it_is_while_others_move_and_delete(
     eventually(lambda: not numbers_of(program, "SUBJECT", f'"{mark} 05"'))
 
 
+def test_the_whole_folder_is_chosen_only_while_the_page_says_so(
+    new_browser_context: NewContext, service: Service, program: imaplib.IMAP4_SSL
+) -> None:
+    mark = f"Whole{uuid4().hex[:8]}"
+    program.create(mark)
+    program.subscribe(mark)
+
+    def bring_into(*names: object) -> None:
+        for one in names:
+            program.append(mark, "(\\Seen)", "", f"Subject: {mark} {one}\r\n\r\nHi\r\n".encode())
+
+    bring_into(*range(55))
+    page = new_browser_context().new_page()
+    log_in_as(page, service.up, "mailbox")
+    folder = page.get_by_role("navigation", name="Folders").get_by_role("link", name=mark)
+    folder.click()
+    rows, every = page.locator(".mail-row"), page.get_by_label("Choose all of this page")
+    whole, told = page.locator("input[name=whole]"), page.locator("[data-count]")
+
+    def left() -> int:
+        return int(program.status(mark, "(MESSAGES)")[1][0].split()[-1].rstrip(b")"))
+
+    # Who chooses none, or one less, chooses the whole no more
+    every.check()
+    whole.check()
+    expect(told).to_have_text("All 55 chosen")
+    every.uncheck()
+    expect(whole).not_to_be_checked()
+    rows.first.get_by_role("checkbox").check()
+    expect(told).to_have_text("1 chosen")
+    page.keyboard.press("#")
+    expect(page.get_by_text("Deleted: 1 message.")).to_be_visible()
+    assert left() == 54
+    rows.first.get_by_role("checkbox").check()
+    whole.check()  # which chooses all of the page too
+    expect(told).to_have_text("All 54 chosen")
+    rows.nth(1).get_by_role("checkbox").uncheck()
+    expect(whole).not_to_be_checked()
+    expect(told).to_have_text("49 chosen")
+    page.keyboard.press("e")
+    expect(page.get_by_text("Archived: 49 messages.")).to_be_visible()
+    assert left() == 5
+
+    # What comes meanwhile belongs to it where it is chosen too
+    bring_into(*range(55, 110))
+    expect(rows).to_have_count(50)
+    every.check()
+    whole.check()
+    expect(told).to_have_text("All 60 chosen")
+    bring_into("new", "newer")
+    expect(page.get_by_label(f"Choose: {mark} newer")).not_to_be_checked()
+    expect(told).to_have_text("All 60 chosen")
+    page.get_by_label(f"Choose: {mark} newer").check()
+    expect(told).to_have_text("All 60 and 1 more chosen")
+    page.keyboard.press("#")
+    expect(page.get_by_text("Deleted: 61 messages.")).to_be_visible()
+    assert left() == 1
+
+    # In Trash, one key does not end it all
+    page.goto("/mail/f/trash")
+    every.check()
+    expect(told).to_have_text("50 chosen")
+    expect(whole).to_have_count(0)
+    program.delete(mark)
+
+
 def test_a_flag_that_a_program_sets_shows_beside_the_open_message(
     new_browser_context: NewContext, service: Service, program: imaplib.IMAP4_SSL
 ) -> None:

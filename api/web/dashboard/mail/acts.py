@@ -131,10 +131,14 @@ async def post_remove(folder: str, reader: TheReader) -> Response:
 
 
 async def _chosen(request: Request, reader: Reader, here: Folder) -> Batches | None:
-    """What is chosen, one by one or as the whole folder; None for nothing."""
-    if last := find_uid((await read_form(request)).get("whole", "")):
-        return whole(reader.parts.mail, here.id, last)
+    """What is chosen, one by one or as the whole folder and what came since; None for nothing.
+
+    Of Trash, where a deletion is for good, never the whole: to empty it is a question of its own.
+    """
     uids = [uid for uid in map(find_uid, await read_list(request, "uid")) if uid is not None]
+    last = find_uid((await read_form(request)).get("whole", ""))
+    if last and here.special_use != "trash":
+        return whole(reader.parts.mail, here.id, last, [uid for uid in uids if uid > last])
     return batched(uids) if uids else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -29,18 +29,20 @@ class Done:
     is_all: bool = True
 
 
-async def batched(uids: list[int]) -> Batches:
+async def batched(uids: Sequence[int]) -> Batches:
     """These messages."""
     for start in range(0, len(uids), AT_ONCE):
-        yield uids[start : start + AT_ONCE]
+        yield list(uids[start : start + AT_ONCE])
 
 
-async def whole(store: MailStore, folder_id: UUID, last: int) -> Batches:
-    """Every message of a folder up to the UID ``last``: one that comes meanwhile has a higher one."""
+async def whole(store: MailStore, folder_id: UUID, last: int, newer: Sequence[int] = ()) -> Batches:
+    """Every message of a folder up to the UID ``last`` and these ``newer`` ones: what comes meanwhile is not meant."""
     first = 1
     while uids := await store.read(list_some_uids, folder_id, first, last, AT_ONCE):
         yield uids
         first = uids[-1] + 1
+    async for uids in batched(newer):
+        yield uids
 
 
 async def in_steps(batches: Batches, do: Callable[[list[int]], Awaitable[Step]]) -> Done:

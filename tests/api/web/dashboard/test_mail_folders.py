@@ -156,6 +156,23 @@ async def test_a_whole_folder_goes_elsewhere_at_once(full: Inbox, act: str) -> N
     assert (await counts(full))["Trash" if act == "delete" else "Archive"] == 5
 
 
+async def test_what_came_since_is_done_with_the_whole_where_it_is_chosen_too(full: Inbox) -> None:
+    last = offer(full.get(full.home).text)
+    for _ in range(4):
+        await full.receive(PLAIN)
+    page = said_after(full, f"{full.home}/act", {"act": "archive", "uid": ["5", "6", "8", "9"], "whole": last})
+    assert "Archived: 8 messages." in page
+    assert (await counts(full))["INBOX"] == 1
+
+
+async def test_trash_is_no_whole_to_choose_as_it_would_be_gone_without_a_question(full: Inbox) -> None:
+    full.post(f"{full.home}/act", {"act": "delete", "whole": offer(full.get(full.home).text)})
+    trash = full.folder("Trash")
+    assert 'name="whole"' not in full.get(trash).text
+    full.post(f"{trash}/act", {"act": "delete", "uid": "1", "whole": "5"})
+    assert (await counts(full))["Trash"] == 4
+
+
 async def counts(box: Inbox) -> dict[str, int]:
     return {one.name: one.messages for one in await box.store.read(list_folders, box.mailbox.id)}
 

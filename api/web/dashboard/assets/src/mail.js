@@ -67,6 +67,8 @@ function ask() {
 }
 
 const picks = () => [...document.querySelectorAll(".mail-row input[name=uid]")];
+const whole = () => document.querySelector("input[name=whole]"); // all of the folder up to its UID, on this page or not
+const isOfWhole = (pick) => Number(pick.value) <= Number(whole()?.value);
 let kept = { chosen: new Set(), last: null };
 
 // Where the list scrolls: in its pane, or on a phone with the page.
@@ -88,13 +90,15 @@ function remember(event) {
   if (event.detail.target?.id !== "live") return;
   const chosen = picks().filter((pick) => pick.checked);
   kept = { anchor: anchor(), top: scroller().scrollTop, chosen: new Set(chosen.map((pick) => pick.value)), last: last?.value };
+  kept.whole = whole()?.checked ? whole().closest("label") : null;
 }
 
 function swapped(event) {
   const { target } = event.detail;
   if (target?.id === "live") {
+    if (kept.whole) whole()?.closest("label").replaceWith(kept.whole); // those that were chosen, not what came since
     for (const pick of picks()) {
-      pick.checked = kept.chosen.has(pick.value);
+      pick.checked = kept.chosen.has(pick.value) || Boolean(whole()?.checked && isOfWhole(pick));
       if (pick.value === kept.last) last = pick;
     }
     const row = kept.anchor && document.getElementById(kept.anchor.id);
@@ -130,9 +134,12 @@ let last = null;
 
 function choose(event) {
   const { target } = event;
-  if (target.matches("[data-all]")) for (const pick of picks()) pick.checked = target.checked;
+  if (target.matches("[data-all]") || (target === whole() && target.checked)) {
+    for (const pick of picks()) pick.checked = target.checked;
+  }
   count();
 }
+addEventListener("pageshow", count); // a browser that goes back ticks what was ticked
 
 // With Shift, everything from the last one on.
 document.addEventListener("click", (event) => {
@@ -144,12 +151,24 @@ document.addEventListener("click", (event) => {
   count();
 });
 
+// The whole folder is chosen only while all of it that this page shows is.
+function countWhole(all) {
+  const box = whole();
+  if (!box?.checked) return "";
+  const shown = all.filter(isOfWhole);
+  box.checked = shown.length > 0 && shown.every((pick) => pick.checked);
+  if (!box.checked) return "";
+  const more = all.filter((pick) => pick.checked && !isOfWhole(pick)).length;
+  return `All ${box.dataset.of}${more ? ` and ${more} more` : ""} chosen`;
+}
+
 function count() {
   const all = picks();
   const chosen = all.filter((pick) => pick.checked).length;
+  const words = countWhole(all) || (chosen ? `${chosen} chosen` : "");
   const told = document.querySelector("[data-count]");
-  if (told) told.textContent = chosen ? `${chosen} chosen` : "";
-  if (chosen || said.textContent.endsWith("chosen")) say(chosen ? `${chosen} chosen` : "None chosen");
+  if (told) told.textContent = words;
+  if (chosen || said.textContent.endsWith("chosen")) say(words || "None chosen");
   const every = document.querySelector("[data-all]");
   if (!every) return;
   every.checked = chosen > 0 && chosen === all.length;
