@@ -9,8 +9,8 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from api.web.dashboard.answered import page_before, page_shown
-from api.web.dashboard.cookies import Flash, read_session, set_flash
+from api.web.dashboard.answered import page_shown
+from api.web.dashboard.cookies import Flash, set_flash
 from api.web.dashboard.forms import local_path
 from api.web.dashboard.mail.readers import MailNotAuthenticated
 from api.web.dashboard.visitors import Guest, NotAMember, NotProven, Person, SecondOwed, guest
@@ -91,15 +91,7 @@ def _log_in_path(request: Request, error: NotAuthenticated) -> str:
     else:
         login = "/login/second" if isinstance(error, SecondOwed) else "/login"
     asked = {} if shown in _HOMES or shown.startswith(("/login", "/mail/login")) else {"next": shown}
-    if _has_just_logged_in(request):
-        asked["kept"] = "no"
     return f"{login}?{urlencode(asked, quote_via=quote, safe='/')}" if asked else login
-
-
-def _has_just_logged_in(request: Request) -> bool:
-    """Whether a log-in has led here, without whose cookie there is nobody."""
-    came_from = page_before(request).partition("?")[0]
-    return request.method == "GET" and read_session(request) is None and came_from in ("/login", "/login/second")
 
 
 def _prove_path(request: Request) -> str:

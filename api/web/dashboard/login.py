@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.web.dashboard.cookies import clear_session, read_session, set_session
 from api.web.dashboard.forms import Form, faults_by_field, local_path, read_form
-from api.web.dashboard.visitors import AnyGuest, Guest, LoggedIn, Person
+from api.web.dashboard.visitors import AnyGuest, Guest, LoggedIn, Person, owes_second
 from hourpost.accounts import audit
 from hourpost.errors import HourpostError, LimitExceeded, ValidationFailed
 from hourpost.users.logging_in import log_in
@@ -23,11 +23,14 @@ router = APIRouter()
 
 
 @router.get("/login")
-async def get_login(visitor: AnyGuest, next: str = "", kept: str = "") -> Response:
-    """The log-in form, or home for who is logged in; ``kept``: no, where the browser has just kept no cookie."""
+async def get_login(request: Request, visitor: AnyGuest, next: str = "", kept: str = "") -> Response:
+    """The log-in form, or home for who is logged in; ``kept``: asked, where a log-in has just led here."""
+    onward = local_path(next, HOME)
     if isinstance(visitor, Person):
-        return visitor.redirect(local_path(next, HOME))
-    faults = {"": _NO_COOKIE} if kept == "no" else {}
+        return visitor.redirect(onward)
+    if kept and await owes_second(request):
+        return visitor.redirect(f"/login/second?next={quote(onward, safe='/')}")
+    faults = {"": _NO_COOKIE} if kept and read_session(request) is None else {}
     return await visitor.page("gate/login.html", form={"next": local_path(next, "")}, faults=faults)
 
 
@@ -41,10 +44,7 @@ async def post_login(request: Request, visitor: AnyGuest) -> Response:
     except (ValidationFailed, LimitExceeded) as error:
         return await _again(visitor, form, error)
     await _end_present(request, visitor)
-    onward = local_path(form.get("next"), HOME)
-    response = visitor.redirect(f"/login/second?next={quote(onward, safe='/')}" if found.awaits_second else onward)
-    set_session(response, visitor.parts.settings, found.token)
-    return response
+    return let_in(visitor, found.token, form.get("next"))
 
 
 @router.post("/logout")
@@ -55,6 +55,13 @@ async def post_logout(visitor: LoggedIn) -> Response:
         await audit.note(connection, visitor.actor(), "logged_out", visitor.now)
     response = visitor.redirect("/login", "You are logged out.", "info")
     clear_session(response, visitor.parts.settings)
+    return response
+
+
+def let_in(visitor: Guest, token: str, onward: str | None) -> Response:
+    """Give the browser its session, and lead on by way of the log-in, which sees whether the browser has kept it."""
+    response = visitor.redirect(f"/login?kept=asked&next={quote(local_path(onward, HOME), safe='/')}")
+    set_session(response, visitor.parts.settings, token)
     return response
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from api.web.dashboard.cookies import set_session
 from api.web.dashboard.forms import faults_by_field, local_path, read_form
+from api.web.dashboard.login import HOME, let_in
 from api.web.dashboard.visitors import AnyGuest, Guest, HalfWay, LoggedIn
 from hourpost.errors import LimitExceeded, ValidationFailed
 from hourpost.users.logging_in import has_passkey
@@ -16,7 +16,6 @@ from hourpost.users.passwords import prove_password
 from hourpost.users.second_factor import ask_any_passkey, finish_by_code, finish_by_passkey
 from hourpost.users.sessions import note_proven
 
-HOME = "/app"
 _JSON = "application/json"
 
 router = APIRouter()
@@ -37,7 +36,7 @@ async def post_second(request: Request, visitor: HalfWay) -> Response:
         token = await finish_by_code(visitor.desk, visitor.user, visitor.session.id, code, visitor.browser)
     except (ValidationFailed, LimitExceeded) as error:
         return await _second(visitor, {"next": form.get("next", "")}, error)
-    return _let_in(visitor, token, form.get("next"))
+    return let_in(visitor, token, form.get("next"))
 
 
 @router.post("/login/second/ask")
@@ -55,7 +54,7 @@ async def post_second_passkey(request: Request, visitor: HalfWay) -> Response:
         token = await finish_by_passkey(visitor.desk, visitor.site, form.get("credential", ""), visitor.browser, half)
     except ValidationFailed as error:
         return await _second(visitor, {"next": form.get("next", "")}, error)
-    return _let_in(visitor, token, form.get("next"))
+    return let_in(visitor, token, form.get("next"))
 
 
 @router.post("/login/ask")
@@ -73,7 +72,7 @@ async def post_passkey(request: Request, visitor: AnyGuest) -> Response:
     except ValidationFailed as error:
         shown = {"next": local_path(form.get("next"), "")}
         return await visitor.page("gate/login.html", status=422, form=shown, faults=faults_by_field(error))
-    return _let_in(visitor, token, form.get("next"))
+    return let_in(visitor, token, form.get("next"))
 
 
 @router.get("/login/again")
@@ -142,9 +141,3 @@ async def _ask(
 def _go_on(visitor: Guest, form: dict[str, str]) -> Response:
     said = "Thank you. Nothing was changed so far: do once more what you were about to do."
     return visitor.redirect(local_path(form.get("next"), HOME), said if form.get("undone") else "", "info")
-
-
-def _let_in(visitor: Guest, token: str, onward: str | None) -> Response:
-    response = visitor.redirect(local_path(onward, HOME))
-    set_session(response, visitor.parts.settings, token)
-    return response

@@ -217,6 +217,12 @@ async def half_way(request: Request) -> Person:
     return Person(request, parts, found)
 
 
+async def owes_second(request: Request) -> bool:
+    """Whether somebody has given the password, and owes the second factor."""
+    found = await _find(request, parts_of(request))
+    return found is not None and found.session.awaits_second
+
+
 async def person(request: Request) -> Person:
     """Who is logged in. Raises: NotAuthenticated, SecondOwed."""
     parts = parts_of(request)

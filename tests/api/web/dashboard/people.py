@@ -39,7 +39,12 @@ class Surfer:
 
     def follow(self, answer: httpx.Response) -> httpx.Response:
         assert answer.status_code == 303, answer.text
-        return self.get(answer.headers["location"])
+        found = self.get(answer.headers["location"])
+        return (
+            self.follow(found)
+            if found.status_code == 303 and "kept=asked" in found.request.url.query.decode()
+            else found
+        )
 
     def show(self, token: str) -> None:
         """Have this session's token from now on."""

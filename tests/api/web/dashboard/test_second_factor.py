@@ -60,7 +60,7 @@ async def test_recovery_codes_are_shown_though_nobody_can_be_told_by_mail(user: 
 def half_way(site: RunningWeb, user: Surfer) -> Surfer:
     surfer = new_surfer(site.url)
     answer = surfer.post("/login", {"email": user.email, "password": PASSWORD})
-    assert answer.headers["location"].startswith("/login/second")
+    assert surfer.follow(answer).request.url.path == "/login/second"
     return surfer
 
 
@@ -81,7 +81,7 @@ async def test_a_code_lets_in_once(
     code = pyotp.TOTP(secret).now()
     surfer, late = half_way(site, user), half_way(site, user)
     token = surfer.token
-    assert surfer.post("/login/second", {"code": code}).headers["location"] == "/app"
+    assert surfer.post("/login/second", {"code": code}).headers["location"] == "/login?kept=asked&next=/app"
     assert surfer.token != token
     assert surfer.get("/app").status_code == 200
     assert late.post("/login/second", {"code": code}).status_code == 422
@@ -111,7 +111,10 @@ def test_turned_off_the_password_is_enough_again(site: RunningWeb, protected: tu
     user = protected[0]
     assert user.post("/app/you/totp/off").status_code == 303
     surfer = new_surfer(site.url)
-    assert surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"] == "/app"
+    assert (
+        surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"]
+        == "/login?kept=asked&next=/app"
+    )
 
 
 def test_who_has_shown_the_second_factor_is_not_led_back_to_it(
@@ -119,7 +122,7 @@ def test_who_has_shown_the_second_factor_is_not_led_back_to_it(
 ) -> None:
     surfer = half_way(site, protected[0])
     answer = surfer.post("/login/second", {"code": protected[2][0], "next": "/login/second?next=/app"})
-    assert answer.headers["location"] == "/app"
+    assert answer.headers["location"] == "/login?kept=asked&next=/app"
     again = surfer.get("/login/second").headers["location"]  # by the browser's arrow back
     assert surfer.get(again).headers["location"] == "/app"
 
@@ -140,7 +143,10 @@ async def test_who_has_lost_every_factor_is_let_in_by_an_operator(
     assert user.post("/address", {"token": link.partition("token=")[2]}).status_code == 404
     assert user.get("/app").headers["location"].startswith("/login")
     surfer = new_surfer(site.url)
-    assert surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"] == "/app"
+    assert (
+        surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"]
+        == "/login?kept=asked&next=/app"
+    )
 
 
 async def test_what_is_dangerous_asks_again_who_one_is(user: Surfer, database: Database) -> None:
@@ -249,4 +255,7 @@ async def test_with_the_last_passkey_the_recovery_codes_go(user: Surfer, databas
         assert await count_codes(connection, user.user_id) == 0
     assert user.post("/app/you/codes").status_code == 403
     surfer = new_surfer(site.url)
-    assert surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"] == "/app"
+    assert (
+        surfer.post("/login", {"email": user.email, "password": PASSWORD}).headers["location"]
+        == "/login?kept=asked&next=/app"
+    )
