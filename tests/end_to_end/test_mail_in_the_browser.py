@@ -90,6 +90,18 @@ def test_a_program_and_the_browser_see_what_the_other_does(
     expect(page.get_by_role("heading", name="No message is open")).to_be_visible()
 
 
+def test_the_inbox_goes_on_by_itself_after_another_log_in(new_browser_context: NewContext, service: Service) -> None:
+    page = new_browser_context().new_page()
+    page.route("**/mail/feed", lambda route: route.fulfill(content_type="text/html", body="Log in"))
+    with page.expect_response("**/mail/feed"):
+        open_inbox(page, service.up)
+    page.unroute("**/mail/feed")
+    subject = f"Back {uuid4().hex[:8]}"
+    bring(service.up, subject)
+    expect(page.locator(".mail-row", has_text=subject)).to_be_visible()
+    assert page.evaluate("window.isTheSamePage")
+
+
 def test_a_message_of_html_is_seen_in_its_frame_and_a_phone_reaches_every_folder(
     new_browser_context: NewContext, service: Service
 ) -> None:

@@ -24,19 +24,27 @@ if (root) {
   }
 }
 
-// Every folder is told when the feed begins; only what the page does not show yet is news.
+// Every folder is told when the feed begins; only what the page does not show yet is news. A feed that was answered by
+// something else, such as a log-in, is closed for good: another begins with the next answer that the page gets.
 function follow(address) {
-  const feed = new EventSource(address);
   let waiting;
   const refresh = () => {
     clearTimeout(waiting);
     waiting = setTimeout(ask, 100);
   };
-  feed.addEventListener("folder", (event) => {
-    const { id, modseq, name } = JSON.parse(event.data);
-    if (document.querySelector(`[data-folder="${id}"]`)?.dataset.state !== `${modseq} ${name}`) refresh();
+  const begin = () => {
+    const feed = new EventSource(address);
+    feed.addEventListener("folder", (event) => {
+      const { id, modseq, name } = JSON.parse(event.data);
+      if (document.querySelector(`[data-folder="${id}"]`)?.dataset.state !== `${modseq} ${name}`) refresh();
+    });
+    feed.addEventListener("folder_deleted", refresh);
+    return feed;
+  };
+  let feed = begin();
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (feed.readyState === EventSource.CLOSED && event.detail.xhr.status === 200) feed = begin();
   });
-  feed.addEventListener("folder_deleted", refresh);
 }
 
 // What is read aloud when it changes; it stands outside of all that is replaced.
