@@ -111,6 +111,7 @@ async def _page(request: Request, status: int, message: str) -> Response:
     context: dict[str, Any] = {"status_code": status, "title": _TITLES.get(status, _TITLES[500]), "message": message}
     context["request_id"] = request.scope.get("state", {}).get("request_id", "")
     context["frame"] = "public.html"
+    context["is_mail"] = request.url.path.startswith("/mail/")
     try:
         asker = await guest(request)
     except HourpostError:  # PostgreSQL is away, which may be what the page is about

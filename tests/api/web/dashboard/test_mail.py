@@ -404,7 +404,9 @@ async def test_a_date_that_cannot_be_keeps_nobody_from_answering(box: Inbox, yea
 
 @pytest.mark.parametrize("number", ["0", "-1", "x", "\u0661", "2147483648", "9" * 5000])
 def test_what_is_no_number_of_a_message_finds_none(box: Inbox, number: str) -> None:
-    assert box.get(f"{box.home}?after={number}").status_code == 404
+    missing = box.get(f"{box.home}?after={number}")
+    assert missing.status_code == 404
+    assert 'href="/mail">To the inbox</a>' in missing.text
     assert box.get(f"{box.home}/{number}").status_code in (404, 422)
     assert box.get(f"/mail/write?answers=inbox:{number}").status_code == 404
     answer = box.post(f"{box.home}/act", {"act": "flag", "uid": number})
