@@ -316,6 +316,10 @@ def test_a_letter_is_written_on_a_page_at_400_percent_and_beside_a_folder_with_a
             " return one.contains(document.elementFromPoint(box.x + 20, Math.min(box.bottom, innerHeight) - 4)); }"
         )
         assert hit, field
+    page.locator("#files").set_input_files({"name": f"{'a' * 120}.txt", "mimeType": "text/plain", "buffer": b"x"})
+    expect(page.get_by_role("list", name="Attached now").get_by_role("listitem")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    page.on("dialog", lambda asked: asked.accept())  # whoever is asked "Leave?" says yes
     page.goto("/mail")
     expect(page.get_by_role("main")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
