@@ -445,6 +445,15 @@ def test_a_letter_stays_where_it_is_when_nobody_takes_it_and_leaves_when_somebod
     page.clock.run_for(3_000)  # the draft cannot be kept either, which is not what matters most
     expect(told).to_contain_text("Not sent: you are logged out.")
     expect(told.get_by_role("link", name="Log in in another tab")).to_be_visible()
+    for width in (320, 390):  # what the page says at its foot lies over no word of the letter's
+        page.set_viewport_size({"width": width, "height": 844})
+        page.clock.run_for(4_000)
+        expect(page.locator(".lost")).to_contain_text("You are logged out.")
+        told.scroll_into_view_if_needed()
+        words, toast = told.bounding_box(), page.locator(".lost").bounding_box()
+        assert words
+        assert toast
+        assert words["y"] + words["height"] <= toast["y"], width
     context.add_cookies(session)
     page.clock.run_for(3_000)
     expect(told).to_contain_text("Not sent. Draft kept at")
