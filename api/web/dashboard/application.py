@@ -8,8 +8,6 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.web.dashboard import failures
-from api.web.dashboard.mail.ended import on_ended
-from api.web.dashboard.mail.readers import MailNotAuthenticated
 from api.web.dashboard.routes import ROUTERS, is_page
 from api.web.dashboard.shield import Shield
 from api.web.parts import Parts
@@ -24,7 +22,6 @@ def build_dashboard(settings: Settings, parts: Parts) -> ASGIApp:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers={
-            MailNotAuthenticated: on_ended,
             HourpostError: failures.on_error,
             HTTPException: failures.on_http_error,
             RequestValidationError: failures.on_invalid_parameters,

@@ -1,35 +1,21 @@
-"""Who was in the inbox and is so no longer: led to the log-in and back, and a letter that was sent stays in sight."""
+"""Who was in the inbox and is so no longer: a letter that was sent stays in sight."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
-from api.web.dashboard import failures
 from api.web.dashboard.mail.beginning import FIELDS
 from api.web.dashboard.mail.enclosures import uploads
-from api.web.dashboard.mail.readers import HOME
 from api.web.dashboard.visitors import Guest
 from api.web.parts import parts_of
 from api.web.v1.email_fields import MAX_ATTACHMENTS
 
 _MOST_BYTES = 12 * 1024 * 1024
 """Of a letter that nobody in particular has sent so much is looked at: its words come first, its files behind them."""
-_OF_SCRIPTS = ("application/json", "text/event-stream")
-
-
-async def on_ended(request: Request, error: Any) -> Response:
-    """The way of who asks for a page to the log-in, which knows where they wanted to go; scripts are told as ever."""
-    headers = request.headers
-    if request.method != "GET" or "hx-request" in headers or headers.get("accept", "").startswith(_OF_SCRIPTS):
-        return await failures.on_error(request, error)
-    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    login = f"{HOME}/login" if asked == HOME else f"{HOME}/login?next={quote(asked, safe='/')}"
-    return Response(status_code=303, headers={"Location": login})
 
 
 async def show_letter(request: Request) -> Response:
