@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 from fastapi.routing import APIRoute
 
+from api.web.dashboard import answered
 from api.web.dashboard.routes import ROUTERS
 from bench.pages import PAGES as TIMED
 from bench.paid_pages import PAID_PAGES
@@ -59,6 +60,7 @@ EVERY = {route.path for route in ROUTES}
 
 def test_what_is_no_page_and_what_is_not_timed_is_still_there() -> None:
     assert not (NO_PAGES.keys() | UNTIMED.keys()) - EVERY
+    assert NO_PAGES.keys() - {"/app/plan/return"} == answered.NO_PAGES  # to which a log-in leads as well
 
 
 def test_every_page_is_pictured_and_searched_for_faults() -> None:

@@ -136,6 +136,20 @@ def test_a_browser_that_keeps_no_cookie_is_told_so(nobody: Surfer, email: str) -
     assert "keeps no cookie" not in nobody.follow(nobody.get("/app/keys", **came_from)).text
 
 
+@pytest.mark.parametrize(
+    ("path", "seen", "login"),
+    [
+        ("/app/suppressions/export", "/app/suppressions?q=a", "/login?next=/app/suppressions%3Fq%3Da"),
+        ("/app/suppressions/export", "", "/login?next=/app/suppressions"),
+        ("/mail/f/inbox/3/part/2", "/mail/f/inbox/3?q=x", "/mail/login?next=/mail/f/inbox/3%3Fq%3Dx"),
+        ("/mail/f/inbox/3/body", "", "/mail/login?next=/mail/f/inbox/3"),
+    ],
+)
+def test_a_file_leads_back_to_the_page_it_is_offered_on(nobody: Surfer, path: str, seen: str, login: str) -> None:
+    came_from = {"Referer": f"{nobody.http.base_url}{seen}"} if seen else {}
+    assert nobody.get(path, **came_from).headers["location"] == login
+
+
 def test_what_stands_in_a_page_leads_back_to_the_page(nobody: Surfer) -> None:
     frame = {"Sec-Fetch-Dest": "iframe", "Referer": f"{nobody.http.base_url}/app/emails/em_1"}
     location = nobody.get("/app/emails/em_1/preview", **frame).headers["location"]
