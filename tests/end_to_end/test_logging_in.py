@@ -120,6 +120,9 @@ def test_a_passkey_is_made_and_logs_in_without_a_password(new_browser_context: N
     expect(page.get_by_text("do once more what you were about to do")).to_be_visible()
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.get_by_role("alert")).to_have_text("This device has a passkey of yours already.")
+    page.route("**/passkeys/ask", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("alert")).to_have_text("The server cannot be reached. Try again.")
 
     context.clear_cookies()  # and as a second factor after the password
     log_in(page, address, PASSWORD)

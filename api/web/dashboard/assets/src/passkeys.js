@@ -38,6 +38,7 @@ const WHY = {
   NotSupportedError: "This device makes no passkeys of the kind that is needed here. Use another one.",
   NotAllowedError: "The browser gave no passkey: it was called off, took too long, or the device cannot. Try again, or use another way.",
   TypeError: "The server cannot be reached. Try again.",
+  SyntaxError: "The server cannot be reached. Try again.", // something before it answered, and not in JSON
 };
 
 class Refusal extends Error {}
