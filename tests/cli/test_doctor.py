@@ -70,6 +70,7 @@ def test_each_fault_is_found_with_what_to_do(
 def test_a_postgresql_that_ended_for_want_of_room_is_not_to_be_started(
     hourpost: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "PG_VERSION").touch()
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
     monkeypatch.setenv("HOURPOST_DATABASE_URL", f"postgresql://hourpost@/hourpost?host={tmp_path}")
     check = examine(hourpost)["database"]
