@@ -84,9 +84,13 @@ class Proxy:
             return
         pair = {writer, far_writer}
         self._writers |= pair
-        with contextlib.suppress(OSError):
-            passing = (self._pass(reader, far_writer, True), self._pass(far_reader, writer, False))
-            await asyncio.wait([asyncio.create_task(way) for way in passing], return_when=asyncio.FIRST_COMPLETED)
+        passing = (self._pass(reader, far_writer, True), self._pass(far_reader, writer, False))
+        ways = [asyncio.create_task(way) for way in passing]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
         self._writers -= pair
         for one in pair:
             one.transport.abort() if self.weather.cut_after_bytes else one.close()
@@ -114,6 +118,7 @@ class Proxy:
         step = max(1, rate // 20)
         for start in range(0, len(data), step):
             writer.write(data[start : start + step])
+            await writer.drain()
             await asyncio.sleep(step / rate)
 
 

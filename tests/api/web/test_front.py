@@ -26,6 +26,7 @@ async def test_what_took_mail_in_has_a_line_each_while_it_is_little_and_a_sum_be
     async def send(message: Any) -> None:
         ids.extend(value.decode() for name, value in message.get("headers", ()) if name == b"x-request-id")
 
+    sum_up_all()  # what others in this process had not told
     with capture_logs() as lines:
         for _ in range(25):
             await door(_scope(), None, send)  # type: ignore[arg-type]  # nobody reads the body
