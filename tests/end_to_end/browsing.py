@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests.embedded.running import RunningUp
 from tests.end_to_end.people import NEWCOMER, PASSWORD
@@ -19,7 +19,7 @@ _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-
 CHROMIUM = next(filter(None, map(shutil.which, _BROWSERS)), None)
 AXE = Path(__file__).parents[2] / "api" / "web" / "dashboard" / "assets" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 90_000  # for a machine that carries much else
-SIZES = {"desktop": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
+SIZES: dict[str, ViewportSize] = {"desktop": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
 
 
 @contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import threading
 import time
 
 import uvicorn
+import uvloop
 
 from api.web.connections import Connection
 from api.web.entry import create_app_of
@@ -40,4 +40,4 @@ class RunningWeb:
 
     def _run(self) -> None:
         with contextlib.suppress(SystemExit):
-            asyncio.run(self._server.serve([self._socket]))
+            uvloop.run(self._server.serve([self._socket]))  # as `hourpost web`

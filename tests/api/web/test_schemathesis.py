@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import requests
 from hypothesis import HealthCheck, Phase, settings
 
 from api.web.app import build_app
@@ -36,6 +38,13 @@ async def key(database: Database) -> str:
 
 
 @pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as kept:
+        kept.trust_env = False
+        yield kept
+
+
+@pytest.fixture(scope="module")
 def schema() -> Any:
     import schemathesis  # here, for it takes seconds, and each process that shares the tests reads this file
 
@@ -48,7 +57,9 @@ def has_a_body(ctx: Any, response: Any, case: Any) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[" ".join(one) for one in OPERATIONS])
-def test_answers_keep_to_the_document(method: str, path: str, schema: Any, web: RunningWeb, key: str) -> None:
+def test_answers_keep_to_the_document(
+    method: str, path: str, schema: Any, web: RunningWeb, key: str, session: requests.Session
+) -> None:
     """Built here and not by ``schema.parametrize()``, whose tests share one id, of which xdist runs one alone."""
     from schemathesis.checks import not_a_server_error
     from schemathesis.generation.feedback import FeedbackSources
@@ -62,7 +73,9 @@ def test_answers_keep_to_the_document(method: str, path: str, schema: Any, web: 
     def ask(case: Any) -> None:
         nonlocal asked
         asked += 1
-        case.call_and_validate(base_url=web.url, headers={"Authorization": f"Bearer {key}"}, checks=kept)
+        case.call_and_validate(
+            base_url=web.url, session=session, headers={"Authorization": f"Bearer {key}"}, checks=kept
+        )
 
     operation = schema[path][method]
     build_operation_test(

@@ -73,8 +73,8 @@ def test_an_attack_is_a_message_like_any_other(name: str) -> None:
     assert unpack_parts(pack_parts(scanned.parts)) == scanned.parts
 
 
-def test_ten_thousand_mutated_messages_are_scanned() -> None:
-    for content in list_mutations(10_000, seed=3501):
+def test_thousands_of_mutated_messages_are_scanned() -> None:
+    for content in list_mutations(4_000, seed=3501):
         _scan_one(content)
 
 
