@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from api.web import client_setup, openapi, stripe_webhooks
+from api.web import client_setup, openapi, reference, stripe_webhooks
 from api.web.bodiless import no_fields
 from api.web.dashboard.application import Crossing, build_dashboard
 from api.web.errors import CLIENT_LEFT, MethodNotAllowed, to_response, unforeseen
@@ -90,6 +90,7 @@ def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None
     app: FastAPI = FastAPIOffline(
         title="Hourpost",
         version="1",
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
@@ -114,6 +115,7 @@ def build_app(settings: Settings, parts: Parts, lifespan: Lifespan | None = None
     for noun in _NOUNS:  # the same without /v1, for clients that were written for others
         app.include_router(noun.router, include_in_schema=False)
     openapi.install(app, settings.public_url)
+    reference.install(app)
     # Outside of FastAPI's own layers, so that the hot path does not pass through them
     doors = Crossing(app.build_middleware_stack(), build_dashboard(settings, parts))
     app.middleware_stack = Front(doors, public_url=settings.public_url, hot=HOT)

@@ -316,6 +316,8 @@ def test_the_browsable_copy_needs_nothing_from_elsewhere(nobody: httpx.Client) -
     assert not re.search(r"""(?:src|href)=["']?https?://""", page.text)
     for place in re.findall(r"""(?:src|href)=["'](/[^"']+)""", page.text):
         assert nobody.get(place).status_code == 200, place
+    assert '<html lang="en">' in page.text
+    assert re.search(r"<main><h1 [^>]*>API reference</h1><div id=.swagger-ui.></div></main>", page.text)
 
 
 def test_health_needs_no_key(nobody: httpx.Client) -> None:
