@@ -14,6 +14,8 @@ from hourpost.rules.networks import network_of
 
 HEAD_SECONDS = 20.0
 """From the connection, or the first byte of a further request, to the end of its head."""
+BODY_SECONDS = 900.0
+"""From the head of a request to the end of its body, in which 40 MB come at 360 kbit/s."""
 REST_SECONDS = 300.0
 """For the rest of a body whose request is answered already: many clients read nothing before they have sent it all."""
 MOST_SILENT = 200
@@ -47,11 +49,12 @@ class Silent:
 
 
 class Connection(HttpToolsProtocol):
-    """One, which is closed where the head of a request takes too long."""
+    """One, which is closed where the head of a request, or its body, takes too long."""
 
     silent = Silent()
     _network = ""
     _head: asyncio.TimerHandle | None = None
+    _body: asyncio.TimerHandle | None = None
     _is_whole = True  # the message that came last
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -65,15 +68,18 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended."""
         self._has_head()
+        self._has_body()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes, of which the first of a further request, or of the rest of an answered one, begin its time."""
+        """Some bytes: the first of a further request, of a body or of an answered one's rest begin its time."""
         super().data_received(data)
         if self._head is None and self.timeout_keep_alive_task is None and not self.transport.is_closing():
             cycle: Any = self.cycle
             if cycle is None or cycle.response_complete:
                 self._await(HEAD_SECONDS if self._is_whole else REST_SECONDS)
+            elif self._body is None and not self._is_whole:
+                self._body = self.loop.call_later(BODY_SECONDS, self._give_up)
 
     def on_headers_complete(self) -> None:
         """The head of a request is whole."""
@@ -87,6 +93,8 @@ class Connection(HttpToolsProtocol):
         self._is_whole = True
         if self._head is not None:
             self._has_head()
+        if self._body is not None:
+            self._has_body()
         super().on_message_complete()
 
     def _await(self, seconds: float) -> None:
@@ -100,6 +108,11 @@ class Connection(HttpToolsProtocol):
         if self._network:
             self.silent.leave(self, self._network)
             self._network = ""
+
+    def _has_body(self) -> None:
+        if self._body is not None:
+            self._body.cancel()
+            self._body = None
 
     def _give_up(self) -> None:
         self._head = None

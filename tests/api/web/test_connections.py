@@ -54,6 +54,23 @@ def test_a_request_may_take_longer_than_its_head(owner: Customer, monkeypatch: p
         assert b"401" in hear(one)
 
 
+def test_who_does_not_end_a_body_in_time_is_left(owner: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BODY_SECONDS", 0.5)
+    head = f"POST /v1/emails HTTP/1.1\r\nHost: x\r\nAuthorization: {owner.http.headers['authorization']}\r\n"
+    with knock(owner) as one:
+        one.sendall(f"{head}Content-Length: 100\r\n\r\n".encode())
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(30):
+                one.sendall(b" ")
+                time.sleep(0.1)
+    with knock(owner) as one:
+        for _ in range(3):
+            one.sendall(f"{head}Content-Length: 2\r\n\r\n{{".encode())
+            time.sleep(0.3)  # its time is its own, and no part of the next one's
+            one.sendall(b"}")
+            assert b" 422 " in hear(one)
+
+
 @pytest.mark.parametrize(("rest_seconds", "is_left"), [(30.0, False), (0.5, True)])
 def test_who_sends_a_body_slowly_reads_an_answer_that_was_given_early(
     owner: Customer, monkeypatch: pytest.MonkeyPatch, rest_seconds: float, is_left: bool
