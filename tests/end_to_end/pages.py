@@ -27,7 +27,6 @@ PAGES = (
     Page("help-hour", "/help/the-hour", "nobody"),
     Page("help-mail-programs", "/help/mail-programs", "nobody"),
     Page("help-protocols", "/help/imap-or-pop3", "nobody"),
-    Page("reference", "/docs", "nobody"),
     Page("login", "/login", "nobody"),
     Page("signup", "/signup", "nobody"),
     Page("mailed", "/signup/mailed", "nobody"),
