@@ -16,6 +16,7 @@ from bench.sink_state import Config, Fault
 from hourpost.gateways.relays import RelayCheck, RelaySpec, Stage, TlsMode
 from tests.fakes.scripted_relay import ScriptedRelay
 from tests.fixtures.certificates import self_signed
+from tests.fixtures.ports import free_port
 from tests.gateways.relay_partners import CONTENT, envelope, impatient, pool_of, send_one
 
 FIRST, SECOND, THIRD = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -56,7 +57,7 @@ def swallowing(address: str, port: int) -> Iterator[None]:
 @asynccontextmanager
 async def sink_at(address: str, port: int = 0, config: Config | None = None) -> AsyncIterator[tuple[Sink, int]]:
     sink = Sink(config or Config())
-    port = await sink.start(address, port)
+    port = await sink.start(address, port or free_port())
     try:
         yield sink, port
     finally:
