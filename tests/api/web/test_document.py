@@ -317,6 +317,7 @@ def test_the_browsable_copy_needs_nothing_from_elsewhere(nobody: httpx.Client) -
     for place in re.findall(r"""(?:src|href)=["'](/[^"']+)""", page.text):
         assert nobody.get(place).status_code == 200, place
     assert '<html lang="en">' in page.text
+    assert ".opblock-summary-method) { background: #1d7044 }" in page.text.partition("</head>")[0]
     assert re.search(r"<main><h1 [^>]*>API reference</h1><div id=.swagger-ui.></div></main>", page.text)
 
 
