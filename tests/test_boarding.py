@@ -96,20 +96,46 @@ async def test_after_very_many_it_has_more_patience_for_nearly_all(monkeypatch: 
     now = [0.0]
     monkeypatch.setattr(boarding, "monotonic", lambda: now[0])
     monkeypatch.setattr(boarding, "_AGAIN_SECONDS", 0.0)
+    quay = Quay(most=100_000, patience_seconds=0.005)
+    quay.come(32)
+    await rounds(5)
+    for count in (5, 10, 10):
+        quay.come(count)
+        await rounds(20)
+        now[0] += 0.001
+    assert quay.departed == [32]
+    quay.come(5)
+    await rounds(20)
+    assert quay.departed == [32, 30]
+    quay.come(9000)
+    await rounds(20)
+    quay.come(16)
+    await rounds(20)
+    for _ in range(7):
+        now[0] += 0.0019
+        quay.come(quay.waiting)
+        await rounds(20)
+    assert quay.departed == [32, 30, 9000]
+    now[0] += 0.0019
+    quay.come(quay.waiting)
+    await rounds(20)
+    assert quay.departed == [32, 30, 9000, 4096]
+
+
+async def test_who_comes_at_an_even_pace_is_not_gathered_to_as_many_as_before(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(boarding, "monotonic", lambda: now[0])
+    monkeypatch.setattr(boarding, "_AGAIN_SECONDS", 0.0)
     quay = Quay(patience_seconds=0.005)
     quay.come(32)
     await rounds(5)
-    quay.come(29)
-    await rounds(20)
-    now[0] += 0.014
-    await rounds(20)
     assert quay.departed == [32]
-    quay.come(1)
+    quay.come(9)
     await rounds(20)
-    assert quay.departed == [32, 30]
-    quay.come(20)
-    await rounds(20)
-    assert quay.departed == [32, 30]
-    now[0] += 0.016
-    await rounds(5)
-    assert quay.departed == [32, 30, 20]
+    for _ in range(3):
+        now[0] += 0.001
+        quay.come(1)
+        await rounds(20)
+        if len(quay.departed) > 1:
+            break
+    assert quay.departed == [32, 10]
